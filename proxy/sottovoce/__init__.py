@@ -1,0 +1,1 @@
+"""Sottovoce: a proxy that gives voice a sealed way in and its backends plaintext audio.  Imports nothing."""

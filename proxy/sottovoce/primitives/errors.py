@@ -1,0 +1,17 @@
+"""The root of every error in Sottovoce, and the few that cryptographic primitives raise."""
+
+
+class SottovoceError(Exception):
+    """Root of all errors raised on purpose.  Its text is fit to be shown and never holds a secret."""
+
+
+class ApiMisuse(SottovoceError):
+    """Our own code called something out of order or with impossible arguments: a bug, not a peer's fault."""
+
+
+class IllegalShare(SottovoceError):
+    """A key share or encapsulation is malformed, invalid, or leads to an all-zero secret (protocol §3)."""
+
+
+class OpenFailed(SottovoceError):
+    """An AEAD tag did not verify.  Says nothing more, on purpose."""

@@ -1,0 +1,170 @@
+"""Signatures in the encodings of the protocol (§6): ECDSA P-384, Ed25519 and ML-DSA.
+
+| algorithm                | public key               | signature            |
+|--------------------------|--------------------------|----------------------|
+| 0x0503 ECDSA P-384       | uncompressed point, 97 B | r ‖ s, 48 B each     |
+| 0x0807 Ed25519           | 32 B (RFC 8032)          | 64 B                 |
+| 0x0904/5/6 ML-DSA-44/65/87 | FIPS 204 byte string   | FIPS 204 byte string |
+
+Verification of a peer's bytes never raises: it is true or false.  ML-DSA is pure, with an empty context, and signs
+hedged.
+"""
+
+from enum import IntEnum
+from typing import Protocol
+
+import msgspec
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+
+from sottovoce.primitives.errors import ApiMisuse
+from sottovoce.primitives.secret import Secret
+
+_P384_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFC7634D81F4372DDF581A0DB248B0A77AECEC196ACCC52973
+_ED25519_PRIME = 2**255 - 19
+_ED25519_ORDER8_Y = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
+_ED25519_SMALL_ORDER_Y = frozenset(
+    {0, 1, _ED25519_PRIME - 1, _ED25519_ORDER8_Y, _ED25519_PRIME - _ED25519_ORDER8_Y}
+)
+"""The y coordinates of the eight points of small order; a key with one of them signs nothing."""
+
+
+class SignatureAlgorithm(IntEnum):
+    """Signature algorithms, by their TLS code points."""
+
+    ECDSA_P384 = 0x0503
+    ED25519 = 0x0807
+    MLDSA44 = 0x0904
+    MLDSA65 = 0x0905
+    MLDSA87 = 0x0906
+
+    @property
+    def is_post_quantum(self) -> bool:
+        """Whether the algorithm is ML-DSA."""
+        return self in {SignatureAlgorithm.MLDSA44, SignatureAlgorithm.MLDSA65, SignatureAlgorithm.MLDSA87}
+
+
+PUBLIC_KEY_BYTES = {
+    SignatureAlgorithm.ECDSA_P384: 97,
+    SignatureAlgorithm.ED25519: 32,
+    SignatureAlgorithm.MLDSA44: 1312,
+    SignatureAlgorithm.MLDSA65: 1952,
+    SignatureAlgorithm.MLDSA87: 2592,
+}
+SIGNATURE_BYTES = {
+    SignatureAlgorithm.ECDSA_P384: 96,
+    SignatureAlgorithm.ED25519: 64,
+    SignatureAlgorithm.MLDSA44: 2420,
+    SignatureAlgorithm.MLDSA65: 3309,
+    SignatureAlgorithm.MLDSA87: 4627,
+}
+
+_MLDSA_PUBLIC = {
+    SignatureAlgorithm.MLDSA44: mldsa.MLDSA44PublicKey,
+    SignatureAlgorithm.MLDSA65: mldsa.MLDSA65PublicKey,
+    SignatureAlgorithm.MLDSA87: mldsa.MLDSA87PublicKey,
+}
+_MLDSA_PRIVATE = {
+    SignatureAlgorithm.MLDSA44: mldsa.MLDSA44PrivateKey,
+    SignatureAlgorithm.MLDSA65: mldsa.MLDSA65PrivateKey,
+    SignatureAlgorithm.MLDSA87: mldsa.MLDSA87PrivateKey,
+}
+
+
+class PublicKey(msgspec.Struct, frozen=True):
+    """A public key of one algorithm, in the protocol's byte form."""
+
+    algorithm: SignatureAlgorithm
+    key: bytes
+
+    @property
+    def encoded(self) -> bytes:
+        """`alg u16 ‖ key`, as certificates and anchor ids carry it."""
+        return self.algorithm.to_bytes(2) + self.key
+
+    def is_valid(self) -> bool:
+        """Whether the bytes are a usable key: right length, a point on the curve, not of small order."""
+        if len(self.key) != PUBLIC_KEY_BYTES[self.algorithm]:
+            return False
+        try:
+            self._load()
+        except ValueError:
+            return False
+        return True
+
+    def verify(self, message: bytes, signature: bytes) -> bool:
+        """Whether `signature` over `message` is right.  Never raises, whatever the bytes are."""
+        if len(self.key) != PUBLIC_KEY_BYTES[self.algorithm] or len(signature) != SIGNATURE_BYTES[self.algorithm]:
+            return False
+        try:
+            loaded = self._load()
+            if isinstance(loaded, ec.EllipticCurvePublicKey):
+                loaded.verify(_to_der(signature), message, ec.ECDSA(hashes.SHA384()))
+            else:
+                loaded.verify(signature, message)
+        except (InvalidSignature, ValueError):
+            return False
+        return True
+
+    def _load(
+        self,
+    ) -> (
+        ec.EllipticCurvePublicKey
+        | ed25519.Ed25519PublicKey
+        | mldsa.MLDSA44PublicKey
+        | mldsa.MLDSA65PublicKey
+        | mldsa.MLDSA87PublicKey
+    ):
+        if self.algorithm is SignatureAlgorithm.ECDSA_P384:
+            if self.key[0] != 0x04:  # noqa: PLR2004  SEC 1 §2.3.3: the mark of an uncompressed point
+                message = "a P-384 key must be an uncompressed point"
+                raise ValueError(message)
+            return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP384R1(), self.key)
+        if self.algorithm is SignatureAlgorithm.ED25519:
+            y = (int.from_bytes(self.key, "little") & (2**255 - 1)) % _ED25519_PRIME
+            if y in _ED25519_SMALL_ORDER_Y:
+                message = "an Ed25519 key of small order"
+                raise ValueError(message)
+            return ed25519.Ed25519PublicKey.from_public_bytes(self.key)
+        return _MLDSA_PUBLIC[self.algorithm].from_public_bytes(self.key)
+
+
+def _to_der(signature: bytes) -> bytes:
+    """Turn `r ‖ s` into the DER that the library reads.  Raises ValueError unless 1 ≤ r, s < n."""
+    r, s = int.from_bytes(signature[:48]), int.from_bytes(signature[48:])
+    if not (0 < r < _P384_ORDER and 0 < s < _P384_ORDER):
+        message = "a signature's r or s is out of range"
+        raise ValueError(message)
+    return encode_dss_signature(r, s)
+
+
+class Signer(Protocol):
+    """Something that signs; tests hand in recorded ones."""
+
+    @property
+    def public_key(self) -> PublicKey:
+        """The key that verifies what this signs."""
+        ...
+
+    def sign(self, message: bytes) -> bytes:
+        """Sign `message`; the signature is in the protocol's byte form."""
+        ...
+
+
+class MldsaSigner:
+    """ML-DSA with a key made from its 32-byte seed (FIPS 204 §5.1); the library cleanses the key when dropped."""
+
+    def __init__(self, algorithm: SignatureAlgorithm, seed: Secret) -> None:
+        """Expand `seed`; the caller wipes it."""
+        if not algorithm.is_post_quantum:
+            message = f"{algorithm.name} is not ML-DSA"
+            raise ApiMisuse(message)
+        self.algorithm = algorithm
+        self._private = _MLDSA_PRIVATE[algorithm].from_seed_bytes(seed.expose())
+        self.public_key = PublicKey(algorithm, self._private.public_key().public_bytes_raw())
+
+    def sign(self, message: bytes) -> bytes:
+        """Sign `message`, hedged, with an empty context."""
+        return self._private.sign(message)
