@@ -1,0 +1,61 @@
+"""Byte layouts of `sottovoce.v1` and nothing else.  Pure.
+
+`frames`, `records` and `sframe` are used as modules (`wire.frames.decode_mark_untrusted`); messages are structs in
+`wire.messages`.
+"""
+
+from sottovoce.wire import frames, messages, records, sframe
+from sottovoce.wire.codecs import Codec
+from sottovoce.wire.codes import Code, code_label
+from sottovoce.wire.errors import WireError, bad_record, too_large
+from sottovoce.wire.json import is_json_object
+from sottovoce.wire.limits import (
+    EPOCH_SECONDS,
+    FRAME_MILLISECONDS,
+    MAX_AUTHORITIES_BYTES,
+    MAX_DATA_BYTES,
+    MAX_EPOCH,
+    MAX_HANDSHAKE_BYTES,
+    MAX_JSON_BYTES,
+    MAX_MARK_BYTES,
+    MAX_MESSAGE_BYTES,
+    MAX_METADATA_BYTES,
+    MAX_RECORD_BYTES,
+    MAX_SMALL_RECORD_BYTES,
+    MAX_TRANSPORT_MESSAGE_BYTES,
+    MESSAGES_PER_KEY,
+    PING_BYTES,
+)
+from sottovoce.wire.types import CredentialKind, FrameType, MessageType
+
+__all__ = [
+    "EPOCH_SECONDS",
+    "FRAME_MILLISECONDS",
+    "MAX_AUTHORITIES_BYTES",
+    "MAX_DATA_BYTES",
+    "MAX_EPOCH",
+    "MAX_HANDSHAKE_BYTES",
+    "MAX_JSON_BYTES",
+    "MAX_MARK_BYTES",
+    "MAX_MESSAGE_BYTES",
+    "MAX_METADATA_BYTES",
+    "MAX_RECORD_BYTES",
+    "MAX_SMALL_RECORD_BYTES",
+    "MAX_TRANSPORT_MESSAGE_BYTES",
+    "MESSAGES_PER_KEY",
+    "PING_BYTES",
+    "Code",
+    "Codec",
+    "CredentialKind",
+    "FrameType",
+    "MessageType",
+    "WireError",
+    "bad_record",
+    "code_label",
+    "frames",
+    "is_json_object",
+    "messages",
+    "records",
+    "sframe",
+    "too_large",
+]

@@ -1,0 +1,11 @@
+"""One question about a peer's JSON: is it an object?  (Metadata and frames of type 8.)"""
+
+import msgspec
+
+
+def is_json_object(data: bytes) -> bool:
+    """Whether `data` is one JSON object, UTF-8, however deep."""
+    try:
+        return isinstance(msgspec.json.decode(data), dict)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False

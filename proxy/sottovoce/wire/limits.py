@@ -1,0 +1,30 @@
+"""Sizes and counts of the protocol, in two groups: what the protocol demands, and what we chose within it."""
+
+# Demanded by the protocol.
+MAX_MESSAGE_BYTES = 16_384
+"""A handshake message with its 4-byte header (§2)."""
+MAX_HANDSHAKE_BYTES = 65_536
+"""All handshake messages of one handshake, both directions (§2)."""
+MAX_RECORD_BYTES = 16_384
+"""An SFrame record with header and tag (§2)."""
+MAX_SMALL_RECORD_BYTES = 8_192
+"""The same for every frame type but 6, 7, 8 and 13 (§2)."""
+MAX_PATH_NODES = 16
+"""Nodes in a Merkle path (§3)."""
+MAX_TICKET_BYTES = 1_024
+MAX_METADATA_BYTES = 4_096
+MAX_JSON_BYTES = 4_000
+MAX_DATA_BYTES = 8_000
+MAX_MARK_BYTES = 64
+MAX_DTMF_EVENT = 15
+PING_BYTES = 8
+MAX_AUTHORITIES_BYTES = 1_024
+"""All names of a voice certificate together, with their length fields (§6)."""
+EPOCH_SECONDS = range(2, 3_600 + 1)
+MESSAGES_PER_KEY = range(16, 65_536 + 1)
+FRAME_MILLISECONDS = (10, 20, 40, 60)
+MAX_EPOCH = 2**32 - 1
+
+# Chosen by us.
+MAX_TRANSPORT_MESSAGE_BYTES = 3 + 65_535
+"""The carriage's own message limit: the largest record that the syntax of §2 can express."""
