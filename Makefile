@@ -1,0 +1,44 @@
+# The two commands of a fresh machine are `make demo` and `make test`; each sets the machine up first, once.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.stamp
+SOURCES := proxy $(wildcard loadtest)
+
+.PHONY: setup demo test check bench soak lock
+.DELETE_ON_ERROR:
+
+setup: $(STAMP)
+
+# No build isolation: hatchling stands in the lock, so nothing is installed that has no hash there.
+$(STAMP): requirements.lock pyproject.toml .ci/system-packages
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make setup PYTHON=python3.11")'
+	@.ci/system-packages
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --no-index --editable .
+	@touch $@
+
+demo: $(STAMP)
+	@$(BIN)/sottovoce demo
+
+test: $(STAMP)
+	@$(BIN)/python -m pytest
+
+check: $(STAMP)
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/basedpyright $(SOURCES) tests
+	@$(BIN)/mypy $(SOURCES)
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python .ci/sizes
+
+bench: $(STAMP)
+	@$(BIN)/python -m loadtest bench
+
+soak: $(STAMP)
+	@$(BIN)/python -m pytest tests/soak -m soak
+
+# Needs uv. No index line and no host name may get into the lock: a test looks for them.
+lock:
+	uv pip compile pyproject.toml --extra server --group dev --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --no-header --quiet --output-file requirements.lock
