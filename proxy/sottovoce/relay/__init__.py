@@ -1,0 +1,31 @@
+"""Routes to backends, and the adapters that speak to them.  The plaintext of a call leaves here."""
+
+from sottovoce.relay.call import (
+    CallEnd,
+    CallSink,
+    CallStart,
+    CallStatistics,
+    Leg,
+    LegStatistics,
+    Route,
+    end_of,
+)
+from sottovoce.relay.config import RawOptions, RouteConfig
+from sottovoce.relay.errors import BackendDown, BackendFault, BackendMisbehaved, RouteMisconfigured
+
+__all__ = [
+    "BackendDown",
+    "BackendFault",
+    "BackendMisbehaved",
+    "CallEnd",
+    "CallSink",
+    "CallStart",
+    "CallStatistics",
+    "Leg",
+    "LegStatistics",
+    "RawOptions",
+    "Route",
+    "RouteConfig",
+    "RouteMisconfigured",
+    "end_of",
+]

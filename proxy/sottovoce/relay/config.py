@@ -1,0 +1,77 @@
+"""One route of the configuration, `[routes.<name>]`: bounds in the types, rules between fields in `__post_init__`.
+
+Each message begins with the key inside the route's table; whoever reads the file knows the route's name.  Whether the
+files exist and fit is seen when the route is built (`build_route`), which `sottovoce check` does too.
+"""
+
+from typing import Annotated
+
+import msgspec
+
+from sottovoce.relay.link import BackendAddress, parse_url
+
+ADAPTER_NAMES = ("echo", "raw")
+"""What `adapter` may say; `route.ADAPTERS` has a builder for each."""
+
+
+class RawOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[routes.<name>.raw]`: variations of the `raw` contract."""
+
+    header: bool = False
+    """Prefix each audio message with flags u8, timestamp u32, frames lost before u16; expect the same back."""
+
+
+class RouteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[routes.<name>]`: where calls to `/v1/voice/<name>` go."""
+
+    adapter: Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(ADAPTER_NAMES)})]
+    url: str | None = None
+    """The backend's `ws://` or `wss://` URL; none for `echo`."""
+    raw: RawOptions = RawOptions()
+    allow_plaintext_network: bool = False
+    """Let audio leave this machine unencrypted, over `ws://`.  Warned about at start and put on the audit log."""
+    ca_file: str | None = None
+    """PEM certificates that vouch for a `wss://` backend; without it, the system's."""
+    client_certificate_file: str | None = None
+    """PEM certificate chain that the proxy shows to a `wss://` backend."""
+    client_key_file: str | None = None
+    """Its private key, PEM, not encrypted."""
+    connect_timeout_seconds: Annotated[float, msgspec.Meta(ge=0.1, le=60)] = 2.0
+    """For one attempt: name, TCP, TLS and WebSocket upgrade together."""
+    connect_attempts: Annotated[int, msgspec.Meta(ge=1, le=10)] = 3
+    """Attempts before a call is refused as `backend_down`."""
+    silence_seconds: Annotated[int, msgspec.Meta(ge=1, le=600)] = 15
+    """How long TCP may get no answer, or find no room at the backend, before the backend counts as down."""
+    queue_frames: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 50
+    """Audio frames that may wait for a slow backend; beyond, the oldest is dropped and counted."""
+
+    def __post_init__(self) -> None:
+        """Check what one field means for another."""
+        if self.adapter not in ADAPTER_NAMES:
+            raise ValueError(f"adapter: there is no {self.adapter!r}; write one of {', '.join(ADAPTER_NAMES)}")
+        if self.adapter == "echo":
+            if self.url is not None:
+                raise ValueError('url: echo has no backend; remove url, or write adapter = "raw"')
+            return
+        if self.url is None:
+            raise ValueError(f'url: {self.adapter} needs a backend; write url = "ws://127.0.0.1:PORT/" or a wss:// one')
+        try:
+            address = parse_url(self.url)
+        except ValueError as error:
+            raise ValueError(f"url: {self.url!r} {error}") from None
+        self._check_protection(address)
+
+    def _check_protection(self, address: BackendAddress) -> None:
+        if address.secure:
+            if (self.client_certificate_file is None) != (self.client_key_file is None):
+                missing = "client_key_file" if self.client_key_file is None else "client_certificate_file"
+                raise ValueError(f"{missing}: a client certificate needs both its files; add {missing}, or remove both")
+            return
+        for key in ("ca_file", "client_certificate_file", "client_key_file"):
+            if getattr(self, key) is not None:
+                raise ValueError(f"{key}: has no meaning for a ws:// backend; write a wss:// url, or remove {key}")
+        if not address.is_loopback and not self.allow_plaintext_network:
+            raise ValueError(
+                f"url: {self.url!r} would send audio unencrypted over the network; write a wss:// url, "
+                "or allow_plaintext_network = true if that network is yours alone"
+            )

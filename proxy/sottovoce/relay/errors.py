@@ -1,0 +1,64 @@
+"""What can go wrong between the proxy and a backend, and whose fault it is.
+
+A `BackendFault` is the reason code; the text beside it is one line for the operator's log.  Nothing of this reaches
+the voice client, who is told `backend_down` (protocol §10) and no more.
+"""
+
+from enum import StrEnum
+
+from sottovoce.primitives import SottovoceError
+
+
+class BackendFault(StrEnum):
+    """Why a backend counts as down."""
+
+    UNREACHABLE = "unreachable"
+    """No attempt to connect succeeded, or none in time."""
+    REFUSED = "refused"
+    """It answered, but not with the WebSocket upgrade."""
+    CLOSED = "closed"
+    """It closed the WebSocket without a `stop`."""
+    LOST = "lost"
+    """The connection broke, or TCP got no answer for too long."""
+    BAD_FRAMING = "bad_framing"
+    """Its bytes are not WebSocket (RFC 6455), or a message is above the limit."""
+    BAD_TEXT = "bad_text"
+    """A text message that the contract does not know."""
+    BAD_AUDIO = "bad_audio"
+    """A binary message that cannot be one frame of this call."""
+    FLOOD = "flood"
+    """More control messages than the protocol lets through."""
+    STUCK = "stuck"
+    """It does not read: the queue of control messages, which are never dropped, is full."""
+
+
+_MAX_DETAIL_CHARACTERS = 120
+
+
+class BackendDown(SottovoceError):
+    """The backend of this call cannot be reached, or no longer: the call ends with `backend_down`."""
+
+    def __init__(self, fault: BackendFault, detail: str) -> None:
+        """Keep the code apart from its one line of detail."""
+        super().__init__(f"{fault}: {detail}")
+        self.fault = fault
+        self.detail = detail
+
+
+class BackendMisbehaved(BackendDown):
+    """The backend sent what its contract forbids.  Raised by pure decoders; the leg turns it into an end."""
+
+
+class RouteMisconfigured(SottovoceError):
+    """A route's configuration cannot work.  The text names the path, the reason and the remedy."""
+
+    def __init__(self, path: str, problem: str, remedy: str) -> None:
+        """`path` is the configuration key, as in `routes.support.url`."""
+        super().__init__(f"{path}: {problem}; {remedy}")
+        self.path = path
+        self.remedy = remedy
+
+
+def one_line(text: str) -> str:
+    """Make a backend's or a library's words fit for a log: short, printable, one line."""
+    return "".join(c if c.isprintable() else "?" for c in text[:_MAX_DETAIL_CHARACTERS])

@@ -1,0 +1,108 @@
+"""What an adapter adds to a WebSocket leg: its messages, both ways.  Pure.
+
+`WebSocketLeg` owns the socket, the queue, the limits and the ends; a `Dialect` turns what goes to the backend into
+texts and binary messages, and tells a `MeteredSink` what came back.  One dialect object serves one call.
+"""
+
+from typing import Protocol
+
+from sottovoce.relay.call import CallEnd, CallSink, CallStart, LegStatistics
+from sottovoce.relay.errors import BackendFault, BackendMisbehaved
+from sottovoce.relay.link.pace import audio_bucket, control_bucket
+
+
+class Dialect(Protocol):
+    """One adapter's messages for one call.  None from an encoder: this dialect has no such message."""
+
+    def start(self) -> list[str]:
+        """The texts that open a call."""
+        ...
+
+    def audio(self, payload: bytes, lost_before: int) -> bytes | str:
+        """One frame for the backend."""
+        ...
+
+    def dtmf(self, event: int, duration_ms: int) -> str | None:
+        """A key press."""
+        ...
+
+    def mark_played(self, name: str) -> str | None:
+        """The client has played past a mark."""
+        ...
+
+    def mute(self, *, muted: bool) -> str | None:
+        """The client's microphone."""
+        ...
+
+    def json(self, data: bytes) -> str | None:
+        """The client's JSON object."""
+        ...
+
+    def stop(self, end: CallEnd, leg: LegStatistics) -> str | None:
+        """The text that closes a call."""
+        ...
+
+    def receive_text(self, text: str, sink: "MeteredSink") -> None:
+        """Tell the sink what a text from the backend says.  Raises BackendMisbehaved."""
+
+    def receive_binary(self, message: bytes, sink: "MeteredSink") -> None:
+        """Tell the sink what a binary message from the backend holds.  Raises BackendMisbehaved."""
+
+
+class MeteredSink:
+    """A call's sink behind the limits of `pace`: audio beyond them is dropped, anything else is a flood.
+
+    `now` is set by the leg, once for each batch of bytes.  Raises BackendMisbehaved (flood).
+    """
+
+    __slots__ = ("_audio", "_controls", "_sink", "dropped_frames", "frames", "hang_up", "now")
+
+    def __init__(self, start: CallStart, sink: CallSink, now: float) -> None:
+        """Meter what goes to `sink` from `now` on."""
+        self._sink = sink
+        self._audio = audio_bucket(start.frame_milliseconds, now)
+        self._controls = control_bucket(now)
+        self.now = now
+        self.frames = 0
+        self.dropped_frames = 0
+        self.hang_up: str | None = None
+        """The backend's reason once it hung up; the leg ends after the message that said so."""
+
+    def audio(self, codec_bytes: bytes, flags: int, timestamp: int | None) -> None:
+        """Pass a frame on, or drop it when the backend is too far ahead of real time."""
+        if self._audio.take(self.now):
+            self.frames += 1
+            self._sink.audio(codec_bytes, flags, timestamp)
+        else:
+            self.dropped_frames += 1
+
+    def data(self, data: bytes) -> None:
+        """Pass data on."""
+        if not self._audio.take(self.now):
+            raise BackendMisbehaved(BackendFault.FLOOD, "more data frames than a call may carry")
+        self.frames += 1
+        self._sink.data(data)
+
+    def dtmf(self, event: int, duration_ms: int) -> None:
+        """Pass a key press on."""
+        self._take_control()
+        self._sink.dtmf(event, duration_ms)
+
+    def mark(self, name: str) -> None:
+        """Pass a mark on."""
+        self._take_control()
+        self._sink.mark(name)
+
+    def clear(self) -> None:
+        """Pass a clear on."""
+        self._take_control()
+        self._sink.clear()
+
+    def json(self, data: bytes) -> None:
+        """Pass a JSON object on."""
+        self._take_control()
+        self._sink.json(data)
+
+    def _take_control(self) -> None:
+        if not self._controls.take(self.now):
+            raise BackendMisbehaved(BackendFault.FLOOD, "more than 50 control messages a second (burst 250)")

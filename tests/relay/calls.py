@@ -1,0 +1,61 @@
+"""A call to relay, and a sink that remembers what it was told: shared by the tests of this folder."""
+
+import msgspec
+
+from sottovoce.primitives import Suite
+from sottovoce.relay import CallEnd, CallStart, CallStatistics, end_of
+from sottovoce.wire import Code, Codec
+
+START = CallStart(
+    session_id=bytes(range(16)),
+    route="support",
+    send_codec=Codec.PCMU_8K,
+    receive_codec=Codec.PCMU_8K,
+    frame_milliseconds=20,
+    identity="alice",
+    suite=Suite.X25519MLKEM768_AES256GCM,
+    epoch=1,
+    epoch_seconds=300,
+    metadata=b'{"language": "en", "trial": true}',
+    client_address="203.0.113.9:50112",
+)
+DATA_START = msgspec.structs.replace(
+    START, send_codec=Codec.NONE, receive_codec=Codec.NONE, frame_milliseconds=0, metadata=None
+)
+STATISTICS = CallStatistics(seconds=1.5, epochs=1, frames_from_client=3, frames_to_client=3)
+END: CallEnd = end_of(Code.NORMAL, STATISTICS)
+
+
+class RecordingSink:
+    """Keeps every call as a tuple, in order."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[object, ...]] = []
+
+    def audio(self, codec_bytes: bytes, flags: int, timestamp: int | None) -> None:
+        self.told.append(("audio", codec_bytes, flags, timestamp))
+
+    def data(self, data: bytes) -> None:
+        self.told.append(("data", data))
+
+    def dtmf(self, event: int, duration_ms: int) -> None:
+        self.told.append(("dtmf", event, duration_ms))
+
+    def mark(self, name: str) -> None:
+        self.told.append(("mark", name))
+
+    def clear(self) -> None:
+        self.told.append(("clear",))
+
+    def json(self, data: bytes) -> None:
+        self.told.append(("json", data))
+
+    def hung_up(self, reason: str) -> None:
+        self.told.append(("hung_up", reason))
+
+    def backend_closed(self, reason: str) -> None:
+        self.told.append(("backend_closed", reason))
+
+    def named(self, name: str) -> list[tuple[object, ...]]:
+        """Only what came under this name."""
+        return [told for told in self.told if told[0] == name]

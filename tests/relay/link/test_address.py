@@ -1,0 +1,70 @@
+"""Backend URLs: what they mean, and the refusals, each of which says what to write instead."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sottovoce.relay.link import BackendAddress, is_loopback_ip, parse_url
+
+
+def at(host: str, port: int, target: str, *, secure: bool = False) -> BackendAddress:
+    return BackendAddress(secure=secure, host=host, port=port, target=target)
+
+
+@pytest.mark.parametrize(
+    ("url", "address", "authority"),
+    [
+        ("ws://127.0.0.1:9000", at("127.0.0.1", 9000, "/"), "127.0.0.1:9000"),
+        ("ws://[::1]:9000/a?b=c", at("::1", 9000, "/a?b=c"), "[::1]:9000"),
+        ("wss://Bot.Example.com/x%20y", at("bot.example.com", 443, "/x%20y", secure=True), "bot.example.com"),
+        ("wss://bot.example.com:80/?q", at("bot.example.com", 80, "/?q", secure=True), "bot.example.com:80"),
+        ("ws://localhost", at("localhost", 80, "/"), "localhost"),
+    ],
+)
+def test_a_url_taken_apart(url: str, address: BackendAddress, authority: str) -> None:
+    assert parse_url(url) == address
+    assert parse_url(url).authority == authority
+
+
+@pytest.mark.parametrize(
+    ("url", "remedy"),
+    [
+        ("http://localhost/", "write ws://"),
+        ("localhost:9000", "write ws://"),
+        ("ws://", "write ws://"),
+        ("ws://[::1/", "write ws://"),
+        ("ws://localhost:99999/", "write ws://"),
+        ("ws://localhost:0/", "write the port"),
+        ("ws://user:word@localhost/", "use a client certificate"),
+        ("ws://localhost/#here", "remove the #"),
+        ("ws://localhost/\r\nX: y", "percent-encode"),
+        ("ws://bücher.example/", "punycode"),
+        ("", "percent-encode"),
+    ],
+)
+def test_a_refused_url_says_what_to_write(url: str, remedy: str) -> None:
+    with pytest.raises(ValueError, match=remedy):
+        parse_url(url)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"])
+def test_loopback(host: str) -> None:
+    assert is_loopback_ip(host)
+    assert at(host, 80, "/").is_loopback
+
+
+@pytest.mark.parametrize("host", ["10.0.0.1", "0.0.0.0", "::", "2001:db8::1", "::ffff:10.0.0.1", "localhost.example"])  # noqa: S104
+def test_not_loopback(host: str) -> None:
+    assert not is_loopback_ip(host)
+    assert not at(host, 80, "/").is_loopback
+
+
+@given(st.text(max_size=60) | st.text(max_size=40).map("ws://{}".format))
+def test_any_text_is_an_address_or_a_value_error(url: str) -> None:
+    try:
+        address = parse_url(url)
+    except ValueError:
+        return
+    assert address.host
+    assert address.target.startswith("/")
+    assert 0 < address.port < 65536

@@ -1,0 +1,41 @@
+"""What a backend may send: the protocol's bucket for control, a minute ahead for audio."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sottovoce.relay.link.pace import TokenBucket, audio_bucket, control_bucket
+
+
+def taken(bucket: TokenBucket, now: float) -> int:
+    count = 0
+    while bucket.take(now):
+        count += 1
+    return count
+
+
+def test_control_is_250_at_once_and_50_a_second() -> None:
+    bucket = control_bucket(100.0)
+    assert taken(bucket, 100.0) == 250
+    assert taken(bucket, 101.0) == 50
+    assert taken(bucket, 1000.0) == 250
+
+
+@pytest.mark.parametrize(("frame_ms", "burst", "in_a_second"), [(10, 6000, 200), (20, 3000, 100), (60, 1000, 33)])
+def test_audio_may_be_a_minute_ahead(frame_ms: int, burst: int, in_a_second: int) -> None:
+    bucket = audio_bucket(frame_ms, 0.0)
+    assert taken(bucket, 0.0) == burst
+    assert taken(bucket, 1.0) == in_a_second
+
+
+def test_data_frames_last_no_time() -> None:
+    bucket = audio_bucket(0, 0.0)
+    assert taken(bucket, 0.0) == 60_000
+    assert taken(bucket, 0.5) == 1000
+
+
+@given(st.lists(st.floats(0, 100)), st.floats(0, 100))
+def test_a_clock_that_steps_back_gives_nothing(steps: list[float], start: float) -> None:
+    bucket = TokenBucket(1.0, 10.0, start)
+    count = sum(taken(bucket, now) for now in steps)
+    assert count <= 10 + max(0.0, max([*steps, start]) - start)
