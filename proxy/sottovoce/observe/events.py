@@ -1,0 +1,51 @@
+"""Names of log events: a thing and what happened to it.  Details go into fields, never into the name.
+
+A name is an interface: operators search and count by it.  Renaming one is a change that they can notice.
+"""
+
+from typing import Final
+
+# The process
+CONFIGURATION_LOADED: Final = "configuration.loaded"
+PROXY_READY: Final = "proxy.ready"
+PROXY_DRAINING: Final = "proxy.draining"
+PROXY_STOPPED: Final = "proxy.stopped"
+FILE_LIMIT_RAISED: Final = "file_limit.raised"
+LIBRARY_WARNED: Final = "library.warned"
+TASK_CRASHED: Final = "task.crashed"
+
+# Connections, before there is a voice session
+TLS_REFUSED: Final = "tls.refused"
+UPGRADE_REFUSED: Final = "upgrade.refused"
+CONNECTION_REFUSED: Final = "connection.refused"
+
+# Voice sessions
+SESSION_ESTABLISHED: Final = "session.established"
+SESSION_REFUSED: Final = "session.refused"
+SESSION_REKEYED: Final = "session.rekeyed"
+SESSION_ENDED: Final = "session.ended"
+FRAME_REJECTED: Final = "frame.rejected"
+CLASSICAL_SUITE_USED: Final = "classical_suite.used"
+
+# Backends
+BACKEND_CONNECTED: Final = "backend.connected"
+BACKEND_RETRIED: Final = "backend.retried"
+BACKEND_LOST: Final = "backend.lost"
+BACKEND_REFUSED: Final = "backend.refused"
+PLAINTEXT_NETWORK_ALLOWED: Final = "plaintext_network.allowed"
+
+# Keys and certificates
+TOKEN_STARTED: Final = "token.started"
+TOKEN_LOST: Final = "token.lost"
+ROOT_SIGNED: Final = "root.signed"
+SIGNATURE_DROPPED: Final = "signature.dropped"
+LEAF_ISSUED: Final = "leaf.issued"
+LEAF_RENEWAL_FAILED: Final = "leaf.renewal_failed"
+VOICE_CERTIFICATE_ISSUED: Final = "voice_certificate.issued"
+VOICE_CERTIFICATE_RENEWAL_FAILED: Final = "voice_certificate.renewal_failed"
+CREDENTIALS_LOADED: Final = "credentials.loaded"
+CREDENTIALS_UNREADABLE: Final = "credentials.unreadable"
+
+# The audit log
+AUDIT_REPAIRED: Final = "audit.repaired"
+AUDIT_FAILED: Final = "audit.failed"
