@@ -1,0 +1,71 @@
+"""Hardware security modules: one token, in a process of its own, reached over a socketpair.
+
+The proxy's side is `open_token` and `Token.call`; the token process is `run_token_process` with the handlers that the
+packages above compose.  What crosses is parsed values only: no digest, no PIN, no seed.
+"""
+
+from sottovoce.hsm.config import HsmConfig
+from sottovoce.hsm.errors import (
+    HsmBusy,
+    HsmError,
+    HsmTimeout,
+    HsmUnavailable,
+    HsmWrongPin,
+    KeyMissing,
+    ModuleUnusable,
+    OperationRefused,
+    PinUnreadable,
+    SealedSeedInvalid,
+    TokenLost,
+    TokenMissing,
+    TokenProcessFailed,
+)
+from sottovoce.hsm.messages import PROBE, STATUS, Operation, Probe, ProbeAnswer, Start, Status, StatusAnswer
+from sottovoce.hsm.process import Counts, Handler, run_token_process
+from sottovoce.hsm.seeds import SealedSeed, read_sealed_seed
+from sottovoce.hsm.softhsm import configuration_text, find_softhsm, new_configuration
+from sottovoce.hsm.token import Report, Token, TokenDown, TokenEvent, TokenLocked, TokenState, TokenUp, open_token
+from sottovoce.hsm.wrapper import KeyName, Worker
+
+__all__ = [
+    "PROBE",
+    "STATUS",
+    "Counts",
+    "Handler",
+    "HsmBusy",
+    "HsmConfig",
+    "HsmError",
+    "HsmTimeout",
+    "HsmUnavailable",
+    "HsmWrongPin",
+    "KeyMissing",
+    "KeyName",
+    "ModuleUnusable",
+    "Operation",
+    "OperationRefused",
+    "PinUnreadable",
+    "Probe",
+    "ProbeAnswer",
+    "Report",
+    "SealedSeed",
+    "SealedSeedInvalid",
+    "Start",
+    "Status",
+    "StatusAnswer",
+    "Token",
+    "TokenDown",
+    "TokenEvent",
+    "TokenLocked",
+    "TokenLost",
+    "TokenMissing",
+    "TokenProcessFailed",
+    "TokenState",
+    "TokenUp",
+    "Worker",
+    "configuration_text",
+    "find_softhsm",
+    "new_configuration",
+    "open_token",
+    "read_sealed_seed",
+    "run_token_process",
+]

@@ -1,0 +1,133 @@
+"""One token process, seen from the proxy: spawned, spoken to over a socketpair, killed.
+
+Linux ties PR_SET_PDEATHSIG to the *thread* that forked.  Trio spawns from a thread of its pool, which ends after ten
+idle seconds and would take the token process with it.  So a `Spawner` keeps one thread for this, as long as the token
+is open; that is why `trio.lowlevel.open_process` is not used.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+from collections import deque
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Self
+
+import trio
+
+from sottovoce.hsm.errors import HsmUnavailable
+from sottovoce.hsm.messages import FrameReader, Start, Started, decode_message, encode_frame
+
+_RECEIVE_BYTES = 65536
+_FAREWELL_SECONDS = 1.0
+"""How long a process may take to end by itself when its socket closes."""
+_NOT_INHERITED = frozenset({"OPENSSL_CONF", "OPENSSL_MODULES", "SSLKEYLOGFILE"})
+"""Variables that would change what the cryptographic library in the token process does."""
+
+
+class Spawner:
+    """Starts token processes from one thread that lives on."""
+
+    def __init__(self, command: Iterable[str], environment: dict[str, str]) -> None:
+        """Take the command line, to which socket and parent are added, and variables to set for it."""
+        self._command = tuple(command)
+        self._environment = {k: v for k, v in os.environ.items() if k not in _NOT_INHERITED} | environment
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="token-spawner")
+
+    async def spawn(self) -> "TokenChild":
+        """Start a process.  Not cancellable: it takes milliseconds, and its result must have an owner."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            popen = await trio.to_thread.run_sync(
+                lambda: self._thread.submit(self._popen, theirs.fileno()).result(), abandon_on_cancel=False
+            )
+        return TokenChild(popen, trio.socket.from_stdlib_socket(ours))
+
+    def close(self) -> None:
+        """Let the thread end; a process that still runs ends with it."""
+        self._thread.shutdown(wait=False)
+
+    def _popen(self, channel: int) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(  # noqa: S603  our own command, no shell
+            [*self._command, str(channel), str(os.getpid())],
+            pass_fds=(channel,),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            env=self._environment,
+        )
+
+
+class TokenChild:
+    """A running token process.  Leaving its `async with` block ends it, whatever state it is in."""
+
+    def __init__(self, popen: "subprocess.Popen[bytes]", channel: trio.socket.SocketType) -> None:
+        """Made by `Spawner.spawn` only."""
+        self._popen = popen
+        self._channel = channel
+        self._reader = FrameReader()
+        self._bodies: deque[bytes] = deque()
+        self.pid = popen.pid
+
+    async def start(self, start: Start) -> None:
+        """Tell it what to do and wait until it is ready.  Raises what it failed with, or HsmUnavailable if it died."""
+        await self.send(encode_frame(start))
+        body = await self.receive()
+        if body is None:
+            text = "the token process ended while it started"
+            raise HsmUnavailable(text)
+        answer = decode_message(body, Started)
+        if answer.failure is not None:
+            raise answer.failure.to_error()
+
+    async def send(self, frame: bytes) -> None:
+        """Send a frame.  Raises HsmUnavailable when the process is gone."""
+        rest = memoryview(frame)
+        try:
+            while rest:
+                rest = rest[await self._channel.send(rest) :]
+        except OSError:
+            text = "the token process is gone"
+            raise HsmUnavailable(text) from None
+
+    async def receive(self) -> bytes | None:
+        """Give the body of the next frame it sends, or None when it has ended.
+
+        Cancelled, it loses nothing.  Raises TokenProcessFailed when what comes is no frame.
+        """
+        while not self._bodies:
+            try:
+                data = await self._channel.recv(_RECEIVE_BYTES)
+            except OSError:
+                return None
+            if not data:
+                return None
+            self._bodies.extend(self._reader.receive(data))
+        return self._bodies.popleft()
+
+    def kill(self) -> None:
+        """End it at once; harmless when it has ended."""
+        self._popen.send_signal(signal.SIGKILL)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._channel.close()
+        with trio.CancelScope(shield=True):
+            with trio.move_on_after(_FAREWELL_SECONDS):
+                await self._ended()
+            if self._popen.poll() is None:
+                self.kill()
+                await self._ended()
+
+    async def _ended(self) -> None:
+        """Wait until the process has ended, and reap it."""
+        if self._popen.poll() is not None:
+            return
+        descriptor = os.pidfd_open(self.pid)
+        try:
+            await trio.lowlevel.wait_readable(descriptor)
+            self._popen.wait()
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,196 @@
+"""The few PKCS#11 calls that python-pkcs11 lacks, or makes in a way that we cannot use, through ctypes.
+
+- `C_Initialize` with CKF_OS_LOCKING_OK.  python-pkcs11 passes NULL, "no concurrent access", yet lets threads in; then
+  SoftHSM runs without mutexes and two threads corrupt its memory.  `load_module` finalises and initialises again, and
+  refuses a library that does not take it: nothing here runs on an unlocked module.
+- `C_Login` from a buffer that can be wiped.  python-pkcs11 takes the PIN as `str`, leaks the session of a failed
+  login, and logs the whole process out when the session that logged in is closed.
+- `C_InitToken`, which it does not have, and `C_Decrypt` into our own buffer.
+
+Calls go through the table of C_GetFunctionList, which every module has; some export no other name.  Structures are
+those of PKCS#11 2.40 for Unix (natural alignment, CK_ULONG = unsigned long).
+"""
+
+import ctypes
+from ctypes import POINTER, Structure, byref, c_char, c_ubyte, c_ulong, c_void_p
+from typing import TYPE_CHECKING
+
+import pkcs11
+
+from sottovoce.hsm.errors import (
+    HsmWrongPin,
+    ModuleUnusable,
+    SealedSeedInvalid,
+    TokenLost,
+)
+from sottovoce.hsm.seeds import SealedSeed
+
+if TYPE_CHECKING:
+    from pkcs11._pkcs11 import lib as Library  # noqa: N812  the library's own class has a lower-case name
+
+_INITIALIZE, _FINALIZE, _INIT_TOKEN, _INIT_PIN, _LOGIN, _LOGOUT, _DECRYPT_INIT, _DECRYPT = 0, 1, 9, 10, 18, 19, 33, 34
+"""Places in CK_FUNCTION_LIST (PKCS#11 2.40 §3.6)."""
+_ARGUMENTS: dict[int, tuple[type, ...]] = {
+    _INITIALIZE: (c_void_p,),
+    _FINALIZE: (c_void_p,),
+    _INIT_TOKEN: (c_ulong, c_void_p, c_ulong, c_void_p),
+    _INIT_PIN: (c_ulong, c_void_p, c_ulong),
+    _LOGIN: (c_ulong, c_ulong, c_void_p, c_ulong),
+    _LOGOUT: (c_ulong,),
+    _DECRYPT_INIT: (c_ulong, c_void_p, c_ulong),
+    _DECRYPT: (c_ulong, c_void_p, c_ulong, c_void_p, c_void_p),
+}
+_OS_LOCKING_OK = 2
+_SECURITY_OFFICER, _USER = 0, 1
+_CKM_AES_GCM = 0x1087
+_TAG_BITS = 128
+
+_OK = 0x0
+_ALREADY_INITIALIZED = 0x191
+_PIN_REFUSALS = {
+    0xA0: "it is not the token's PIN",
+    0xA1: "it has characters that the token does not take",
+    0xA2: "its length is not one that the token takes",
+    0xA3: "it has expired",
+    0xA4: "the token has locked it",
+}
+_SESSION_FAULTS = {
+    0x60: pkcs11.KeyHandleInvalid,
+    0x82: pkcs11.ObjectHandleInvalid,
+    0xB0: pkcs11.SessionClosed,
+    0xB3: pkcs11.SessionHandleInvalid,
+}
+"""What the wrapper cures with a new session, raised as python-pkcs11 would."""
+_NOT_SEALED_HERE = {0x5, 0x20, 0x21, 0x35, 0x40, 0x41, 0xC0}
+"""CKR_GENERAL_ERROR (SoftHSM's for a wrong tag), DATA_*, AEAD_DECRYPT_FAILED, ENCRYPTED_DATA_*, SIGNATURE_INVALID."""
+
+
+class _FunctionList(Structure):
+    _fields_ = (("version", c_ubyte * 2), ("functions", c_void_p * 68))
+
+
+class _InitializeArgs(Structure):
+    _fields_ = (("mutex_calls", c_void_p * 4), ("flags", c_ulong), ("reserved", c_void_p))
+
+
+class _GcmParams(Structure):
+    _fields_ = (
+        ("iv", c_void_p),
+        ("iv_bytes", c_ulong),
+        ("iv_bits", c_ulong),
+        ("aad", c_void_p),
+        ("aad_bytes", c_ulong),
+        ("tag_bits", c_ulong),
+    )
+
+
+class _Mechanism(Structure):
+    _fields_ = (("mechanism", c_ulong), ("parameter", c_void_p), ("parameter_bytes", c_ulong))
+
+
+class Module:
+    """A loaded PKCS#11 library, initialised for use by several threads."""
+
+    def __init__(self, library: "Library", table: _FunctionList) -> None:
+        """Made by `load_module` only."""
+        self.library = library
+        self._table = table
+
+    def log_in(self, session: int, pin: bytearray) -> None:
+        """Log the process in as the token's user.  Raises HsmWrongPin when the token refuses the PIN."""
+        self._log_in(session, _USER, pin)
+
+    def create_token(self, slot: int, label: str, officer_pin: bytearray) -> None:
+        """Make an empty token in a free slot, under a new security officer's PIN."""
+        padded = label.encode().ljust(32)
+        pin = _buffer(officer_pin)
+        code = self._call(_INIT_TOKEN, slot, pin, len(officer_pin), padded)
+        _check(code, "C_InitToken")
+
+    def set_user_pin(self, session: int, officer_pin: bytearray, user_pin: bytearray) -> None:
+        """Give a new token its user PIN; takes a read-write session, and leaves it logged out."""
+        self._log_in(session, _SECURITY_OFFICER, officer_pin)
+        code = self._call(_INIT_PIN, session, _buffer(user_pin), len(user_pin))
+        _check(code, "C_InitPIN")
+        _check(self._call(_LOGOUT, session), "C_Logout")
+
+    def open_gcm(self, session: int, key: int, seed: SealedSeed, into: bytearray) -> None:
+        """Decrypt a sealed seed into a buffer of ours.  Raises SealedSeedInvalid if it does not open."""
+        nonce, sealed, aad = seed.nonce, seed.sealed, seed.associated_data
+        iv, associated = ctypes.create_string_buffer(nonce, len(nonce)), ctypes.create_string_buffer(aad, len(aad))
+        parameters = _GcmParams(
+            ctypes.addressof(iv), len(nonce), 8 * len(nonce), ctypes.addressof(associated), len(aad), _TAG_BITS
+        )
+        mechanism = _Mechanism(_CKM_AES_GCM, ctypes.addressof(parameters), ctypes.sizeof(parameters))
+        _check(self._call(_DECRYPT_INIT, session, byref(mechanism), key), "C_DecryptInit")
+        # SoftHSM wants room for the tag too, so it decrypts into a larger buffer, which is wiped here.
+        room = bytearray(len(sealed))
+        length = c_ulong(len(room))
+        try:
+            code = self._call(_DECRYPT, session, sealed, len(sealed), _buffer(room), byref(length))
+            if code in _NOT_SEALED_HERE or (code == _OK and length.value != len(into)):
+                text = "the seed does not open"
+                raise SealedSeedInvalid(text)
+            _check(code, "C_Decrypt")
+            into[:] = memoryview(room)[: length.value]
+        finally:
+            room[:] = bytes(len(room))
+
+    def _log_in(self, session: int, user: int, pin: bytearray) -> None:
+        code = self._call(_LOGIN, session, user, _buffer(pin), len(pin))
+        if code in _PIN_REFUSALS:
+            text = _PIN_REFUSALS[code]
+            raise HsmWrongPin(text)
+        _check(code, "C_Login")
+
+    def _call(self, place: int, *arguments: object) -> int:
+        return _call(self._table, place, *arguments)
+
+
+def load_module(path: str) -> Module:
+    """Load a PKCS#11 library with OS locking.  Raises ModuleUnusable with a line that names it."""
+    try:
+        library = pkcs11.lib(path)
+        table = _function_list(path)
+    except (pkcs11.PKCS11Error, OSError) as error:
+        text = f"{path} is no usable PKCS#11 library ({_first_line(error)}): set hsm.module to the vendor's .so file"
+        raise ModuleUnusable(text) from None
+    arguments = _InitializeArgs(flags=_OS_LOCKING_OK)
+    codes = (_call(table, _FINALIZE, None), _call(table, _INITIALIZE, byref(arguments)))
+    if codes != (_OK, _OK) or _call(table, _INITIALIZE, byref(arguments)) != _ALREADY_INITIALIZED:
+        text = f"{path} does not take OS locking (C_Initialize: {codes[1]:#x}): it cannot serve several threads"
+        raise ModuleUnusable(text)
+    return Module(library, table)
+
+
+def _function_list(path: str) -> _FunctionList:
+    loaded = ctypes.CDLL(path)
+    pointer = POINTER(_FunctionList)()
+    get_list = loaded.C_GetFunctionList
+    get_list.restype = c_ulong
+    get_list.argtypes = [POINTER(POINTER(_FunctionList))]
+    _check(get_list(byref(pointer)), "C_GetFunctionList")
+    return pointer.contents
+
+
+def _call(table: _FunctionList, place: int, *arguments: object) -> int:
+    """Call a function of the table; ctypes releases the GIL while it runs."""
+    function = ctypes.CFUNCTYPE(c_ulong, *_ARGUMENTS[place])(table.functions[place])
+    return int(function(*arguments))
+
+
+def _buffer(data: bytearray) -> ctypes.Array[c_char]:
+    """Lend a bytearray to C without copying it."""
+    return (c_char * len(data)).from_buffer(data)
+
+
+def _check(code: int, call: str) -> None:
+    if code in _SESSION_FAULTS:
+        raise _SESSION_FAULTS[code]
+    if code != _OK:
+        text = f"{call} failed with {code:#x}"
+        raise TokenLost(text)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]

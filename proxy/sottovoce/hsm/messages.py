@@ -1,0 +1,174 @@
+"""What the proxy and its token process say to each other.  Pure: bytes in, structs out.
+
+A frame is `length u32 ‖ msgpack`.  The first frame from the proxy is `Start`, the first answer `Started`; after that
+there are `Request`s and `Reply`s, matched by an id, answered in any order.  An `Operation` names one kind of request
+with the shapes of question and answer; packages above declare their own.  Neither PIN nor seed crosses: `Start` names
+the PIN's file, which the token process reads itself.
+"""
+
+from typing import Generic, TypeVar
+
+import msgspec
+
+from sottovoce.hsm.errors import KINDS, HsmError, OperationRefused, TokenProcessFailed
+from sottovoce.primitives import SottovoceError
+
+WORKERS = 2
+"""Calls that a token process answers at the same time, each in a thread.  SoftHSM gains nothing from more."""
+
+MAX_FRAME_BYTES = 1 << 20
+"""Chosen: the largest answer is a set of new keys and certificates, some 30 KiB."""
+
+_LENGTH_BYTES = 4
+
+Question = TypeVar("Question", bound=msgspec.Struct)
+Answer = TypeVar("Answer", bound=msgspec.Struct)
+Message = TypeVar("Message", bound=msgspec.Struct)
+
+
+class Operation(Generic[Question, Answer]):
+    """One kind of request to a token process."""
+
+    __slots__ = ("answer_seconds", "answer_type", "is_idempotent", "name", "question_type")
+
+    def __init__(
+        self,
+        name: str,
+        question_type: type[Question],
+        answer_type: type[Answer],
+        *,
+        is_idempotent: bool = True,
+        answer_seconds: float | None = None,
+    ) -> None:
+        """Declare an operation.
+
+        One that is idempotent is sent again when the process dies under it.  `answer_seconds` replaces the
+        configuration's limit for work that takes longer.
+        """
+        self.name = name
+        self.question_type = question_type
+        self.answer_type = answer_type
+        self.is_idempotent = is_idempotent
+        self.answer_seconds = answer_seconds
+
+
+class Start(msgspec.Struct, frozen=True):
+    """The first frame: which token, and the files that the handlers read at their start."""
+
+    module: str
+    token: str
+    pin_file: str
+    create: bool
+    files: dict[str, str]
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """An error on its way: a name out of `errors.KINDS` and a line for people."""
+
+    kind: str
+    text: str
+
+    def to_error(self) -> HsmError:
+        """Give the error that this stands for."""
+        return KINDS.get(self.kind, TokenProcessFailed)(self.text)
+
+
+def failure_from(error: Exception) -> Failure:
+    """Describe an error without a value of ours in it."""
+    if isinstance(error, SottovoceError):
+        name = type(error).__name__
+        return Failure(name if name in KINDS else OperationRefused.__name__, str(error))
+    trace, place = error.__traceback__, "an unknown place"
+    while trace is not None:
+        place = f"{trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return Failure(TokenProcessFailed.__name__, f"{type(error).__name__} at {place}")
+
+
+class Started(msgspec.Struct, frozen=True):
+    """The answer to `Start`."""
+
+    pid: int
+    failure: Failure | None = None
+
+
+class Request(msgspec.Struct, frozen=True):
+    """A question with its number; `fields` is the question's own msgpack."""
+
+    id: int
+    operation: str
+    fields: msgspec.Raw
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """The answer to the request of the same number: a failure, or the answer's own msgpack."""
+
+    id: int
+    fields: msgspec.Raw = msgspec.Raw(b"\xc0")
+    failure: Failure | None = None
+
+
+def encode_frame(message: msgspec.Struct) -> bytes:
+    """Make a frame of a message."""
+    body = msgspec.msgpack.encode(message)
+    if len(body) > MAX_FRAME_BYTES:
+        text = f"{type(message).__name__} of {len(body)} bytes is larger than a frame may be"
+        raise OperationRefused(text)
+    return len(body).to_bytes(_LENGTH_BYTES) + body
+
+
+def decode_message(body: bytes, kind: type[Message]) -> Message:
+    """Read a frame's body.  Raises TokenProcessFailed when the other end speaks something else."""
+    try:
+        return msgspec.msgpack.decode(body, type=kind)
+    except msgspec.DecodeError as error:
+        text = f"the token process sent no {kind.__name__}: {error}"
+        raise TokenProcessFailed(text) from None
+
+
+class FrameReader:
+    """Cuts a stream into the bodies of frames."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self._buffer = bytearray()
+
+    def receive(self, data: bytes) -> list[bytes]:
+        """Take bytes as they come; give the bodies that are complete.  Raises TokenProcessFailed on a huge one."""
+        self._buffer += data
+        bodies: list[bytes] = []
+        while len(self._buffer) >= _LENGTH_BYTES:
+            length = int.from_bytes(self._buffer[:_LENGTH_BYTES])
+            if length > MAX_FRAME_BYTES:
+                text = f"the token process announced a frame of {length} bytes"
+                raise TokenProcessFailed(text)
+            end = _LENGTH_BYTES + length
+            if len(self._buffer) < end:
+                break
+            bodies.append(bytes(self._buffer[_LENGTH_BYTES:end]))
+            del self._buffer[:end]
+        return bodies
+
+
+class Probe(msgspec.Struct, frozen=True):
+    """Ask for proof of life: sign and verify with the key that is in use."""
+
+
+class ProbeAnswer(msgspec.Struct, frozen=True):
+    """The proof held."""
+
+
+class Status(msgspec.Struct, frozen=True):
+    """Ask what the process has done so far."""
+
+
+class StatusAnswer(msgspec.Struct, frozen=True):
+    """What the process has done since it started: `counts` by name, e.g. `roots_signed.server_verify`."""
+
+    pid: int
+    uptime_seconds: float
+    counts: dict[str, int]
+
+
+PROBE = Operation("probe", Probe, ProbeAnswer)
+STATUS = Operation("status", Status, StatusAnswer)

@@ -1,0 +1,183 @@
+"""The token process: the one process that loads the PKCS#11 library, and what it does until its parent goes.
+
+It reads `Start` from the socket it was given, logs in, lets the packages above set up their handlers, and answers.  One
+thread reads; `WORKERS` threads work, each with a token session of its own.  The process ends at the end of the socket
+or with its parent, whichever is seen first, and at once: nothing it holds needs a farewell.
+
+It ignores the signals of a terminal or a service manager (INT, TERM, HUP), which reach the whole group: the proxy
+still needs signatures while it drains.  It makes no core dump and cannot be traced by its own user.
+"""
+
+import ctypes
+import os
+import queue
+import resource
+import signal
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import NoReturn
+
+import msgspec
+
+from sottovoce.hsm.errors import OperationRefused
+from sottovoce.hsm.messages import (
+    PROBE,
+    STATUS,
+    WORKERS,
+    Answer,
+    FrameReader,
+    Operation,
+    Probe,
+    ProbeAnswer,
+    Question,
+    Reply,
+    Request,
+    Start,
+    Started,
+    Status,
+    StatusAnswer,
+    decode_message,
+    encode_frame,
+    failure_from,
+)
+from sottovoce.hsm.wrapper import KeyName, Worker, log_in
+
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
+_RECEIVE_BYTES = 65536
+
+
+class Counts:
+    """Counters of what the process did, by name; several threads may count."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._lock = threading.Lock()
+        self._counts: Counter[str] = Counter()
+
+    def add(self, name: str) -> None:
+        """Count one."""
+        with self._lock:
+            self._counts[name] += 1
+
+    def snapshot(self) -> dict[str, int]:
+        """Give all counters as they stand."""
+        with self._lock:
+            return dict(self._counts)
+
+
+class Handler:
+    """An operation bound to the function that answers it, without its types: what the loop needs."""
+
+    def __init__(self, operation: Operation[Question, Answer], answer: Callable[[Worker, Question], Answer]) -> None:
+        """Bind; `answer` is called in one of the worker threads."""
+        self.name = operation.name
+
+        def respond(worker: Worker, fields: msgspec.Raw) -> bytes:
+            question = msgspec.msgpack.decode(fields, type=operation.question_type)
+            return msgspec.msgpack.encode(answer(worker, question))
+
+        self.respond = respond
+
+
+Compose = Callable[[Worker, Start, Counts], Iterable[Handler]]
+"""Sets up the handlers of the packages above; may raise, which fails the start."""
+
+
+def run_token_process(arguments: list[str], compose: Compose) -> NoReturn:
+    """Be the token process; `arguments` is the number of the inherited socket and the parent's process id."""
+    channel = socket.socket(fileno=int(arguments[0]))
+    _harden(parent=int(arguments[1]))
+    reader = FrameReader()
+    frames = _read_frames(channel, reader)
+    jobs: queue.SimpleQueue[Request] = queue.SimpleQueue()
+    answers = _Answers(channel)
+    first = next(frames, None)
+    if first is None:
+        os._exit(0)
+    try:
+        start = decode_message(first, Start)
+        token = log_in(start)
+        workers = [token.new_worker() for _ in range(WORKERS)]
+        counts = Counts()
+        handlers = {h.name: h for h in (*_own_handlers(counts, start), *compose(workers[0], start, counts))}
+    except Exception as error:  # noqa: BLE001  whatever it is, the parent is told and decides
+        answers.send(Started(os.getpid(), failure_from(error)))
+        os._exit(1)
+    for worker in workers:
+        threading.Thread(target=_work, args=(worker, jobs, handlers, answers), daemon=True).start()
+    answers.send(Started(os.getpid()))
+    for body in frames:
+        jobs.put(decode_message(body, Request))
+    os._exit(0)
+
+
+def _harden(parent: int) -> None:
+    """End with the parent, leave no core, be closed to tracers, outlive the terminal's signals."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if os.getppid() != parent:  # it went before the signal was asked for
+        os._exit(0)
+
+
+def _read_frames(channel: socket.socket, reader: FrameReader) -> Iterator[bytes]:
+    while data := channel.recv(_RECEIVE_BYTES):
+        yield from reader.receive(data)
+
+
+class _Answers:
+    """The way back to the proxy; several threads answer, one frame at a time."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+        self._lock = threading.Lock()
+
+    def send(self, message: msgspec.Struct) -> None:
+        frame = encode_frame(message)
+        with self._lock:
+            try:
+                self._channel.sendall(frame)
+            except OSError:  # the proxy is gone
+                os._exit(0)
+
+
+def _own_handlers(counts: Counts, start: Start) -> Iterable[Handler]:
+    started = time.monotonic()
+
+    def status(_: Worker, __: Status) -> StatusAnswer:
+        return StatusAnswer(os.getpid(), time.monotonic() - started, counts.snapshot())
+
+    def probe(worker: Worker, _: Probe) -> ProbeAnswer:
+        if not start.create:
+            # Signed with the serving key, since no other key proves that this one works.  The label is no protocol
+            # string and the rest is random, so the signature is good for nothing else; `sign` verifies it.
+            worker.sign(KeyName.SERVING, b"sottovoce.v1 probe\x00" + os.urandom(32))
+        return ProbeAnswer()
+
+    yield Handler(STATUS, status)
+    yield Handler(PROBE, probe)
+
+
+def _work(worker: Worker, jobs: "queue.SimpleQueue[Request]", handlers: dict[str, Handler], answers: _Answers) -> None:
+    while True:
+        request = jobs.get()
+        answers.send(_answer(worker, request, handlers))
+
+
+def _answer(worker: Worker, request: Request, handlers: dict[str, Handler]) -> Reply:
+    handler = handlers.get(request.operation)
+    if handler is None:
+        unknown = OperationRefused(f"this token process has no operation {request.operation!r}")
+        return Reply(request.id, failure=failure_from(unknown))
+    try:
+        return Reply(request.id, msgspec.Raw(handler.respond(worker, request.fields)))
+    except msgspec.ValidationError as error:
+        return Reply(request.id, failure=failure_from(OperationRefused(f"{request.operation}: {error}")))
+    except Exception as error:  # noqa: BLE001  one call's failure, told to its caller
+        return Reply(request.id, failure=failure_from(error))

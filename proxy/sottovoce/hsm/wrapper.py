@@ -1,0 +1,339 @@
+"""The token, from inside the token process: one login, sessions of its own for each thread, keys by name.
+
+The only user of python-pkcs11 beside `cryptoki`.  How it keeps out of that library's traps:
+
+- One *anchor session* logs in and stays open as long as the process lives; closing it would log every session out.
+- A `Worker` is one session without PIN, used by one thread at a time, with the key handles it has looked up: a look-up
+  is a linear scan of the token and is never done per signature.
+- A session that the token has dropped is opened again and its keys are looked up again, once per call.  Whatever goes
+  wrong after that is `TokenLost`: the process answers so and is replaced, which cures all the rest.
+- Every signature is verified in software before it leaves.
+
+`expose()` of a PIN or seed is called here and nowhere else in the package.
+"""
+
+import binascii
+import hashlib
+import os
+import stat
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol, TypeVar, cast
+
+import msgspec
+import pkcs11
+from pkcs11.util.ec import encode_named_curve_parameters
+
+from sottovoce.hsm.cryptoki import Module, load_module
+from sottovoce.hsm.errors import HsmWrongPin, KeyMissing, PinUnreadable, SealedSeedInvalid, TokenLost, TokenMissing
+from sottovoce.hsm.messages import Start
+from sottovoce.hsm.seeds import NONCE_BYTES, SEED_BYTES, SERIAL_BYTES, SealedSeed
+from sottovoce.primitives import PublicKey, Secret, SignatureAlgorithm, wipe_bytes
+
+Result = TypeVar("Result")
+
+_P384 = encode_named_curve_parameters("1.3.132.0.34")
+_POINT_IN_OCTET_STRING = b"\x04\x61\x04"
+_MAX_PIN_BYTES = 255
+_PIN_ENTROPY_BYTES = 16
+_SESSION_FAULTS = (
+    pkcs11.SessionHandleInvalid,
+    pkcs11.SessionClosed,
+    pkcs11.ObjectHandleInvalid,
+    pkcs11.KeyHandleInvalid,
+    pkcs11.OperationActive,
+)
+
+
+class KeyName(StrEnum):
+    """The keys of a token: five, all different, each used for one thing."""
+
+    ANCHOR = "sottovoce-anchor"
+    SERVING = "sottovoce-serving"
+    ROOT_CA = "sottovoce-root-ca"
+    ISSUING_CA = "sottovoce-issuing-ca"
+    KEK = "sottovoce-kek"
+
+
+class LoggedInToken:
+    """A token that this process is logged in to; it stays so until the process ends."""
+
+    def __init__(self, module: Module, token: pkcs11.Token, anchor: pkcs11.Session, *, writable: bool) -> None:
+        """Made by `log_in` only."""
+        self._module = module
+        self._token = token
+        self._anchor = anchor
+        self._writable = writable
+
+    def new_worker(self) -> "Worker":
+        """Open a session for one thread."""
+        return Worker(self._module, lambda: self._token.open(rw=self._writable))
+
+
+class Worker:
+    """One session and its keys.  Not for two threads at once."""
+
+    def __init__(self, module: Module, open_session: Callable[[], pkcs11.Session]) -> None:
+        """Open the session; keys are looked up when they are first wanted."""
+        self._module = module
+        self._open_session = open_session
+        self._session = _guarded(open_session)
+        self._handles: dict[KeyName, pkcs11.Key] = {}
+        self._public_keys: dict[KeyName, PublicKey] = {}
+
+    def public_key(self, name: KeyName) -> PublicKey:
+        """Give the public half of a signing key.  Raises KeyMissing."""
+        known = self._public_keys.get(name)
+        if known is None:
+            known = self._public_keys[name] = self._attempt(lambda: self._find_public(name))
+        return known
+
+    def sign(self, name: KeyName, message: bytes) -> bytes:
+        """Sign `message` with ECDSA P-384 and SHA-384: `r ‖ s`, 96 bytes, verified.
+
+        The digest is made here.  Callers are handlers that build `message` from parts; nothing that comes from outside
+        the process is signed as it is.
+        """
+        public = self.public_key(name)
+        digest = hashlib.sha384(message).digest()
+        signature = self._attempt(lambda: self._sign_digest(name, digest))
+        if not public.verify(message, signature):
+            text = f"the token made a wrong signature with {name}"
+            raise TokenLost(text)
+        return signature
+
+    def new_sealed_seed(self, purpose: str, algorithm: SignatureAlgorithm) -> SealedSeed:
+        """Make a fresh ML-DSA seed and seal it; the seed itself is forgotten here."""
+        with Secret.take("new seed", os.urandom(SEED_BYTES)) as seed:
+            blank = SealedSeed(
+                purpose=purpose,
+                serial=os.urandom(SERIAL_BYTES),
+                algorithm=algorithm.name.lower(),
+                nonce=os.urandom(NONCE_BYTES),
+                sealed=b"",
+            )
+            return self._attempt(lambda: self._seal(blank, seed))
+
+    def open_seed(self, sealed: SealedSeed) -> Secret:
+        """Open a seed; the caller wipes it.  Raises SealedSeedInvalid when it was not sealed by this token so."""
+        seed = Secret.blank(f"{sealed.purpose} seed", SEED_BYTES)
+
+        def attempt() -> None:
+            key = _handle(self._find(KeyName.KEK, pkcs11.ObjectClass.SECRET_KEY))
+            self._module.open_gcm(_handle(self._session), key, sealed, seed.expose())
+
+        try:
+            self._attempt(attempt)
+        except KeyError:
+            text = "the seed names an unknown algorithm"
+            raise SealedSeedInvalid(text) from None
+        return seed
+
+    def generate_signing_key(self, name: KeyName) -> PublicKey:
+        """Make a P-384 key pair that never leaves the token.  Takes a writable token."""
+        parameters = self._session.create_domain_parameters(
+            pkcs11.KeyType.EC, {pkcs11.Attribute.EC_PARAMS: _P384}, local=True
+        )
+        signing = pkcs11.MechanismFlag.SIGN | pkcs11.MechanismFlag.VERIFY
+        _guarded(
+            lambda: parameters.generate_keypair(
+                id=os.urandom(16), label=name, store=True, capabilities=signing, private_template=_SEALED_IN
+            )
+        )
+        return self.public_key(name)
+
+    def generate_kek(self) -> None:
+        """Make the AES-256 key that seals seeds.  Takes a writable token."""
+        sealing = pkcs11.MechanismFlag.ENCRYPT | pkcs11.MechanismFlag.DECRYPT
+        _guarded(
+            lambda: self._session.generate_key(
+                pkcs11.KeyType.AES,
+                256,
+                id=os.urandom(16),
+                label=KeyName.KEK,
+                store=True,
+                capabilities=sealing,
+                template=_SEALED_IN,
+            )
+        )
+
+    def _sign_digest(self, name: KeyName, digest: bytes) -> bytes:
+        key = cast("pkcs11.SignMixin", self._find(name, pkcs11.ObjectClass.PRIVATE_KEY))
+        return key.sign(digest, mechanism=pkcs11.Mechanism.ECDSA)
+
+    def _seal(self, blank: SealedSeed, seed: Secret) -> SealedSeed:
+        key = cast("pkcs11.EncryptMixin", self._find(KeyName.KEK, pkcs11.ObjectClass.SECRET_KEY))
+        parameters = pkcs11.GCMParams(blank.nonce, blank.associated_data, 128)
+        # python-pkcs11 wants bytes: lend it a copy and overwrite that afterwards.
+        lent = bytes(seed.expose())
+        try:
+            sealed = cast("bytes", key.encrypt(lent, mechanism=pkcs11.Mechanism.AES_GCM, mechanism_param=parameters))
+        finally:
+            wipe_bytes(lent)
+        return msgspec.structs.replace(blank, sealed=sealed)
+
+    def _find(self, name: KeyName, kind: pkcs11.ObjectClass) -> pkcs11.Key:
+        handle = self._handles.get(name)
+        if handle is None:
+            handle = self._handles[name] = self._look_up(name, kind)
+        return handle
+
+    def _find_public(self, name: KeyName) -> PublicKey:
+        point = bytes(self._look_up(name, pkcs11.ObjectClass.PUBLIC_KEY)[pkcs11.Attribute.EC_POINT])
+        # PKCS#11 wraps the point in a DER OCTET STRING; some tokens give it bare.
+        raw = point[2:] if point.startswith(_POINT_IN_OCTET_STRING) else point
+        key = PublicKey(SignatureAlgorithm.ECDSA_P384, raw)
+        if not key.is_valid():
+            text = f"{name} in the token is not a P-384 key"
+            raise KeyMissing(text)
+        return key
+
+    def _look_up(self, name: KeyName, kind: pkcs11.ObjectClass) -> pkcs11.Key:
+        try:
+            return self._session.get_key(object_class=kind, label=name)
+        except pkcs11.NoSuchKey:
+            text = f"the token has no key {name}: it is another token, or a damaged one; restore it from its backup"
+            raise KeyMissing(text) from None
+        except pkcs11.MultipleObjectsReturned:
+            text = f"the token has several keys called {name}: remove all but the right one"
+            raise KeyMissing(text) from None
+
+    def _attempt(self, work: Callable[[], Result]) -> Result:
+        """Do a piece of work; if the session turns out to be gone, once more on a new one."""
+        try:
+            return work()
+        except _SESSION_FAULTS:
+            self._handles.clear()
+        except pkcs11.PKCS11Error as error:
+            raise _lost(error) from None
+
+        def again() -> Result:
+            self._session = self._open_session()
+            return work()
+
+        try:
+            return _guarded(again)
+        except KeyMissing as error:  # a private key that is invisible: the login is gone too
+            raise TokenLost(str(error)) from None
+
+
+_SEALED_IN = {
+    pkcs11.Attribute.PRIVATE: True,
+    pkcs11.Attribute.SENSITIVE: True,
+    pkcs11.Attribute.EXTRACTABLE: False,
+}
+
+
+def log_in(start: Start) -> LoggedInToken:
+    """Load the module, find the token (or make it, if `start` says so) and log in, with one try of the PIN."""
+    module = load_module(start.module)
+    if start.create:
+        _create(module, start)
+    token = _find_token(module, start.token)
+    anchor = _guarded(token.open)
+    with _read_pin(start.pin_file) as pin:
+        try:
+            module.log_in(_handle(anchor), pin.expose())
+        except HsmWrongPin as error:
+            text = (
+                f"the PIN in {start.pin_file} does not open token {start.token!r}: {error}; "
+                "put the right PIN there (it was tried once) and start again"
+            )
+            raise HsmWrongPin(text) from None
+    return LoggedInToken(module, token, anchor, writable=start.create)
+
+
+def _find_token(module: Module, label: str) -> pkcs11.Token:
+    try:
+        found = [token for token in module.library.get_tokens() if token.label == label]
+    except pkcs11.PKCS11Error as error:
+        raise _lost(error) from None
+    if len(found) != 1:
+        amount = "several tokens are" if found else "no token is"
+        text = f"{amount} called {label!r}: check hsm.token, and hsm.softhsm_config or the vendor's configuration"
+        raise TokenMissing(text)
+    return found[0]
+
+
+def _create(module: Module, start: Start) -> None:
+    """Make an empty token with a random user PIN, kept in its file, and a random officer PIN, kept nowhere."""
+    free = [
+        slot for slot in module.library.get_slots() if not slot.get_token().flags & pkcs11.TokenFlag.TOKEN_INITIALIZED
+    ]
+    if not free:
+        text = "the module has no free slot for a new token: make one with the vendor's tool"
+        raise TokenMissing(text)
+    with _random_pin("officer PIN") as officer, _random_pin("PIN") as pin:
+        _write_new_file(Path(start.pin_file), pin)
+        module.create_token(free[0].slot_id, start.token, officer.expose())
+        session = _guarded(lambda: _find_token(module, start.token).open(rw=True))
+        module.set_user_pin(_handle(session), officer.expose(), pin.expose())
+        session.close()
+
+
+def _random_pin(name: str) -> Secret:
+    raw = os.urandom(_PIN_ENTROPY_BYTES)
+    try:
+        return Secret.take(name, binascii.hexlify(raw))
+    finally:
+        wipe_bytes(raw)
+
+
+def _write_new_file(path: Path, pin: Secret) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb", buffering=0) as file:
+        file.write(pin.expose())
+        file.write(b"\n")
+        os.fsync(file.fileno())
+
+
+def _read_pin(path: str) -> Secret:
+    """Read the PIN, without the newline at its end.  Raises PinUnreadable."""
+    room = bytearray(_MAX_PIN_BYTES + 2)
+    try:
+        with Path(path).open("rb", buffering=0) as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            length = file.readinto(room)
+    except OSError as error:
+        text = f"the PIN file {path} cannot be read ({error.strerror}): set hsm.pin_file"
+        raise PinUnreadable(text) from None
+    try:
+        if mode & 0o077:
+            text = f"the PIN file {path} is open to others (mode {mode:04o}): chmod 600 {path}"
+            raise PinUnreadable(text)
+        while length and room[length - 1] in b"\r\n":
+            length -= 1
+        if not 0 < length <= _MAX_PIN_BYTES:
+            text = f"the PIN file {path} is empty or too long: put the token's user PIN there, and nothing else"
+            raise PinUnreadable(text)
+        pin = Secret.blank("PIN", length)
+        pin.expose()[:] = memoryview(room)[:length]
+        return pin
+    finally:
+        room[:] = bytes(len(room))
+
+
+class _HasHandle(Protocol):
+    """What python-pkcs11's sessions and keys have; its stubs leave it out, or make it optional."""
+
+    @property
+    def handle(self) -> int: ...
+
+
+def _handle(thing: object) -> int:
+    return cast("_HasHandle", thing).handle
+
+
+def _guarded(work: Callable[[], Result]) -> Result:
+    """Do work on the token; whatever PKCS#11 error comes of it is TokenLost."""
+    try:
+        return work()
+    except pkcs11.PKCS11Error as error:
+        raise _lost(error) from None
+
+
+def _lost(error: pkcs11.PKCS11Error) -> TokenLost:
+    # Some errors of python-pkcs11 are bare PKCS11Error with a text of several lines.
+    detail = str(error).splitlines()[0] if str(error) else ""
+    return TokenLost(f"PKCS#11 {type(error).__name__} {detail}".rstrip())
