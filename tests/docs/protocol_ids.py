@@ -31,8 +31,8 @@ def claims_in(source: str) -> Iterator[tuple[int, str]]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("mark.protocol"):
             for argument in node.args:
-                literal = isinstance(argument, ast.Constant) and isinstance(argument.value, str)
-                yield node.lineno, str(argument.value) if literal else ast.unparse(argument)
+                value = argument.value if isinstance(argument, ast.Constant) else None
+                yield node.lineno, value if isinstance(value, str) else ast.unparse(argument)
 
 
 def claims_under(folder: Path) -> dict[str, list[str]]:
