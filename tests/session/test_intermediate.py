@@ -3,9 +3,7 @@
 Twice: the project's functions against intermediate.json, and the file against `reference.py`, which wrote it.
 """
 
-import importlib.util
 from collections.abc import Callable
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -35,7 +33,8 @@ from sottovoce.session.handshake import (
 )
 from sottovoce.session.ratchet import key_id
 from sottovoce.wire import MessageType, messages, sframe
-from tests.vector_report import VECTORS, VectorRun
+from tests.session.foreign_bytes import ref
+from tests.vector_report import VectorRun
 
 Values = dict[str, bytes]
 Begin = Callable[[str], VectorRun]
@@ -43,15 +42,6 @@ Begin = Callable[[str], VectorRun]
 _FILE = "sottovoce.v1/intermediate.json"
 _SERVER_FLIGHT = ("ServerParams", "ServerCertificate", "ServerVerify", "ServerFinished")
 _CLIENT_FLIGHT = ("ClientParams", "ClientCredential", "ClientFinished")
-
-
-def _reference() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("reference", VECTORS / "sottovoce.v1" / "reference.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def _bytes(secret: Secret) -> bytes:
@@ -215,7 +205,7 @@ def test_anchor_ids(vector_run: Begin) -> None:
 
 def test_the_file_is_what_the_reference_writes(vector_run: Begin) -> None:
     with vector_run(f"{_FILE}#reference.py") as run:
-        theirs, file = _reference().everything(), run.load()
+        theirs, file = ref.everything(), run.load()
         assert file.keys() == theirs.keys()
         for part, sides in theirs.items():
             for side, values in sides.items():
@@ -226,15 +216,14 @@ def test_the_file_is_what_the_reference_writes(vector_run: Begin) -> None:
 
 def test_the_reference_gives_the_known_answers(vector_run: Begin) -> None:
     """The second implementation is held against the third one (in Go), where both speak of the same value."""
-    reference = _reference()
     with vector_run("sottovoce.v1/kat.json#reference.py") as run:
         expected: dict[str, str] = run.load()
         log: Values = {}
-        reference.handshake(log, None, b"\x51" * 64, b"\x71" * 48)
-        reference.epoch(log, 1, reference.hl(log["MS"], "root", b"\x72" * 48, 48), b"\x72" * 48)
-        init = reference.message(12, t1=b"\0\0\0\x02", t2=b"\x11\xec" + b"\x01" * 1216)
-        response = reference.message(13, t1=b"\0\0\0\x02", t2=b"\x11\xec" + b"\x02" * 1120)
-        reference.root_step(log, 1, init, response, b"\x52" * 64)
+        ref.handshake(log, None, b"\x51" * 64, b"\x71" * 48)
+        ref.epoch(log, 1, ref.hl(log["MS"], "root", b"\x72" * 48, 48), b"\x72" * 48)
+        init = ref.message(12, t1=b"\0\0\0\x02", t2=b"\x11\xec" + b"\x01" * 1216)
+        response = ref.message(13, t1=b"\0\0\0\x02", t2=b"\x11\xec" + b"\x02" * 1120)
+        ref.root_step(log, 1, init, response, b"\x52" * 64)
         names = {
             "HS": "HS (no psk, hybrid 51*64)",
             "c_hs": "c_hs (no psk, T(ServerHello) 71*48)",
