@@ -189,7 +189,7 @@ class ForeignServer(Peer):
         super().__init__(carriage, edit, arrange, binding_type)
         self.suite = suite
         self.keys = keys or serving_keys()
-        self.encoded = encoded or certificate()
+        self.encoded = certificate() if encoded is None else encoded
         self.siblings: list[tuple[int, bytes]] = [(1, ref.sha384(b"\x00another"))]
         self.labels = {
             LeafKind.SERVER_VERIFY: b"sottovoce.v1 server verify",
@@ -273,7 +273,7 @@ class ForeignServer(Peer):
         self.epoch += 1
         if not verify:
             return response
-        current = encoded or self.encoded
+        current = self.encoded if encoded is None else encoded
         leaf = ref.sha384(b"\x00" + self.log[f"TH[{self.epoch}]"] + ref.sha384(current))
         tlvs = self.proof_tlvs(LeafKind.REKEY_VERIFY, leaf) | ({} if encoded is None else {"t5": encoded})
         return response + self.edit("RekeyVerify", message(14, **tlvs))

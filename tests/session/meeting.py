@@ -5,10 +5,11 @@ from typing import Any
 
 from sottovoce.primitives import Suite
 from sottovoce.session import LeafKind
-from sottovoce.session.config import ServerConfig
+from sottovoce.session.config import Carriage, ServerConfig
 from sottovoce.session.events import Ended, Event, SignatureWanted
 from sottovoce.session.session import Session
 from tests.session.dialogue import (
+    CARRIAGE,
     Credentials,
     Serving,
     client_config,
@@ -136,10 +137,11 @@ class AtClient(Meeting):
         *,
         server: dict[str, Any] | None = None,
         established: bool = True,
+        carriage: Carriage = CARRIAGE,
         **config: Any,
     ) -> None:
         super().__init__()
-        self.client = make_client(client_config(**config))
+        self.client = make_client(client_config(**config), carriage)
         self.ours = self.client
         self.peer = ForeignServer(**(server or {}))
         self.peer.take_hello(self.client.to_send()[0])
