@@ -128,7 +128,7 @@ def test_key_ids_of_every_length(epoch: int) -> None:
 @pytest.mark.protocol("P7.36", "P7.45", "P10.7", "P11.5", "P11.32")
 @pytest.mark.parametrize("role", ROLES)
 def test_a_bit_of_every_byte_of_a_record_turned(role: Role) -> None:
-    """In the header each bit.  Each is fatal with the code of the first check that sees it; none is taken as a frame."""
+    """In the header each bit.  Each is fatal, with the code of the first check that sees it."""
     whole = opened(role).out.seal(AUDIO)
     for index in range(len(whole)):
         for bit in range(8) if index < 2 else (index % 8,):
