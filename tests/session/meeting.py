@@ -200,8 +200,8 @@ def judged_by_server(name: str, change: Change, **config: Any) -> int | None:
     meeting.take(peer.hello())
     if name == "second ClientHello":
         meeting.take(peer.retry(meeting.ours.to_send()[0]))
-    if code_of(meeting) is not None:
-        return code_of(meeting)
+    if code_of(meeting) is not None or not meeting.wanted:
+        return code_of(meeting)  # refused, or asked for another share
     meeting.prove()
     hello, flight = meeting.ours.to_send()
     peer.server_hello(hello)
