@@ -1,0 +1,60 @@
+"""The carriage, both roles, without knowledge of voice: TLS 1.3, the HTTP/1.1 upgrade, WebSocket messages.
+
+`TlsCore`, `ServerWebSocket` and `ClientWebSocket` do no input or output; `TlsStream` is their shell for Trio.
+"""
+
+from sottovoce.transport.errors import (
+    CertificateProblem,
+    CertificateRefused,
+    SelfTestFailed,
+    TlsError,
+    TlsReason,
+    TlsTruncated,
+    TransportError,
+    TransportMisconfigured,
+    WebSocketClosed,
+)
+from sottovoce.transport.host import Clock, SystemClock, SystemEntropy
+from sottovoce.transport.limits import CLOSE_SECONDS, HANDSHAKE_SECONDS, MESSAGE_BYTES, READ_BYTES
+from sottovoce.transport.openssl import (
+    CurrentContext,
+    KeyLog,
+    PqPolicy,
+    TlsContext,
+    TlsIdentity,
+    client_context,
+    server_context,
+)
+from sottovoce.transport.selftest import refuse_tls_environment, self_test
+from sottovoce.transport.stream import TlsStream
+from sottovoce.transport.tls import TlsCore
+
+__all__ = [
+    "CLOSE_SECONDS",
+    "HANDSHAKE_SECONDS",
+    "MESSAGE_BYTES",
+    "READ_BYTES",
+    "CertificateProblem",
+    "CertificateRefused",
+    "Clock",
+    "CurrentContext",
+    "KeyLog",
+    "PqPolicy",
+    "SelfTestFailed",
+    "SystemClock",
+    "SystemEntropy",
+    "TlsContext",
+    "TlsCore",
+    "TlsError",
+    "TlsIdentity",
+    "TlsReason",
+    "TlsStream",
+    "TlsTruncated",
+    "TransportError",
+    "TransportMisconfigured",
+    "WebSocketClosed",
+    "client_context",
+    "refuse_tls_environment",
+    "self_test",
+    "server_context",
+]

@@ -1,0 +1,33 @@
+"""OpenSSL, and what we want of it: contexts, faults by name, the private calls, and the self-test's client."""
+
+from sottovoce.transport.openssl.binding import Fault, Outcome, RecordPipe, take_fault
+from sottovoce.transport.openssl.contexts import (
+    CurrentContext,
+    KeyLog,
+    PqPolicy,
+    Role,
+    TlsContext,
+    TlsIdentity,
+    client_context,
+    probe_context,
+    server_context,
+)
+from sottovoce.transport.openssl.faults import certificate_refused, tls_error
+
+__all__ = [
+    "CurrentContext",
+    "Fault",
+    "KeyLog",
+    "Outcome",
+    "PqPolicy",
+    "RecordPipe",
+    "Role",
+    "TlsContext",
+    "TlsIdentity",
+    "certificate_refused",
+    "client_context",
+    "probe_context",
+    "server_context",
+    "take_fault",
+    "tls_error",
+]

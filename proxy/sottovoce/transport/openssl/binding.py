@@ -1,0 +1,229 @@
+"""The part of OpenSSL that pyOpenSSL keeps private: the only module that touches it.
+
+Not here: what we want of TLS (`contexts`) and when to do what (`transport/tls`).  Why the public interface does not
+serve; `tests/transport/openssl/test_binding.py` fails when one of these names changes its meaning.
+
+- Groups: pyOpenSSL 26.4 has no call for them; cryptography exposes the one it needs
+  (https://github.com/pyca/cryptography/issues/14288).
+- The host that a certificate must name: set on the trust store, so OpenSSL checks it with the chain and sends the right
+  alert itself (X509_VERIFY_PARAM_set1_host(3); the parameters of a store are inherited by each verification).
+- Moving bytes: `Connection.recv` and `bio_read` allocate a buffer for each call and raise for each "nothing yet", which
+  costs 8.8 µs where the calls below cost 2.7 (a 200-byte record; measured, ratios hold).
+- Errors: pyOpenSSL keeps the text of a fault and drops its number, which alone says that it was the peer's alert.
+- ALPN: its callback can refuse only by raising, and keeps what was raised.
+"""
+# ruff: noqa: SLF001 - private attributes of pyOpenSSL are this module's business
+
+import threading
+from enum import Enum
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any, Final, NamedTuple
+
+from OpenSSL import SSL, _util
+
+from sottovoce.transport.limits import READ_BYTES, RECORD_PLAINTEXT_BYTES
+
+_lib: Any = _util.lib
+_ffi: Any = _util.ffi
+
+_CHECK_FLAGS: Final = 0x20 | 0x04
+"""X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS: only subject alternative names count
+(RFC 9525 §2), and `*` stands for a whole label."""
+
+_ALERT_REASONS: Final = 1000
+"""SSL_AD_REASON_OFFSET: an OpenSSL reason from here on is an alert that the peer sent."""
+
+
+class _Scratch(threading.local):
+    """One buffer for each thread to read into; a thread's bytes are copied out before it reads again."""
+
+    def __init__(self) -> None:
+        self.buffer: Any = _ffi.new("char[]", READ_BYTES)
+        self.view: Any = _ffi.buffer(self.buffer)
+
+
+_scratch = _Scratch()
+
+
+class Outcome(Enum):
+    """How a step ended."""
+
+    DONE = "done"
+    WANTS_BYTES = "wants bytes"
+    CLOSED = "closed by close_notify"
+    FAILED = "failed"
+
+
+class Fault(NamedTuple):
+    """The first error that OpenSSL recorded."""
+
+    text: str
+    alert: int | None
+    """The number of the alert that the peer sent, None if the fault was found here."""
+
+
+class RecordPipe:
+    """Bytes through one connection on memory BIOs, without an exception for "nothing yet"."""
+
+    __slots__ = ("_connection", "_incoming", "_outgoing", "_ssl")
+
+    def __init__(self, connection: SSL.Connection) -> None:
+        raw: Any = connection
+        self._connection = connection  # owns the pointers below
+        self._ssl: Any = raw._ssl
+        self._incoming: Any = raw._into_ssl
+        self._outgoing: Any = raw._from_ssl
+
+    def feed(self, data: bytes) -> None:
+        """Add bytes from the network; a memory BIO takes them all."""
+        if data:
+            _lib.BIO_write(self._incoming, data, len(data))
+
+    def handshake(self) -> Outcome:
+        """Take the handshake as far as the bytes allow."""
+        _lib.ERR_clear_error()
+        return self._outcome(_lib.SSL_do_handshake(self._ssl))
+
+    def read(self) -> tuple[bytes, Outcome]:
+        """Decrypt all that has arrived whole; how reading ended is never DONE."""
+        _lib.ERR_clear_error()  # another connection's leftovers would be taken for this one's
+        scratch, ssl, read = _scratch, self._ssl, _lib.SSL_read
+        size = read(ssl, scratch.buffer, RECORD_PLAINTEXT_BYTES)
+        if size <= 0:
+            return b"", self._outcome(size)
+        first: bytes = scratch.view[:size]
+        size = read(ssl, scratch.buffer, RECORD_PLAINTEXT_BYTES)
+        if size <= 0:
+            return first, self._outcome(size)
+        parts = [first]
+        while size > 0:
+            parts.append(scratch.view[:size])
+            size = read(ssl, scratch.buffer, RECORD_PLAINTEXT_BYTES)
+        return b"".join(parts), self._outcome(size)
+
+    def write(self, plaintext: bytes) -> Outcome:
+        """Encrypt all of it, a record at a time (the context is in partial-write mode)."""
+        size = len(plaintext)
+        if size <= RECORD_PLAINTEXT_BYTES:
+            written = _lib.SSL_write(self._ssl, plaintext, size)
+            return Outcome.DONE if written == size else self._outcome(written)
+        with _ffi.from_buffer(plaintext) as start:
+            done = 0
+            while done < size:
+                written = _lib.SSL_write(self._ssl, start + done, size - done)
+                if written <= 0:
+                    return self._outcome(written)
+                done += written
+        return Outcome.DONE
+
+    def shut_down(self) -> None:
+        """Queue close_notify."""
+        _lib.ERR_clear_error()
+        _lib.SSL_shutdown(self._ssl)
+        _lib.ERR_clear_error()
+
+    def drain(self) -> bytes:
+        """Take all bytes for the network."""
+        scratch = _scratch
+        size = _lib.BIO_read(self._outgoing, scratch.buffer, READ_BYTES)
+        if size <= 0:
+            return b""
+        first: bytes = scratch.view[:size]
+        if size < READ_BYTES:
+            return first
+        parts = [first]
+        while (size := _lib.BIO_read(self._outgoing, scratch.buffer, READ_BYTES)) > 0:
+            parts.append(scratch.view[:size])
+        return b"".join(parts)
+
+    def verify_result(self) -> tuple[int, str]:
+        """Give the code of the certificate check that failed and OpenSSL's words for it; 0 if none did."""
+        code: int = _lib.SSL_get_verify_result(self._ssl)
+        return code, _text(_lib.X509_verify_cert_error_string(code))
+
+    def _outcome(self, result: int) -> Outcome:
+        if result > 0:
+            return Outcome.DONE
+        error = _lib.SSL_get_error(self._ssl, result)
+        if error == _lib.SSL_ERROR_WANT_READ:
+            return Outcome.WANTS_BYTES
+        if error == _lib.SSL_ERROR_ZERO_RETURN:
+            return Outcome.CLOSED
+        return Outcome.FAILED
+
+
+def take_fault() -> Fault:
+    """Empty the thread's error queue and give its first entry."""
+    first = 0
+    while code := _lib.ERR_get_error():
+        first = first or code
+    reason = _lib.ERR_GET_REASON(first)
+    return Fault(
+        _text(_lib.ERR_reason_error_string(first)), reason - _ALERT_REASONS if reason >= _ALERT_REASONS else None
+    )
+
+
+def set_groups(context: SSL.Context, groups: str) -> bool:
+    """Set the key agreement groups, `/` between tuples and `:` inside one; False if OpenSSL knows one of them not."""
+    raw: Any = context
+    accepted: int = _lib.SSL_CTX_set1_curves_list(raw._context, groups.encode("ascii"))
+    _lib.ERR_clear_error()
+    return accepted == 1
+
+
+def require_host(context: SSL.Context, host: str | IPv4Address | IPv6Address) -> bool:
+    """Let a context accept only certificates that name `host` among their subject alternative names."""
+    store: Any = context.get_cert_store()
+    parameters = _ffi.gc(_lib.X509_VERIFY_PARAM_new(), _lib.X509_VERIFY_PARAM_free)
+    if isinstance(host, str):
+        name = host.encode("ascii")
+        _lib.X509_VERIFY_PARAM_set_hostflags(parameters, _CHECK_FLAGS)
+        accepted: int = _lib.X509_VERIFY_PARAM_set1_host(parameters, name, len(name))
+    else:
+        accepted = _lib.X509_VERIFY_PARAM_set1_ip(parameters, host.packed, len(host.packed))
+    stored: int = _lib.X509_STORE_set1_param(store._store, parameters)
+    return accepted == 1 and stored == 1
+
+
+def select_alpn(context: SSL.Context) -> None:
+    """Let a server select http/1.1, and refuse with alert 120 a client that offers protocols but not this one.
+
+    A client that offers none is served (RFC 7301 §3.1, §3.2).
+    """
+    raw: Any = context
+    _lib.SSL_CTX_set_alpn_select_cb(raw._context, _choose_http, _ffi.NULL)
+
+
+_ALPN_CHOSEN: Final[int] = _lib.SSL_TLSEXT_ERR_OK
+_ALPN_REFUSED: Final[int] = _lib.SSL_TLSEXT_ERR_ALERT_FATAL
+_HTTP: Final = b"http/1.1"
+_HTTP_MEMORY: Final[Any] = _ffi.new("unsigned char[]", _HTTP)  # OpenSSL copies it after the callback has returned
+
+
+def _offers_http(offer: bytes) -> bool:
+    while offer:
+        end = 1 + offer[0]
+        if offer[1:end] == _HTTP:
+            return True
+        offer = offer[end:]
+    return False
+
+
+def _on_alpn(_ssl: Any, out: Any, out_length: Any, offer: Any, offer_length: int, _argument: Any) -> int:  # noqa: ANN401 - OpenSSL's signature and objects
+    if not _offers_http(bytes(_ffi.buffer(offer, offer_length))):
+        return _ALPN_REFUSED
+    out[0] = _HTTP_MEMORY
+    out_length[0] = len(_HTTP)
+    return _ALPN_CHOSEN
+
+
+# It lives as long as the module: a callback that OpenSSL still knows must never be collected.
+_choose_http: Final[Any] = _ffi.callback(
+    "int (*)(SSL *, unsigned char **, unsigned char *, const unsigned char *, unsigned int, void *)",
+    _on_alpn,
+    error=_ALPN_REFUSED,
+)
+
+
+def _text(pointer: Any) -> str:  # noqa: ANN401 - a C string
+    return "" if pointer == _ffi.NULL else _ffi.string(pointer).decode("ascii", "replace")

@@ -1,0 +1,210 @@
+"""TLS over any Trio stream, as a Trio stream: the shell around `TlsCore`.
+
+Not here: deadlines (the caller's, around `do_handshake` and `aclose`), and what is sent.
+
+After cancellation: a cancelled `receive_some` has lost nothing and the stream is as before; a cancelled write (by
+`send_all`, the handshake or an answer that TLS owes) may have left half a record on the wire, which nothing can follow,
+so the stream is broken and its transport closed at once.
+"""
+
+from contextlib import suppress
+from typing import Self
+
+import trio
+
+from sottovoce.transport.errors import TlsError
+from sottovoce.transport.limits import READ_BYTES, SEND_BYTES
+from sottovoce.transport.openssl import TlsContext
+from sottovoce.transport.tls import TlsCore
+
+
+class _OneAtATime:
+    """Refuses a second task where a first is still inside (Trio's contract for streams)."""
+
+    __slots__ = ("_inside", "_what")
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._inside = False
+
+    def __enter__(self) -> Self:
+        if self._inside:
+            raise trio.BusyResourceError(f"another task is {self._what} this TLS stream")
+        self._inside = True
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._inside = False
+
+
+class TlsStream(trio.abc.Stream):
+    """One end of a TLS connection over `transport`, which it owns and closes.
+
+    The handshake runs in `do_handshake`, or in the first call that needs it.  What TLS finds wrong is raised by
+    `do_handshake` as `TlsError`, by the other calls as `trio.BrokenResourceError` with the `TlsError` as its cause.
+    `core` tells what was negotiated.
+    """
+
+    def __init__(self, transport: trio.abc.Stream, context: TlsContext) -> None:
+        self.transport = transport
+        self.core = TlsCore(context)
+        self._plaintext = bytearray()
+        self._owed = b""  # what TLS itself has to write: a handshake message, an alert, an answer to KeyUpdate
+        self._closed = False
+        self._broken = False
+        self._sending = _OneAtATime("sending on")
+        self._receiving = _OneAtATime("receiving from")
+        self._handshake = trio.Lock()
+        self._writing = trio.StrictFIFOLock()  # over encrypting and writing: records leave in the order of their making
+
+    async def do_handshake(self) -> None:
+        """Shake hands, if that is not done yet.
+
+        Raises `TlsError`, its alert written; a transport that breaks meanwhile raises `trio.BrokenResourceError`.
+        """
+        self._check_usable()
+        await trio.lowlevel.checkpoint()
+        async with self._handshake:
+            if not self.core.handshake_complete:
+                await self._write_owed()  # a client's first message
+            while not self.core.handshake_complete:
+                self._plaintext += await self._receive_once()
+        self._check_usable()
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Send all of `data`.  Cancelled or failed, it leaves the stream broken for sending."""
+        with self._sending:
+            await self._ready()
+            if len(data) <= SEND_BYTES:
+                await self._write_encrypted(bytes(data))
+                return
+            with memoryview(data) as view:
+                for start in range(0, len(view), SEND_BYTES):
+                    await self._write_encrypted(bytes(view[start : start + SEND_BYTES]))
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """Wait until the transport may take bytes."""
+        with self._sending:
+            self._check_usable()
+            async with self._writing:
+                await self.transport.wait_send_all_might_not_block()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """Give plaintext as soon as there is some; `b""` after the peer's close_notify, and only then."""
+        if max_bytes is not None and max_bytes < 1:
+            raise ValueError("max_bytes must be at least 1")
+        with self._receiving:
+            await self._ready()
+            if self._plaintext or self.core.closed_by_peer:
+                await trio.lowlevel.checkpoint()
+                return self._take(max_bytes)
+            try:
+                while not (plaintext := await self._receive_once()) and not self.core.closed_by_peer:
+                    pass
+            except TlsError as error:
+                raise trio.BrokenResourceError(str(error)) from error
+            if max_bytes is None or len(plaintext) <= max_bytes:
+                return plaintext
+            self._plaintext += plaintext
+            return self._take(max_bytes)
+
+    async def aclose(self) -> None:
+        """Say close_notify if nothing is in the way, then close the transport.
+
+        Does not wait for the peer's close_notify.  Cancelled, it still closes the transport.
+        """
+        was_closed, self._closed = self._closed, True
+        try:
+            # While another task is in the middle of a write nothing can be said: closing the transport wakes that task.
+            if not was_closed and not self._broken and not self._writing.locked():
+                self.core.close()
+                await self._write_owed()
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass  # the peer has gone: there is nobody to say it to
+        finally:
+            await self.transport.aclose()
+
+    def _check_usable(self) -> None:
+        if self._closed:
+            raise trio.ClosedResourceError("this TLS stream was closed")
+        if self._broken:
+            raise trio.BrokenResourceError("a write on this TLS stream was cancelled")
+
+    async def _ready(self) -> None:
+        """Make sure of the handshake, which another task may be in the middle of."""
+        self._check_usable()
+        if not self.core.handshake_complete:
+            try:
+                await self.do_handshake()
+            except TlsError as error:
+                raise trio.BrokenResourceError(str(error)) from error
+
+    def _take(self, max_bytes: int | None) -> bytes:
+        taken = bytes(self._plaintext[:max_bytes])
+        del self._plaintext[:max_bytes]
+        return taken
+
+    async def _receive_once(self) -> bytes:
+        """Wait for bytes and decrypt them; write what TLS answers."""
+        if self.core.failure is not None:
+            raise self.core.failure
+        try:
+            data = await self.transport.receive_some(READ_BYTES)
+        except trio.ClosedResourceError:
+            self._check_usable()  # a cancelled write of another task has closed it, not our caller
+            raise
+        try:
+            if data:
+                plaintext = self.core.receive(bytes(data))
+            else:
+                plaintext = b""
+                self.core.receive_eof()
+        except TlsError:
+            with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                await self._write_owed()
+            raise
+        self._owed += self.core.to_send()
+        if self._owed:
+            self._plaintext += plaintext  # safe here if the write fails
+            await self._write_owed()
+            plaintext = bytes(self._plaintext)
+            self._plaintext.clear()
+        return plaintext
+
+    async def _write_owed(self) -> None:
+        await self._lock_writing()
+        try:
+            await self._write()
+        finally:
+            self._writing.release()
+
+    async def _write_encrypted(self, plaintext: bytes) -> None:
+        await self._lock_writing()
+        try:
+            self._check_usable()
+            self.core.send(plaintext)
+            await self._write()
+        except TlsError as error:
+            raise trio.BrokenResourceError(str(error)) from error
+        finally:
+            self._writing.release()
+
+    async def _lock_writing(self) -> None:
+        """Acquire the lock; without a turn of the scheduler if it is free, as the write that follows takes one."""
+        if self._writing.locked():
+            await self._writing.acquire()
+        else:
+            self._writing.acquire_nowait()
+
+    async def _write(self) -> None:
+        """Write all that TLS has ready, with the lock held."""
+        data, self._owed = self._owed + self.core.to_send(), b""
+        if not data:
+            await trio.lowlevel.checkpoint()
+            return
+        try:
+            await self.transport.send_all(data)
+        except trio.Cancelled:
+            self._broken = True
+            await trio.aclose_forcefully(self.transport)
+            raise
