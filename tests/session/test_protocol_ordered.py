@@ -204,6 +204,9 @@ def test_minimal_headers_decode_and_encode_to_themselves() -> None:
             encoded = sframe.encode_header(kid, counter)
             assert encoded == ref.sframe_header(kid, counter)
             assert sframe.decode_header_untrusted(encoded) == (kid, counter, len(encoded))
+            for length in range(len(encoded)):
+                with pytest.raises(WireError):
+                    sframe.decode_header_untrusted(encoded[:length])
 
 
 @pytest.mark.protocol("P8.4")
