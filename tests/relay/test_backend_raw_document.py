@@ -9,6 +9,7 @@ import pytest
 
 from sottovoce.relay import BackendFault, BackendMisbehaved, CallEnd, CallStatistics, LegStatistics
 from sottovoce.relay import raw_messages as raw
+from sottovoce.relay.link.dial import MAX_MESSAGE_BYTES
 from sottovoce.wire import Codec, frames
 from tests.relay import calls
 
@@ -128,5 +129,5 @@ def test_the_table_of_faults_is_complete() -> None:
 
 
 def test_the_document_quotes_our_limits() -> None:
-    for number in (raw.MAX_MESSAGE_BYTES, raw.MAX_OPUS_BYTES, raw.MAX_LOST):
+    for number in (MAX_MESSAGE_BYTES, raw.MAX_OPUS_BYTES, raw.MAX_LOST):
         assert f"{number:,}".replace(",", " ") in TEXT

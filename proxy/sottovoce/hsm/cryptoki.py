@@ -153,7 +153,15 @@ def load_module(path: str) -> Module:
         library = pkcs11.lib(path)
         table = _function_list(path)
     except (pkcs11.PKCS11Error, OSError) as error:
-        text = f"{path} is no usable PKCS#11 library ({_first_line(error)}): set hsm.module to the vendor's .so file"
+        # A library that loads but does not initialise answers with a typed error, one that does not load with a bare one.
+        if type(error) in {pkcs11.PKCS11Error, OSError}:
+            text = (
+                f"{path} is no usable PKCS#11 library ({_first_line(error)}): set hsm.module to the vendor's .so file"
+            )
+        else:
+            text = (
+                f"{path} does not initialise ({_first_line(error)}): check hsm.softhsm_config or the vendor's own file"
+            )
         raise ModuleUnusable(text) from None
     arguments = _InitializeArgs(flags=_OS_LOCKING_OK)
     codes = (_call(table, _FINALIZE, None), _call(table, _INITIALIZE, byref(arguments)))

@@ -55,8 +55,13 @@ def refresh_configuration(configuration: Path) -> None:
     except OSError as error:
         line = f"SoftHSM's configuration {configuration} cannot be read ({error.strerror}): set hsm.softhsm_config"
         raise TokenMissing(line) from None
+    if not text.startswith(_FIRST_LINE):
+        return
+    if not (configuration.parent / _TOKENS).is_dir():
+        line = f"{configuration.parent / _TOKENS} is missing, and the token with it: restore it from its backup"
+        raise TokenMissing(line)
     right = configuration_text(configuration)
-    if text == right or not text.startswith(_FIRST_LINE):
+    if text == right:
         return
     fresh = configuration.with_name(f"{configuration.name}.{os.getpid()}")
     try:

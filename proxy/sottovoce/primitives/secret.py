@@ -53,6 +53,10 @@ class Secret:
         """Give the live buffer.  Only `primitives` and `hsm.wrapper` may call this."""
         return self._buffer
 
+    def copy_for_sealing(self) -> bytes:
+        """Give a copy that goes into a plaintext which is sealed at once (a bearer token); wipe that with `wipe_bytes`."""
+        return bytes(self._buffer)
+
     def wipe(self) -> None:
         """Overwrite the value with zeros.  The length stays; wiping twice is harmless."""
         self._buffer[:] = bytes(len(self._buffer))

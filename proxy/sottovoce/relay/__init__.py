@@ -12,6 +12,7 @@ from sottovoce.relay.call import (
 )
 from sottovoce.relay.config import RawOptions, RouteConfig
 from sottovoce.relay.errors import BackendDown, BackendFault, BackendMisbehaved, RouteMisconfigured
+from sottovoce.relay.route import build_route
 
 __all__ = [
     "BackendDown",
@@ -27,5 +28,6 @@ __all__ = [
     "Route",
     "RouteConfig",
     "RouteMisconfigured",
+    "build_route",
     "end_of",
 ]

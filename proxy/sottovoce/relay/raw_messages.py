@@ -15,8 +15,6 @@ from sottovoce.relay.errors import BackendFault, BackendMisbehaved, one_line
 from sottovoce.wire import MAX_DATA_BYTES, MAX_JSON_BYTES, MAX_MARK_BYTES, Codec, frames, is_json_object
 
 VERSION: Final = 1
-MAX_MESSAGE_BYTES: Final = 16_384
-"""A message from a backend, text or binary: above every legal one, written as wastefully as JSON allows in practice."""
 MAX_OPUS_BYTES: Final = 4_000
 """An Opus packet: 60 ms at the codec's highest rate, 510 kbit/s, is 3 825 bytes."""
 MAX_LOST: Final = 0xFFFF

@@ -7,6 +7,7 @@ After cancellation: a cancelled `receive_some` has lost nothing and the stream i
 so the stream is broken and its transport closed at once.
 """
 
+import operator
 from contextlib import suppress
 from typing import Self
 
@@ -14,7 +15,7 @@ import trio
 
 from sottovoce.transport.errors import TlsError
 from sottovoce.transport.limits import READ_BYTES, SEND_BYTES
-from sottovoce.transport.openssl import TlsContext
+from sottovoce.transport.openssl import Role, TlsContext
 from sottovoce.transport.tls import TlsCore
 
 
@@ -48,6 +49,7 @@ class TlsStream(trio.abc.Stream):
     def __init__(self, transport: trio.abc.Stream, context: TlsContext) -> None:
         self.transport = transport
         self.core = TlsCore(context)
+        self._is_server = context.role is Role.SERVER
         self._plaintext = bytearray()
         self._owed = b""  # what TLS itself has to write: a handshake message, an alert, an answer to KeyUpdate
         self._closed = False
@@ -91,7 +93,7 @@ class TlsStream(trio.abc.Stream):
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """Give plaintext as soon as there is some; `b""` after the peer's close_notify, and only then."""
-        if max_bytes is not None and max_bytes < 1:
+        if max_bytes is not None and operator.index(max_bytes) < 1:
             raise ValueError("max_bytes must be at least 1")
         with self._receiving:
             await self._ready()
@@ -148,28 +150,37 @@ class TlsStream(trio.abc.Stream):
         """Wait for bytes and decrypt them; write what TLS answers."""
         if self.core.failure is not None:
             raise self.core.failure
+        was_complete = self.core.handshake_complete
         try:
             data = await self.transport.receive_some(READ_BYTES)
         except trio.ClosedResourceError:
             self._check_usable()  # a cancelled write of another task has closed it, not our caller
             raise
         try:
-            if data:
-                plaintext = self.core.receive(bytes(data))
-            else:
-                plaintext = b""
+            if not data:
                 self.core.receive_eof()
+            plaintext = self.core.receive(bytes(data))
         except TlsError:
             with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-                await self._write_owed()
+                await self._write_owed()  # the alert
             raise
-        self._owed += self.core.to_send()
-        if self._owed:
-            self._plaintext += plaintext  # safe here if the write fails
-            await self._write_owed()
-            plaintext = bytes(self._plaintext)
-            self._plaintext.clear()
+        if answer := self.core.to_send():
+            self._owed += answer
+            await self._write_answer(was_complete=was_complete)
         return plaintext
+
+    async def _write_answer(self, *, was_complete: bool) -> None:
+        """Write what the last received bytes made TLS say; `was_complete` is how the handshake stood before them.
+
+        A server that has just completed the handshake owes its session tickets (see `contexts`).  They go out with the
+        first data: written now, they would block a server whose client only ever sends.
+        """
+        if was_complete:
+            # A peer that no longer reads may have said something before, which our caller must hear.
+            with suppress(trio.BrokenResourceError):
+                await self._write_owed()
+        elif not (self._is_server and self.core.handshake_complete):
+            await self._write_owed()
 
     async def _write_owed(self) -> None:
         await self._lock_writing()

@@ -28,7 +28,8 @@ _BUCKET_EXTRA = 8
 PADDING_NONE = 0
 PADDING_BUCKETS = 1
 
-_LARGE_TYPES = frozenset({FrameType.HANDSHAKE, FrameType.CLOSE, FrameType.JSON, FrameType.DATA})
+LARGE_TYPES = frozenset({FrameType.HANDSHAKE, FrameType.CLOSE, FrameType.JSON, FrameType.DATA})
+"""Types whose records may be 16 384 bytes; all others 8 192 (§2)."""
 _AUDIO_SESSION_TYPES = frozenset(
     {FrameType.AUDIO, FrameType.DTMF, FrameType.MARK, FrameType.CLEAR, FrameType.MUTE}
 )
@@ -75,7 +76,7 @@ def allowed_untrusted(
             known = FrameType(frame_type)
         except ValueError:
             raise bad_record("an unknown frame type below 0x80") from None
-    if known not in _LARGE_TYPES and record_bytes > MAX_SMALL_RECORD_BYTES:
+    if known not in LARGE_TYPES and record_bytes > MAX_SMALL_RECORD_BYTES:
         raise too_large("a frame is above the limit of its type")
     if known in (_SERVER_ONLY if from_client else _CLIENT_ONLY):
         raise bad_record("a frame in the wrong direction")

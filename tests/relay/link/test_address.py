@@ -38,6 +38,8 @@ def test_a_url_taken_apart(url: str, address: BackendAddress, authority: str) ->
         ("ws://user:word@localhost/", "use a client certificate"),
         ("ws://localhost/#here", "remove the #"),
         ("ws://localhost/\r\nX: y", "percent-encode"),
+        ("ws://exa$mple/", "write a DNS name"),
+        ("ws://[fe80::1%25eth0]/", "write a DNS name"),
         ("ws://bücher.example/", "punycode"),
         ("", "percent-encode"),
     ],

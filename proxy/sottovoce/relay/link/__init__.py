@@ -4,7 +4,23 @@ An adapter brings a `Dialect`: its messages, pure.
 """
 
 from sottovoce.relay.link.address import BackendAddress, is_loopback_ip, parse_url
+from sottovoce.relay.link.dial import Dialer, Link, OpenStream
 from sottovoce.relay.link.dialect import Dialect, MeteredSink
-from sottovoce.relay.link.outbound import OutboundQueue
+from sottovoce.relay.link.leg import WebSocketLeg
+from sottovoce.relay.link.network import open_network_stream
+from sottovoce.relay.link.route import MakeDialect, WebSocketRoute
 
-__all__ = ["BackendAddress", "Dialect", "MeteredSink", "OutboundQueue", "is_loopback_ip", "parse_url"]
+__all__ = [
+    "BackendAddress",
+    "Dialect",
+    "Dialer",
+    "Link",
+    "MakeDialect",
+    "MeteredSink",
+    "OpenStream",
+    "WebSocketLeg",
+    "WebSocketRoute",
+    "is_loopback_ip",
+    "open_network_stream",
+    "parse_url",
+]

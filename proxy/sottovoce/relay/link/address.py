@@ -11,6 +11,7 @@ import msgspec
 
 _URL = re.compile(r"[!-~]+")
 """Printable ASCII without spaces, so that no header can be injected."""
+_HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")
 _DEFAULT_PORTS = {"ws": 80, "wss": 443}
 
 
@@ -58,6 +59,8 @@ def parse_url(url: str) -> BackendAddress:
         raise ValueError(f"is no URL ({error}); write ws://HOST:PORT/PATH or wss://HOST/PATH") from None
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
         raise ValueError("is no WebSocket URL; write ws://HOST:PORT/PATH or wss://HOST/PATH")
+    if not _HOST.fullmatch(parts.hostname):
+        raise ValueError("names no host; write a DNS name or an IP address, [in brackets] if it has colons")
     if "@" in parts.netloc:
         raise ValueError("holds a user name; no secret belongs into a URL, use a client certificate")
     if "#" in url:

@@ -4,7 +4,8 @@ A context is made whole and never changed; a new certificate means a new context
 made from the old one live on with it.  Not here: the connections themselves (`tls`) and their keys' life (`pki`).
 
 No resumption: it saves nothing here (the key agreement costs more than the P-256 signature that it would spare), and
-tickets could not be shared between workers.  OpenSSL forbids it only with both settings made below.
+tickets could not be shared between workers.  OpenSSL forbids it only with both settings made below, and even so a
+server writes two tickets (158 bytes) that nothing remembers: the call that sets their number is not exposed.
 """
 
 import ipaddress

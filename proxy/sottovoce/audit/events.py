@@ -1,0 +1,131 @@
+"""What the audit log can hold.  Pure.
+
+Each event is a frozen struct whose tag, in the field `event`, is its name in the file.  Fields are names, numbers and
+public values; hashes, serial numbers and session ids are lower-case hexadecimal; times are Unix seconds.  Never a
+secret, never audio, never what a caller said.
+"""
+
+from typing import Literal
+
+import msgspec
+
+
+def _tag(name: str) -> str:
+    """Turn `CallStarted` into `call_started`."""
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
+
+
+class AuditEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag=_tag):
+    """Something that happened, to be kept."""
+
+
+class DirectoryInitialised(AuditEvent, frozen=True, kw_only=True):
+    """`init` made an operator's directory."""
+
+    profile: str
+
+
+class ConfigurationLoaded(AuditEvent, frozen=True, kw_only=True):
+    """The proxy starts or runs with this configuration from here on."""
+
+    file: str
+    sha256: str
+
+
+class KeyGenerated(AuditEvent, frozen=True, kw_only=True):
+    """A key was generated: inside a token, or sealed under a token's key."""
+
+    key: str
+    algorithm: str
+    token: str
+    sha256: str
+    """Of its public key."""
+
+
+class CertificateIssued(AuditEvent, frozen=True, kw_only=True):
+    """A certificate was signed."""
+
+    kind: Literal["root_ca", "issuing_ca", "tls_leaf", "voice"]
+    serial: str
+    names: tuple[str, ...]
+    not_before: int
+    not_after: int
+    sha256: str
+    """Of the certificate as it is sent."""
+
+
+class TokenStarted(AuditEvent, frozen=True, kw_only=True):
+    """A token process has opened its token and is ready to sign."""
+
+    token: str
+    pid: int
+
+
+class TokenLost(AuditEvent, frozen=True, kw_only=True):
+    """A token process was ended or has ended; another takes its place."""
+
+    token: str
+    pid: int
+    reason: str
+
+
+class RootSigned(AuditEvent, frozen=True, kw_only=True):
+    """The serving keys signed a Merkle root over so many leaves."""
+
+    kind: Literal["server_verify", "rekey_verify"]
+    leaves: int
+    root: str
+
+
+class CallStarted(AuditEvent, frozen=True, kw_only=True):
+    """A voice session was established."""
+
+    session: str
+    route: str
+    identity: str
+    suite: str
+    tls_group: str
+    client: str
+    """Address of the peer."""
+
+
+class CallEnded(AuditEvent, frozen=True, kw_only=True):
+    """A voice session is over, and its keys are wiped."""
+
+    session: str
+    code: int
+    reason: str
+    side: Literal["client", "proxy", "backend"]
+    truncated: bool
+    epochs: int = 0
+    frames_received: int = 0
+    frames_sent: int = 0
+    frames_lost: int = 0
+
+
+class CallRefused(AuditEvent, frozen=True, kw_only=True):
+    """A peer asked for a call and did not get it."""
+
+    code: int
+    reason: str
+    client: str
+
+
+class PlaintextNetworkAllowed(AuditEvent, frozen=True, kw_only=True):
+    """The configuration lets audio leave this machine in plaintext."""
+
+    route: str
+    url: str
+
+
+class ClassicalSuiteUsed(AuditEvent, frozen=True, kw_only=True):
+    """A call runs without post-quantum key agreement."""
+
+    session: str
+    suite: str
+
+
+class AuditRepaired(AuditEvent, frozen=True, kw_only=True):
+    """A crash had torn the last line, which nobody had been told was written; it was cut off."""
+
+    bytes_cut: int

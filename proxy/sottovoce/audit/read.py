@@ -1,0 +1,97 @@
+"""Reading the audit log: checking it from the first line on, and its last records.
+
+Reads line by line, so that a log of any length takes little memory.  It changes nothing; cutting a torn end off is for
+whoever opens the log to write (`file`).
+"""
+
+import os
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from sottovoce.audit.chain import MAX_LINE_BYTES, ChainEnd, check_record, is_torn
+from sottovoce.audit.errors import AuditBroken, AuditFailed, RecordInvalid
+
+_BLOCK_BYTES = 65_536
+
+
+class AuditReport(msgspec.Struct, frozen=True):
+    """A log whose chain is whole."""
+
+    records: int
+    head: str
+    """Stands for the whole log: note it elsewhere, and a later log must contain it."""
+    first_time: str | None
+    last_time: str | None
+    torn_bytes: int
+    """Of a last line that is not finished: a crash tore it, or it is being written right now."""
+
+
+class Record(msgspec.Struct, frozen=True):
+    """One line of the log as it is shown; `fields` are the event's own."""
+
+    index: int
+    time: str
+    event: str
+    leaf: str
+    head: str
+    fields: dict[str, object]
+
+
+def verify_audit(path: str) -> AuditReport:
+    """Check each record of a log.
+
+    Raises AuditBroken with the first line that is not as it was written, AuditFailed if the file cannot be read.
+    """
+    with _open(path) as stream:
+        end, torn = ChainEnd(), 0
+        first: bytes | None = None
+        last: bytes | None = None
+        for line, end, torn in walk(stream, path):  # noqa: B007  # the last values count
+            if not torn:
+                first, last = first or line, line
+    return AuditReport(end.records, end.head.hex() if end.records else "", _time(first), _time(last), torn)
+
+
+def walk(stream: BinaryIO, path: str) -> Iterator[tuple[bytes, ChainEnd, int]]:
+    """Go through a log from where `stream` stands, its start: each line, the end behind it, and 0.
+
+    A torn last line comes with the end before it and its length.  Raises AuditBroken, naming `path`.
+    """
+    end = ChainEnd()
+    while line := stream.readline(MAX_LINE_BYTES + 1):
+        if not line.endswith(b"\n") and len(line) <= MAX_LINE_BYTES and is_torn(end, line):
+            yield line, end, len(line)
+            return
+        try:
+            end = _checked(end, line)
+        except RecordInvalid as error:
+            raise AuditBroken(path, end.records + 1, str(error)) from error
+        yield line, end, 0
+
+
+def _checked(end: ChainEnd, line: bytes) -> ChainEnd:
+    if len(line) > MAX_LINE_BYTES:
+        message = f"it is longer than {MAX_LINE_BYTES} bytes"
+        raise RecordInvalid(message)
+    if not line.endswith(b"\n"):
+        message = "its end was changed"
+        raise RecordInvalid(message)
+    return check_record(end, line[:-1])
+
+
+def read_tail(path: str, count: int) -> list[Record]:
+    """Give the last `count` records, the oldest first, without checking the chain.  Raises AuditFailed, AuditBroken."""
+    with _open(path) as stream:
+        lines = _last_lines(stream, count)
+        try:
+            return [_decode(line) for line in lines]
+        except (msgspec.DecodeError, KeyError, TypeError) as error:
+            stream.seek(0)
+            for _ in walk(stream, path):
+                pass  # this tells the line, or that the chain is whole all the same
+            message = f"audit log {path}: a record at its end cannot be read: was it written by a newer version?"
+            raise AuditFailed(message) from error

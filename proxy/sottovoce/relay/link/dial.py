@@ -1,0 +1,93 @@
+"""Connecting to a backend: a byte stream, the WebSocket upgrade over it, again a few times.
+
+Not here: how the stream is opened (`network`); it is handed in, so that tests dial through memory.  One attempt has one
+timeout for everything.  What the backend sends right behind its upgrade response is kept (`Link.early`).
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+import trio
+
+from sottovoce.relay.errors import BackendDown, BackendFault, one_line
+from sottovoce.relay.link.address import BackendAddress
+from sottovoce.transport import ClientWebSocket, TlsError, UpgradeAccepted, WsEvent, WsFailed
+
+RECEIVE_BYTES = 16_384
+"""Read at once; small, so that a backend in full flood leaves the other calls their turn."""
+MAX_MESSAGE_BYTES = 16_384
+"""The largest message taken from a backend, whole or in fragments."""
+FIRST_PAUSE_SECONDS = 0.1
+MAX_PAUSE_SECONDS = 1.0
+
+OpenStream = Callable[[], Awaitable[trio.abc.Stream]]
+"""Opens a byte stream to the backend, TLS included.  Raises OSError, trio.BrokenResourceError or TlsError."""
+
+
+class Link(NamedTuple):
+    """An open WebSocket to a backend, before anybody has read from it."""
+
+    stream: trio.abc.Stream
+    websocket: ClientWebSocket
+    early: list[WsEvent]
+    """What came with the upgrade response."""
+
+
+class Dialer:
+    """Opens links to one backend."""
+
+    def __init__(
+        self, address: BackendAddress, open_stream: OpenStream, *, attempts: int, timeout_seconds: float
+    ) -> None:
+        """`timeout_seconds` is for one attempt."""
+        self._address = address
+        self._open_stream = open_stream
+        self._attempts = attempts
+        self._timeout_seconds = timeout_seconds
+
+    async def dial(self) -> Link:
+        """Open a link.  Raises BackendDown with what went wrong last; a cancelled or failed attempt leaves no socket."""
+        pause_seconds = FIRST_PAUSE_SECONDS
+        for attempts_left in reversed(range(self._attempts)):
+            try:
+                return await self._attempt()
+            except BackendDown:
+                if not attempts_left:
+                    raise
+            await trio.sleep(pause_seconds)
+            pause_seconds = min(2 * pause_seconds, MAX_PAUSE_SECONDS)
+        raise AssertionError("a route has at least one attempt")
+
+    async def _attempt(self) -> Link:
+        try:
+            with trio.fail_after(self._timeout_seconds):
+                stream = await self._open_stream()
+                try:
+                    return await self._upgrade(stream)
+                except BaseException:
+                    await trio.aclose_forcefully(stream)
+                    raise
+        except trio.TooSlowError:
+            raise self._unreachable(f"no answer in {self._timeout_seconds:g} s") from None
+        except (OSError, trio.BrokenResourceError, TlsError) as error:
+            raise self._unreachable(one_line(str(error))) from error
+
+    async def _upgrade(self, stream: trio.abc.Stream) -> Link:
+        websocket = ClientWebSocket(self._address.authority, self._address.target, max_message_bytes=MAX_MESSAGE_BYTES)
+        websocket.request()
+        await stream.send_all(websocket.to_send())
+        while True:
+            data = await stream.receive_some(RECEIVE_BYTES)
+            if not data:
+                raise self._unreachable("it closed the connection instead of answering")
+            events = websocket.receive(data)
+            match events:
+                case [UpgradeAccepted(), *early]:
+                    return Link(stream, websocket, early)
+                case [WsFailed(reason=reason), *_]:
+                    raise BackendDown(BackendFault.REFUSED, f"{self._address.authority}: {one_line(reason)}")
+                case _:
+                    pass
+
+    def _unreachable(self, detail: str) -> BackendDown:
+        return BackendDown(BackendFault.UNREACHABLE, f"{self._address.authority}: {detail}")

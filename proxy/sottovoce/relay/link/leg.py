@@ -1,0 +1,209 @@
+"""One call's WebSocket to its backend: a queue, one task that writes, one that reads, and the ways it can end.
+
+Not here: what the messages say (`Dialect`), how the connection came to be (`dial`), how much may wait or come
+(`outbound`, `pace`).  The edge calls the leg synchronously; a call puts something into the queue and wakes the writer,
+which takes all that waits and writes it at once.  So a burst costs one write, and a backend that does not read blocks
+only its own writer.
+
+A leg *hears* until the backend is down, has hung up, or the edge said `stop`: only then does the sink get anything.  It
+*talks* until the WebSocket's closing handshake begins, from either side.  A backend that hung up is still talked to.
+"""
+
+import trio
+
+from sottovoce.relay.call import CallEnd, CallSink, CallStart, LegStatistics
+from sottovoce.relay.errors import BackendDown, BackendFault, BackendMisbehaved, one_line
+from sottovoce.relay.link.dial import RECEIVE_BYTES, Link
+from sottovoce.relay.link.dialect import Dialect, MeteredSink
+from sottovoce.relay.link.outbound import OutboundQueue
+from sottovoce.transport import PeerClosed, TextMessage, TlsError, WsEvent, WsFailed
+
+MAX_REPLY_BYTES = 65_536
+"""Answers to pings that may wait for a backend that does not read them."""
+CLOSE_NORMAL = 1000
+CLOSE_POLICY = 1008
+"""RFC 6455 §7.4.1: a message that violates the endpoint's policy."""
+
+
+class WebSocketLeg:
+    """The `Leg` of every adapter that speaks WebSocket.  `read` and `write` run beside each other until cancelled."""
+
+    def __init__(self, link: Link, dialect: Dialect, start: CallStart, sink: CallSink, queue_frames: int) -> None:
+        """Queue the dialect's opening texts."""
+        self._stream, self._websocket, self._early = link
+        self._dialect = dialect
+        self._sink = sink
+        self._inbox = MeteredSink(start, sink, trio.current_time())
+        self._queue = OutboundQueue(queue_frames)
+        self._written_frames = 0
+        self._replies = b""
+        self._hears = True
+        self._talks = True
+        self._close_code: int | None = None
+        self._idle_writer = trio.lowlevel.ParkingLot()
+        self.finished = trio.Event()
+        """Nothing more will be read: the connection is over."""
+        for text in dialect.start():
+            self._queue.put_control(text)
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether the closing handshake has begun, so that leaving should give it a moment."""
+        return not self._talks
+
+    @property
+    def statistics(self) -> LegStatistics:
+        """What was written, heard and dropped so far."""
+        return LegStatistics(
+            frames_to_backend=self._written_frames,
+            frames_from_backend=self._inbox.frames,
+            frames_dropped_to_backend=self._queue.dropped_frames,
+            frames_dropped_from_backend=self._inbox.dropped_frames,
+        )
+
+    def audio(self, payload: bytes, lost_before: int) -> None:
+        """Queue a frame; the oldest that waits is dropped when there is no room."""
+        if self._talks:
+            self._queue.put_audio(payload, lost_before)
+            self._idle_writer.unpark()
+
+    def data(self, data: bytes) -> None:
+        """Queue a data frame."""
+        self._put(data)
+
+    def dtmf(self, event: int, duration_ms: int) -> None:
+        """Queue a key press."""
+        self._put(self._dialect.dtmf(event, duration_ms))
+
+    def mark_played(self, name: str) -> None:
+        """Queue a mark's answer."""
+        self._put(self._dialect.mark_played(name))
+
+    def mute(self, *, muted: bool) -> None:
+        """Queue the microphone's state."""
+        self._put(self._dialect.mute(muted=muted))
+
+    def json(self, data: bytes) -> None:
+        """Queue a JSON object."""
+        self._put(self._dialect.json(data))
+
+    def stop(self, end: CallEnd) -> None:
+        """Stop hearing; queue the last text and the WebSocket's close behind all that waits."""
+        self._hears = False
+        self._put(self._dialect.stop(end, self.statistics))
+        self._close(CLOSE_NORMAL)
+
+    def fall_silent(self) -> None:
+        """Tell the sink nothing more: its call is over."""
+        self._hears = False
+
+    async def write(self) -> None:
+        """Write what is queued, all of it at each wake-up, until cancelled or the connection breaks."""
+        try:
+            while True:
+                data = self._bytes_to_write()
+                if data:
+                    await self._stream.send_all(data)
+                else:
+                    await self._idle_writer.park()
+        except (trio.BrokenResourceError, TlsError) as error:
+            self._give_up(BackendDown(BackendFault.LOST, one_line(str(error))))
+
+    async def read(self) -> None:
+        """Read until the connection is over or cancelled."""
+        try:
+            self._receive(self._early)
+            while data := await self._stream.receive_some(RECEIVE_BYTES):
+                self._inbox.now = trio.current_time()
+                self._receive(self._websocket.receive(data))
+                self._take_replies()
+            self._give_up(BackendDown(BackendFault.LOST, "the connection ended without a WebSocket close"))
+        except (trio.BrokenResourceError, TlsError) as error:
+            self._give_up(BackendDown(BackendFault.LOST, one_line(str(error))))
+
+    def _put(self, message: str | bytes | None) -> None:
+        if message is None or not self._talks:
+            return
+        try:
+            self._queue.put_control(message)
+        except BackendDown as down:
+            self._give_up(down)  # It does not read, so it would not read a close either.
+        else:
+            self._idle_writer.unpark()
+
+    def _bytes_to_write(self) -> bytes:
+        websocket = self._websocket
+        for item in self._queue.drain():
+            if isinstance(item, tuple):
+                self._written_frames += 1
+                message = self._dialect.audio(*item)  # encoded only now that the hole before it is known
+            else:
+                message = item
+            if isinstance(message, str):
+                websocket.send_text(message)
+            else:
+                websocket.send_binary(message)
+        if self._close_code is not None:
+            websocket.close(self._close_code)
+            self._close_code = None
+        replies, self._replies = self._replies, b""
+        return replies + websocket.to_send()
+
+    def _receive(self, events: list[WsEvent]) -> None:
+        for event in events:
+            if isinstance(event, PeerClosed):
+                self._fail(BackendDown(BackendFault.CLOSED, f"without a stop, code {event.code}"))
+                self._end_talk()
+            elif isinstance(event, WsFailed):
+                self._fail(BackendDown(BackendFault.BAD_FRAMING, one_line(event.reason)))
+                self._end_talk()
+            elif self._hears:
+                self._hear(event)
+
+    def _hear(self, message: WsEvent) -> None:
+        try:
+            if isinstance(message, bytes):
+                self._dialect.receive_binary(message, self._inbox)
+            elif isinstance(message, TextMessage):
+                self._dialect.receive_text(message.text, self._inbox)
+        except BackendMisbehaved as fault:
+            self._fail(fault)
+            self._queue.drain()
+            self._close(CLOSE_POLICY)
+        if self._inbox.hang_up is not None:
+            self._hears = False
+            self._sink.hung_up(self._inbox.hang_up)
+
+    def _take_replies(self) -> None:
+        """Keep what the WebSocket wants to answer by itself, for the writer, who may be in the middle of a write."""
+        replies = self._websocket.to_send()
+        if replies:
+            self._replies += replies
+            self._idle_writer.unpark()
+        if len(self._replies) > MAX_REPLY_BYTES:
+            self._give_up(BackendDown(BackendFault.FLOOD, "it sends pings and does not read the answers"))
+
+    def _close(self, code: int) -> None:
+        """Begin the closing handshake behind all that is queued."""
+        if self._talks:
+            self._talks = False
+            self._close_code = code
+            self._idle_writer.unpark()
+
+    def _end_talk(self) -> None:
+        """Drop what was not written: the WebSocket takes no more messages."""
+        self._talks = False
+        self._close_code = None
+        self._queue.drain()
+
+    def _fail(self, down: BackendDown) -> None:
+        """Tell the sink, if it has not heard of an end yet."""
+        if self._hears:
+            self._hears = False
+            self._sink.backend_closed(str(down))
+
+    def _give_up(self, down: BackendDown) -> None:
+        """Count the connection as over, without a closing handshake."""
+        self._fail(down)
+        self._end_talk()
+        self.finished.set()

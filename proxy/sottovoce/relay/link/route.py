@@ -1,0 +1,86 @@
+"""A route over WebSocket: dial, run the leg's two tasks for the length of a block, close within a second.
+
+The connection is a class and not a generator, so that the nursery inside never sees the block's exceptions: what the
+edge raises in `async with route.connect(…)` passes through as it is, not in a group.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+
+import trio
+
+from sottovoce.relay.call import CallSink, CallStart, Leg
+from sottovoce.relay.link.dial import Dialer
+from sottovoce.relay.link.dialect import Dialect
+from sottovoce.relay.link.leg import WebSocketLeg
+from sottovoce.wire import Codec
+
+CLOSE_SECONDS = 1.0
+"""For what is queued, the last text, and the backend's half of the closing handshake."""
+
+MakeDialect = Callable[[CallStart], Dialect]
+
+
+class WebSocketRoute:
+    """The `Route` of every adapter that speaks WebSocket."""
+
+    def __init__(  # noqa: PLR0913  a route is what its adapter puts together
+        self,
+        name: str,
+        dialer: Dialer,
+        make_dialect: MakeDialect,
+        *,
+        queue_frames: int,
+        codecs: frozenset[Codec] = frozenset(Codec),
+        warnings: tuple[str, ...] = (),
+        plaintext_network: bool = False,
+    ) -> None:
+        """`make_dialect` makes a fresh dialect for each call."""
+        self.name = name
+        self.codecs = codecs
+        self.warnings = warnings
+        self.plaintext_network = plaintext_network
+        self._dialer = dialer
+        self._make_dialect = make_dialect
+        self._queue_frames = queue_frames
+
+    def connect(self, start: CallStart, sink: CallSink) -> AbstractAsyncContextManager[Leg]:
+        """Connect one call; see `Route.connect`."""
+        return _Connection(self._dialer, self._make_dialect(start), start, sink, self._queue_frames)
+
+
+class _Connection:
+    def __init__(
+        self, dialer: Dialer, dialect: Dialect, start: CallStart, sink: CallSink, queue_frames: int
+    ) -> None:
+        self._dialer = dialer
+        self._dialect = dialect
+        self._start = start
+        self._sink = sink
+        self._queue_frames = queue_frames
+
+    async def __aenter__(self) -> WebSocketLeg:
+        link = await self._dialer.dial()
+        self._stream = link.stream
+        self._leg = WebSocketLeg(link, self._dialect, self._start, self._sink, self._queue_frames)
+        self._nursery_block = trio.open_nursery()
+        nursery = await self._nursery_block.__aenter__()
+        nursery.start_soon(self._leg.read)
+        nursery.start_soon(self._leg.write)
+        self._scope = nursery.cancel_scope
+        return self._leg
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._leg.fall_silent()
+        try:
+            if self._leg.is_closing:
+                # Also under cancellation: a backend that is not told believes the call truncated.
+                with trio.CancelScope(shield=True, deadline=trio.current_time() + CLOSE_SECONDS):
+                    await self._leg.finished.wait()
+            self._scope.cancel()
+            await self._nursery_block.__aexit__(None, None, None)
+        finally:
+            await trio.aclose_forcefully(self._stream)

@@ -1,0 +1,94 @@
+"""From a route's configuration to a `Route`: one table of adapters.
+
+A new adapter is a name in `config.ADAPTER_NAMES`, a dialect, and a line in `ADAPTERS`.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from sottovoce.relay.call import CallStart, Route
+from sottovoce.relay.config import RouteConfig
+from sottovoce.relay.echo import EchoRoute
+from sottovoce.relay.errors import RouteMisconfigured
+from sottovoce.relay.link import Dialer, MakeDialect, WebSocketRoute, open_network_stream, parse_url
+from sottovoce.relay.raw import RawDialect
+from sottovoce.transport import PqPolicy, TlsContext, TlsIdentity, TransportMisconfigured, client_context
+
+BuildRoute = Callable[[str, RouteConfig, Path], Route]
+
+
+def build_route(name: str, config: RouteConfig, *, directory: Path = Path()) -> Route:
+    """Build the route `name`; its files are looked for in `directory` unless their paths are absolute.
+
+    Reads certificates and keys, opens no connection.  Raises RouteMisconfigured.  What comes back may carry `warnings`
+    for the log, and `plaintext_network` for the audit log.
+    """
+    return ADAPTERS[config.adapter](name, config, directory)
+
+
+def _build_echo(name: str, config: RouteConfig, directory: Path) -> Route:  # noqa: ARG001  one of BuildRoute
+    return EchoRoute(name)
+
+
+def _build_raw(name: str, config: RouteConfig, directory: Path) -> Route:
+    def make_dialect(start: CallStart) -> RawDialect:
+        return RawDialect(start, header=config.raw.header)
+
+    return _websocket_route(name, config, directory, make_dialect)
+
+
+ADAPTERS: dict[str, BuildRoute] = {"echo": _build_echo, "raw": _build_raw}
+"""What each word of `adapter` builds."""
+
+
+def _websocket_route(name: str, config: RouteConfig, directory: Path, make_dialect: MakeDialect) -> Route:
+    address = parse_url(config.url or "")
+    plaintext_network = not address.secure and not address.is_loopback
+    dialer = Dialer(
+        address,
+        partial(
+            open_network_stream,
+            address,
+            _tls_context(name, config, directory, address.host) if address.secure else None,
+            silence_seconds=config.silence_seconds,
+            loopback_only=not address.secure and not config.allow_plaintext_network,
+        ),
+        attempts=config.connect_attempts,
+        timeout_seconds=config.connect_timeout_seconds,
+    )
+    warning = f"routes.{name}.allow_plaintext_network: audio goes unencrypted to {address.authority}; use wss:// instead"
+    return WebSocketRoute(
+        name,
+        dialer,
+        make_dialect,
+        queue_frames=config.queue_frames,
+        warnings=(warning,) if plaintext_network else (),
+        plaintext_network=plaintext_network,
+    )
+
+
+def _tls_context(name: str, config: RouteConfig, directory: Path, host: str) -> TlsContext:
+    """Backends rarely speak ML-KEM yet: prefer it, do not demand it."""
+    ca_pem = _read(name, "ca_file", directory, config.ca_file)
+    certificate = _read(name, "client_certificate_file", directory, config.client_certificate_file)
+    key = _read(name, "client_key_file", directory, config.client_key_file)
+    try:
+        identity = TlsIdentity.from_pem(certificate, key) if certificate is not None and key is not None else None
+    except TransportMisconfigured as error:
+        remedy = f"mend {config.client_certificate_file} or {config.client_key_file}"
+        raise RouteMisconfigured(f"routes.{name}.client_certificate_file", str(error), remedy) from error
+    try:
+        return client_context(host, pq=PqPolicy.PREFER, ca_pem=ca_pem, identity=identity)
+    except TransportMisconfigured as error:
+        raise RouteMisconfigured(f"routes.{name}.ca_file", str(error), f"mend {config.ca_file}") from error
+
+
+def _read(name: str, key: str, directory: Path, file: str | None) -> bytes | None:
+    if file is None:
+        return None
+    try:
+        return (directory / file).read_bytes()
+    except OSError as error:
+        problem = f"{directory / file}: {error.strerror}"
+        raise RouteMisconfigured(f"routes.{name}.{key}", problem, "write the path of a PEM file that can be read") from error

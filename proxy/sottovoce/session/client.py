@@ -1,0 +1,244 @@
+"""The client's session: its handshake, and its side of the root step, which it alone begins (protocol §7).
+
+    timer or RekeyRequest → RekeyInit → (RekeyResponse [RekeyVerify]) → switch, ping under e+1 → (switch) → done
+"""
+
+import msgspec
+
+from sottovoce.primitives import IllegalShare, KeyShare, Secret
+from sottovoce.session.config import HANDSHAKE_SECONDS, Carriage, ClientConfig, Dependencies
+from sottovoce.session.events import EpochStarted, Event
+from sottovoce.session.handshake import (
+    Agreement,
+    ClientHandshake,
+    EpochSecrets,
+    epoch_secrets,
+    next_root,
+    next_transcript,
+)
+from sottovoce.session.ratchet import ReceiveChain, SendChain
+from sottovoce.session.session import Session
+from sottovoce.session.trust import (
+    CertificateRefused,
+    LeafKind,
+    VoiceCertificate,
+    check_dates,
+    decode_certificate_untrusted,
+    host_of,
+    rekey_leaf,
+    verify_certificate,
+)
+from sottovoce.session.trust.proof import verify_proof
+from sottovoce.wire import MAX_EPOCH, Code, FrameType, MessageType, WireError, bad_record, messages
+from sottovoce.wire.messages import RekeyShare, RekeyVerify
+
+_ERASE_AFTER_SECONDS = 60
+"""The client is gone, keys and all, so long after an epoch's age (§7)."""
+_REKEY_FROM, _REKEY_SPREAD = 0.8, 0.1
+_MIN_REKEY_SECONDS = 10.0
+_TICKETS_PER_EPOCH = 4
+
+
+class _Step(msgspec.Struct):
+    """A root step that waits for the server's answer, or, once it came, for the server's switch."""
+
+    share: KeyShare
+    init: bytes
+    receiver: ReceiveChain | None = None
+    reauthenticated: bool = False
+
+
+class ClientSession(Session):
+    """One voice session, seen from the client.  Send what `to_send()` gives right after making it: the ClientHello."""
+
+    _is_client = True
+
+    def __init__(
+        self, config: ClientConfig, carriage: Carriage, parts: Dependencies, now: float, wall: float
+    ) -> None:
+        """`wall` is Unix time at `now`."""
+        super().__init__(parts, now, HANDSHAKE_SECONDS)
+        self._config = config
+        self._carriage = carriage
+        self._wall = wall
+        self._handshake: ClientHandshake | None = ClientHandshake(config, carriage, parts, wall)
+        self._agreement: Agreement | None = None
+        self._transcript = b""
+        self._rekey: Secret | None = None
+        self._certificate = b""
+        self._step: _Step | None = None
+        self._rekey_at: float | None = None
+        self._next_rekey_at: float | None = None
+        self._last_response_at: float | None = None
+        self._epoch_began_at = now
+        self._tickets = 0
+        self._outbox.append(self._handshake.start())
+
+    def send_mute(self, now: float, *, muted: bool) -> bool:
+        """Say that the microphone went off or on.  False: not now; try again later."""
+        return self._send(FrameType.MUTE, bytes([muted]), now)
+
+    def next_deadline(self) -> float | None:
+        """When `on_deadline` has to be called; None once the session has ended."""
+        deadline = super().next_deadline()
+        if deadline is None or self._rekey_at is None or not self.is_open:
+            return deadline
+        return min(deadline, self._rekey_at)
+
+    def on_deadline(self, now: float) -> list[Event]:
+        """Do what is due: begin a root step, or end what is too old."""
+        if self.is_open and self._rekey_at is not None and self._rekey_at <= now < self._dies_at:
+            self._begin_step(now)
+        return super().on_deadline(now)
+
+    def erase(self) -> None:
+        """Wipe every secret."""
+        super().erase()
+        if self._handshake is not None:
+            self._handshake.erase()
+        if self._rekey is not None:
+            self._rekey.wipe()
+        if self._step is not None:
+            self._step.share.erase()
+            if self._step.receiver is not None:
+                self._step.receiver.wipe()
+        self._step = None
+
+    def _on_early_record(self, record: bytes, now: float) -> None:
+        handshake = self._handshake
+        if self.has_ended or handshake is None:
+            return
+        answer = handshake.receive(record)
+        if answer is not None:
+            self._outbox.append(answer)
+        if handshake.agreement is None:
+            return
+        agreement, self._handshake = handshake.agreement, None
+        self._agreement = agreement
+        self._transcript = agreement.transcript
+        self._rekey = agreement.secrets.rekey
+        self._certificate = agreement.certificate
+        keys = agreement.decoded_certificate.fields
+        self._open(agreement, now, tuple(key.algorithm.name for key in (keys.classical, keys.pq) if key))
+        self._plan_epoch(now)
+        self._dies_at = now + self._epoch_seconds + _ERASE_AFTER_SECONDS
+
+    def _plan_epoch(self, now: float) -> None:
+        """Choose the random moment of the next root step."""
+        self._epoch_began_at = now
+        self._tickets = 0
+        fraction = int.from_bytes(self._parts.entropy.random(2)) / 0xFFFF
+        self._rekey_at = now + self._epoch_seconds * (_REKEY_FROM + _REKEY_SPREAD * fraction)
+
+    def _begin_step(self, now: float) -> None:
+        agreement = self._agreement
+        self._rekey_at = None
+        if self.epoch >= MAX_EPOCH or agreement is None:
+            self._fail(Code.KEY_LIMIT, "the epochs are used up", now)
+            return
+        group = agreement.suite.group
+        share = self._parts.kem.generate(group)
+        init = RekeyShare(self.epoch + 1, group, share.public).encode(MessageType.REKEY_INIT)
+        self._step = _Step(share, init)
+        self._seal(FrameType.HANDSHAKE, init)
+
+    def _on_handshake_frame(self, payload: bytes, now: float) -> None:
+        inside = messages.split_messages(payload)
+        kinds = tuple(kind for kind, _ in inside)
+        if kinds[0] == MessageType.REKEY_RESPONSE and kinds[1:] in {(), (MessageType.REKEY_VERIFY,)}:
+            self._on_response([message for _, message in inside], now)
+        elif kinds == (MessageType.REKEY_REQUEST,):
+            messages.check_rekey_request_untrusted(inside[0][1])
+            self._on_request(now)
+        elif kinds == (MessageType.NEW_TICKET,):
+            messages.NewTicket.decode_untrusted(inside[0][1])
+            self._tickets += 1
+            if self._tickets > _TICKETS_PER_EPOCH:
+                raise WireError(Code.RATE_LIMITED, "too many tickets in an epoch")
+        elif kinds[0] in {MessageType.REKEY_INIT, MessageType.REKEY_VERIFY}:
+            raise WireError(Code.REKEY_PROTOCOL, "a message of the root step that a server does not send so")
+        else:
+            raise bad_record("a frame of type 6 with other messages than it may hold")
+
+    def _on_request(self, now: float) -> None:
+        """The server asks for a root step; during one this means nothing."""
+        if self._step is not None:
+            return
+        earliest = now
+        if self._last_response_at is not None:
+            earliest = max(now, self._last_response_at + min(_MIN_REKEY_SECONDS, self._epoch_seconds / 2))
+        self._rekey_at = earliest if self._rekey_at is None else min(self._rekey_at, earliest)
+        if self._rekey_at <= now:
+            self._begin_step(now)
+
+    def _on_response(self, inside: list[bytes], now: float) -> None:
+        step, agreement, rekey = self._step, self._agreement, self._rekey
+        if step is None or step.receiver is not None or agreement is None or rekey is None:
+            raise WireError(Code.REKEY_PROTOCOL, "an unsolicited RekeyResponse")
+        response = RekeyShare.decode_untrusted(inside[0])
+        if response.epoch != self.epoch + 1 or response.group != agreement.suite.group:
+            raise WireError(Code.REKEY_PROTOCOL, "a RekeyResponse for another epoch or group")
+        every = agreement.params.reauthenticate_every
+        due = every > 0 and self.epoch % every == 0
+        if due is not (len(inside) > 1):
+            raise WireError(Code.REKEY_PROTOCOL, "RekeyVerify is missing, or there although it is not due")
+        transcript = next_transcript(self._transcript, step.init, inside[0])
+        if due:
+            self._check_reauthentication(RekeyVerify.decode_untrusted(inside[1]), transcript, now)
+        try:
+            hybrid = step.share.finish(response.share)
+        except IllegalShare as error:
+            raise WireError(Code.ILLEGAL_SHARE, str(error)) from None
+        with hybrid, rekey:
+            secrets = epoch_secrets(next_root(rekey, hybrid, transcript), transcript)
+        self._last_response_at = now
+        self._install(step, secrets, transcript, response.epoch, now)
+        step.reauthenticated = due
+
+    def _install(self, step: _Step, secrets: EpochSecrets, transcript: bytes, epoch: int, now: float) -> None:
+        """Make the new receive keys ready and send under the new epoch from here on."""
+        agreement = self._agreement
+        if agreement is None:
+            return
+        per_key = agreement.params.messages_per_key
+        step.receiver = ReceiveChain(secrets.server_to_client, epoch, agreement.suite, per_key)
+        self._rekey, self._transcript = secrets.rekey, transcript
+        self._switch_sender(SendChain(secrets.client_to_server, epoch, agreement.suite, per_key), now)
+        self._plan_epoch(now)
+        self._rekey_at, self._next_rekey_at = None, self._rekey_at
+
+    def _on_switch(self, epoch: int, now: float) -> None:
+        step = self._step
+        if step is None or step.receiver is None or epoch != step.receiver.epoch:
+            raise WireError(Code.REKEY_PROTOCOL, "a switch to an epoch that is not agreed")
+        self._switch_receiver(step.receiver)
+        self._step = None
+        self._rekey_at = self._next_rekey_at
+        self._dies_at = self._epoch_began_at + self._epoch_seconds + _ERASE_AFTER_SECONDS
+        self._events.append(EpochStarted(epoch, step.reauthenticated))
+
+    def _on_first_record_of_epoch(self, now: float) -> None:
+        """Nothing: the client has switched already."""
+
+    def _check_reauthentication(self, message: RekeyVerify, transcript: bytes, now: float) -> None:
+        """Check RekeyVerify, and the certificate it is made under, at the wall clock of now.  Raises auth_failed."""
+        encoded = message.certificate or self._certificate
+        certificate = decode_certificate_untrusted(encoded)
+        wall = self._wall + (now - self._started_at)
+        try:
+            if message.certificate is None:
+                check_dates(certificate, wall)
+            else:
+                self._check_replacement(certificate, wall)
+        except CertificateRefused as error:
+            raise WireError(Code.AUTH_FAILED, f"the voice certificate is refused: {error}") from None
+        verify_proof(LeafKind.REKEY_VERIFY, rekey_leaf(transcript, encoded), message.verification, certificate)
+        self._certificate = encoded
+
+    def _check_replacement(self, certificate: VoiceCertificate, wall: float) -> None:
+        agreement = self._agreement
+        if agreement and certificate.fields.anchor_id != agreement.decoded_certificate.fields.anchor_id:
+            message = "a replacement comes from another anchor"
+            raise CertificateRefused(message)
+        host = host_of(self._carriage.authority.decode("latin-1"))
+        verify_certificate(certificate, self._config.anchors, host, wall)

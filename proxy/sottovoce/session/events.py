@@ -1,0 +1,110 @@
+"""What a session tells the shell that drives it.  Audio is not here: it passes as bytes (`open_audio`)."""
+
+import msgspec
+
+from sottovoce.primitives import Suite
+from sottovoce.session.config import Identity
+from sottovoce.session.trust import LeafKind
+from sottovoce.wire import Codec
+
+
+class SignatureWanted(msgspec.Struct, frozen=True):
+    """Server only: have `leaf` signed and call `provide_proof`."""
+
+    kind: LeafKind
+    leaf: bytes
+
+
+class Established(msgspec.Struct, frozen=True):
+    """The handshake is done on this side.  `identity` is set at the server, `server_signatures` at the client."""
+
+    session_id: bytes
+    suite: Suite
+    epoch_seconds: int
+    messages_per_key: int
+    padding: int
+    send_codec: Codec
+    receive_codec: Codec
+    frame_milliseconds: int
+    metadata: bytes | None
+    identity: Identity | None
+    server_signatures: tuple[str, ...] = ()
+
+
+class EpochStarted(msgspec.Struct, frozen=True):
+    """Both directions now run under `epoch`; `reauthenticated` where the server signed for it again."""
+
+    epoch: int
+    reauthenticated: bool
+
+
+class Audio(msgspec.Struct, frozen=True):
+    """An audio payload (flags u8 ‖ [timestamp u32] ‖ codec bytes); only `receive` makes these, for tests and tools."""
+
+    payload: bytes
+
+
+class Dtmf(msgspec.Struct, frozen=True):
+    """A key of a telephone: RFC 4733 event 0–15 and its duration."""
+
+    event: int
+    duration_milliseconds: int
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """At the client: answer it when the audio before it was played.  At the server: that answer."""
+
+    name: str
+
+
+class Clear(msgspec.Struct, frozen=True):
+    """Drop the audio queued for playing."""
+
+
+class Mute(msgspec.Struct, frozen=True):
+    """The client's microphone went off or on."""
+
+    muted: bool
+
+
+class Json(msgspec.Struct, frozen=True):
+    """A JSON object of the other end's application."""
+
+    data: bytes
+
+
+class Data(msgspec.Struct, frozen=True):
+    """Opaque bytes of a data session."""
+
+    data: bytes
+
+
+class Pong(msgspec.Struct, frozen=True):
+    """The answer to a ping, with its eight bytes."""
+
+    data: bytes
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """The session is over.  `local`: we ended it; `truncated`: the carriage ended and nobody had said why."""
+
+    code: int
+    reason: str
+    local: bool
+    truncated: bool = False
+
+
+Event = (
+    SignatureWanted
+    | Established
+    | EpochStarted
+    | Audio
+    | Dtmf
+    | Mark
+    | Clear
+    | Mute
+    | Json
+    | Data
+    | Pong
+    | Ended
+)

@@ -1,0 +1,25 @@
+"""What a finished handshake leaves behind, for both roles."""
+
+import msgspec
+
+from sottovoce.primitives import Suite
+from sottovoce.session.config import Identity
+from sottovoce.session.handshake.schedule import EpochSecrets
+from sottovoce.session.trust import VoiceCertificate
+from sottovoce.wire.messages import ClientParams, ServerParams
+
+
+class Agreement(msgspec.Struct, frozen=True):
+    """The result of a handshake: epoch 1's secrets (to be erased by their user), TH[1], and what was agreed.
+
+    `certificate` is the encoded voice certificate that the server proved itself with.
+    """
+
+    suite: Suite
+    params: ServerParams
+    client: ClientParams
+    secrets: EpochSecrets
+    transcript: bytes
+    certificate: bytes
+    decoded_certificate: VoiceCertificate
+    identity: Identity | None

@@ -1,0 +1,248 @@
+"""The client's side of the handshake (protocol §3, §4, §6).
+
+    start() → ClientHello;  receive(HelloRetry) → ClientHello;  receive(ServerHello) → nothing;
+    receive(server's flight) → client's flight, and `agreement` is there.
+
+`receive` raises WireError for a peer that breaks a rule; the handshake is then over and everything is to be erased.
+The credential leaves only after ServerVerify and ServerFinished were verified.
+"""
+
+import hmac
+from enum import Enum, auto
+
+from sottovoce.primitives import Group, IllegalShare, KeyShare, wipe_bytes
+from sottovoce.session.config import Carriage, ClientConfig, Dependencies
+from sottovoce.session.handshake.agreement import Agreement
+from sottovoce.session.handshake.parameters import HandshakeBudget, check_server_params
+from sottovoce.session.handshake.schedule import (
+    HandshakeSecrets,
+    epoch_secrets,
+    finished_mac,
+    first_root,
+    handshake_secrets,
+    open_flight_untrusted,
+    seal_flight,
+)
+from sottovoce.session.handshake.transcript import Transcript, prologue
+from sottovoce.session.trust import (
+    Anchor,
+    CertificateRefused,
+    LeafKind,
+    VoiceCertificate,
+    decode_certificate_untrusted,
+    handshake_leaf,
+    host_of,
+    verify_certificate,
+)
+from sottovoce.session.trust.proof import verify_proof
+from sottovoce.wire import Code, MessageType, WireError, bad_record, messages, records
+from sottovoce.wire.messages import ClientCredential, ClientHello, ClientParams, HelloRetry, ServerHello, Verification
+
+_FLIGHT = (
+    MessageType.SERVER_PARAMS,
+    MessageType.SERVER_CERTIFICATE,
+    MessageType.SERVER_VERIFY,
+    MessageType.SERVER_FINISHED,
+)
+_RANDOM_BYTES = 32
+_MAX_GREASE_BYTES = 8
+
+
+class _State(Enum):
+    START = auto()
+    HELLO_SENT = auto()
+    RETRIED = auto()
+    FLIGHT_DUE = auto()
+    OVER = auto()
+
+
+class ClientHandshake:
+    """Drives one handshake to an `Agreement`."""
+
+    def __init__(self, config: ClientConfig, carriage: Carriage, parts: Dependencies, wall: float) -> None:
+        """`wall` is Unix time, against which certificates are judged."""
+        self._config = config
+        self._carriage = carriage
+        self._parts = parts
+        self._wall = wall
+        self._transcript = Transcript(
+            prologue(carriage.binding_type, carriage.binding, carriage.authority, carriage.path)
+        )
+        self._budget = HandshakeBudget()
+        self._state = _State.START
+        self._shares: dict[Group, KeyShare] = {}
+        self._secrets: HandshakeSecrets | None = None
+        self._hello: ClientHello | None = None
+        self._suite = config.suites[0]
+        self.agreement: Agreement | None = None
+        self.refusal: str | None = None
+
+    def start(self) -> bytes:
+        """Make the record of the first ClientHello, with one share: of the group of the preferred suite."""
+        grease = self._parts.entropy.random(2)
+        skippable = (0x80 | grease[0] & 0x7F, self._parts.entropy.random(grease[1] % (_MAX_GREASE_BYTES + 1)))
+        self._hello = ClientHello(
+            versions=(messages.VERSION_1,),
+            suites=tuple(self._config.suites),
+            random=self._parts.entropy.random(_RANDOM_BYTES),
+            shares=(self._new_share(self._suite.group),),
+            binding_type=self._carriage.binding_type,
+            skippable=(skippable,),
+        )
+        self._state = _State.HELLO_SENT
+        return self._send_hello(self._hello)
+
+    def receive(self, record: bytes) -> bytes | None:
+        """Take the server's next record; gives the record to answer with, if one is due.  Raises WireError."""
+        if self._state is _State.FLIGHT_DUE:
+            return self._on_flight(record)
+        if self._state not in {_State.HELLO_SENT, _State.RETRIED}:
+            raise bad_record("a handshake record out of order")
+        message_type, message = records.decode_plain_untrusted(record)
+        self._budget.count(message)
+        if message_type == MessageType.HELLO_RETRY:
+            return self._on_retry(message)
+        if message_type == MessageType.SERVER_HELLO:
+            self._on_server_hello(message)
+            return None
+        raise bad_record("neither ServerHello nor HelloRetry")
+
+    def erase(self) -> None:
+        """Wipe what is left; harmless when called again."""
+        self._state = _State.OVER
+        for share in self._shares.values():
+            share.erase()
+        self._shares.clear()
+        if self._secrets is not None:
+            self._secrets.wipe()
+
+    def _new_share(self, group: Group) -> tuple[int, bytes]:
+        share = self._parts.kem.generate(group)
+        self._shares[group] = share
+        return group, share.public
+
+    def _send_hello(self, hello: ClientHello) -> bytes:
+        message = hello.encode()
+        self._budget.count(message)
+        self._transcript.add(message)
+        return records.encode_plain(message)
+
+    def _on_retry(self, message: bytes) -> bytes:
+        if self._state is _State.RETRIED or self._hello is None:
+            raise bad_record("a second HelloRetry")
+        number = HelloRetry.decode_untrusted(message).group
+        offered = {suite.group for suite in self._config.suites}
+        group = next((group for group in offered if group == number), None)
+        if group is None or group in self._shares:
+            raise WireError(Code.ILLEGAL_SHARE, "HelloRetry names a group that had a share or was not offered")
+        for share in self._shares.values():
+            share.erase()
+        self._shares.clear()
+        self._transcript.replace_first(self._hello.encode())
+        self._transcript.add(message)
+        first = self._hello
+        self._hello = ClientHello(
+            versions=first.versions,
+            suites=first.suites,
+            random=first.random,
+            shares=(self._new_share(group),),
+            binding_type=first.binding_type,
+            skippable=first.skippable,
+        )
+        self._state = _State.RETRIED
+        return self._send_hello(self._hello)
+
+    def _on_server_hello(self, message: bytes) -> None:
+        hello = ServerHello.decode_untrusted(message)
+        suite = next((suite for suite in self._config.suites if suite == hello.suite), None)
+        if hello.version != messages.VERSION_1 or suite is None:
+            raise WireError(Code.NO_COMMON_SUITE, "the server chose a version or suite that was not offered")
+        if hello.ticket_accepted:
+            raise bad_record("a ticket was accepted that was not sent")
+        share = self._shares.get(suite.group)
+        if share is None or hello.group != suite.group:
+            raise WireError(Code.ILLEGAL_SHARE, "the server's share is of another group than its suite's or ours")
+        self._suite = suite
+        self._transcript.add(message)
+        try:
+            hybrid = share.finish(hello.share)
+        except IllegalShare as error:
+            raise WireError(Code.ILLEGAL_SHARE, str(error)) from None
+        with hybrid:
+            self._secrets = handshake_secrets(hybrid, None, self._transcript.digest())
+        for other in self._shares.values():
+            other.erase()
+        self._state = _State.FLIGHT_DUE
+
+    def _on_flight(self, record: bytes) -> bytes:
+        secrets = self._secrets
+        if secrets is None:
+            raise bad_record("a flight without keys")
+        plaintext = open_flight_untrusted(secrets.server, self._suite.cipher, record)
+        self._budget.count(plaintext)
+        flight = messages.split_messages(plaintext)
+        if tuple(kind for kind, _ in flight) != _FLIGHT:
+            raise bad_record("the server's flight is not its four messages in order")
+        params, certificate, verify, finished = (message for _, message in flight)
+        decoded_params = messages.ServerParams.decode_untrusted(params)
+        encoded = messages.ServerCertificate.decode_untrusted(certificate).certificate
+        decoded = decode_certificate_untrusted(encoded)
+        verification = Verification.decode_untrusted(verify)
+        mac = messages.decode_finished_untrusted(finished)
+        self._transcript.add(params)
+        self._transcript.add(certificate)
+        self._judge_certificate(decoded)
+        verify_proof(LeafKind.SERVER_VERIFY, handshake_leaf(self._transcript.digest()), verification, decoded)
+        self._transcript.add(verify)
+        if not hmac.compare_digest(mac, finished_mac(secrets.server, self._transcript.digest())):
+            raise WireError(Code.AUTH_FAILED, "ServerFinished is wrong")
+        self._transcript.add(finished)
+        secrets.server.wipe()
+        check_server_params(decoded_params, self._config)
+        return self._answer(secrets, decoded_params, encoded, decoded)
+
+    def _judge_certificate(self, certificate: VoiceCertificate) -> Anchor:
+        host = host_of(self._carriage.authority.decode("latin-1"))
+        try:
+            return verify_certificate(certificate, self._config.anchors, host, self._wall)
+        except CertificateRefused as error:
+            self.refusal = f"the voice certificate is refused: {error}"
+            raise WireError(Code.AUTH_FAILED, self.refusal) from None
+
+    def _answer(
+        self,
+        secrets: HandshakeSecrets,
+        params: messages.ServerParams,
+        encoded_certificate: bytes,
+        certificate: VoiceCertificate,
+    ) -> bytes:
+        """Make the client's flight and the agreement."""
+        config = self._config
+        client = ClientParams(config.send_codec, config.receive_codec, config.frame_milliseconds, config.metadata)
+        token = config.credential.token
+        credential = ClientCredential(config.credential.kind, token.copy_for_sealing() if token else b"")
+        flight = client.encode() + credential.encode()
+        self._transcript.add(flight)
+        finished = messages.encode_finished(
+            MessageType.CLIENT_FINISHED, finished_mac(secrets.client, self._transcript.digest())
+        )
+        self._transcript.add(finished)
+        flight += finished
+        self._budget.count(flight)
+        record = seal_flight(secrets.client, self._suite.cipher, flight)
+        wipe_bytes(credential.value)
+        wipe_bytes(flight)
+        transcript = self._transcript.digest()
+        root = first_root(secrets.master_salt, transcript)
+        self.erase()
+        self.agreement = Agreement(
+            suite=self._suite,
+            params=params,
+            client=client,
+            secrets=epoch_secrets(root, transcript),
+            transcript=transcript,
+            certificate=encoded_certificate,
+            decoded_certificate=certificate,
+            identity=None,
+        )
+        return record

@@ -1,0 +1,62 @@
+"""What one side may ask of the other: the ranges of ServerParams and ClientParams (protocol §3, §9), and the size of a
+whole handshake (§2).
+"""
+
+from sottovoce.session.config import ClientConfig, ServerConfig
+from sottovoce.wire import (
+    EPOCH_SECONDS,
+    FRAME_MILLISECONDS,
+    MAX_HANDSHAKE_BYTES,
+    MESSAGES_PER_KEY,
+    Code,
+    Codec,
+    WireError,
+    too_large,
+)
+from sottovoce.wire.messages import ClientParams, ServerParams
+
+_PADDING_CLASSES = (0, 1)
+"""Class 2 (constant rate) is not spoken yet: a server that asks for it is refused."""
+
+
+class HandshakeBudget:
+    """Counts the bytes of all handshake messages, both directions."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self._bytes = 0
+
+    def count(self, message: bytes) -> None:
+        """Add one or more whole messages.  Raises too_large above the limit."""
+        self._bytes += len(message)
+        if self._bytes > MAX_HANDSHAKE_BYTES:
+            raise too_large("the handshake is above its limit")
+
+
+def _policy(reason: str) -> WireError:
+    return WireError(Code.POLICY, reason)
+
+
+def check_server_params(params: ServerParams, config: ClientConfig) -> None:
+    """The client's judgement of the server's parameters.  Raises policy."""
+    if params.epoch_seconds not in EPOCH_SECONDS:
+        raise _policy("epoch seconds out of range")
+    if params.messages_per_key not in MESSAGES_PER_KEY:
+        raise _policy("messages per key out of range")
+    if params.padding not in _PADDING_CLASSES:
+        raise _policy("a padding class that this client does not speak")
+    if config.send_codec not in params.codecs or config.receive_codec not in params.codecs:
+        raise _policy("the server does not accept this client's codecs")
+    if config.credential.kind not in params.credential_kinds:
+        raise _policy("the server does not accept this client's kind of credential")
+
+
+def check_client_params(params: ClientParams, config: ServerConfig) -> None:
+    """The server's judgement of the client's parameters.  Raises policy."""
+    if params.send_codec not in config.codecs or params.receive_codec not in config.codecs:
+        raise _policy("a codec that was not offered")
+    if Codec.NONE in {params.send_codec, params.receive_codec}:
+        if params.send_codec != params.receive_codec or params.frame_milliseconds != 0:
+            raise _policy("codec 0 in one direction only, or with a duration")
+    elif params.frame_milliseconds not in FRAME_MILLISECONDS:
+        raise _policy("another frame duration than 10, 20, 40 or 60 ms")

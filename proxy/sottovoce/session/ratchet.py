@@ -1,0 +1,198 @@
+"""One direction's keys within an epoch: SFrame sealing and opening, and the step to the next generation (§7, §8).
+
+A chain begins with a base key.  Each generation has a key and a salt derived from it, serves `messages per key`
+records with CTR from 0, and is then replaced: `base' = Expand(Extract("", base), "SFrame 1.0 Ratchet", 64)`, so an
+earlier generation cannot be opened with a later base.
+
+Both classes are on the path of every voice frame, so everything that is the same for all records of a generation is
+computed once.  `ReceiveChain` compares the start of a record with the one header that may come next; only a record
+that differs is looked at closely, to find out which rule it broke.
+"""
+
+from sottovoce.primitives import (
+    TAG_BYTES,
+    ApiMisuse,
+    Secret,
+    Suite,
+    TagError,
+    cipher_with_key,
+    sframe_derive,
+    wipe_bytes,
+)
+from sottovoce.wire import Code, WireError, bad_record, sframe
+
+_KEY_BYTES = 32
+_SALT_BYTES = 12
+_BASE_BYTES = 64
+_COUNTER_BYTES = 2
+"""CTR stays below 65 536 (messages per key), so only the last two bytes of a nonce differ from the salt."""
+_GENERATIONS = 16
+_INLINE_COUNTERS = 8
+_ONE_BYTE_COUNTERS = 256
+
+
+def key_id(epoch: int, generation: int) -> int:
+    """KID = epoch << 4 | (generation mod 16)."""
+    return epoch << 4 | generation % _GENERATIONS
+
+
+class _Generation:
+    """Key, nonce and header material of one generation."""
+
+    __slots__ = ("decrypt", "encrypt", "headers", "kid", "nonce_head", "nonce_tail", "one_byte", "two_bytes")
+
+    def __init__(self, base: Secret, kid: int, suite: Suite) -> None:
+        info = kid.to_bytes(8) + suite.sframe_suite.to_bytes(2)
+        with (
+            sframe_derive(base, b"SFrame 1.0 Secret key " + info, _KEY_BYTES, "sframe key") as key,
+            sframe_derive(base, b"SFrame 1.0 Secret salt " + info, _SALT_BYTES, "sframe salt") as salt,
+        ):
+            cipher = cipher_with_key(suite.cipher, key)
+            self.nonce_head = bytes(salt.expose()[:-_COUNTER_BYTES])
+            self.nonce_tail = int.from_bytes(salt.expose()[-_COUNTER_BYTES:])
+        self.encrypt = cipher.encrypt
+        self.decrypt = cipher.decrypt
+        self.kid = kid
+        self.headers = [sframe.encode_header(kid, counter) for counter in range(_INLINE_COUNTERS)]
+        self.one_byte = sframe.encode_header(kid, _INLINE_COUNTERS)[:-1]
+        self.two_bytes = sframe.encode_header(kid, _ONE_BYTE_COUNTERS)[:-2]
+
+    def header(self, counter: int) -> bytes:
+        """The minimal SFrame header for CTR `counter`."""
+        if counter >= _ONE_BYTE_COUNTERS:
+            return self.two_bytes + counter.to_bytes(2)
+        if counter >= _INLINE_COUNTERS:
+            return self.one_byte + counter.to_bytes(1)
+        return self.headers[counter]
+
+    def wipe(self) -> None:
+        wipe_bytes(self.nonce_head)
+        self.nonce_tail = 0
+        self.encrypt = self.decrypt = _erased
+
+
+def _erased(*_: object) -> bytes:
+    message = "an erased chain was used"
+    raise ApiMisuse(message)
+
+
+class _Chain:
+    """What both directions share: the base key, the current generation, and the step to the next."""
+
+    __slots__ = ("_base", "_current", "_generation", "_next_counter", "_suite", "epoch", "messages_per_key")
+
+    def __init__(self, base: Secret, epoch: int, suite: Suite, messages_per_key: int) -> None:
+        """Take over `base`: the chain erases it."""
+        self._base = base
+        self._suite = suite
+        self.epoch = epoch
+        self.messages_per_key = messages_per_key
+        self._generation = 0
+        self._next_counter = 0
+        self._current = _Generation(base, key_id(epoch, 0), suite)
+
+    @property
+    def generation(self) -> int:
+        """The generation of the last record."""
+        return self._generation
+
+    def _following(self) -> tuple[Secret, _Generation]:
+        """Derive the next generation aside; nothing of this chain changes."""
+        base = sframe_derive(self._base, b"SFrame 1.0 Ratchet", _BASE_BYTES, "sframe base")
+        return base, _Generation(base, key_id(self.epoch, self._generation + 1), self._suite)
+
+    def _advance(self, base: Secret, generation: _Generation) -> None:
+        """Move on, and erase what came before."""
+        self._base.wipe()
+        self._current.wipe()
+        self._base, self._current = base, generation
+        self._generation += 1
+
+    def wipe(self) -> None:
+        """Erase the chain; afterwards it refuses to work."""
+        self._base.wipe()
+        self._current.wipe()
+
+
+class SendChain(_Chain):
+    """Seals records: CTR is taken at sealing, and no (KID, CTR) twice."""
+
+    __slots__ = ()
+
+    def seal(self, plaintext: bytes) -> bytes:
+        """Seal one plaintext, already padded, into a whole SFrame record."""
+        counter = self._next_counter
+        if counter == self.messages_per_key:
+            self._advance(*self._following())
+            counter = 0
+        self._next_counter = counter + 1
+        current = self._current
+        header = current.header(counter)
+        nonce = current.nonce_head + (current.nonce_tail ^ counter).to_bytes(2)
+        return header + current.encrypt(nonce, plaintext, header)
+
+
+class ReceiveChain(_Chain):
+    """Opens records of an ordered carrier: exactly the next one (§7, Ordered carrier)."""
+
+    __slots__ = ("_expected",)
+
+    def __init__(self, base: Secret, epoch: int, suite: Suite, messages_per_key: int) -> None:
+        """Take over `base`: the chain erases it."""
+        super().__init__(base, epoch, suite, messages_per_key)
+        self._expected = self._current.header(0)
+
+    def open(self, record: bytes) -> bytes:
+        """Open the next record; gives its plaintext with padding.  Raises WireError; then nothing has moved."""
+        counter = self._next_counter
+        header = self._expected
+        if counter == self.messages_per_key:
+            return self._open_next_generation(record)
+        if not record.startswith(header):
+            self._refuse(record)
+        current = self._current
+        nonce = current.nonce_head + (current.nonce_tail ^ counter).to_bytes(2)
+        if len(record) < len(header) + TAG_BYTES:
+            raise bad_record("a record is shorter than header and tag")
+        try:
+            plaintext = current.decrypt(nonce, record[len(header) :], header)
+        except TagError:
+            raise WireError(Code.DECRYPT_FAILED, "a record's tag is wrong") from None
+        self._next_counter = counter = counter + 1
+        if counter < self.messages_per_key:
+            self._expected = current.header(counter)
+        return plaintext
+
+    def _open_next_generation(self, record: bytes) -> bytes:
+        """The last CTR of a generation is spent: only CTR 0 of the next one fits.  It is derived aside first."""
+        self._check(record, key_id(self.epoch, self._generation + 1), 0)
+        base, following = self._following()
+        header = following.header(0)
+        nonce = following.nonce_head + following.nonce_tail.to_bytes(2)
+        try:
+            plaintext = following.decrypt(nonce, record[len(header) :], header)
+        except TagError:
+            base.wipe()
+            following.wipe()
+            raise WireError(Code.DECRYPT_FAILED, "a record's tag is wrong") from None
+        self._advance(base, following)
+        self._next_counter = 1
+        self._expected = following.header(1)
+        return plaintext
+
+    def _refuse(self, record: bytes) -> None:
+        self._check(record, self._current.kid, self._next_counter)
+        message = "a record with the expected header was not recognised"
+        raise ApiMisuse(message)
+
+    def _check(self, record: bytes, kid: int, counter: int) -> None:
+        """Find the rule that a record breaks, in the order of protocol §7."""
+        if record[:1] < b"\x80":
+            raise bad_record("not an SFrame record")
+        got_kid, got_counter, header_bytes = sframe.decode_header_untrusted(record)
+        if len(record) < header_bytes + TAG_BYTES:
+            raise bad_record("a record is shorter than header and tag")
+        if got_counter >= self.messages_per_key:
+            raise WireError(Code.KEY_LIMIT, "a CTR is not below messages per key")
+        if (got_kid, got_counter) != (kid, counter):
+            raise WireError(Code.REPLAY_OR_GAP, "a record is not the next one")

@@ -1,0 +1,214 @@
+"""The server's session: its handshake, and its side of the root step (protocol §7).
+
+    (RekeyInit) → [SignatureWanted → provide_proof] → RekeyResponse [RekeyVerify], receive keys of e+1 are ready
+    (switch) → receive under e+1;  first record under e+1 → switch, ping under e+1 → done
+"""
+
+import msgspec
+
+from sottovoce.primitives import IllegalShare, Secret
+from sottovoce.session.config import (
+    HANDSHAKE_SECONDS,
+    Carriage,
+    CredentialCheck,
+    Dependencies,
+    ServerConfig,
+    ServingCertificate,
+)
+from sottovoce.session.events import EpochStarted, SignatureWanted
+from sottovoce.session.handshake import (
+    Agreement,
+    EpochSecrets,
+    ServerHandshake,
+    epoch_secrets,
+    next_root,
+    next_transcript,
+)
+from sottovoce.session.ratchet import ReceiveChain, SendChain
+from sottovoce.session.session import Session
+from sottovoce.session.trust import LeafKind, Proof, decode_certificate_untrusted, rekey_leaf
+from sottovoce.session.trust.proof import verification_of
+from sottovoce.wire import MAX_EPOCH, Code, FrameType, MessageType, WireError, bad_record, messages
+from sottovoce.wire.messages import RekeyShare, RekeyVerify
+
+_CLOSE_AFTER_SECONDS = 30
+"""The server ends a session whose epoch is so long past its age (§7)."""
+_MIN_REKEY_SECONDS = 10.0
+
+
+class _Step(msgspec.Struct):
+    """A root step between RekeyInit and our own switch."""
+
+    epoch: int
+    response: bytes
+    secrets: EpochSecrets
+    transcript: bytes
+    certificate: bytes
+    receiver: ReceiveChain | None = None
+    sender: SendChain | None = None
+    reauthenticated: bool = False
+
+    def wipe(self) -> None:
+        self.secrets.wipe()
+        for chain in (self.receiver, self.sender):
+            if chain is not None:
+                chain.wipe()
+
+
+class ServerSession(Session):
+    """One voice session, seen from the server."""
+
+    _is_client = False
+
+    def __init__(
+        self,
+        config: ServerConfig,
+        carriage: Carriage,
+        serving: ServingCertificate,
+        credentials: CredentialCheck,
+        parts: Dependencies,
+        now: float,
+        wall: float,
+    ) -> None:
+        """`wall` is Unix time at `now`, which is when the HTTP response was sent."""
+        super().__init__(parts, now, HANDSHAKE_SECONDS)
+        self._serving = serving
+        self._wall = wall
+        self._handshake: ServerHandshake | None = ServerHandshake(config, carriage, serving, credentials, parts)
+        self._agreement: Agreement | None = None
+        self._transcript = b""
+        self._rekey: Secret | None = None
+        self._certificate = b""
+        self._step: _Step | None = None
+        self._last_init_at: float | None = None
+
+    def provide_proof(self, proof: Proof, now: float) -> None:
+        """Answer `SignatureWanted`.  One that comes late or twice is ignored: a flight is sealed once."""
+        if self._handshake is not None:
+            flight = self._handshake.provide_proof(proof)
+            if flight is not None:
+                self._outbox.append(flight)
+        elif self.is_open and self._step is not None and self._step.receiver is None:
+            self._answer_step(self._step, proof)
+        del now
+
+    def request_rekey(self) -> None:
+        """Ask the client to begin a root step now."""
+        if self.is_open:
+            self._seal(FrameType.HANDSHAKE, messages.encode_rekey_request())
+
+    def send_clear(self, now: float) -> bool:
+        """Tell the client to drop audio queued for playing.  False: not now; try again later."""
+        return self._send(FrameType.CLEAR, b"", now)
+
+    def erase(self) -> None:
+        """Wipe every secret."""
+        super().erase()
+        if self._handshake is not None:
+            self._handshake.erase()
+        if self._rekey is not None:
+            self._rekey.wipe()
+        if self._step is not None:
+            self._step.wipe()
+        self._step = None
+
+    def _on_early_record(self, record: bytes, now: float) -> None:
+        handshake = self._handshake
+        if self.has_ended or handshake is None:
+            return
+        had_leaf = handshake.leaf is not None
+        answer = handshake.receive(record)
+        if answer is not None:
+            self._outbox.append(answer)
+        if handshake.leaf is not None and not had_leaf:
+            self._events.append(SignatureWanted(LeafKind.SERVER_VERIFY, handshake.leaf))
+        if handshake.agreement is not None:
+            self._establish(handshake.agreement, now)
+
+    def _establish(self, agreement: Agreement, now: float) -> None:
+        self._handshake = None
+        self._agreement = agreement
+        self._transcript = agreement.transcript
+        self._rekey = agreement.secrets.rekey
+        self._certificate = agreement.certificate
+        if agreement.identity is not None and agreement.identity.expires_at is not None:
+            self._session_until = min(self._session_until, now + agreement.identity.expires_at - self._wall_at(now))
+        self._open(agreement, now)
+        self._dies_at = now + self._epoch_seconds + _CLOSE_AFTER_SECONDS
+
+    def _wall_at(self, now: float) -> float:
+        return self._wall + (now - self._started_at)
+
+    def _on_handshake_frame(self, payload: bytes, now: float) -> None:
+        inside = messages.split_messages(payload)
+        kind, message = inside[0]
+        if kind in {MessageType.REKEY_RESPONSE, MessageType.REKEY_VERIFY}:
+            raise WireError(Code.REKEY_PROTOCOL, "a client sent the server's part of a root step")
+        if len(inside) != 1 or kind != MessageType.REKEY_INIT:
+            raise bad_record("a frame of type 6 with other messages than a client sends")
+        self._on_init(message, now)
+
+    def _on_init(self, message: bytes, now: float) -> None:
+        agreement, rekey = self._agreement, self._rekey
+        init = RekeyShare.decode_untrusted(message)
+        if self._step is not None or agreement is None or rekey is None:
+            raise WireError(Code.REKEY_PROTOCOL, "a RekeyInit during a root step")
+        if self.epoch >= MAX_EPOCH:
+            raise WireError(Code.KEY_LIMIT, "the epochs are used up")
+        least = min(_MIN_REKEY_SECONDS, self._epoch_seconds / 2)
+        if self._last_init_at is not None and now - self._last_init_at < least:
+            raise WireError(Code.REKEY_PROTOCOL, "a RekeyInit too soon after the last")
+        if init.epoch != self.epoch + 1 or init.group != agreement.suite.group:
+            raise WireError(Code.REKEY_PROTOCOL, "a RekeyInit for another epoch or group")
+        self._last_init_at = now
+        try:
+            share, hybrid = self._parts.kem.encapsulate(agreement.suite.group, init.share)
+        except IllegalShare as error:
+            raise WireError(Code.ILLEGAL_SHARE, str(error)) from None
+        response = RekeyShare(init.epoch, agreement.suite.group, share).encode(MessageType.REKEY_RESPONSE)
+        transcript = next_transcript(self._transcript, message, response)
+        with hybrid, rekey:
+            secrets = epoch_secrets(next_root(rekey, hybrid, transcript), transcript)
+        self._step = _Step(init.epoch, response, secrets, transcript, self._serving.certificate)
+        every = agreement.params.reauthenticate_every
+        if every > 0 and self.epoch % every == 0:
+            leaf = rekey_leaf(transcript, self._step.certificate)
+            self._events.append(SignatureWanted(LeafKind.REKEY_VERIFY, leaf))
+        else:
+            self._answer_step(self._step, None)
+
+    def _answer_step(self, step: _Step, proof: Proof | None) -> None:
+        """Send RekeyResponse, with RekeyVerify where it is due, and have the new receive keys ready."""
+        agreement = self._agreement
+        if agreement is None:
+            return
+        inside = step.response
+        if proof is not None:
+            verification = verification_of(proof, decode_certificate_untrusted(step.certificate))
+            replacement = step.certificate if step.certificate != self._certificate else None
+            inside += RekeyVerify(verification, replacement).encode()
+            self._certificate = step.certificate
+            step.reauthenticated = True
+        per_key = agreement.params.messages_per_key
+        step.receiver = ReceiveChain(step.secrets.client_to_server, step.epoch, agreement.suite, per_key)
+        step.sender = SendChain(step.secrets.server_to_client, step.epoch, agreement.suite, per_key)
+        self._rekey, self._transcript = step.secrets.rekey, step.transcript
+        self._seal(FrameType.HANDSHAKE, inside)
+
+    def _on_switch(self, epoch: int, now: float) -> None:
+        del now
+        step = self._step
+        if step is None or step.receiver is None or self._switch_due or epoch != step.epoch:
+            raise WireError(Code.REKEY_PROTOCOL, "a switch to an epoch that is not agreed")
+        self._switch_receiver(step.receiver)
+        self._switch_due = True
+
+    def _on_first_record_of_epoch(self, now: float) -> None:
+        """The client sends under e+1: from here on we do too, and the step is done."""
+        self._switch_due = False
+        step, self._step = self._step, None
+        if step is None or step.sender is None:
+            return
+        self._switch_sender(step.sender, now)
+        self._dies_at = now + self._epoch_seconds + _CLOSE_AFTER_SECONDS
+        self._events.append(EpochStarted(step.epoch, step.reauthenticated))

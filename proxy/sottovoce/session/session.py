@@ -1,0 +1,387 @@
+"""The running session, as both roles share it: sealing, opening, control frames, clocks and the end (protocol §7–§9).
+
+Drive it so: hand every record to `open_audio` (or `receive`), then look at `events()`; write what `to_send()` gives,
+in order, before anything that `seal_audio` gives; call `on_deadline` when `next_deadline` has passed.
+
+    record ─▶ open_audio ─▶ codec bytes, or None and events()
+    codec bytes ─▶ seal_audio ─▶ record          control: send_…() ─▶ to_send()
+
+No method raises for a peer's bytes: a fault ends the session, the last event is `Ended`, and the last record to send is
+the frame that names the code.  Every secret is wiped when the session ends.  `now` is seconds of a clock that runs on
+while the machine sleeps (CLOCK_BOOTTIME).
+"""
+
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import ClassVar, TypeVar
+
+from sottovoce.primitives import ApiMisuse
+from sottovoce.session.config import SESSION_SECONDS, Dependencies
+from sottovoce.session.events import Audio, Ended, Established, Event
+from sottovoce.session.handshake import Agreement
+from sottovoce.session.inbound import decode_event_untrusted
+from sottovoce.session.meter import TokenBucket
+from sottovoce.session.ratchet import ReceiveChain, SendChain
+from sottovoce.wire import (
+    MAX_RECORD_BYTES,
+    MAX_SMALL_RECORD_BYTES,
+    PING_BYTES,
+    Code,
+    Codec,
+    FrameType,
+    WireError,
+    frames,
+    too_large,
+)
+
+_AUDIO_TYPE = b"\x01"
+_NEVER = float("-inf")
+_OVERHEAD_BYTES = 8 + 16
+"""The longest SFrame header of an ordered carrier (config, KID of 5 bytes, CTR of 2) and the tag."""
+_SMALL_LIMIT = MAX_SMALL_RECORD_BYTES - _OVERHEAD_BYTES
+_LARGE_LIMIT = MAX_RECORD_BYTES - _OVERHEAD_BYTES
+_PADDED = [frames.padded_bytes(payload + 1) for payload in range(1_300)]
+"""Bucket by payload length, for the lengths that voice has."""
+_CONTROL_RATE, _CONTROL_BURST = 50, 250
+_PONGS_PER_SECOND = 5
+_ABNORMAL = 1006
+"""What a truncated end is reported as (RFC 6455 §7.1.5), unless the carriage gave a code."""
+
+T = TypeVar("T")
+
+class _Phase(Enum):
+    HANDSHAKE = auto()
+    OPEN = auto()
+    ENDED = auto()
+
+
+def _own(check: Callable[[bytes], T], payload: bytes) -> T:
+    """Hold our own payload against the rule for a peer's.  Raises ApiMisuse."""
+    try:
+        return check(payload)
+    except WireError as error:
+        raise ApiMisuse(error.reason) from None
+
+
+class Session:
+    """What ClientSession and ServerSession have in common.  See the module's text for how to drive it."""
+
+    _is_client: ClassVar[bool]
+
+    def __init__(self, parts: Dependencies, now: float, handshake_seconds: float) -> None:
+        """Begin in the handshake, which must be over in `handshake_seconds`."""
+        self._parts = parts
+        self._phase = _Phase.HANDSHAKE
+        self._outbox: list[bytes] = []
+        self._events: list[Event] = []
+        self._sender: SendChain | None = None
+        self._receiver: ReceiveChain | None = None
+        self._started_at = now
+        self._handshake_until = now + handshake_seconds
+        self._session_until = now + SESSION_SECONDS
+        self._seal_until = _NEVER
+        self._dies_at = float("inf")
+        self._epoch_seconds = 0
+        self._padded = False
+        self._data_session = False
+        self._switch_due = False
+        self._marks_outstanding = 0
+        self._received_control = TokenBucket(_CONTROL_RATE, _CONTROL_BURST, now)
+        self._sent_control = TokenBucket(_CONTROL_RATE, _CONTROL_BURST, now)
+        self._pongs = TokenBucket(_PONGS_PER_SECOND, _PONGS_PER_SECOND, now)
+
+    # What the shell calls.
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the handshake is done and the session has not ended."""
+        return self._phase is _Phase.OPEN
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether an `Ended` was given out."""
+        return self._phase is _Phase.ENDED
+
+    @property
+    def epoch(self) -> int:
+        """The epoch this side sends under; 0 before the handshake is done."""
+        return self._sender.epoch if self._sender else 0
+
+    @property
+    def generation(self) -> int:
+        """The generation this side sends under."""
+        return self._sender.generation if self._sender else 0
+
+    def receive(self, record: bytes, now: float) -> list[Event]:
+        """Take one record and give all events, audio included.  The media path uses `open_audio` instead."""
+        payload = self.open_audio(record, now)
+        if payload is not None:
+            self._events.append(Audio(payload))
+        return self.events()
+
+    def open_audio(self, record: bytes, now: float) -> bytes | None:
+        """Take one record.  Gives an audio payload (flags u8 ‖ [timestamp u32] ‖ codec bytes), or None: see `events()`."""
+        receiver = self._receiver
+        try:
+            if receiver is None:
+                self._on_early_record(record, now)
+                return None
+            if len(record) > MAX_RECORD_BYTES:
+                raise too_large("a record is above the limit")  # noqa: TRY301  one place ends the session
+            plaintext = receiver.open(record).rstrip(b"\0")
+            if self._switch_due:
+                self._on_first_record_of_epoch(now)
+            if (
+                plaintext.endswith(_AUDIO_TYPE)
+                and not plaintext[0] & (frames.UNKNOWN_FLAGS | frames.FLAG_TIMESTAMP)
+                and len(record) <= MAX_SMALL_RECORD_BYTES
+                and not self._data_session
+            ):
+                return plaintext[:-1]
+            return self._on_frame(plaintext, len(record), now)
+        except WireError as error:
+            self._fail(error.code, error.reason, now)
+            return None
+
+    def seal_audio(
+        self, codec_bytes: bytes, now: float, *, flags: int = 0, timestamp: int | None = None
+    ) -> bytes | None:
+        """Seal one audio frame into a record.  None: not now (the epoch is past its age, or the session is over).
+
+        Raises ApiMisuse when `to_send()` still holds records, which must be written first, or for an oversize frame.
+        """
+        sender = self._sender
+        if now >= self._seal_until or sender is None:
+            return None
+        if self._outbox:
+            message = "records of to_send() must be written before audio is sealed"
+            raise ApiMisuse(message)
+        if timestamp is None:
+            plaintext = flags.to_bytes(1) + codec_bytes + _AUDIO_TYPE
+        else:
+            plaintext = frames.encode_audio(codec_bytes, flags, timestamp) + _AUDIO_TYPE
+        if self._padded:
+            length = len(plaintext) - 1
+            target = _PADDED[length] if length < len(_PADDED) else frames.padded_bytes(length + 1)
+            plaintext = plaintext.ljust(min(target, _SMALL_LIMIT), b"\0")
+        if len(plaintext) > _SMALL_LIMIT:
+            message = "an audio frame is too large for a record"
+            raise ApiMisuse(message)
+        return sender.seal(plaintext)
+
+    def events(self) -> list[Event]:
+        """Take the events that have come up."""
+        events, self._events = self._events, []
+        return events
+
+    def to_send(self) -> list[bytes]:
+        """Take the records to write, in this order, each as one binary message."""
+        outbox, self._outbox = self._outbox, []
+        return outbox
+
+    def may_send(self, now: float) -> bool:
+        """Whether audio and control frames may be sealed now."""
+        return now < self._seal_until
+
+    def send_dtmf(self, event: int, duration_milliseconds: int, now: float) -> bool:
+        """Queue a telephone key.  False, here and below: not now; try again later."""
+        return self._send(FrameType.DTMF, event.to_bytes(1) + duration_milliseconds.to_bytes(2), now)
+
+    def send_ping(self, data: bytes, now: float) -> bool:
+        """Queue a ping of eight bytes."""
+        if len(data) != PING_BYTES:
+            message = "a ping holds eight bytes"
+            raise ApiMisuse(message)
+        return self._send(FrameType.PING, data, now)
+
+    def send_json(self, data: bytes, now: float) -> bool:
+        """Queue a JSON object for the other end's application."""
+        return self._send(FrameType.JSON, _own(frames.decode_json_untrusted, data), now)
+
+    def send_mark(self, name: str, now: float) -> bool:
+        """Queue a mark (server), or the answer to one (client)."""
+        payload = name.encode()
+        _own(frames.decode_mark_untrusted, payload)
+        sent = self._send(FrameType.MARK, payload, now, metered=not self._is_client)
+        if sent and not self._is_client:
+            self._marks_outstanding += 1
+        return sent
+
+    def send_cover(self, length_bytes: int, now: float) -> bool:
+        """Queue filling that the peer ignores."""
+        return self._send(FrameType.COVER, bytes(length_bytes), now)
+
+    def send_data(self, data: bytes, now: float) -> bool:
+        """Queue opaque bytes; data sessions only."""
+        return self._send(FrameType.DATA, _own(frames.decode_data_untrusted, data), now)
+
+    def close(self, code: int, now: float, reason: str = "closed by this side") -> None:
+        """End the session: the last record names `code`.  Harmless when it has ended."""
+        if self._phase is not _Phase.ENDED:
+            self._fail(code, reason, now)
+
+    def carriage_ended(self, code: int | None = None) -> list[Event]:
+        """Say that the connection is gone; `code` is what its closing handshake claimed, a hint and no more."""
+        if self._phase is not _Phase.ENDED:
+            where = "during the handshake" if self._phase is _Phase.HANDSHAKE else "and nobody said why"
+            self._end(Ended(code or _ABNORMAL, f"the connection ended {where}", local=False, truncated=True))
+        return self.events()
+
+    def next_deadline(self) -> float | None:
+        """When `on_deadline` has to be called; None once the session has ended."""
+        if self._phase is _Phase.HANDSHAKE:
+            return self._handshake_until
+        return min(self._dies_at, self._session_until) if self._phase is _Phase.OPEN else None
+
+    def on_deadline(self, now: float) -> list[Event]:
+        """Do what is due."""
+        if self._phase is _Phase.HANDSHAKE and now >= self._handshake_until:
+            self._fail(Code.EXPIRED, "the handshake took too long", now)
+        elif self._phase is _Phase.OPEN and now >= self._dies_at:
+            self._fail(Code.EXPIRED, "an epoch was not renewed in time", now)
+        elif self._phase is _Phase.OPEN and now >= self._session_until:
+            self._fail(Code.EXPIRED, "the session or its credential is at its end", now)
+        return self.events()
+
+    def erase(self) -> None:
+        """Wipe every secret.  The session cannot be used afterwards."""
+        self._seal_until = _NEVER
+        for chain in (self._sender, self._receiver):
+            if chain is not None:
+                chain.wipe()
+        self._sender = self._receiver = None
+
+    # What the roles fill in.
+
+    def _on_early_record(self, record: bytes, now: float) -> None:
+        raise NotImplementedError
+
+    def _on_handshake_frame(self, payload: bytes, now: float) -> None:
+        raise NotImplementedError
+
+    def _on_switch(self, epoch: int, now: float) -> None:
+        raise NotImplementedError
+
+    def _on_first_record_of_epoch(self, now: float) -> None:
+        raise NotImplementedError
+
+    # What the roles use.
+
+    def _open(self, agreement: Agreement, now: float, server_signatures: tuple[str, ...] = ()) -> None:
+        """Begin epoch 1."""
+        secrets, params, client = agreement.secrets, agreement.params, agreement.client
+        out, into = secrets.server_to_client, secrets.client_to_server
+        if self._is_client:
+            out, into = into, out
+        self._sender = SendChain(out, 1, agreement.suite, params.messages_per_key)
+        self._receiver = ReceiveChain(into, 1, agreement.suite, params.messages_per_key)
+        self._epoch_seconds = params.epoch_seconds
+        self._padded = params.padding != frames.PADDING_NONE
+        self._data_session = client.send_codec == Codec.NONE
+        self._phase = _Phase.OPEN
+        self._seal_until = now + self._epoch_seconds
+        established = Established(
+            session_id=params.session_id,
+            suite=agreement.suite,
+            epoch_seconds=params.epoch_seconds,
+            messages_per_key=params.messages_per_key,
+            padding=params.padding,
+            send_codec=Codec(client.send_codec),
+            receive_codec=Codec(client.receive_codec),
+            frame_milliseconds=client.frame_milliseconds,
+            metadata=client.metadata,
+            identity=agreement.identity,
+            server_signatures=server_signatures,
+        )
+        self._events.append(established)
+
+    def _send(self, frame_type: FrameType, payload: bytes, now: float, *, metered: bool = True) -> bool:
+        if now >= self._seal_until:
+            return False
+        if metered and frame_type in frames.METERED_TYPES and not self._sent_control.take(now):
+            return False
+        self._seal(frame_type, payload)
+        return True
+
+    def _seal(self, frame_type: FrameType, payload: bytes) -> None:
+        """Seal a frame under the current epoch, whatever its age, and queue the record."""
+        sender = self._sender
+        if sender is None:
+            message = "a frame was sealed outside a session"
+            raise ApiMisuse(message)
+        limit = _LARGE_LIMIT if frame_type in frames.LARGE_TYPES else _SMALL_LIMIT
+        padding = frames.PADDING_BUCKETS if self._padded else frames.PADDING_NONE
+        self._outbox.append(sender.seal(frames.encode_plaintext(frame_type, payload, padding, limit)))
+
+    def _switch_sender(self, chain: SendChain, now: float) -> None:
+        """Say `switch`, the last record under the old epoch; from here on send under the new one, at once a ping."""
+        old = self._sender
+        self._seal(FrameType.SWITCH, chain.epoch.to_bytes(4))
+        if old is not None:
+            old.wipe()
+        self._sender = chain
+        self._seal_until = now + self._epoch_seconds
+        self._sent_control.take(now)
+        self._seal(FrameType.PING, self._parts.entropy.random(PING_BYTES))
+
+    def _switch_receiver(self, chain: ReceiveChain) -> None:
+        """Forget the old receive keys; the next record is the first one of the new epoch."""
+        if self._receiver is not None:
+            self._receiver.wipe()
+        self._receiver = chain
+
+    def _fail(self, code: int, reason: str, now: float) -> None:
+        """End the session from this side; once it is open, its last record says so."""
+        del now
+        if self._phase is _Phase.ENDED:
+            return
+        if self._phase is _Phase.OPEN and self._sender is not None:
+            self._seal(FrameType.CLOSE, code.to_bytes(2))
+        self._end(Ended(code, reason, local=True))
+
+    def _end(self, ended: Ended) -> None:
+        self._phase = _Phase.ENDED
+        self._events.append(ended)
+        self.erase()
+
+    # Frames that come in.
+
+    def _on_frame(self, plaintext: bytes, record_bytes: int, now: float) -> bytes | None:
+        number, payload = frames.split_plaintext_untrusted(plaintext)
+        kind = frames.allowed_untrusted(
+            number, record_bytes, from_client=not self._is_client, data_session=self._data_session
+        )
+        if kind is None:
+            return None
+        if kind is FrameType.AUDIO:
+            frames.decode_audio_untrusted(payload)
+            return payload
+        if kind in frames.METERED_TYPES and not self._is_echo(kind) and not self._received_control.take(now):
+            raise WireError(Code.RATE_LIMITED, "too many control frames")
+        self._on_control(kind, payload, now)
+        return None
+
+    def _on_control(self, kind: FrameType, payload: bytes, now: float) -> None:
+        match kind:
+            case FrameType.HANDSHAKE:
+                self._on_handshake_frame(payload, now)
+            case FrameType.SWITCH:
+                self._on_switch(frames.decode_switch_untrusted(payload), now)
+            case FrameType.CLOSE:
+                code = frames.decode_close_untrusted(payload)
+                self._end(Ended(code, "ended by the other side", local=False))
+            case FrameType.PING:
+                data = frames.decode_ping_untrusted(payload)
+                if now < self._seal_until and self._pongs.take(now):
+                    self._seal(FrameType.PONG, data)
+            case _:
+                event = decode_event_untrusted(kind, payload)
+                if event is not None:
+                    self._events.append(event)
+
+    def _is_echo(self, kind: FrameType) -> bool:
+        """Whether a client's mark answers one of ours: such a one costs no token."""
+        if kind is not FrameType.MARK or self._is_client or not self._marks_outstanding:
+            return False
+        self._marks_outstanding -= 1
+        return True

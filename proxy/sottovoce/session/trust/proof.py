@@ -1,0 +1,30 @@
+"""Checking ServerVerify and RekeyVerify: from a leaf over the Merkle path to two signatures (protocol §6)."""
+
+from sottovoce.session.trust.anchors import signature_holds
+from sottovoce.session.trust.certificate import VoiceCertificate
+from sottovoce.session.trust.merkle import LeafKind, Proof, merkle_root, signed_root
+from sottovoce.wire import Code, WireError
+from sottovoce.wire.messages import Verification
+
+
+def verify_proof(kind: LeafKind, leaf: bytes, verification: Verification, certificate: VoiceCertificate) -> None:
+    """Check both signatures of the certificate's keys over the root of `leaf`.  Raises auth_failed."""
+    keys = certificate.fields
+    if (keys.pq is None) is not (verification.pq is None):
+        raise WireError(Code.AUTH_FAILED, "a PQ signature is missing, or there without a key")
+    signed = signed_root(kind, merkle_root(leaf, verification.path, verification.directions))
+    if not signature_holds(keys.classical, verification.classical, signed):
+        raise WireError(Code.AUTH_FAILED, "the server's classical signature is wrong")
+    if keys.pq and verification.pq and not signature_holds(keys.pq, verification.pq, signed):
+        raise WireError(Code.AUTH_FAILED, "the server's PQ signature is wrong")
+
+
+def verification_of(proof: Proof, certificate: VoiceCertificate) -> Verification:
+    """Dress a signed batch's proof for the wire, with the algorithms of the certificate's keys."""
+    keys = certificate.fields
+    return Verification(
+        path=proof.path,
+        directions=proof.directions,
+        classical=(keys.classical.algorithm, proof.classical),
+        pq=(keys.pq.algorithm, proof.pq) if keys.pq and proof.pq is not None else None,
+    )

@@ -1,0 +1,128 @@
+"""The token process from outside: what it gives away, what it outlives, and that it ends with its parent."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+import trio
+
+from sottovoce.hsm import TokenEvent
+from tests.hsm.conftest import OpenToken, pid_of
+from tests.hsm.token_child import LOOK_AT_SELF, SIGN, Nothing, Sign
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def proxy(directory: Path) -> Generator[tuple["subprocess.Popen[str]", int]]:
+    """A process that holds the token, and its token process's id."""
+    command = [sys.executable, "-m", "tests.hsm.parent", str(directory)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdout is not None
+        pid = int(process.stdout.readline())
+        assert process.stdout.readline() == "ready\n"
+        yield process, pid
+        process.kill()
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_it_ends_with_its_parent_even_when_it_is_stopped(
+    proxy: tuple["subprocess.Popen[str]", int], *, stopped: bool
+) -> None:
+    process, pid = proxy
+    if stopped:
+        os.kill(pid, signal.SIGSTOP)
+    descriptor = os.pidfd_open(pid)
+    process.kill()
+    assert becomes_readable(descriptor, seconds=10)
+    os.close(descriptor)
+
+
+def becomes_readable(descriptor: int, seconds: float) -> bool:
+    async def wait() -> bool:
+        with trio.move_on_after(seconds):
+            await trio.lowlevel.wait_readable(descriptor)
+            return True
+        return False
+
+    return trio.run(wait)
+
+
+def test_the_pin_is_in_no_argument_environment_or_proxy_memory(
+    proxy: tuple["subprocess.Popen[str]", int], directory: Path
+) -> None:
+    pin = (directory / "secrets/pin").read_bytes().strip()
+    process, token_pid = proxy
+    for pid in (process.pid, token_pid):
+        for name in ("cmdline", "environ"):
+            assert pin not in Path(f"/proc/{pid}/{name}").read_bytes()
+    assert occurrences(process.pid, pin) == 0
+    assert occurrences(process.pid, b"sottovoce-serving") > 0  # the search does find what is there
+
+
+def occurrences(pid: int, wanted: bytes) -> int:
+    """Count `wanted` in the writable memory of a process."""
+    found = 0
+    with Path(f"/proc/{pid}/mem").open("rb") as memory:
+        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+            span, rights = line.split()[:2]
+            if not rights.startswith("rw") or "[vvar" in line:
+                continue
+            first, last = (int(part, 16) for part in span.split("-"))
+            memory.seek(first)
+            found += memory.read(last - first).count(wanted)
+    return found
+
+
+async def test_it_dumps_no_core_and_is_closed_to_tracers(opened: OpenToken) -> None:
+    async with opened() as token:
+        seen = await token.call(LOOK_AT_SELF, Nothing(), deadline_seconds=30)
+        assert (seen.dumpable, seen.core_limits, seen.death_signal) == (0, (0, 0), signal.SIGKILL)
+
+
+async def test_signals_of_a_terminal_or_a_service_manager_do_not_end_it(
+    opened: OpenToken, events: list[TokenEvent]
+) -> None:
+    async with opened() as token:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            os.kill(pid_of(events), number)
+        assert (await token.call(SIGN, Sign("root"), deadline_seconds=30)).pid == pid_of(events)
+        assert token.replacements == 0
+
+
+async def test_it_outlives_the_pool_threads_of_trio(opened: OpenToken, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PR_SET_PDEATHSIG follows the forking thread, so a pool thread that ends must not have been that thread."""
+    await trio.to_thread.run_sync(int)  # makes sure that the pool is there to be changed
+    monkeypatch.setattr("trio._core._thread_cache.IDLE_TIMEOUT", 0.01)
+    async with opened() as token:
+        deadline = time.monotonic() + 20
+        while any(thread.name.startswith("Trio thread") for thread in threading.enumerate()):
+            assert time.monotonic() < deadline
+            await trio.sleep(0.02)
+        await token.call(SIGN, Sign("root"), deadline_seconds=30)
+        assert token.replacements == 0
+
+
+async def test_closing_leaves_no_process_no_thread_and_no_descriptor(
+    opened: OpenToken, events: list[TokenEvent]
+) -> None:
+    async with opened():
+        pass
+    descriptors, threads = len(os.listdir("/proc/self/fd")), spawners()
+    for _ in range(3):
+        async with opened():
+            pass
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+    assert spawners() <= threads
+    for event in events:
+        assert not Path(f"/proc/{getattr(event, 'pid', 0)}").exists()
+
+
+def spawners() -> int:
+    return sum(thread.name.startswith("token-spawner") for thread in threading.enumerate())

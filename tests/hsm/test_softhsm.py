@@ -1,0 +1,39 @@
+"""SoftHSM's configuration, which has to follow its directory."""
+
+from pathlib import Path
+
+import pytest
+
+from sottovoce.hsm import ModuleUnusable, TokenMissing, configuration_text, find_softhsm, new_configuration, softhsm
+
+
+def test_a_moved_directory_gets_its_configuration_anew(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    new_configuration(tmp_path / "old/softhsm2.conf")
+    moved = (tmp_path / "old").rename(tmp_path / "new") / "softhsm2.conf"
+    assert str(tmp_path / "old/tokens") in moved.read_text()
+    softhsm.refresh_configuration(moved)
+    assert moved.read_text() == configuration_text(moved)
+    assert str(tmp_path / "new/tokens") in moved.read_text()
+    assert sorted(path.name for path in moved.parent.iterdir()) == ["softhsm2.conf", "tokens"]
+
+
+def test_an_operators_own_configuration_is_left_alone(tmp_path: Path) -> None:
+    own = tmp_path / "softhsm2.conf"
+    own.write_text("directories.tokendir = /srv/tokens\n")
+    softhsm.refresh_configuration(own)
+    assert own.read_text() == "directories.tokendir = /srv/tokens\n"
+
+
+def test_a_missing_directory_is_named(tmp_path: Path) -> None:
+    new_configuration(tmp_path / "softhsm2.conf")
+    (tmp_path / "tokens").rmdir()
+    with pytest.raises(TokenMissing, match="tokens is missing"):
+        softhsm.refresh_configuration(tmp_path / "softhsm2.conf")
+
+
+def test_softhsm_is_found_or_said_to_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert find_softhsm().endswith("libsofthsm2.so")
+    monkeypatch.setattr(softhsm, "_PLACES", (Path("/no/such.so"),))
+    with pytest.raises(ModuleUnusable, match="install it"):
+        find_softhsm()

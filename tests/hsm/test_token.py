@@ -1,0 +1,247 @@
+"""`Token` over a real SoftHSM: what it does when its process is killed, hangs, or the token goes."""
+
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+import trio
+
+from sottovoce.hsm import (
+    STATUS,
+    HsmTimeout,
+    HsmUnavailable,
+    HsmWrongPin,
+    ModuleUnusable,
+    OperationRefused,
+    PinUnreadable,
+    SealedSeed,
+    SealedSeedInvalid,
+    Status,
+    TokenDown,
+    TokenEvent,
+    TokenLocked,
+    TokenMissing,
+    TokenProcessFailed,
+    TokenState,
+    TokenUp,
+)
+from tests.hsm.conftest import OpenToken, pid_of
+from tests.hsm.token_child import (
+    DIE,
+    DROP_SESSIONS,
+    FAIL,
+    OPEN,
+    SIGN,
+    SIGN_ONCE,
+    Nothing,
+    Open,
+    Sign,
+)
+
+
+async def test_a_signature_verifies_and_is_counted(opened: OpenToken) -> None:
+    async with opened() as token:
+        answer = await token.call(SIGN, Sign("a root"), deadline_seconds=10)
+        assert answer.public_key.verify(b"a root", answer.signature)
+        status = await token.call(STATUS, Status(), deadline_seconds=10)
+        assert (status.pid, status.counts) == (answer.pid, {"signed": 1})
+
+
+async def test_many_calls_at_once_each_get_their_own_answer(opened: OpenToken) -> None:
+    async with opened() as token:
+
+        async def check(text: str) -> None:
+            answer = await token.call(SIGN, Sign(text), deadline_seconds=30)
+            assert answer.public_key.verify(text.encode(), answer.signature)
+
+        async with trio.open_nursery() as nursery:
+            for number in range(64):
+                nursery.start_soon(check, f"root {number}")
+
+
+async def test_killed_with_a_call_in_flight_the_call_only_waits(opened: OpenToken, events: list[TokenEvent]) -> None:
+    async with opened() as token:
+        first = pid_of(events)
+
+        async def kill_soon() -> None:
+            await trio.sleep(0.1)
+            os.kill(first, signal.SIGKILL)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(kill_soon)
+            answer = await token.call(SIGN, Sign("root", delay_seconds=0.3), deadline_seconds=30)
+        assert answer.public_key.verify(b"root", answer.signature)
+        assert answer.pid != first
+        assert [type(event) for event in events] == [TokenUp, TokenDown, TokenUp]
+        assert token.replacements == 1
+
+
+async def test_a_call_that_must_not_be_repeated_fails_when_its_process_dies(
+    opened: OpenToken, events: list[TokenEvent]
+) -> None:
+    async with opened() as token, trio.open_nursery() as nursery:
+        nursery.start_soon(kill_after, 0.1, pid_of(events))
+        with pytest.raises(HsmUnavailable, match="outcome is unknown"):
+            await token.call(SIGN_ONCE, Sign("root", delay_seconds=5), deadline_seconds=30)
+        assert (await token.call(SIGN, Sign("next"), deadline_seconds=30)).pid != 0
+
+
+async def test_hung_it_is_killed_and_the_call_only_waits(opened: OpenToken, events: list[TokenEvent]) -> None:
+    async with opened(deadline_seconds=0.5, hang_grace_seconds=0.2, start_seconds=20) as token:
+        first = pid_of(events)
+        os.kill(first, signal.SIGSTOP)
+        answer = await token.call(SIGN, Sign("root"), deadline_seconds=30)
+        assert answer.public_key.verify(b"root", answer.signature)
+        assert answer.pid != first
+        assert "did not answer" in next(event.reason for event in events if isinstance(event, TokenDown))
+
+
+async def test_hung_the_caller_leaves_at_its_own_deadline(opened: OpenToken, events: list[TokenEvent]) -> None:
+    async with opened(deadline_seconds=0.5, hang_grace_seconds=0.5) as token:
+        os.kill(pid_of(events), signal.SIGSTOP)
+        with trio.fail_after(0.45), pytest.raises(HsmTimeout):
+            await token.call(SIGN, Sign("root"), deadline_seconds=0.1)
+        # The call that nobody waits for any more still shows that the process hangs.
+        assert (await token.call(SIGN, Sign("next"), deadline_seconds=30)).pid == pid_of(events)
+        assert token.replacements == 1
+
+
+async def test_sessions_dropped_by_the_token_cost_one_process_and_no_call(opened: OpenToken) -> None:
+    async with opened() as token:
+        before = await token.call(SIGN, Sign("before"), deadline_seconds=30)
+        await token.call(DROP_SESSIONS, Nothing(), deadline_seconds=30)
+        after = await token.call(SIGN, Sign("after"), deadline_seconds=30)
+        assert after.public_key.verify(b"after", after.signature)
+        assert (after.pid != before.pid, token.replacements) == (True, 1)
+
+
+async def test_the_token_taken_away_and_brought_back(
+    opened: OpenToken, directory: Path, events: list[TokenEvent]
+) -> None:
+    async with opened() as token:
+        await token.call(SIGN, Sign("before"), deadline_seconds=30)
+        tokens = directory / "hsm/tokens"
+        tokens.rename(directory / "away")
+        with pytest.raises(HsmUnavailable, match="the token is down"):
+            await token.call(SIGN, Sign("while away"), deadline_seconds=1.5)
+        assert token.state is TokenState.DOWN
+        (directory / "away").rename(tokens)
+        answer = await token.call(SIGN, Sign("back"), deadline_seconds=30)
+        assert answer.public_key.verify(b"back", answer.signature)
+        assert isinstance(events[-1], TokenUp)
+
+
+async def test_a_call_that_kills_every_process_is_given_up(opened: OpenToken) -> None:
+    async with opened() as token:
+        with pytest.raises(HsmUnavailable, match="5 times during die"):
+            await token.call(DIE, Nothing(), deadline_seconds=60)
+        assert (await token.call(SIGN, Sign("alive"), deadline_seconds=30)).signature
+
+
+async def test_a_wrong_pin_is_tried_once_and_named(opened: OpenToken, directory: Path) -> None:
+    (directory / "secrets/pin").write_text("00000000\n")
+    with pytest.raises(HsmWrongPin, match=r"secrets/pin does not open token 'sottovoce'.*put the right PIN there"):
+        async with opened():
+            pass
+
+
+async def test_a_pin_that_became_wrong_locks_the_token_after_one_try(
+    opened: OpenToken, directory: Path, events: list[TokenEvent]
+) -> None:
+    async with opened() as token:
+        (directory / "secrets/pin").write_text("00000000\n")
+        os.kill(pid_of(events), signal.SIGKILL)
+        with pytest.raises(HsmWrongPin):
+            await token.call(SIGN, Sign("root"), deadline_seconds=30)
+        with pytest.raises(HsmWrongPin):
+            await token.call(SIGN, Sign("root"), deadline_seconds=30)
+        assert token.state is TokenState.LOCKED
+        assert [type(event) for event in events] == [TokenUp, TokenDown, TokenLocked]
+
+
+async def test_each_fault_of_an_operator_is_one_line_with_a_remedy(opened: OpenToken, directory: Path) -> None:
+    pin = directory / "secrets/pin"
+    with pytest.raises(TokenMissing, match="no token is called 'other': check hsm.token"):
+        async with opened(token="other"):
+            pass
+    with pytest.raises(ModuleUnusable, match=r"/no/such\.so is no usable PKCS#11 library .*set hsm.module"):
+        async with opened(module="/no/such.so"):
+            pass
+    with pytest.raises(ModuleUnusable, match=r"pin is no usable PKCS#11 library"):
+        async with opened(module=str(pin)):
+            pass
+    with pytest.raises(
+        TokenMissing, match=r"configuration .*gone\.conf cannot be read \(No such file.*set hsm.softhsm"
+    ):
+        async with opened(softhsm_config="gone.conf"):
+            pass
+    pin.chmod(0o644)
+    with pytest.raises(PinUnreadable, match=r"open to others \(mode 0644\): chmod 600"):
+        async with opened():
+            pass
+    pin.chmod(0o600)
+    pin.write_text("\n")
+    with pytest.raises(PinUnreadable, match="is empty or too long"):
+        async with opened():
+            pass
+    pin.unlink()
+    with pytest.raises(PinUnreadable, match=r"cannot be read \(No such file or directory\): set hsm.pin_file"):
+        async with opened():
+            pass
+
+
+async def test_without_its_token_nothing_starts(opened: OpenToken, directory: Path) -> None:
+    shutil.rmtree(directory / "hsm/tokens")
+    with pytest.raises(TokenMissing, match="hsm/tokens is missing, and the token with it: restore it"):
+        async with opened():
+            pass
+
+
+async def test_a_seed_opens_under_its_own_name_only(opened: OpenToken, sealed: SealedSeed) -> None:
+    async with opened() as token:
+        assert (await token.call(OPEN, Open(sealed), deadline_seconds=30)).length == 32
+        for change in (
+            {"purpose": "anchor"},
+            {"algorithm": "mldsa87"},
+            {"serial": bytes(16)},
+            {"nonce": bytes(12)},
+            {"sealed": bytes([sealed.sealed[0] ^ 1]) + sealed.sealed[1:]},
+            {"sealed": sealed.sealed[:40]},
+        ):
+            forged = SealedSeed(
+                purpose=str(change.get("purpose", sealed.purpose)),
+                serial=bytes(change.get("serial", sealed.serial)),
+                algorithm=str(change.get("algorithm", sealed.algorithm)),
+                nonce=bytes(change.get("nonce", sealed.nonce)),
+                sealed=bytes(change.get("sealed", sealed.sealed)),
+            )
+            with pytest.raises(SealedSeedInvalid, match="does not open"):
+                await token.call(OPEN, Open(forged), deadline_seconds=30)
+        assert token.replacements == 0
+
+
+async def test_our_own_bug_in_the_process_tells_its_place_and_no_value(opened: OpenToken) -> None:
+    async with opened() as token:
+        with pytest.raises(TokenProcessFailed, match=r"^ZeroDivisionError at __main__:\d+$"):
+            await token.call(FAIL, Sign("planted-secret"), deadline_seconds=30)
+
+
+async def test_handlers_that_cannot_be_set_up_fail_the_start(opened: OpenToken) -> None:
+    with pytest.raises(TokenProcessFailed, match=r"^OSError at"):
+        async with opened(files={"trouble": "planted-secret"}):
+            pass
+
+
+async def test_a_question_the_process_does_not_know_is_refused(opened: OpenToken) -> None:
+    async with opened() as token:
+        with pytest.raises(OperationRefused, match="no operation 'sign_everything'"):
+            await token.call(type(SIGN)("sign_everything", Sign, Nothing), Sign(""), deadline_seconds=30)
+        with pytest.raises(OperationRefused, match="sign: "):
+            await token.call(type(SIGN)("sign", Nothing, Nothing), Nothing(), deadline_seconds=30)
+
+
+async def kill_after(seconds: float, pid: int) -> None:
+    await trio.sleep(seconds)
+    os.kill(pid, signal.SIGKILL)
