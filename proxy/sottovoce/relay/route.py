@@ -57,7 +57,9 @@ def _websocket_route(name: str, config: RouteConfig, directory: Path, make_diale
         attempts=config.connect_attempts,
         timeout_seconds=config.connect_timeout_seconds,
     )
-    warning = f"routes.{name}.allow_plaintext_network: audio goes unencrypted to {address.authority}; use wss:// instead"
+    warning = (
+        f"routes.{name}.allow_plaintext_network: audio goes unencrypted to {address.authority}; use wss:// instead"
+    )
     return WebSocketRoute(
         name,
         dialer,
@@ -91,4 +93,6 @@ def _read(name: str, key: str, directory: Path, file: str | None) -> bytes | Non
         return (directory / file).read_bytes()
     except OSError as error:
         problem = f"{directory / file}: {error.strerror}"
-        raise RouteMisconfigured(f"routes.{name}.{key}", problem, "write the path of a PEM file that can be read") from error
+        raise RouteMisconfigured(
+            f"routes.{name}.{key}", problem, "write the path of a PEM file that can be read"
+        ) from error

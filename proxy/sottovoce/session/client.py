@@ -1,6 +1,6 @@
 """The client's session: its handshake, and its side of the root step, which it alone begins (protocol §7).
 
-    timer or RekeyRequest → RekeyInit → (RekeyResponse [RekeyVerify]) → switch, ping under e+1 → (switch) → done
+timer or RekeyRequest → RekeyInit → (RekeyResponse [RekeyVerify]) → switch, ping under e+1 → (switch) → done
 """
 
 import msgspec
@@ -53,9 +53,7 @@ class ClientSession(Session):
 
     _is_client = True
 
-    def __init__(
-        self, config: ClientConfig, carriage: Carriage, parts: Dependencies, now: float, wall: float
-    ) -> None:
+    def __init__(self, config: ClientConfig, carriage: Carriage, parts: Dependencies, now: float, wall: float) -> None:
         """`wall` is Unix time at `now`."""
         super().__init__(parts, now, HANDSHAKE_SECONDS)
         self._config = config

@@ -94,17 +94,4 @@ class Ended(msgspec.Struct, frozen=True):
     truncated: bool = False
 
 
-Event = (
-    SignatureWanted
-    | Established
-    | EpochStarted
-    | Audio
-    | Dtmf
-    | Mark
-    | Clear
-    | Mute
-    | Json
-    | Data
-    | Pong
-    | Ended
-)
+Event = SignatureWanted | Established | EpochStarted | Audio | Dtmf | Mark | Clear | Mute | Json | Data | Pong | Ended

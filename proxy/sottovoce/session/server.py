@@ -1,7 +1,7 @@
 """The server's session: its handshake, and its side of the root step (protocol §7).
 
-    (RekeyInit) → [SignatureWanted → provide_proof] → RekeyResponse [RekeyVerify], receive keys of e+1 are ready
-    (switch) → receive under e+1;  first record under e+1 → switch, ping under e+1 → done
+(RekeyInit) → [SignatureWanted → provide_proof] → RekeyResponse [RekeyVerify], receive keys of e+1 are ready
+(switch) → receive under e+1;  first record under e+1 → switch, ping under e+1 → done
 """
 
 import msgspec

@@ -49,6 +49,7 @@ _ABNORMAL = 1006
 
 T = TypeVar("T")
 
+
 class _Phase(Enum):
     HANDSHAKE = auto()
     OPEN = auto()

@@ -30,9 +30,7 @@ PADDING_BUCKETS = 1
 
 LARGE_TYPES = frozenset({FrameType.HANDSHAKE, FrameType.CLOSE, FrameType.JSON, FrameType.DATA})
 """Types whose records may be 16 384 bytes; all others 8 192 (§2)."""
-_AUDIO_SESSION_TYPES = frozenset(
-    {FrameType.AUDIO, FrameType.DTMF, FrameType.MARK, FrameType.CLEAR, FrameType.MUTE}
-)
+_AUDIO_SESSION_TYPES = frozenset({FrameType.AUDIO, FrameType.DTMF, FrameType.MARK, FrameType.CLEAR, FrameType.MUTE})
 _SERVER_ONLY = frozenset({FrameType.CLEAR})
 _CLIENT_ONLY = frozenset({FrameType.MUTE})
 METERED_TYPES = frozenset(
@@ -171,5 +169,3 @@ def decode_data_untrusted(payload: bytes) -> bytes:
     if len(payload) > MAX_DATA_BYTES:
         raise bad_record("a data frame is too long")
     return payload
-
-

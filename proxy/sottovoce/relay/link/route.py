@@ -51,9 +51,7 @@ class WebSocketRoute:
 
 
 class _Connection:
-    def __init__(
-        self, dialer: Dialer, dialect: Dialect, start: CallStart, sink: CallSink, queue_frames: int
-    ) -> None:
+    def __init__(self, dialer: Dialer, dialect: Dialect, start: CallStart, sink: CallSink, queue_frames: int) -> None:
         self._dialer = dialer
         self._dialect = dialect
         self._start = start

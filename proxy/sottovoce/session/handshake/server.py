@@ -215,9 +215,7 @@ class ServerHandshake:
         if credential.kind not in self._config.credential_kinds:
             raise WireError(Code.AUTH_FAILED, "a kind of credential that is not accepted")
         carriage = self._carriage
-        verdict = self._credentials.check(
-            credential.kind, credential.value, carriage.authority.lower(), carriage.path
-        )
+        verdict = self._credentials.check(credential.kind, credential.value, carriage.authority.lower(), carriage.path)
         if isinstance(verdict, Code):
             raise WireError(verdict, "the credential is refused")
         return verdict

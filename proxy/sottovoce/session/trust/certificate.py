@@ -129,4 +129,3 @@ def _decode_key(value: bytes, *, post_quantum: bool) -> PublicKey:
     if algorithm.is_post_quantum is not post_quantum or not (post_quantum or algorithm in _CLASSICAL_KEYS):
         raise bad_record("a certificate's key has the wrong kind of algorithm")
     return PublicKey(algorithm, key)
-

@@ -20,9 +20,7 @@ class RekeyShare(msgspec.Struct, frozen=True):
 
     def encode(self, message_type: MessageType) -> bytes:
         """Encode the whole message as type 12 or 13."""
-        return encode_message(
-            message_type, [(1, self.epoch.to_bytes(4)), (2, self.group.to_bytes(2) + self.share)]
-        )
+        return encode_message(message_type, [(1, self.epoch.to_bytes(4)), (2, self.group.to_bytes(2) + self.share)])
 
     @classmethod
     def decode_untrusted(cls, message: bytes) -> "RekeyShare":
