@@ -11,7 +11,7 @@ import msgspec
 import pytest
 import trio
 
-from sottovoce.hsm import HsmConfig, SealedSeed, Token, TokenEvent, new_configuration, open_token
+from sottovoce.hsm import HsmConfig, SealedSeed, Token, TokenEvent, TokenUp, new_configuration, open_token
 from tests.hsm.token_child import MAKE_KEYS, Nothing
 
 COMMAND = (sys.executable, str(Path(__file__).with_name("token_child.py")))
@@ -67,4 +67,4 @@ def opened(directory: Path, events: list[TokenEvent]) -> OpenToken:
 
 def pid_of(events: list[TokenEvent]) -> int:
     """The process that serves now."""
-    return next(event.pid for event in reversed(events) if hasattr(event, "pid"))
+    return next(event.pid for event in reversed(events) if isinstance(event, TokenUp))

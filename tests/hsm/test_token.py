@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import trio
+from msgspec.structs import replace
 
 from sottovoce.hsm import (
     STATUS,
@@ -14,6 +15,7 @@ from sottovoce.hsm import (
     HsmUnavailable,
     HsmWrongPin,
     ModuleUnusable,
+    Operation,
     OperationRefused,
     PinUnreadable,
     SealedSeed,
@@ -163,7 +165,7 @@ async def test_a_pin_that_became_wrong_locks_the_token_after_one_try(
 
 async def test_each_fault_of_an_operator_is_one_line_with_a_remedy(opened: OpenToken, directory: Path) -> None:
     pin = directory / "secrets/pin"
-    with pytest.raises(TokenMissing, match="no token is called 'other': check hsm.token"):
+    with pytest.raises(TokenMissing, match=r"no token is called 'other': check hsm\.token"):
         async with opened(token="other"):
             pass
     with pytest.raises(ModuleUnusable, match=r"/no/such\.so is no usable PKCS#11 library .*set hsm.module"):
@@ -202,22 +204,16 @@ async def test_without_its_token_nothing_starts(opened: OpenToken, directory: Pa
 async def test_a_seed_opens_under_its_own_name_only(opened: OpenToken, sealed: SealedSeed) -> None:
     async with opened() as token:
         assert (await token.call(OPEN, Open(sealed), deadline_seconds=30)).length == 32
-        for change in (
-            {"purpose": "anchor"},
-            {"algorithm": "mldsa87"},
-            {"serial": bytes(16)},
-            {"nonce": bytes(12)},
-            {"sealed": bytes([sealed.sealed[0] ^ 1]) + sealed.sealed[1:]},
-            {"sealed": sealed.sealed[:40]},
+        for forged in (
+            replace(sealed, purpose="anchor"),
+            replace(sealed, algorithm="mldsa87"),
+            replace(sealed, algorithm="rot13"),
+            replace(sealed, serial=bytes(16)),
+            replace(sealed, nonce=bytes(12)),
+            replace(sealed, sealed=bytes([sealed.sealed[0] ^ 1]) + sealed.sealed[1:]),
+            replace(sealed, sealed=sealed.sealed[:40]),
         ):
-            forged = SealedSeed(
-                purpose=str(change.get("purpose", sealed.purpose)),
-                serial=bytes(change.get("serial", sealed.serial)),
-                algorithm=str(change.get("algorithm", sealed.algorithm)),
-                nonce=bytes(change.get("nonce", sealed.nonce)),
-                sealed=bytes(change.get("sealed", sealed.sealed)),
-            )
-            with pytest.raises(SealedSeedInvalid, match="does not open"):
+            with pytest.raises(SealedSeedInvalid, match=r"does not open|unknown algorithm"):
                 await token.call(OPEN, Open(forged), deadline_seconds=30)
         assert token.replacements == 0
 
@@ -237,9 +233,9 @@ async def test_handlers_that_cannot_be_set_up_fail_the_start(opened: OpenToken) 
 async def test_a_question_the_process_does_not_know_is_refused(opened: OpenToken) -> None:
     async with opened() as token:
         with pytest.raises(OperationRefused, match="no operation 'sign_everything'"):
-            await token.call(type(SIGN)("sign_everything", Sign, Nothing), Sign(""), deadline_seconds=30)
+            await token.call(Operation("sign_everything", Sign, Nothing), Sign(""), deadline_seconds=30)
         with pytest.raises(OperationRefused, match="sign: "):
-            await token.call(type(SIGN)("sign", Nothing, Nothing), Nothing(), deadline_seconds=30)
+            await token.call(Operation("sign", Nothing, Nothing), Nothing(), deadline_seconds=30)
 
 
 async def kill_after(seconds: float, pid: int) -> None:

@@ -45,7 +45,6 @@ class Opened(msgspec.Struct, frozen=True):
 
 class Self(msgspec.Struct, frozen=True):
     dumpable: int
-    death_signal: int
     core_limits: tuple[int, int]
 
 
@@ -92,9 +91,7 @@ def compose(_: Worker, start: Start, counts: Counts) -> Iterable[Handler]:
         return Nothing()
 
     def look_at_self(_: Worker, __: Nothing) -> Self:
-        prctl, death_signal = ctypes.CDLL(None).prctl, ctypes.c_int()
-        prctl(2, ctypes.byref(death_signal), 0, 0, 0)
-        return Self(prctl(3, 0, 0, 0, 0), death_signal.value, resource.getrlimit(resource.RLIMIT_CORE))
+        return Self(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0), resource.getrlimit(resource.RLIMIT_CORE))
 
     yield from (Handler(DROP_SESSIONS, drop_sessions), Handler(LOOK_AT_SELF, look_at_self))
     yield from (Handler(MAKE_KEYS, make_keys), Handler(SIGN, sign), Handler(SIGN_ONCE, sign))

@@ -153,7 +153,7 @@ def load_module(path: str) -> Module:
         library = pkcs11.lib(path)
         table = _function_list(path)
     except (pkcs11.PKCS11Error, OSError) as error:
-        # A library that loads but does not initialise answers with a typed error, one that does not load with a bare one.
+        # A library that loads but does not initialise answers with a typed error, one that does not load with a bare.
         if type(error) in {pkcs11.PKCS11Error, OSError}:
             text = (
                 f"{path} is no usable PKCS#11 library ({_first_line(error)}): set hsm.module to the vendor's .so file"
