@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sottovoce.primitives import MldsaSigner, PublicKey, Secret, SignatureAlgorithm, Signer, SystemKem
 from sottovoce.session import Anchor, CertificateFields, LeafKind, Proof, encode_certificate, merkle_tree, signed_root
 from sottovoce.session.client import ClientSession
-from sottovoce.session.config import Carriage, ClientConfig, Dependencies, Identity, ServerConfig
+from sottovoce.session.config import Carriage, ClientConfig, Dependencies, Identity, ServerConfig, ServerDependencies
 from sottovoce.session.events import Ended, Event, SignatureWanted
 from sottovoce.session.server import ServerSession
 from sottovoce.wire import Code
@@ -186,15 +186,13 @@ def make_server(  # noqa: PLR0913  what a server is made of
     now: float = 0.0,
     wall: float = WALL,
 ) -> ServerSession:
-    return ServerSession(
-        config or ServerConfig(),
-        carriage,
-        serving or Serving(),
-        credentials or Credentials(),
-        dependencies(b"s"),
-        now,
-        wall,
+    parts = ServerDependencies(
+        kem=SystemKem(),
+        entropy=CountingEntropy(b"s"),
+        serving=serving or Serving(),
+        credentials=credentials or Credentials(),
     )
+    return ServerSession(config or ServerConfig(), carriage, parts, now, wall)
 
 
 def client_config(**changes: Any) -> ClientConfig:
@@ -248,7 +246,7 @@ class Pair:
         return events
 
     def sign(self, wanted: SignatureWanted) -> None:
-        self.server.provide_proof(prove(self.keys, wanted.kind, wanted.leaf), self.now)
+        self.server.provide_proof(wanted, prove(self.keys, wanted.kind, wanted.leaf), self.now)
 
     def client_records(self) -> list[bytes]:
         """What the client wants to write now."""

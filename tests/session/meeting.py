@@ -96,7 +96,7 @@ class AtServer(Meeting):
     def prove(self) -> None:
         """Sign what was asked for last."""
         wanted = self.wanted[-1]
-        self.server.provide_proof(prove(self.keys, wanted.kind, wanted.leaf), self.now)
+        self.server.provide_proof(wanted, prove(self.keys, wanted.kind, wanted.leaf), self.now)
 
     def until_flight(self) -> None:
         """Up to the client's flight, without it."""

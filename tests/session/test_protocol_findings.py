@@ -14,7 +14,7 @@ def test_a_late_answer_to_the_handshakes_leaf_is_not_taken_for_the_root_steps() 
     meeting = AtServer()
     handshake = meeting.wanted[0]
     meeting.init()
-    meeting.server.provide_proof(prove(serving_keys(), handshake.kind, handshake.leaf), 0.0)
+    meeting.server.provide_proof(handshake, prove(serving_keys(), handshake.kind, handshake.leaf), 0.0)
     assert meeting.ours.to_send() == []
     meeting.prove()
     assert len(meeting.ours.to_send()) == 1

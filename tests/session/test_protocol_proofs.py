@@ -187,7 +187,7 @@ def test_two_answers_to_one_leaf_give_one_sealed_flight() -> None:
     meeting.prove()
     meeting.prove()
     wanted = meeting.wanted[-1]
-    meeting.server.provide_proof(prove(serving_keys(), wanted.kind, wanted.leaf, [SIBLING]), 0.0)
+    meeting.server.provide_proof(wanted, prove(serving_keys(), wanted.kind, wanted.leaf, [SIBLING]), 0.0)
     assert len(meeting.ours.to_send()) == 2
 
 

@@ -138,7 +138,7 @@ class TwoEnds(RuleBasedStateMachine):
         if self.unsigned:
             wanted = self.unsigned.pop(0)
             for _ in range(1 + twice):
-                self.server_machine.provide_proof(prove(serving_keys(), wanted.kind, wanted.leaf), self.now)
+                self.server_machine.provide_proof(wanted, prove(serving_keys(), wanted.kind, wanted.leaf), self.now)
             self.server.flush()
 
     @rule(up=st.booleans(), count=st.integers(1, 30))

@@ -1,5 +1,44 @@
-"""The voice machine, both roles: handshake, key schedule, ratchet, trust (protocol §3–§9).  Pure."""
+"""The voice machine, both roles: handshake, key schedule, ratchet, trust (protocol §3–§9).  Pure.
 
+A shell makes a `ClientSession` or a `ServerSession` and drives it as the text of `session.session` says.  Its events
+are here by name, and together as `session.events`, for a `match`.
+"""
+
+from sottovoce.session import events
+from sottovoce.session.client import ClientSession
+from sottovoce.session.config import (
+    BINDING_NONE,
+    BINDING_TLS_EXPORTER,
+    HANDSHAKE_SECONDS,
+    SESSION_SECONDS,
+    Carriage,
+    ClientConfig,
+    Credential,
+    CredentialCheck,
+    Dependencies,
+    Identity,
+    ServerConfig,
+    ServerDependencies,
+    ServingCertificate,
+)
+from sottovoce.session.events import (
+    Audio,
+    Clear,
+    Data,
+    Dtmf,
+    Ended,
+    EpochStarted,
+    Established,
+    Event,
+    Json,
+    Mark,
+    Mute,
+    Pong,
+    SignatureWanted,
+)
+from sottovoce.session.ratchet import ReceiveChain, SendChain
+from sottovoce.session.server import ServerSession
+from sottovoce.session.session import Session
 from sottovoce.session.trust import (
     Anchor,
     AnchorFileInvalid,
@@ -28,19 +67,51 @@ from sottovoce.session.trust import (
 )
 
 __all__ = [
+    "BINDING_NONE",
+    "BINDING_TLS_EXPORTER",
+    "HANDSHAKE_SECONDS",
+    "SESSION_SECONDS",
     "Anchor",
     "AnchorFileInvalid",
+    "Audio",
+    "Carriage",
     "CertificateFields",
     "CertificateRefused",
+    "Clear",
+    "ClientConfig",
+    "ClientSession",
+    "Credential",
+    "CredentialCheck",
+    "Data",
+    "Dependencies",
+    "Dtmf",
+    "Ended",
+    "EpochStarted",
+    "Established",
+    "Event",
+    "Identity",
+    "Json",
     "LeafKind",
+    "Mark",
+    "Mute",
     "Path",
+    "Pong",
     "Proof",
+    "ReceiveChain",
+    "SendChain",
+    "ServerConfig",
+    "ServerDependencies",
+    "ServerSession",
+    "ServingCertificate",
+    "Session",
+    "SignatureWanted",
     "VoiceCertificate",
     "anchor_id",
     "check_anchors",
     "check_dates",
     "decode_certificate_untrusted",
     "encode_certificate",
+    "events",
     "format_anchor_file",
     "handshake_leaf",
     "host_of",

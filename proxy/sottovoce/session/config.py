@@ -91,3 +91,10 @@ class ServingCertificate(Protocol):
     def certificate(self) -> bytes:
         """The encoded certificate that is current now."""
         ...
+
+
+class ServerDependencies(Dependencies, frozen=True):
+    """Beside chance: the certificate to serve under, and the judge of credentials."""
+
+    serving: ServingCertificate
+    credentials: CredentialCheck

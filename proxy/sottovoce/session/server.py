@@ -1,20 +1,13 @@
 """The server's session: its handshake, and its side of the root step (protocol §7).
 
-(RekeyInit) → [SignatureWanted → provide_proof] → RekeyResponse [RekeyVerify], receive keys of e+1 are ready
+(RekeyInit) → [SignatureWanted → provide_proof(wanted, …)] → RekeyResponse [RekeyVerify], receive keys of e+1 are ready
 (switch) → receive under e+1;  first record under e+1 → switch, ping under e+1 → done
 """
 
 import msgspec
 
 from sottovoce.primitives import IllegalShare, Secret
-from sottovoce.session.config import (
-    HANDSHAKE_SECONDS,
-    Carriage,
-    CredentialCheck,
-    Dependencies,
-    ServerConfig,
-    ServingCertificate,
-)
+from sottovoce.session.config import HANDSHAKE_SECONDS, Carriage, ServerConfig, ServerDependencies
 from sottovoce.session.events import EpochStarted, SignatureWanted
 from sottovoce.session.handshake import (
     Agreement,
@@ -37,13 +30,14 @@ _MIN_REKEY_SECONDS = 10.0
 
 
 class _Step(msgspec.Struct):
-    """A root step between RekeyInit and our own switch."""
+    """A root step between RekeyInit and our own switch.  `leaf` is there while it waits for its signature."""
 
     epoch: int
     response: bytes
     secrets: EpochSecrets
     transcript: bytes
     certificate: bytes
+    leaf: bytes | None = None
     receiver: ReceiveChain | None = None
     sender: SendChain | None = None
     reauthenticated: bool = False
@@ -61,20 +55,13 @@ class ServerSession(Session):
     _is_client = False
 
     def __init__(
-        self,
-        config: ServerConfig,
-        carriage: Carriage,
-        serving: ServingCertificate,
-        credentials: CredentialCheck,
-        parts: Dependencies,
-        now: float,
-        wall: float,
+        self, config: ServerConfig, carriage: Carriage, parts: ServerDependencies, now: float, wall: float
     ) -> None:
         """`wall` is Unix time at `now`, which is when the HTTP response was sent."""
         super().__init__(parts, now, HANDSHAKE_SECONDS)
-        self._serving = serving
+        self._serving = parts.serving
         self._wall = wall
-        self._handshake: ServerHandshake | None = ServerHandshake(config, carriage, serving, credentials, parts)
+        self._handshake: ServerHandshake | None = ServerHandshake(config, carriage, parts)
         self._agreement: Agreement | None = None
         self._transcript = b""
         self._rekey: Secret | None = None
@@ -82,15 +69,14 @@ class ServerSession(Session):
         self._step: _Step | None = None
         self._last_init_at: float | None = None
 
-    def provide_proof(self, proof: Proof, now: float) -> None:
-        """Answer `SignatureWanted`.  One that comes late or twice is ignored: a flight is sealed once."""
+    def provide_proof(self, wanted: SignatureWanted, proof: Proof, now: float) -> None:
+        """Answer `wanted`.  An answer that comes late, twice, or to another leaf is ignored: a flight is sealed once."""
         if self._handshake is not None:
-            flight = self._handshake.provide_proof(proof)
+            flight = self._handshake.provide_proof(wanted.leaf, proof) if now < self._handshake_until else None
             if flight is not None:
                 self._outbox.append(flight)
-        elif self.is_open and self._step is not None and self._step.receiver is None:
+        elif self.is_open and self._step is not None and self._step.leaf == wanted.leaf and now < self._dies_at:
             self._answer_step(self._step, proof)
-        del now
 
     def request_rekey(self) -> None:
         """Ask the client to begin a root step now."""
@@ -172,8 +158,8 @@ class ServerSession(Session):
         self._step = _Step(init.epoch, response, secrets, transcript, self._serving.certificate)
         every = agreement.params.reauthenticate_every
         if every > 0 and self.epoch % every == 0:
-            leaf = rekey_leaf(transcript, self._step.certificate)
-            self._events.append(SignatureWanted(LeafKind.REKEY_VERIFY, leaf))
+            self._step.leaf = rekey_leaf(transcript, self._step.certificate)
+            self._events.append(SignatureWanted(LeafKind.REKEY_VERIFY, self._step.leaf))
         else:
             self._answer_step(self._step, None)
 
@@ -183,6 +169,7 @@ class ServerSession(Session):
         if agreement is None:
             return
         inside = step.response
+        step.leaf = None
         if proof is not None:
             verification = verification_of(proof, decode_certificate_untrusted(step.certificate))
             replacement = step.certificate if step.certificate != self._certificate else None

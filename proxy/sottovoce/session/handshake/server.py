@@ -1,7 +1,7 @@
 """The server's side of the handshake (protocol §3, §4, §6).
 
     receive(ClientHello) → HelloRetry, or ServerHello and `leaf` is there to be signed;
-    provide_proof(…) → the server's flight;  receive(client's flight) → nothing, and `agreement` is there.
+    provide_proof(…) for that leaf → the server's flight;  receive(client's flight) → nothing, and `agreement` is there.
 
 `receive` raises WireError for a peer that breaks a rule; the handshake is then over and everything is to be erased.
 Checks come in the order of their cost: syntax, version and suites, binding, share; only then is a secret computed.
@@ -16,11 +16,9 @@ from sottovoce.primitives import IllegalShare, Suite, wipe_bytes
 from sottovoce.session.config import (
     BINDING_NONE,
     Carriage,
-    CredentialCheck,
-    Dependencies,
     Identity,
     ServerConfig,
-    ServingCertificate,
+    ServerDependencies,
 )
 from sottovoce.session.handshake.agreement import Agreement
 from sottovoce.session.handshake.parameters import HandshakeBudget, check_client_params
@@ -56,20 +54,12 @@ class _State(Enum):
 class ServerHandshake:
     """Drives one handshake to an `Agreement`."""
 
-    def __init__(
-        self,
-        config: ServerConfig,
-        carriage: Carriage,
-        serving: ServingCertificate,
-        credentials: CredentialCheck,
-        parts: Dependencies,
-    ) -> None:
+    def __init__(self, config: ServerConfig, carriage: Carriage, parts: ServerDependencies) -> None:
         """Take the certificate that is current now: this handshake is proved under it."""
         self._config = config
         self._carriage = carriage
-        self._certificate = serving.certificate
+        self._certificate = parts.serving.certificate
         self._decoded_certificate = decode_certificate_untrusted(self._certificate)
-        self._credentials = credentials
         self._parts = parts
         self._budget = HandshakeBudget()
         self._state = _State.HELLO_DUE
@@ -95,10 +85,10 @@ class ServerHandshake:
             raise bad_record("a ClientHello was due")
         return self._on_hello(message)
 
-    def provide_proof(self, proof: Proof) -> bytes | None:
-        """Finish and seal the server's flight.  A second proof for the same leaf is ignored: a flight is never rebuilt."""
+    def provide_proof(self, leaf: bytes, proof: Proof) -> bytes | None:
+        """Finish and seal the server's flight.  A second proof is ignored: a flight is never rebuilt."""
         secrets = self._secrets
-        if self._state is not _State.PROOF_DUE or secrets is None:
+        if self._state is not _State.PROOF_DUE or secrets is None or leaf != self.leaf:
             return None
         verify = verification_of(proof, self._decoded_certificate).encode()
         self._transcript.add(verify)
@@ -215,7 +205,8 @@ class ServerHandshake:
         if credential.kind not in self._config.credential_kinds:
             raise WireError(Code.AUTH_FAILED, "a kind of credential that is not accepted")
         carriage = self._carriage
-        verdict = self._credentials.check(credential.kind, credential.value, carriage.authority.lower(), carriage.path)
+        judge = self._parts.credentials
+        verdict = judge.check(credential.kind, credential.value, carriage.authority.lower(), carriage.path)
         if isinstance(verdict, Code):
             raise WireError(verdict, "the credential is refused")
         return verdict
