@@ -28,6 +28,16 @@ from sottovoce.transport.openssl import (
 from sottovoce.transport.selftest import refuse_tls_environment, self_test
 from sottovoce.transport.stream import TlsStream
 from sottovoce.transport.tls import TlsCore
+from sottovoce.transport.websocket import (
+    ClientWebSocket,
+    PeerClosed,
+    ServerWebSocket,
+    TextMessage,
+    UpgradeAccepted,
+    UpgradeRequest,
+    WsEvent,
+    WsFailed,
+)
 
 __all__ = [
     "CLOSE_SECONDS",
@@ -36,13 +46,17 @@ __all__ = [
     "READ_BYTES",
     "CertificateProblem",
     "CertificateRefused",
+    "ClientWebSocket",
     "Clock",
     "CurrentContext",
     "KeyLog",
+    "PeerClosed",
     "PqPolicy",
     "SelfTestFailed",
+    "ServerWebSocket",
     "SystemClock",
     "SystemEntropy",
+    "TextMessage",
     "TlsContext",
     "TlsCore",
     "TlsError",
@@ -52,7 +66,11 @@ __all__ = [
     "TlsTruncated",
     "TransportError",
     "TransportMisconfigured",
+    "UpgradeAccepted",
+    "UpgradeRequest",
     "WebSocketClosed",
+    "WsEvent",
+    "WsFailed",
     "client_context",
     "refuse_tls_environment",
     "self_test",

@@ -1,0 +1,183 @@
+"""The part that both roles share: messages, the closing handshake, failure.
+
+Not here: how the WebSocket comes to be open (`server`, `client`).
+
+After *every* call write what `to_send` gives: the core answers pings and close frames by itself, and tells the peer why
+we failed.  Once `is_over` and that is written, close the stream.  Nothing a peer sends makes `receive` raise.
+
+The core does not check that text is UTF-8, and gives messages in the fragments they came in: both is done here.
+"""
+
+import logging
+from enum import Enum
+from typing import Final
+
+from websockets.client import ClientProtocol
+from websockets.exceptions import PayloadTooBig, ProtocolError
+from websockets.frames import Frame, Opcode
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+
+from sottovoce.primitives import ApiMisuse
+from sottovoce.transport.errors import WebSocketClosed
+from sottovoce.transport.websocket.events import PeerClosed, TextMessage, WsEvent, WsFailed
+
+_PROTOCOL_ERROR: Final = 1002
+_ABNORMAL: Final = 1006
+_INVALID_DATA: Final = 1007
+_TOO_BIG: Final = 1009
+_INTERNAL: Final = 1011
+
+SILENT: Final = logging.Logger("websockets")  # noqa: LOG001  not getLogger: nobody shall find it and enable it
+"""The core would log headers and messages, which may hold a secret: it is given a log that goes nowhere."""
+SILENT.disabled = True
+
+
+class Phase(Enum):
+    """How far a WebSocket has come."""
+
+    UPGRADING = "upgrading"
+    ASKED = "asked"
+    RUNNING = "running"
+    OVER = "over"
+
+
+class WebSocket:
+    """One WebSocket of either role, in and after its opening."""
+
+    def __init__(self, core: ServerProtocol | ClientProtocol, max_message_bytes: int) -> None:
+        self._core = core
+        self._max_message_bytes = max_message_bytes
+        self._phase = Phase.UPGRADING
+        self._message: bytearray | None = None  # the fragments so far
+        self._message_is_text = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether messages can be sent: the upgrade is done, and neither side has closed."""
+        return self._phase is Phase.RUNNING and self._core.state is State.OPEN
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will be read or written but what `to_send` still holds: then close the stream."""
+        return self._phase is Phase.OVER
+
+    def receive_eof(self) -> list[WsEvent]:
+        """Say that the network has no more bytes."""
+        match self._phase:
+            case Phase.OVER:
+                return []
+            case Phase.RUNNING:
+                self._core.receive_eof()
+                return self._fail("the connection ended without a WebSocket close", close_code=_ABNORMAL)
+            case _:
+                return self._fail("the connection ended before the WebSocket was open")
+
+    def send_binary(self, message: bytes) -> None:
+        """Queue a binary message.  Raises `WebSocketClosed` once either side has closed or failed."""
+        if not self.is_open:
+            raise self._not_open()
+        self._core.send_binary(message)
+
+    def send_text(self, message: str) -> None:
+        """Queue a text message.  Raises `WebSocketClosed` once either side has closed or failed."""
+        if not self.is_open:
+            raise self._not_open()
+        self._core.send_text(message.encode())
+
+    def send_ping(self, payload: bytes) -> None:
+        """Queue a ping of at most 125 bytes; its answer is not reported."""
+        if not self.is_open:
+            raise self._not_open()
+        try:
+            self._core.send_ping(payload)
+        except ProtocolError:
+            raise ApiMisuse("WebSocket: a ping carries at most 125 bytes") from None
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Begin the closing handshake; nothing, if it has begun or the WebSocket is over.
+
+        The peer's answer comes as `PeerClosed`; how long to wait for it is the caller's to say.
+        """
+        if not self.is_open:
+            if self._phase in (Phase.RUNNING, Phase.OVER):
+                return
+            raise self._not_open()
+        try:
+            self._core.send_close(code, reason)
+        except ProtocolError:
+            raise ApiMisuse(
+                "WebSocket: a close has a code of RFC 6455 §7.4 and a reason of at most 123 bytes"
+            ) from None
+
+    def to_send(self) -> bytes:
+        """Give all bytes that the network should carry now, perhaps none."""
+        return b"".join(self._core.data_to_send())
+
+    def _receive_frames(self, data: bytes) -> list[WsEvent]:
+        core = self._core
+        core.receive_data(data)
+        events: list[WsEvent] = []
+        for frame in core.events_received():
+            if isinstance(frame, Frame):
+                self._take(frame, events)
+            if self._phase is Phase.OVER:
+                return events
+        if core.parser_exc is not None:
+            events += self._fail(*self._describe(core.parser_exc))
+        return events
+
+    def _take(self, frame: Frame, events: list[WsEvent]) -> None:
+        match frame.opcode:
+            case Opcode.BINARY | Opcode.TEXT:
+                self._message_is_text = frame.opcode is Opcode.TEXT
+                if frame.fin:
+                    self._complete(bytes(frame.data), events)
+                else:
+                    self._message = bytearray(frame.data)
+            case Opcode.CONT if self._message is not None:
+                self._message += frame.data
+                if frame.fin:
+                    message, self._message = bytes(self._message), None
+                    self._complete(message, events)
+            case Opcode.CLOSE if self._core.close_rcvd is not None:
+                self._phase = Phase.OVER
+                events.append(PeerClosed(int(self._core.close_rcvd.code), self._core.close_rcvd.reason))
+            case _:
+                pass  # A ping was answered by the core, a pong says nothing.
+
+    def _complete(self, message: bytes, events: list[WsEvent]) -> None:
+        if not self._message_is_text:
+            events.append(message)
+            return
+        try:
+            events.append(TextMessage(message.decode()))
+        except UnicodeDecodeError:
+            text = "the peer sent text that is not UTF-8"
+            self._core.fail(_INVALID_DATA, "text that is not UTF-8")
+            events += self._fail(text, None, _INVALID_DATA)
+
+    def _describe(self, fault: Exception) -> tuple[str, None, int]:
+        """Give the arguments of `_fail` for what the core refused, as it has told the peer.
+
+        The words of a ProtocolError are the core's own, of a small fixed set.
+        """
+        match fault:
+            case PayloadTooBig():
+                return f"the peer sent a message of more than {self._max_message_bytes} bytes", None, _TOO_BIG
+            case ProtocolError():
+                return f"the peer broke the WebSocket protocol: {fault}", None, _PROTOCOL_ERROR
+            case UnicodeDecodeError():
+                return "the peer gave a reason for closing that is not UTF-8", None, _INVALID_DATA
+            case _:
+                return "the WebSocket core failed", None, _INTERNAL
+
+    def _fail(self, reason: str, status: int | None = None, close_code: int | None = None) -> list[WsEvent]:
+        self._phase = Phase.OVER
+        self._message = None
+        return [WsFailed(reason, status, close_code)]
+
+    def _not_open(self) -> WebSocketClosed | ApiMisuse:
+        if self._phase in (Phase.RUNNING, Phase.OVER):
+            return WebSocketClosed("the WebSocket is closed: nothing more can be sent on it")
+        return ApiMisuse("WebSocket: nothing can be sent before it is open")
