@@ -6,15 +6,17 @@ A new adapter is a name in `config.ADAPTER_NAMES`, a dialect, and a line in `ADA
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from sottovoce.relay.call import CallStart, Route
 from sottovoce.relay.config import RouteConfig
 from sottovoce.relay.echo import EchoRoute
-from sottovoce.relay.errors import RouteMisconfigured
+from sottovoce.relay.errors import RouteMisconfigured, one_line
 from sottovoce.relay.link import Dialer, MakeDialect, WebSocketRoute, open_network_stream, parse_url
 from sottovoce.relay.raw import RawDialect
 from sottovoce.transport import PqPolicy, TlsContext, TlsIdentity, TransportMisconfigured, client_context
 
+T = TypeVar("T")
 BuildRoute = Callable[[str, RouteConfig, Path], Route]
 
 
@@ -71,19 +73,38 @@ def _websocket_route(name: str, config: RouteConfig, directory: Path, make_diale
 
 
 def _tls_context(name: str, config: RouteConfig, directory: Path, host: str) -> TlsContext:
-    """Backends rarely speak ML-KEM yet: prefer it, do not demand it."""
+    """Backends rarely speak ML-KEM yet: prefer it, do not demand it.
+
+    Built up a step at a time, so that what TLS refuses is blamed on the key that brought it in.
+    """
     ca_pem = _read(name, "ca_file", directory, config.ca_file)
+    identity = _client_identity(name, config, directory)
+    build = partial(client_context, host, pq=PqPolicy.PREFER)
+    context = _blame(f"routes.{name}.url", "write the name in the backend's certificate", partial(build, ca_pem=None))
+    if ca_pem is not None:
+        remedy = f"put the PEM certificate of the backend's CA into {config.ca_file}"
+        context = _blame(f"routes.{name}.ca_file", remedy, partial(build, ca_pem=ca_pem))
+    if identity is not None:
+        path, remedy = f"routes.{name}.client_certificate_file", f"renew {config.client_certificate_file} and its key"
+        context = _blame(path, remedy, partial(build, ca_pem=ca_pem, identity=identity))
+    return context
+
+
+def _client_identity(name: str, config: RouteConfig, directory: Path) -> TlsIdentity | None:
     certificate = _read(name, "client_certificate_file", directory, config.client_certificate_file)
     key = _read(name, "client_key_file", directory, config.client_key_file)
+    if certificate is None or key is None:
+        return None
+    remedy = f"mend {config.client_certificate_file} or {config.client_key_file}, which belong together"
+    path = f"routes.{name}.client_certificate_file"
+    return _blame(path, remedy, partial(TlsIdentity.from_pem, certificate, key))
+
+
+def _blame(path: str, remedy: str, build: Callable[[], T]) -> T:
     try:
-        identity = TlsIdentity.from_pem(certificate, key) if certificate is not None and key is not None else None
+        return build()
     except TransportMisconfigured as error:
-        remedy = f"mend {config.client_certificate_file} or {config.client_key_file}"
-        raise RouteMisconfigured(f"routes.{name}.client_certificate_file", str(error), remedy) from error
-    try:
-        return client_context(host, pq=PqPolicy.PREFER, ca_pem=ca_pem, identity=identity)
-    except TransportMisconfigured as error:
-        raise RouteMisconfigured(f"routes.{name}.ca_file", str(error), f"mend {config.ca_file}") from error
+        raise RouteMisconfigured(path, str(error), remedy) from error
 
 
 def _read(name: str, key: str, directory: Path, file: str | None) -> bytes | None:
@@ -91,8 +112,10 @@ def _read(name: str, key: str, directory: Path, file: str | None) -> bytes | Non
         return None
     try:
         return (directory / file).read_bytes()
-    except OSError as error:
-        problem = f"{directory / file}: {error.strerror}"
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = error.strerror if isinstance(error, OSError) else str(error)
         raise RouteMisconfigured(
-            f"routes.{name}.{key}", problem, "write the path of a PEM file that can be read"
+            f"routes.{name}.{key}",
+            one_line(f"{directory / file}: {reason}"),
+            "write the path of a PEM file that can be read",
         ) from error

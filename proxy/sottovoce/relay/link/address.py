@@ -11,7 +11,8 @@ import msgspec
 
 _URL = re.compile(r"[!-~]+")
 """Printable ASCII without spaces, so that no header can be injected."""
-_HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")
+_HOST = re.compile(r"(?=.{1,253}$)(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}\.?|[0-9a-f:.]+:[0-9a-f:.]+")
+"""A DNS name, whose labels have 1 to 63 characters (RFC 1035 §2.3.4), or an IPv6 address, which `urlsplit` checked."""
 _DEFAULT_PORTS = {"ws": 80, "wss": 443}
 
 

@@ -46,17 +46,18 @@ class Dialer:
         self._timeout_seconds = timeout_seconds
 
     async def dial(self) -> Link:
-        """Open a link.  Raises BackendDown with what went wrong last; a cancelled or failed attempt leaves no socket."""
+        """Open a link.  Raises BackendDown, the last attempt's; a cancelled or failed one leaves no socket."""
         pause_seconds = FIRST_PAUSE_SECONDS
-        for attempts_left in reversed(range(self._attempts)):
+        attempts_left = self._attempts
+        while True:
             try:
                 return await self._attempt()
             except BackendDown:
-                if not attempts_left:
+                attempts_left -= 1
+                if attempts_left <= 0:
                     raise
             await trio.sleep(pause_seconds)
             pause_seconds = min(2 * pause_seconds, MAX_PAUSE_SECONDS)
-        raise AssertionError("a route has at least one attempt")
 
     async def _attempt(self) -> Link:
         try:
@@ -70,7 +71,7 @@ class Dialer:
         except trio.TooSlowError:
             raise self._unreachable(f"no answer in {self._timeout_seconds:g} s") from None
         except (OSError, trio.BrokenResourceError, TlsError) as error:
-            raise self._unreachable(one_line(str(error))) from error
+            raise self._unreachable(one_line(str(error)) or "the connection broke") from error
 
     async def _upgrade(self, stream: trio.abc.Stream) -> Link:
         websocket = ClientWebSocket(self._address.authority, self._address.target, max_message_bytes=MAX_MESSAGE_BYTES)
@@ -80,7 +81,7 @@ class Dialer:
             data = await stream.receive_some(RECEIVE_BYTES)
             if not data:
                 raise self._unreachable("it closed the connection instead of answering")
-            events = websocket.receive(data)
+            events = websocket.receive(bytes(data))
             match events:
                 case [UpgradeAccepted(), *early]:
                     return Link(stream, websocket, early)

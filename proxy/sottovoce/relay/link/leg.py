@@ -5,8 +5,10 @@ Not here: what the messages say (`Dialect`), how the connection came to be (`dia
 which takes all that waits and writes it at once.  So a burst costs one write, and a backend that does not read blocks
 only its own writer.
 
-A leg *hears* until the backend is down, has hung up, or the edge said `stop`: only then does the sink get anything.  It
-*talks* until the WebSocket's closing handshake begins, from either side.  A backend that hung up is still talked to.
+A leg *hears* until the backend is down, has hung up, or the edge said `stop`: until then, and no longer, the sink is
+told.  It *talks* until the WebSocket's closing handshake begins, from either side.  A backend that hung up is still
+talked to.  A write that fails ends only the talking: what the backend said before it went, its `stop` above all, is
+read first.
 """
 
 import trio
@@ -16,10 +18,12 @@ from sottovoce.relay.errors import BackendDown, BackendFault, BackendMisbehaved,
 from sottovoce.relay.link.dial import RECEIVE_BYTES, Link
 from sottovoce.relay.link.dialect import Dialect, MeteredSink
 from sottovoce.relay.link.outbound import OutboundQueue
-from sottovoce.transport import PeerClosed, TextMessage, TlsError, WsEvent, WsFailed
+from sottovoce.transport import PeerClosed, TextMessage, WsEvent, WsFailed
 
 MAX_REPLY_BYTES = 65_536
 """Answers to pings that may wait for a backend that does not read them."""
+LAST_WORDS_SECONDS = 1.0
+"""For reading what a backend said before a write to it failed."""
 CLOSE_NORMAL = 1000
 CLOSE_POLICY = 1008
 """RFC 6455 §7.4.1: a message that violates the endpoint's policy."""
@@ -99,6 +103,7 @@ class WebSocketLeg:
 
     async def write(self) -> None:
         """Write what is queued, all of it at each wake-up, until cancelled or the connection breaks."""
+        self._take_early()
         try:
             while True:
                 data = self._bytes_to_write()
@@ -106,20 +111,31 @@ class WebSocketLeg:
                     await self._stream.send_all(data)
                 else:
                     await self._idle_writer.park()
-        except (trio.BrokenResourceError, TlsError) as error:
-            self._give_up(BackendDown(BackendFault.LOST, one_line(str(error))))
+        except trio.BrokenResourceError as error:
+            self._end_talk()
+            with trio.move_on_after(LAST_WORDS_SECONDS):
+                await self.finished.wait()
+            self._give_up(_lost(str(error)))
 
     async def read(self) -> None:
         """Read until the connection is over or cancelled."""
+        self._take_early()
+        detail = "the connection ended without a WebSocket close"
         try:
-            self._receive(self._early)
             while data := await self._stream.receive_some(RECEIVE_BYTES):
                 self._inbox.now = trio.current_time()
-                self._receive(self._websocket.receive(data))
+                self._receive(self._websocket.receive(bytes(data)))
                 self._take_replies()
-            self._give_up(BackendDown(BackendFault.LOST, "the connection ended without a WebSocket close"))
-        except (trio.BrokenResourceError, TlsError) as error:
-            self._give_up(BackendDown(BackendFault.LOST, one_line(str(error))))
+                if self.finished.is_set():
+                    return
+        except trio.BrokenResourceError as error:
+            detail = str(error)
+        self._give_up(_lost(detail))
+
+    def _take_early(self) -> None:
+        """Hear what came with the upgrade: before anything is written, since it may be the end, and before the rest."""
+        early, self._early = self._early, []
+        self._receive(early)
 
     def _put(self, message: str | bytes | None) -> None:
         if message is None or not self._talks:
@@ -207,3 +223,7 @@ class WebSocketLeg:
         self._fail(down)
         self._end_talk()
         self.finished.set()
+
+
+def _lost(detail: str) -> BackendDown:
+    return BackendDown(BackendFault.LOST, one_line(detail) or "the connection broke")

@@ -4,7 +4,9 @@ A dead peer is found by TCP itself and costs no timer of ours: keep-alive probes
 (RFC 5482) while something is, also when the peer answers but never makes room.
 """
 
+import os
 import socket
+from typing import cast
 
 import trio
 
@@ -21,11 +23,10 @@ async def open_network_stream(
 
     With `loopback_only` a name that leads anywhere else is refused before a byte is sent.
     """
-    stream = await trio.open_tcp_stream(address.host, address.port)
+    stream = await _open_tcp(address)
     try:
-        peer = stream.socket.getpeername()[0]
-        if loopback_only and not is_loopback_ip(peer):
-            raise OSError(f"{address.host} leads to {peer}, which is not this machine: write a wss:// url")
+        if loopback_only:
+            _refuse_other_machines(address.host, stream.socket.getpeername()[0])
         _limit_silence(stream, silence_seconds)
         if tls is None:
             return stream
@@ -35,6 +36,26 @@ async def open_network_stream(
         await trio.aclose_forcefully(stream)
         raise
     return secured
+
+
+async def _open_tcp(address: BackendAddress) -> trio.SocketStream:
+    """Connect; an error names its causes, where Trio only says that all addresses failed."""
+    try:
+        return await trio.open_tcp_stream(address.host, address.port)
+    except OSError as error:
+        group = error.__cause__
+        causes = cast("ExceptionGroup[OSError]", group).exceptions if isinstance(group, ExceptionGroup) else (error,)
+        raise OSError(", ".join(dict.fromkeys(map(_cause, causes)))) from error
+
+
+def _cause(error: Exception) -> str:
+    number = error.errno if isinstance(error, OSError) else None
+    return os.strerror(number) if number is not None and number > 0 else str(error)
+
+
+def _refuse_other_machines(host: str, peer: str) -> None:
+    if not is_loopback_ip(peer):
+        raise OSError(f"{host} leads to {peer}, which is not this machine: write a wss:// url")
 
 
 def _limit_silence(stream: trio.SocketStream, seconds: int) -> None:

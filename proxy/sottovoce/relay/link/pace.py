@@ -11,7 +11,8 @@ CONTROL_BURST = 250.0
 AUDIO_AHEAD_SECONDS = 60.0
 AUDIO_SPEED = 2.0
 """How fast the allowance for audio comes back, in seconds of audio a second."""
-UNTIMED_FRAMES_PER_SECOND = 1000.0
+DATA_PER_SECOND = 1000.0
+DATA_BURST = 60_000.0
 """For data sessions, whose frames last no time."""
 
 
@@ -45,5 +46,7 @@ def control_bucket(now: float) -> TokenBucket:
 
 def audio_bucket(frame_milliseconds: int, now: float) -> TokenBucket:
     """The allowance for frames of so many milliseconds; 0 in a data session."""
-    per_second = 1000 / frame_milliseconds if frame_milliseconds else UNTIMED_FRAMES_PER_SECOND
+    if not frame_milliseconds:
+        return TokenBucket(DATA_PER_SECOND, DATA_BURST, now)
+    per_second = 1000 / frame_milliseconds
     return TokenBucket(AUDIO_SPEED * per_second, AUDIO_AHEAD_SECONDS * per_second, now)

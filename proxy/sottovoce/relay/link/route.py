@@ -60,6 +60,7 @@ class _Connection:
 
     async def __aenter__(self) -> WebSocketLeg:
         link = await self._dialer.dial()
+        # No checkpoint from here on, so a cancelled call leaves no socket: either `dial` closes it, or `__aexit__`.
         self._stream = link.stream
         self._leg = WebSocketLeg(link, self._dialect, self._start, self._sink, self._queue_frames)
         self._nursery_block = trio.open_nursery()
@@ -72,13 +73,19 @@ class _Connection:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        """Leave within CLOSE_SECONDS, shielded: a backend that is not told takes a cancelled call as truncated.
+
+        Nothing that is awaited here can end as Cancelled, which would take the place of the block's own exception.
+        """
         self._leg.fall_silent()
+        deadline = trio.current_time() + (CLOSE_SECONDS if self._leg.is_closing else 0)
         try:
-            if self._leg.is_closing:
-                # Also under cancellation: a backend that is not told believes the call truncated.
-                with trio.CancelScope(shield=True, deadline=trio.current_time() + CLOSE_SECONDS):
+            with trio.CancelScope(shield=True, deadline=deadline):
+                if self._leg.is_closing:
                     await self._leg.finished.wait()
+            self._scope.shield = True
             self._scope.cancel()
             await self._nursery_block.__aexit__(None, None, None)
         finally:
-            await trio.aclose_forcefully(self._stream)
+            with trio.CancelScope(shield=True, deadline=deadline):
+                await self._stream.aclose()
