@@ -1,0 +1,32 @@
+"""The server's side of a call: listeners, admission, and driving a voice session between client and backend."""
+
+from sottovoce.edge.admission import PATH_PREFIX, SUBPROTOCOL, Admitted, Refused, ServedRoute, admit
+from sottovoce.edge.config import Address, ListenerConfig, VoiceConfig, parse_address
+from sottovoce.edge.connection import serve_connection
+from sottovoce.edge.errors import AddressUnusable
+from sottovoce.edge.journal import AuditNotes, Journal
+from sottovoce.edge.listener import Listener, bind
+from sottovoce.edge.services import EdgeServices, RootSigner
+from sottovoce.edge.voice import VoiceCall
+
+__all__ = [
+    "PATH_PREFIX",
+    "SUBPROTOCOL",
+    "Address",
+    "AddressUnusable",
+    "Admitted",
+    "AuditNotes",
+    "EdgeServices",
+    "Journal",
+    "Listener",
+    "ListenerConfig",
+    "Refused",
+    "RootSigner",
+    "ServedRoute",
+    "VoiceCall",
+    "VoiceConfig",
+    "admit",
+    "bind",
+    "parse_address",
+    "serve_connection",
+]

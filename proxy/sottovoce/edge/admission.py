@@ -1,0 +1,52 @@
+"""Which requests become voice sessions (docs/protocol.md §1).  Pure.
+
+The order is that of cost and of what a person can mend: target, route, origin, subprotocol.  A refusal is an HTTP
+status and one line; it says nothing about other routes.
+"""
+
+import re
+from collections.abc import Mapping
+
+import msgspec
+
+from sottovoce.relay import Route
+from sottovoce.transport import UpgradeRequest
+
+SUBPROTOCOL = "sottovoce.v1"
+PATH_PREFIX = "/v1/voice/"
+
+_TARGET = re.compile(re.escape(PATH_PREFIX) + r"([A-Za-z0-9._~-]{1,64})(?:\?.*)?")
+_BAD_REQUEST, _FORBIDDEN, _NOT_FOUND = 400, 403, 404
+
+
+class ServedRoute(msgspec.Struct, frozen=True):
+    """A route, and the web origins that may call it."""
+
+    route: Route
+    origins: tuple[str, ...] = ()
+
+
+class Admitted(msgspec.Struct, frozen=True):
+    """A request for a call on `route`."""
+
+    route: Route
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """A request that is answered with an HTTP status and a line of text."""
+
+    status: int
+    text: str
+
+
+def admit(request: UpgradeRequest, routes: Mapping[str, ServedRoute]) -> Admitted | Refused:
+    """Judge an upgrade request."""
+    match = _TARGET.fullmatch(request.target.decode("latin-1"))
+    served = routes.get(match[1]) if match else None
+    if served is None:
+        return Refused(_NOT_FOUND, f"no such route: calls go to {PATH_PREFIX}<route>")
+    if request.origin is not None and request.origin not in served.origins:
+        return Refused(_FORBIDDEN, "this origin may not call this route")
+    if SUBPROTOCOL not in request.subprotocols:
+        return Refused(_BAD_REQUEST, f"this is a voice proxy: offer the WebSocket subprotocol {SUBPROTOCOL}")
+    return Admitted(served.route)

@@ -1,0 +1,116 @@
+"""What a listener and the voice sessions behind it may be told: `[listener]`, `[listeners.<name>]`, `[voice]`.
+
+Bounds are in the types, rules between fields in `__post_init__`; each message begins with the key inside its table.
+"""
+
+import ipaddress
+from typing import Annotated, Literal
+
+import msgspec
+
+from sottovoce.primitives import DEFAULT_SUITES, Suite
+from sottovoce.session import ServerConfig
+from sottovoce.transport import PqPolicy
+from sottovoce.wire import Codec
+
+MAX_PORT = 65_535
+
+Seconds = Annotated[float, msgspec.Meta(ge=0.1, le=300)]
+
+
+class Address(msgspec.Struct, frozen=True):
+    """An IP address and a port to listen on."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        """Give the usual spelling, an IPv6 address in brackets."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def parse_address(text: str) -> Address:
+    """Take `127.0.0.1:8443` or `[::1]:8443` apart.  Raises ValueError whose text says what to write."""
+    host, separator, port = text.rpartition(":")
+    bare = host.removeprefix("[").removesuffix("]")
+    try:
+        ip = ipaddress.ip_address(bare)
+    except ValueError:
+        raise ValueError(f"{text!r} has no IP address; write 127.0.0.1:8443, 0.0.0.0:443 or [::]:443") from None
+    if not separator or not port.isascii() or not port.isdigit() or int(port) > MAX_PORT:
+        raise ValueError(f"{text!r} has no port; write {host or bare}:8443")
+    if (ip.version == 6) is not host.startswith("["):  # noqa: PLR2004  as in IPv6
+        raise ValueError(f"{text!r} mixes forms; write an IPv6 address in brackets, [::1]:8443, and IPv4 without")
+    return Address(str(ip), int(port))
+
+
+class ListenerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One listening address with its policy."""
+
+    address: str = "127.0.0.1:8443"
+    """IP address and port; port 0 takes a free one, which the ready event names."""
+    pq: PqPolicy = PqPolicy.PREFER
+    """Post-quantum key agreement of the outer TLS: `require`, `prefer` or `off`.  Production requires it."""
+    handshake_seconds: Seconds = 10.0
+    """From the accepted connection to the WebSocket upgrade."""
+    max_connections: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 10_000
+    """Further connections are closed at once."""
+    max_handshakes_per_address: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 256
+    """Connections of one address that may be in a handshake at the same time; further ones are closed at once."""
+    silence_seconds: Annotated[int, msgspec.Meta(ge=5, le=3600)] = 30
+    """How long TCP may get no answer from a client before the connection counts as lost."""
+
+    def __post_init__(self) -> None:
+        """Check the address."""
+        try:
+            parse_address(self.address)
+        except ValueError as error:
+            raise ValueError(f"address: {error}") from None
+
+
+SuiteName = Literal[
+    "X25519MLKEM768_AES256GCM",
+    "X25519MLKEM768_CHACHA20POLY1305",
+    "SECP384R1MLKEM1024_AES256GCM",
+    "X25519_AES256GCM",
+    "SECP384R1_AES256GCM",
+]
+
+
+class VoiceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[voice]`: the sessions inside the connections (docs/protocol.md §3, ServerParams)."""
+
+    epoch_seconds: Annotated[int, msgspec.Meta(ge=2, le=3600)] = 300
+    """How old an epoch's keys may get before both sides change to fresh ones."""
+    messages_per_key: Annotated[int, msgspec.Meta(ge=16, le=65_536)] = 1000
+    """Records under one key before the sender's chain moves on."""
+    padding: Annotated[int, msgspec.Meta(ge=0, le=1)] = 1
+    """0: lengths as they are; 1: rounded up to a few sizes, so that they tell less."""
+    reauthenticate_every: Annotated[int, msgspec.Meta(ge=0, le=255)] = 1
+    """The HSM signs again at every n-th epoch; 0: never after the handshake."""
+    suites: tuple[SuiteName, ...] = tuple(suite.name for suite in DEFAULT_SUITES)  # type: ignore[assignment]  # names
+    """In the server's order.  The last two are classical: each call under one is put on the audit log."""
+    require_binding: bool = True
+    """Refuse clients that do not bind the call to the TLS connection it runs in."""
+    queue_frames: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 50
+    """Audio frames that may wait for a slow client; beyond, the oldest is dropped before it is sealed, and counted."""
+
+    def __post_init__(self) -> None:
+        """Check the suites."""
+        if not self.suites:
+            raise ValueError('suites: none is left; write suites = ["X25519MLKEM768_AES256GCM"] or remove the line')
+        if len(set(self.suites)) != len(self.suites):
+            raise ValueError("suites: one is named twice; name each once")
+
+    def session_config(self, codecs: frozenset[Codec], credential_kinds: tuple[int, ...]) -> ServerConfig:
+        """Give what a session on a route with these codecs is run by."""
+        return ServerConfig(
+            suites=tuple(Suite[name] for name in self.suites),
+            epoch_seconds=self.epoch_seconds,
+            messages_per_key=self.messages_per_key,
+            padding=self.padding,
+            reauthenticate_every=self.reauthenticate_every,
+            codecs=tuple(sorted(codecs)),
+            credential_kinds=credential_kinds,
+            require_binding=self.require_binding,
+        )

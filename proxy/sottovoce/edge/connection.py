@@ -1,0 +1,82 @@
+"""One TCP connection: TLS handshake, upgrade, then the call.  What goes wrong here ends no other connection."""
+
+from collections.abc import Callable
+
+import trio
+
+from sottovoce.edge.admission import SUBPROTOCOL, Admitted, Refused, admit
+from sottovoce.edge.services import EdgeServices
+from sottovoce.edge.voice import VoiceCall
+from sottovoce.session import BINDING_TLS_EXPORTER, Carriage
+from sottovoce.transport import ServerWebSocket, TlsError, TlsStream, UpgradeRequest, WsEvent, WsFailed
+from sottovoce.wire import MAX_TRANSPORT_MESSAGE_BYTES
+
+_REFUSAL_SECONDS = 2.0
+"""For a refusal's text to leave, and for a farewell."""
+
+Started = Callable[[VoiceCall], None]
+"""Told once, when the handshakes are over and the call begins."""
+
+
+async def serve_connection(
+    stream: trio.abc.Stream, services: EdgeServices, client: str, handshake_seconds: float, started: Started
+) -> None:
+    """Serve one connection to its end and close it.  `client` is the peer's address and port."""
+    tls = TlsStream(stream, services.tls.context)
+    try:
+        opened: tuple[VoiceCall, list[WsEvent]] | None = None
+        with trio.move_on_after(handshake_seconds) as limit:
+            opened = await _open(tls, services, client)
+        if opened is not None:
+            call, early = opened
+            started(call)
+            await call.run(early)
+        elif limit.cancelled_caught:
+            services.journal.upgrade_refused(client, None, "no request came in time")
+    except TlsError as error:
+        services.journal.tls_refused(client, error.reason)
+    except trio.BrokenResourceError:
+        pass  # the peer has gone; what there is to say about it is said
+    finally:
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + _REFUSAL_SECONDS):
+            await tls.aclose()
+
+
+async def _open(tls: TlsStream, services: EdgeServices, client: str) -> tuple[VoiceCall, list[WsEvent]] | None:
+    """Take the TLS handshake and the request; give the call, and what came behind the request.  None: refused."""
+    await tls.do_handshake()
+    websocket = ServerWebSocket(max_message_bytes=MAX_TRANSPORT_MESSAGE_BYTES)
+    while True:
+        data = await tls.receive_some()
+        if not data:
+            return None
+        match websocket.receive(data):
+            case [UpgradeRequest() as request, *early]:
+                return await _answer(tls, websocket, request, early, services, client)
+            case [WsFailed(reason=reason, status=status), *_]:
+                services.journal.upgrade_refused(client, status, reason)
+                await tls.send_all(websocket.to_send())
+                return None
+            case _:
+                pass
+
+
+async def _answer(  # noqa: PLR0913, PLR0917  one step of `_open`
+    tls: TlsStream,
+    websocket: ServerWebSocket,
+    request: UpgradeRequest,
+    early: list[WsEvent],
+    services: EdgeServices,
+    client: str,
+) -> tuple[VoiceCall, list[WsEvent]] | None:
+    match admit(request, services.routes):
+        case Refused(status, text):
+            services.journal.upgrade_refused(client, status, text)
+            websocket.refuse(status, text)
+            await tls.send_all(websocket.to_send())
+            return None
+        case Admitted(route):
+            websocket.accept(SUBPROTOCOL)
+            binding = tls.core.exporter()
+            carriage = Carriage(BINDING_TLS_EXPORTER, binding, request.authority, request.target)
+            return VoiceCall(tls, websocket, route, carriage, services, client), early

@@ -1,0 +1,126 @@
+"""What calls leave behind: lines of the log for the operator, records of the audit log for the auditor.
+
+The only place of the edge that knows both, so that a call cannot be on one and not on the other.
+"""
+
+from typing import Literal, Protocol
+
+from sottovoce.audit import AuditEvent, CallEnded, CallRefused, CallStarted, ClassicalSuiteUsed
+from sottovoce.observe import Logger, events
+from sottovoce.relay import CallEnd, LegStatistics
+from sottovoce.session import Established
+from sottovoce.wire import code_label
+
+
+class AuditNotes(Protocol):
+    """Where records of calls go: in order, soon, none dropped."""
+
+    def note(self, event: AuditEvent) -> None:
+        """Take an event; synchronous."""
+        ...
+
+
+class Journal:
+    """Writes both logs."""
+
+    def __init__(self, logger: Logger, audit: AuditNotes) -> None:
+        """Write to these."""
+        self._logger = logger
+        self._audit = audit
+
+    def tls_refused(self, client: str, reason: str) -> None:
+        """A TLS handshake failed, here or at the client."""
+        self._logger.info(events.TLS_REFUSED, client=client, reason=reason)
+
+    def upgrade_refused(self, client: str, status: int | None, reason: str) -> None:
+        """A request did not become a WebSocket."""
+        self._logger.info(events.UPGRADE_REFUSED, client=client, status=status, reason=reason)
+
+    def connection_refused(self, client: str, reason: str) -> None:
+        """A connection was closed before a byte was read."""
+        self._logger.warning(events.CONNECTION_REFUSED, client=client, reason=reason)
+
+    def session_refused(self, client: str, route: str, code: int, reason: str) -> None:
+        """A voice handshake failed."""
+        self._logger.info(
+            events.SESSION_REFUSED, client=client, route=route, code=code, name=code_label(code), reason=reason
+        )
+        self._audit.note(CallRefused(code=code, reason=code_label(code), client=client))
+
+    def session_established(self, client: str, route: str, tls_group: str, session: Established) -> None:
+        """A voice session begins."""
+        name = session.identity.name if session.identity else ""
+        identifier, suite = session.session_id.hex(), session.suite.name
+        self._logger.info(
+            events.SESSION_ESTABLISHED,
+            session=identifier,
+            client=client,
+            route=route,
+            identity=name or None,
+            suite=suite,
+            tls_group=tls_group,
+        )
+        self._audit.note(
+            CallStarted(session=identifier, route=route, identity=name, suite=suite, tls_group=tls_group, client=client)
+        )
+        if session.suite.is_classical:
+            self._logger.warning(events.CLASSICAL_SUITE_USED, session=identifier, suite=suite)
+            self._audit.note(ClassicalSuiteUsed(session=identifier, suite=suite))
+
+    def session_rekeyed(self, session_id: bytes, epoch: int, *, reauthenticated: bool) -> None:
+        """A voice session runs under fresh keys."""
+        self._logger.debug(
+            events.SESSION_REKEYED, session=session_id.hex(), epoch=epoch, reauthenticated=reauthenticated
+        )
+
+    def signature_late(self, client: str, reason: str) -> None:
+        """The HSM gave no signature in time for somebody."""
+        self._logger.warning(events.SIGNATURE_DROPPED, client=client, reason=reason)
+
+    def backend_lost(self, session_id: bytes, route: str, reason: str) -> None:
+        """A call's backend could not be reached, or went away."""
+        self._logger.warning(events.BACKEND_LOST, session=session_id.hex(), route=route, reason=reason)
+
+    def session_ended(
+        self,
+        session_id: bytes,
+        end: CallEnd,
+        side: Literal["client", "proxy", "backend"],
+        detail: str,
+        leg: LegStatistics,
+    ) -> None:
+        """A voice session is over."""
+        counts = end.statistics
+        self._logger.info(
+            events.SESSION_ENDED,
+            session=session_id.hex(),
+            code=end.code,
+            name=end.reason,
+            side=side,
+            reason=detail,
+            truncated=end.truncated,
+            seconds=round(counts.seconds, 3),
+            epochs=counts.epochs,
+            frames_from_client=counts.frames_from_client,
+            frames_to_client=counts.frames_to_client,
+            frames_dropped_to_client=counts.frames_dropped_to_client,
+            frames_dropped_to_backend=leg.frames_dropped_to_backend,
+            frames_dropped_from_backend=leg.frames_dropped_from_backend,
+        )
+        self._audit.note(
+            CallEnded(
+                session=session_id.hex(),
+                code=end.code,
+                reason=end.reason,
+                side=side,
+                truncated=end.truncated,
+                epochs=counts.epochs,
+                frames_received=counts.frames_from_client,
+                frames_sent=counts.frames_to_client,
+                frames_lost=counts.frames_lost,
+            )
+        )
+
+    def connection_crashed(self, client: str, error: BaseException) -> None:
+        """A bug of ours ended one connection."""
+        self._logger.error(events.TASK_CRASHED, client=client, exc_info=error)

@@ -1,0 +1,147 @@
+"""A listening address: accepts, limits, drains.
+
+bind ─▶ serve (until cancelled) ─▶ drain: every call is told to reconnect elsewhere, and has a few seconds to leave
+"""
+
+import socket
+from collections import Counter
+
+import trio
+
+from sottovoce.edge.config import Address, ListenerConfig, parse_address
+from sottovoce.edge.connection import serve_connection
+from sottovoce.edge.errors import AddressUnusable
+from sottovoce.edge.services import EdgeServices
+from sottovoce.edge.voice import VoiceCall
+from sottovoce.transport import CLOSE_SECONDS
+from sottovoce.wire import Code
+
+_BACKLOG = 1024
+_PROBES = 3
+
+
+class Listener:
+    """One `[listener]`, bound.  `address` is the one that was got."""
+
+    def __init__(self, name: str, config: ListenerConfig, bound: trio.SocketListener) -> None:
+        """Made by `bind`."""
+        self.name = name
+        self.address = _address_of(bound.socket.getsockname())
+        self._config = config
+        self._bound = bound
+        self._connections = 0
+        self._handshakes: Counter[str] = Counter()
+        self._calls: set[VoiceCall] = set()
+        self._is_idle = trio.Event()
+        self._is_idle.set()
+
+    @property
+    def calls(self) -> int:
+        """How many calls run."""
+        return len(self._calls)
+
+    async def serve(self, services: EdgeServices) -> None:
+        """Serve until cancelled, then drain and return.  Connections end inside."""
+        async with trio.open_nursery() as connections:
+
+            async def handle(stream: trio.SocketStream) -> None:
+                await self._handle(stream, services)
+
+            try:
+                await trio.serve_listeners(handle, [self._bound], handler_nursery=connections)
+            finally:
+                with trio.CancelScope(shield=True, deadline=trio.current_time() + CLOSE_SECONDS + 1):
+                    await self._drain()
+                connections.cancel_scope.cancel()
+
+    async def _drain(self) -> None:
+        await self._bound.aclose()
+        for call in tuple(self._calls):
+            call.end(Code.DRAINING, "the proxy is going down")
+        if self._calls:
+            self._is_idle = trio.Event()
+            await self._is_idle.wait()
+
+    async def _handle(self, stream: trio.SocketStream, services: EdgeServices) -> None:
+        """Serve one connection; nothing that goes wrong in it reaches another."""
+        client = "?"
+        try:
+            peer = _address_of(stream.socket.getpeername())
+            client = str(peer)
+            _limit_silence(stream, self._config.silence_seconds)
+            if refusal := self._admit(peer.host):
+                services.journal.connection_refused(client, refusal)
+                await trio.aclose_forcefully(stream)
+                return
+            await self._serve(stream, services, peer)
+        except OSError:
+            await trio.aclose_forcefully(stream)  # the peer went before we looked
+        except Exception as error:  # noqa: BLE001  a bug of ours ends this connection alone
+            services.journal.connection_crashed(client, error)
+
+    async def _serve(self, stream: trio.SocketStream, services: EdgeServices, peer: Address) -> None:
+        started: list[VoiceCall] = []
+
+        def start(call: VoiceCall) -> None:
+            self._leave_handshake(peer.host)
+            started.append(call)
+            self._calls.add(call)
+
+        self._connections += 1
+        self._handshakes[peer.host] += 1
+        try:
+            await serve_connection(stream, services, str(peer), self._config.handshake_seconds, start)
+        finally:
+            self._connections -= 1
+            self._calls.difference_update(started)
+            if not started:
+                self._leave_handshake(peer.host)
+            if not self._calls:
+                self._is_idle.set()
+
+    def _admit(self, host: str) -> str | None:
+        """Give the reason why a connection is not taken, None if it is."""
+        if self._connections >= self._config.max_connections:
+            return "max_connections is reached"
+        if self._handshakes[host] >= self._config.max_handshakes_per_address:
+            return "max_handshakes_per_address is reached"
+        return None
+
+    def _leave_handshake(self, host: str) -> None:
+        self._handshakes[host] -= 1
+        if not self._handshakes[host]:
+            del self._handshakes[host]
+
+
+async def bind(name: str, config: ListenerConfig) -> Listener:
+    """Bind a listener.  Raises AddressUnusable, which names the address and the remedy."""
+    address = parse_address(config.address)
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    bound = trio.socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        await bound.bind((address.host, address.port))
+        bound.listen(_BACKLOG)
+    except OSError as error:
+        bound.close()
+        raise AddressUnusable(name, str(address), error) from None
+    return Listener(name, config, trio.SocketListener(bound))
+
+
+def _address_of(name: tuple[str, int] | tuple[str, int, int, int]) -> Address:
+    return Address(name[0], name[1])
+
+
+def _limit_silence(stream: trio.SocketStream, seconds: int) -> None:
+    """Let TCP find a dead client: probes while nothing is sent, TCP_USER_TIMEOUT (RFC 5482) while something is."""
+    probe_seconds = max(1, seconds // (_PROBES + 1))
+    for option, value in (
+        (socket.TCP_KEEPIDLE, max(1, seconds - _PROBES * probe_seconds)),
+        (socket.TCP_KEEPINTVL, probe_seconds),
+        (socket.TCP_KEEPCNT, _PROBES),
+        (socket.TCP_USER_TIMEOUT, 1000 * seconds),
+    ):
+        stream.setsockopt(socket.IPPROTO_TCP, option, value)
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -1,0 +1,100 @@
+"""What waits to be sealed and written to a client.  Pure.
+
+Audio is bounded by dropping the oldest frame *before* it is sealed: a sealed record must be written, or the client sees
+a gap (docs/protocol.md §7).  Everything else keeps its place and is never dropped; when it fills up, the client is not
+reading.  The order in which things were put is the order in which they are sealed.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
+
+from sottovoce.session import ServerSession
+
+MAX_CONTROLS = 1024
+"""Four times the burst that protocol §9 grants: only a client that does not read gets here."""
+
+Control: TypeAlias = Callable[[ServerSession, float], bool]
+"""Queues a control frame in the session; false when that must wait."""
+
+
+class AudioFrame(NamedTuple):
+    """A frame of the backend."""
+
+    codec_bytes: bytes
+    flags: int
+    timestamp: int | None
+
+
+class ClientQueue:
+    """Frames and control frames in order; drops the oldest audio beyond `max_frames`."""
+
+    __slots__ = ("_controls", "_frames", "_items", "_max_frames", "dropped_frames", "sealed_frames")
+
+    def __init__(self, max_frames: int) -> None:
+        """Hold at most `max_frames` audio frames, one or more."""
+        self._items: deque[AudioFrame | Control] = deque()
+        self._max_frames = max_frames
+        self._frames = 0
+        self._controls = 0
+        self.dropped_frames = 0
+        self.sealed_frames = 0
+
+    def __len__(self) -> int:
+        """How many things wait."""
+        return len(self._items)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much control waits that the client counts as gone."""
+        return self._controls >= MAX_CONTROLS
+
+    def put_audio(self, frame: AudioFrame) -> None:
+        """Append a frame.  When it is one too many, the oldest waiting frame is dropped and counted."""
+        self._items.append(frame)
+        if self._frames < self._max_frames:
+            self._frames += 1
+            return
+        self.dropped_frames += 1
+        for index, item in enumerate(self._items):
+            if isinstance(item, AudioFrame):
+                del self._items[index]
+                return
+
+    def put_control(self, control: Control) -> None:
+        """Append a control frame.  Look at `is_full` afterwards."""
+        self._controls += 1
+        self._items.append(control)
+
+    def seal_into(self, records: list[bytes], session: ServerSession, now: float) -> None:
+        """Seal what may be sealed now and append the records, the session's own ones first.
+
+        A control frame may end the session, and with it call `clear`.
+        """
+        records += session.to_send()
+        while self._items:
+            item = self._items.popleft()
+            if isinstance(item, AudioFrame):
+                record = session.seal_audio(item.codec_bytes, now, flags=item.flags, timestamp=item.timestamp)
+                if record is None:
+                    self._items.appendleft(item)
+                    return
+                self._frames -= 1
+                self.sealed_frames += 1
+                records.append(record)
+            elif item(session, now):
+                self._controls -= 1
+                records += session.to_send()
+            else:
+                self._items.appendleft(item)
+                return
+
+    def drop_audio(self) -> None:
+        """Forget the audio that waits: somebody speaks over it."""
+        self._items = deque(item for item in self._items if not isinstance(item, AudioFrame))
+        self._frames = 0
+
+    def clear(self) -> None:
+        """Forget what waits: the session is over."""
+        self._items.clear()
+        self._frames = self._controls = 0

@@ -1,0 +1,372 @@
+"""One voice session over one WebSocket: three tasks around the pure machine.
+
+    reader ─▶ websocket ─▶ session.open_audio ─▶ leg                      (one wake-up for all that a read brought)
+    leg ─▶ ClientSink ─▶ ClientQueue ─▶ writer: session.seal_audio ─▶ websocket ─▶ one write
+    clock: session.on_deadline
+
+The reader goes through the session's life in order: handshake, connect the backend, converse, close.  While the backend
+is being connected nothing is read: TCP holds what the client sends.  A session that ends, from any of the tasks, is
+finished in one place (`_finish`): the backend is told at once, the client within `CLOSE_SECONDS`.
+
+Not here: TLS and HTTP (`connection`), what is said to whom about it (`journal`).
+"""
+
+from collections import deque
+
+import trio
+
+from sottovoce.edge.journal import Journal
+from sottovoce.edge.outbound import ClientQueue
+from sottovoce.edge.services import EdgeServices
+from sottovoce.edge.sink import ClientSink
+from sottovoce.hsm import HsmError
+from sottovoce.relay import BackendDown, CallEnd, CallStart, CallStatistics, Leg, LegStatistics, Route
+from sottovoce.session import Carriage, ServerSession, SignatureWanted, events
+from sottovoce.transport import CLOSE_SECONDS, PeerClosed, ServerWebSocket, TextMessage, TlsStream, WsEvent, WsFailed
+from sottovoce.wire import Code, code_label
+
+MAX_REPLY_BYTES = 65_536
+"""Answers to WebSocket pings that may wait for a client that does not read them."""
+_NAP_SECONDS = 30.0
+"""The clock task's longest sleep: while the machine is suspended Trio's clock stands still, the session's does not."""
+_RETRY_SECONDS = 0.05
+"""After the session's own limit of control frames has held one back."""
+_SIGN_PAUSE_SECONDS = 0.1
+"""Before the HSM is asked again."""
+_NO_LEG = LegStatistics(
+    frames_to_backend=0, frames_from_backend=0, frames_dropped_to_backend=0, frames_dropped_from_backend=0
+)
+
+
+class VoiceCall:
+    """One call, from the HTTP response to the end of the connection."""
+
+    def __init__(  # noqa: PLR0913, PLR0917  what a connection knows of itself
+        self,
+        stream: TlsStream,
+        websocket: ServerWebSocket,
+        route: Route,
+        carriage: Carriage,
+        services: EdgeServices,
+        client: str,
+    ) -> None:
+        """Take over a WebSocket that was just accepted; `client` is the peer's address and port."""
+        self._stream = stream
+        self._websocket = websocket
+        self._route = route
+        self._services = services
+        self._clock = services.clock
+        self._client = client
+        self._started_at = self._clock.now()
+        self._session = ServerSession(
+            services.voice.session_config(route.codecs, services.credential_kinds),
+            carriage,
+            services.parts,
+            self._started_at,
+            self._clock.wall(),
+        )
+        self._queue = ClientQueue(services.voice.queue_frames)
+        self._sink = ClientSink(self._queue, self._wake_writer, self.end)
+        self._leg: Leg | None = None
+        self._established: events.Established | None = None
+        self._held: deque[WsEvent] = deque()
+        self._records: list[bytes] = []
+        self._replies = b""
+        self._close_code: int | None = None
+        self._epochs = 1
+        self._frames_from_client = 0
+        self._ended_by_backend = False
+        self._retry_at: float | None = None
+        self._idle_writer = trio.lowlevel.ParkingLot()
+        self._idle_clock = trio.lowlevel.ParkingLot()
+        self._nursery: trio.Nursery | None = None
+        self._has_read_all = False
+        self._has_written_all = trio.Event()
+
+    async def run(self, early: list[WsEvent]) -> None:
+        """Run the call to its end; `early` is what came behind the request.  Wipes every key on the way out."""
+        try:
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                nursery.start_soon(self._write)
+                nursery.start_soon(self._watch_clock)
+                self._wake_writer()
+                await self._live(early)
+                self._has_read_all = True
+                self._wake_writer()
+                await self._has_written_all.wait()
+                nursery.cancel_scope.cancel()
+        finally:
+            self._nursery = None
+            self._finish_events(self._session.carriage_ended())
+            self._session.erase()
+
+    def end(self, code: Code, reason: str) -> None:
+        """End the session from this side; harmless when it has ended.  The connection follows in `CLOSE_SECONDS`."""
+        if self._session.has_ended:
+            return
+        self._ended_by_backend = code in {Code.BACKEND_DOWN, Code.NORMAL}
+        if self._established is not None and code is Code.BACKEND_DOWN:
+            self._journal.backend_lost(self._established.session_id, self._route.name, reason)
+        self._session.close(code, self._clock.now(), reason)
+        self._settle()
+
+    @property
+    def _journal(self) -> Journal:
+        return self._services.journal
+
+    # The reader's task.
+
+    async def _live(self, early: list[WsEvent]) -> None:
+        self._receive(early)
+        while self._established is None and not self._is_over:
+            await self._read()
+        if self._established is not None and not self._session.has_ended:
+            await self._converse(self._call_start(self._established))
+        while not self._is_over:
+            await self._read()
+
+    async def _converse(self, start: CallStart) -> None:
+        try:
+            async with self._route.connect(start, self._sink) as leg:
+                self._leg = leg
+                held, self._held = self._held, deque()
+                self._receive(held)
+                while not self._session.has_ended and not self._is_over:
+                    await self._read()
+        except BackendDown as down:
+            self.end(Code.BACKEND_DOWN, str(down))
+        finally:
+            self._leg = None
+
+    async def _read(self) -> None:
+        """Wait for bytes and take all that they hold."""
+        try:
+            data = await self._stream.receive_some()
+        except trio.BrokenResourceError:
+            data = b""
+        if data:
+            self._receive(self._websocket.receive(data))
+            return
+        self._receive(self._websocket.receive_eof())
+        self._connection_lost()
+
+    def _receive(self, arrived: "list[WsEvent] | deque[WsEvent]") -> None:
+        now = self._clock.now()
+        session, leg = self._session, self._leg
+        for event in arrived:
+            if leg is not None and type(event) is bytes:
+                payload = session.open_audio(event, now)
+                if payload is None:
+                    self._take_events(session.events())
+                else:
+                    self._frames_from_client += 1
+                    leg.audio(payload, 0)
+            elif leg is None and session.is_open:
+                self._held.append(event)
+            elif isinstance(event, bytes):
+                session.open_audio(event, now)
+                self._take_events(session.events())
+            else:
+                self._on_carriage(event)
+        self._take_replies()
+        self._settle()
+
+    def _on_carriage(self, event: WsEvent) -> None:
+        match event:
+            case TextMessage():
+                self._session.close(Code.BAD_RECORD, self._clock.now(), "a text message")
+            case PeerClosed(code=code):
+                self._take_events(self._session.carriage_ended(code))
+            case WsFailed():
+                self._take_events(self._session.carriage_ended())
+            case _:
+                pass
+
+    def _take_replies(self) -> None:
+        """Keep what the WebSocket wants to answer by itself for the writer, who may be in the middle of a write."""
+        self._replies += self._websocket.to_send()
+        if len(self._replies) > MAX_REPLY_BYTES:
+            self._connection_lost()
+
+    # What the session says.
+
+    def _settle(self) -> None:
+        """Take the session's events and records after any call into it."""
+        self._take_events(self._session.events())
+        self._records += self._session.to_send()
+        if self._records or self._replies or self._close_code is not None:
+            self._wake_writer()
+
+    def _take_events(self, arrived: list[events.Event]) -> None:
+        leg = self._leg
+        for event in arrived:
+            match event:
+                case events.SignatureWanted():
+                    if self._nursery is not None:
+                        self._nursery.start_soon(self._prove, event)
+                case events.Established():
+                    self._established = event
+                    self._idle_clock.unpark()
+                    self._journal.session_established(self._client, self._route.name, self._stream.core.group, event)
+                case events.EpochStarted(epoch, reauthenticated):
+                    self._on_epoch(epoch, reauthenticated=reauthenticated)
+                case events.Ended():
+                    self._finish(event)
+                case _ if leg is not None:
+                    _pass_on(event, leg)
+                case _:
+                    pass
+
+    def _finish_events(self, arrived: list[events.Event]) -> None:
+        for event in arrived:
+            if isinstance(event, events.Ended):
+                self._finish(event)
+
+    def _on_epoch(self, epoch: int, *, reauthenticated: bool) -> None:
+        self._epochs += 1
+        self._idle_clock.unpark()
+        if self._established is not None:
+            self._journal.session_rekeyed(self._established.session_id, epoch, reauthenticated=reauthenticated)
+
+    def _finish(self, ended: events.Ended) -> None:
+        """The session is over: tell the backend, begin the closing handshake, give it a limit."""
+        established = self._established
+        self._queue.clear()
+        self._held.clear()
+        if established is None:
+            self._journal.session_refused(self._client, self._route.name, ended.code, ended.reason)
+        else:
+            end = self._call_end(ended)
+            leg, self._leg = self._leg, None
+            if leg is not None:
+                leg.stop(end)
+            side = "backend" if self._ended_by_backend else "proxy" if ended.local else "client"
+            self._journal.session_ended(
+                established.session_id, end, side, ended.reason, leg.statistics if leg else _NO_LEG
+            )
+        if ended.local:
+            self._close_code = ended.code
+        if self._nursery is not None:
+            self._nursery.cancel_scope.deadline = trio.current_time() + CLOSE_SECONDS
+
+    @property
+    def _is_over(self) -> bool:
+        return self._websocket.is_over
+
+    def _connection_lost(self) -> None:
+        """Nothing more can be read or written."""
+        self._take_events(self._session.carriage_ended())
+        if self._nursery is not None:
+            self._nursery.cancel_scope.cancel()
+
+    def _call_start(self, established: events.Established) -> CallStart:
+        return CallStart(
+            session_id=established.session_id,
+            route=self._route.name,
+            send_codec=established.send_codec,
+            receive_codec=established.receive_codec,
+            frame_milliseconds=established.frame_milliseconds,
+            identity=(established.identity.name or None) if established.identity else None,
+            suite=established.suite,
+            epoch=self._session.epoch,
+            epoch_seconds=established.epoch_seconds,
+            metadata=established.metadata,
+            client_address=self._client,
+        )
+
+    def _call_end(self, ended: events.Ended) -> CallEnd:
+        statistics = CallStatistics(
+            seconds=self._clock.now() - self._started_at,
+            epochs=self._epochs,
+            frames_from_client=self._frames_from_client,
+            frames_to_client=self._queue.sealed_frames,
+            frames_dropped_to_client=self._queue.dropped_frames,
+        )
+        return CallEnd(code=ended.code, reason=code_label(ended.code), truncated=ended.truncated, statistics=statistics)
+
+    # The other tasks.
+
+    def _wake_writer(self) -> None:
+        self._idle_writer.unpark()
+
+    async def _write(self) -> None:
+        """Write what waits, all of it at each wake-up."""
+        try:
+            while True:
+                data = self._bytes_to_write()
+                if data:
+                    await self._stream.send_all(data)
+                elif self._has_read_all:
+                    self._has_written_all.set()
+                    return
+                else:
+                    await self._idle_writer.park()
+        except trio.BrokenResourceError:
+            self._connection_lost()
+
+    def _bytes_to_write(self) -> bytes:
+        websocket, now = self._websocket, self._clock.now()
+        self._queue.seal_into(self._records, self._session, now)
+        records, self._records = self._records, []
+        if websocket.is_open:
+            for record in records:
+                websocket.send_binary(record)
+            if self._close_code is not None:
+                websocket.close(self._close_code)
+        self._close_code = None
+        if len(self._queue) and self._session.may_send(now):
+            self._retry_at = now + _RETRY_SECONDS
+            self._idle_clock.unpark()
+        replies, self._replies = self._replies, b""
+        return replies + websocket.to_send()
+
+    async def _watch_clock(self) -> None:
+        """Do what is due, when it is due."""
+        while (deadline := self._session.next_deadline()) is not None:
+            due_at = deadline if self._retry_at is None else min(deadline, self._retry_at)
+            with trio.move_on_after(min(max(due_at - self._clock.now(), 0), _NAP_SECONDS)):
+                await self._idle_clock.park()
+            now = self._clock.now()
+            if self._retry_at is not None and now >= self._retry_at:
+                self._retry_at = None
+                self._wake_writer()
+            self._take_events(self._session.on_deadline(now))
+            self._settle()
+
+    async def _prove(self, wanted: SignatureWanted) -> None:
+        """Have a leaf signed; ask again as long as the session waits for it."""
+        source = self._client.rpartition(":")[0]
+        has_failed = False
+        while (deadline := self._session.next_deadline()) is not None:
+            remaining = deadline - self._clock.now()
+            try:
+                proof = await self._services.signer.sign(
+                    wanted.kind, wanted.leaf, source, trio.current_time() + remaining
+                )
+            except HsmError as error:
+                if not has_failed:
+                    self._journal.signature_late(self._client, str(error))
+                has_failed = True
+                await trio.sleep(_SIGN_PAUSE_SECONDS)
+                continue
+            self._session.provide_proof(wanted, proof, self._clock.now())
+            self._settle()
+            return
+
+
+def _pass_on(event: events.Event, leg: Leg) -> None:
+    """Give a client's control frame to its backend."""
+    match event:
+        case events.Dtmf(number, duration_milliseconds):
+            leg.dtmf(number, duration_milliseconds)
+        case events.Mark(name):
+            leg.mark_played(name)
+        case events.Mute(muted):
+            leg.mute(muted=muted)
+        case events.Json(data):
+            leg.json(data)
+        case events.Data(data):
+            leg.data(data)
+        case _:
+            pass
