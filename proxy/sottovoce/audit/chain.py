@@ -27,6 +27,7 @@ _HEAD = b'","head":"'
 _CLOSE = b'"}'
 _HEX_BYTES = 64
 _TRAILER_BYTES = len(_LEAF) + _HEX_BYTES + len(_HEAD) + _HEX_BYTES + len(_CLOSE)
+_MAX_SAID_BYTES = MAX_LINE_BYTES - _TRAILER_BYTES - len('{"index":,') - len(str(2**64)) - len("\n")
 
 
 class ChainEnd(msgspec.Struct, frozen=True):
@@ -42,18 +43,22 @@ class _Stamp(msgspec.Struct):
     event: str
 
 
-def encode_record(end: ChainEnd, time: str, event: AuditEvent) -> tuple[bytes, ChainEnd]:
-    """Give the line, with its newline, that adds an event to a log; and where the log ends then.
+def encode_body(time: str, event: AuditEvent) -> bytes:
+    """Give what a record says, whatever its place in the log.
 
     `time` is UTC in ISO 8601.  Raises ApiMisuse for an event that does not fit in a line.
     """
-    body = _opening(end, time) + msgspec.json.encode(event)[1:]
+    said = b'"time":"%s",%s' % (time.encode(), msgspec.json.encode(event)[1:])
+    if len(said) > _MAX_SAID_BYTES:
+        raise ApiMisuse(f"an audit event of {len(said)} bytes, at most {_MAX_SAID_BYTES}")
+    return said
+
+
+def encode_record(end: ChainEnd, said: bytes) -> tuple[bytes, ChainEnd]:
+    """Give the line, with its newline, that adds a record to a log; and where the log ends then."""
+    body = b'{"index":%d,%s' % (end.records, said)
     leaf, head = _hashes(end, body)
-    line = body[:-1] + _trailer(leaf, head) + b"\n"
-    if len(line) > MAX_LINE_BYTES:
-        message = f"an audit event of {len(line)} bytes, at most {MAX_LINE_BYTES}"
-        raise ApiMisuse(message)
-    return line, ChainEnd(end.records + 1, head)
+    return body[:-1] + _trailer(leaf, head) + b"\n", ChainEnd(end.records + 1, head)
 
 
 def check_record(end: ChainEnd, line: bytes) -> ChainEnd:
@@ -64,7 +69,7 @@ def check_record(end: ChainEnd, line: bytes) -> ChainEnd:
     body = line[:-_TRAILER_BYTES] + b"}"
     leaf, head = _hashes(end, body)
     if not line.startswith(_opening(end)):
-        raise RecordInvalid("no record with index %d begins here" % end.records)  # noqa: UP031  # as the bytes below
+        raise RecordInvalid(f"no record with index {end.records} begins here")
     if line[-_TRAILER_BYTES:] == _trailer(leaf, head):
         _check_body(body)
         return ChainEnd(end.records + 1, head)
@@ -97,9 +102,8 @@ def _begins_with_record(end: ChainEnd, tail: bytes) -> bool:
     return True
 
 
-def _opening(end: ChainEnd, time: str = "") -> bytes:
-    opening = b'{"index":%d,"time":"' % end.records
-    return b'%s%s",' % (opening, time.encode()) if time else opening
+def _opening(end: ChainEnd) -> bytes:
+    return b'{"index":%d,"time":"' % end.records
 
 
 def _hashes(end: ChainEnd, body: bytes) -> tuple[bytes, bytes]:
@@ -115,5 +119,4 @@ def _check_body(body: bytes) -> None:
     try:
         msgspec.json.decode(body, type=_Stamp)
     except msgspec.DecodeError as error:
-        message = "its hashes are right, but it is no event"
-        raise RecordInvalid(message) from error
+        raise RecordInvalid("its hashes are right, but it is no event") from error
