@@ -20,7 +20,18 @@ from sottovoce.hsm.errors import (
     TokenMissing,
     TokenProcessFailed,
 )
-from sottovoce.hsm.messages import PROBE, STATUS, Operation, Probe, ProbeAnswer, Start, Status, StatusAnswer
+from sottovoce.hsm.messages import (
+    PROBE,
+    STATUS,
+    WORKERS,
+    Caller,
+    Operation,
+    Probe,
+    ProbeAnswer,
+    Start,
+    Status,
+    StatusAnswer,
+)
 from sottovoce.hsm.process import Counts, Handler, run_token_process
 from sottovoce.hsm.seeds import SealedSeed, read_sealed_seed
 from sottovoce.hsm.softhsm import configuration_text, find_softhsm, new_configuration
@@ -30,6 +41,8 @@ from sottovoce.hsm.wrapper import KeyName, Worker
 __all__ = [
     "PROBE",
     "STATUS",
+    "WORKERS",
+    "Caller",
     "Counts",
     "Handler",
     "HsmBusy",

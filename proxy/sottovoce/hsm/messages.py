@@ -6,7 +6,7 @@ with the shapes of question and answer; packages above declare their own.  Neith
 the PIN's file, which the token process reads itself.
 """
 
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -50,6 +50,16 @@ class Operation(Generic[Question, Answer]):
         self.answer_type = answer_type
         self.is_idempotent = is_idempotent
         self.answer_seconds = answer_seconds
+
+
+class Caller(Protocol):
+    """What the packages above see of a `Token`: something that answers questions."""
+
+    async def call(
+        self, operation: Operation[Question, Answer], question: Question, *, deadline_seconds: float
+    ) -> Answer:
+        """Have `question` answered within `deadline_seconds`.  Raises HsmError."""
+        ...
 
 
 class Start(msgspec.Struct, frozen=True):

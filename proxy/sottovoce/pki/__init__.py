@@ -1,0 +1,46 @@
+"""X.509: the root and issuing CA, whose keys are in the token, and the TLS leaves they vouch for.
+
+The proxy's side is `LeafKeeper`; in the token process `leaf_handler` answers it.
+"""
+
+from sottovoce.pki.errors import IssuerUnusable, LeafRefused, LeafWrong, PkiError
+from sottovoce.pki.issuing import (
+    ISSUE_LEAF,
+    ISSUING_CERTIFICATE,
+    CaCertificates,
+    IssueLeaf,
+    Leaf,
+    leaf_handler,
+    make_ca_certificates,
+    read_issuing_certificate,
+)
+from sottovoce.pki.leaf import LeafEvent, LeafFailed, LeafIssued, LeafKeeper
+from sottovoce.pki.names import general_names
+from sottovoce.pki.profile import LEAF_SECONDS
+from sottovoce.pki.renewal import Validity, attempt, renew_for_ever
+from sottovoce.pki.token_key import TokenKey
+
+__all__ = [
+    "ISSUE_LEAF",
+    "ISSUING_CERTIFICATE",
+    "LEAF_SECONDS",
+    "CaCertificates",
+    "IssueLeaf",
+    "IssuerUnusable",
+    "Leaf",
+    "LeafEvent",
+    "LeafFailed",
+    "LeafIssued",
+    "LeafKeeper",
+    "LeafRefused",
+    "LeafWrong",
+    "PkiError",
+    "TokenKey",
+    "Validity",
+    "attempt",
+    "general_names",
+    "leaf_handler",
+    "make_ca_certificates",
+    "read_issuing_certificate",
+    "renew_for_ever",
+]

@@ -1,0 +1,85 @@
+"""When certificates are renewed: at two thirds of their life, a little earlier for some than for others.
+
+Dates are compared with the wall clock, which may be set while we sleep.  So nobody sleeps longer than a minute at a
+time, and a clock that was set back to before a certificate begins makes it due as well.  A renewal that fails is tried
+again for as long as it takes, at most once a minute: the certificate in use goes on meanwhile.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import NoReturn
+
+import msgspec
+import trio
+
+from sottovoce.primitives import Entropy, SottovoceError
+from sottovoce.transport import Clock
+
+WAKE_SECONDS = 60.0
+_DUE_SHARE = 2 / 3
+_JITTER_SHARE = 0.05
+"""Of a certificate's life: how much earlier it may be renewed, so that the proxies of a restart do not ask at once."""
+_BACK_TOLERANCE_SECONDS = 300
+_RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+_SHORTEST_SLEEP_SECONDS = 1.0
+_FRACTION_BYTES = 4
+_FRACTIONS = 1 << 32
+
+
+class Validity(msgspec.Struct, frozen=True):
+    """From when to when a certificate is valid, Unix seconds."""
+
+    not_before: float
+    not_after: float
+
+
+Failed = Callable[[SottovoceError, float], None]
+"""Is told why an attempt failed, and in how many seconds the next one follows."""
+
+
+def due_at(validity: Validity, entropy: Entropy) -> float:
+    """Choose the Unix time at which to renew."""
+    fraction = int.from_bytes(entropy.random(_FRACTION_BYTES)) / _FRACTIONS
+    life = validity.not_after - validity.not_before
+    return validity.not_before + life * (_DUE_SHARE - _JITTER_SHARE * fraction)
+
+
+async def renew_for_ever(
+    validity: Validity, renew: Callable[[], Awaitable[Validity]], failed: Failed, clock: Clock, entropy: Entropy
+) -> NoReturn:
+    """Call `renew` each time that it is due; `validity` is that of the certificate in use now."""
+    while True:
+        await _sleep_until_due(validity, clock, entropy)
+        validity = await _until_renewed(renew, failed)
+
+
+async def attempt(renew: Callable[[], Awaitable[Validity]], failed: Failed, attempts: int) -> Validity:
+    """Call `renew` up to `attempts` times: a short fault does not fail a start.  Raises the last error."""
+    for number in range(attempts - 1):
+        try:
+            return await renew()
+        except SottovoceError as error:
+            failed(error, _RETRY_SECONDS[number])
+            await trio.sleep(_RETRY_SECONDS[number])
+    return await renew()
+
+
+async def _sleep_until_due(validity: Validity, clock: Clock, entropy: Entropy) -> None:
+    due = due_at(validity, entropy)
+    wall = clock.wall()
+    while True:
+        await trio.sleep(max(_SHORTEST_SLEEP_SECONDS, min(WAKE_SECONDS, due - wall)))
+        wall = clock.wall()
+        if wall >= due or wall < validity.not_before - _BACK_TOLERANCE_SECONDS:
+            return
+
+
+async def _until_renewed(renew: Callable[[], Awaitable[Validity]], failed: Failed) -> Validity:
+    failures = 0
+    while True:
+        try:
+            return await renew()
+        except SottovoceError as error:
+            seconds = _RETRY_SECONDS[min(failures, len(_RETRY_SECONDS) - 1)]
+            failures += 1
+            failed(error, seconds)
+        await trio.sleep(seconds)
