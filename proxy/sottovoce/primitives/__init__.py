@@ -10,6 +10,7 @@ from sottovoce.primitives.aead import (
     cipher_with_key,
     open_once,
     seal_once,
+    split_nonce,
 )
 from sottovoce.primitives.entropy import Entropy
 from sottovoce.primitives.errors import ApiMisuse, IllegalShare, OpenFailed, SottovoceError
@@ -73,5 +74,6 @@ __all__ = [
     "seal_once",
     "sframe_derive",
     "sha384",
+    "split_nonce",
     "wipe_bytes",
 ]

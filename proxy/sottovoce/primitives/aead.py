@@ -38,6 +38,12 @@ def cipher_with_key(cipher: Cipher, key: Secret) -> Aead:
     return ChaCha20Poly1305(key.expose())
 
 
+def split_nonce(salt: Secret) -> tuple[bytes, int]:
+    """Give all but the last two bytes of a nonce salt, and those two as a number, for counters below 65 536."""
+    with memoryview(salt.expose()) as view:
+        return bytes(view[:-2]), int.from_bytes(view[-2:])
+
+
 def seal_once(cipher: Cipher, key: Secret, nonce: Secret, plaintext: bytes, aad: bytes) -> bytes:
     """Encrypt one record under a key that is used for nothing else; gives ciphertext ‖ tag."""
     return cipher_with_key(cipher, key).encrypt(nonce.expose(), plaintext, aad)
@@ -48,5 +54,4 @@ def open_once(cipher: Cipher, key: Secret, nonce: Secret, ciphertext: bytes, aad
     try:
         return cipher_with_key(cipher, key).decrypt(nonce.expose(), ciphertext, aad)
     except (InvalidTag, ValueError) as error:  # ValueError: shorter than a tag
-        message = "the record does not open"
-        raise OpenFailed(message) from error
+        raise OpenFailed("the record does not open") from error

@@ -108,8 +108,7 @@ def _p384_pair() -> tuple[bytes, _Exchange]:
 
     def exchange(peer: bytes) -> bytes:
         if len(peer) != _POINT_BYTES or peer[0] != _UNCOMPRESSED:
-            message = "a point must be uncompressed"
-            raise ValueError(message)
+            raise ValueError("a point must be uncompressed")
         point = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP384R1(), peer)
         return private.exchange(ec.ECDH(), point)
 
@@ -163,18 +162,15 @@ class _SystemKeyShare:
         exchange, private = self._exchange, self._mlkem
         self.erase()
         if exchange is None:
-            message = "a key share was used twice"
-            raise ApiMisuse(message)
+            raise ApiMisuse("a key share was used twice")
         if len(server_share) != SERVER_SHARE_BYTES[self.group]:
-            message = f"a server share of {self.group.name} has the wrong length"
-            raise IllegalShare(message)
+            raise IllegalShare(f"a server share of {self.group.name} has the wrong length")
         classical_part, quantum_part = _split(self.group, server_share)
         try:
             classical = exchange(classical_part)
             quantum = private.decapsulate(quantum_part) if private else b""
         except (ValueError, InvalidKey) as error:
-            message = f"a server share of {self.group.name} is invalid"
-            raise IllegalShare(message) from error
+            raise IllegalShare(f"a server share of {self.group.name} is invalid") from error
         return _join_secret(self.group, classical, quantum)
 
     def erase(self) -> None:
@@ -196,16 +192,14 @@ class SystemKem:
         The ML-KEM key is checked as FIPS 203 §7.2 demands before it is used.
         """
         if len(client_share) != CLIENT_SHARE_BYTES[group]:
-            message = f"a client share of {group.name} has the wrong length"
-            raise IllegalShare(message)
+            raise IllegalShare(f"a client share of {group.name} has the wrong length")
         classical_part, quantum_part = _split(group, client_share)
         try:
             quantum, ciphertext = _encapsulate(group, quantum_part) if group.is_hybrid else (b"", b"")
             classical_public, exchange = _classical_pair(group)
             classical = exchange(classical_part)
         except (ValueError, InvalidKey) as error:
-            message = f"a client share of {group.name} is invalid"
-            raise IllegalShare(message) from error
+            raise IllegalShare(f"a client share of {group.name} is invalid") from error
         return _join(group, classical_public, ciphertext), _join_secret(group, classical, quantum)
 
 

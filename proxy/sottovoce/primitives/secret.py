@@ -54,7 +54,7 @@ class Secret:
         return self._buffer
 
     def copy_for_sealing(self) -> bytes:
-        """Give a copy that goes into a plaintext which is sealed at once (a bearer token); wipe that with `wipe_bytes`."""
+        """Give a copy for a plaintext that is sealed at once (a bearer token); wipe that with `wipe_bytes`."""
         return bytes(self._buffer)
 
     def wipe(self) -> None:
@@ -82,8 +82,7 @@ class Secret:
         self.wipe()
 
     def __reduce__(self) -> NoReturn:
-        message = f"secret {self.name} must not be pickled or copied"
-        raise TypeError(message)
+        raise TypeError(f"secret {self.name} must not be pickled or copied")
 
     def __copy__(self) -> NoReturn:
         self.__reduce__()

@@ -10,6 +10,7 @@ Verification of a peer's bytes never raises: it is true or false.  ML-DSA is pur
 hedged.
 """
 
+from collections.abc import Callable
 from enum import IntEnum
 from typing import Protocol
 
@@ -59,15 +60,19 @@ SIGNATURE_BYTES = {
     SignatureAlgorithm.MLDSA87: 4627,
 }
 
-_MLDSA_PUBLIC = {
-    SignatureAlgorithm.MLDSA44: mldsa.MLDSA44PublicKey,
-    SignatureAlgorithm.MLDSA65: mldsa.MLDSA65PublicKey,
-    SignatureAlgorithm.MLDSA87: mldsa.MLDSA87PublicKey,
+_MldsaPublic = mldsa.MLDSA44PublicKey | mldsa.MLDSA65PublicKey | mldsa.MLDSA87PublicKey
+_MldsaPrivate = mldsa.MLDSA44PrivateKey | mldsa.MLDSA65PrivateKey | mldsa.MLDSA87PrivateKey
+_Loaded = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | _MldsaPublic
+
+_LOAD_MLDSA: dict[SignatureAlgorithm, Callable[[bytes], _MldsaPublic]] = {
+    SignatureAlgorithm.MLDSA44: mldsa.MLDSA44PublicKey.from_public_bytes,
+    SignatureAlgorithm.MLDSA65: mldsa.MLDSA65PublicKey.from_public_bytes,
+    SignatureAlgorithm.MLDSA87: mldsa.MLDSA87PublicKey.from_public_bytes,
 }
-_MLDSA_PRIVATE = {
-    SignatureAlgorithm.MLDSA44: mldsa.MLDSA44PrivateKey,
-    SignatureAlgorithm.MLDSA65: mldsa.MLDSA65PrivateKey,
-    SignatureAlgorithm.MLDSA87: mldsa.MLDSA87PrivateKey,
+_EXPAND_MLDSA: dict[SignatureAlgorithm, Callable[[bytes | bytearray], _MldsaPrivate]] = {
+    SignatureAlgorithm.MLDSA44: mldsa.MLDSA44PrivateKey.from_seed_bytes,
+    SignatureAlgorithm.MLDSA65: mldsa.MLDSA65PrivateKey.from_seed_bytes,
+    SignatureAlgorithm.MLDSA87: mldsa.MLDSA87PrivateKey.from_seed_bytes,
 }
 
 
@@ -106,35 +111,25 @@ class PublicKey(msgspec.Struct, frozen=True):
             return False
         return True
 
-    def _load(
-        self,
-    ) -> (
-        ec.EllipticCurvePublicKey
-        | ed25519.Ed25519PublicKey
-        | mldsa.MLDSA44PublicKey
-        | mldsa.MLDSA65PublicKey
-        | mldsa.MLDSA87PublicKey
-    ):
+    def _load(self) -> _Loaded:
+        """Give the library's key.  Raises ValueError for bytes that are none."""
         if self.algorithm is SignatureAlgorithm.ECDSA_P384:
             if self.key[0] != 0x04:  # noqa: PLR2004  SEC 1 §2.3.3: the mark of an uncompressed point
-                message = "a P-384 key must be an uncompressed point"
-                raise ValueError(message)
+                raise ValueError("a P-384 key must be an uncompressed point")
             return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP384R1(), self.key)
         if self.algorithm is SignatureAlgorithm.ED25519:
             y = (int.from_bytes(self.key, "little") & (2**255 - 1)) % _ED25519_PRIME
             if y in _ED25519_SMALL_ORDER_Y:
-                message = "an Ed25519 key of small order"
-                raise ValueError(message)
+                raise ValueError("an Ed25519 key of small order")
             return ed25519.Ed25519PublicKey.from_public_bytes(self.key)
-        return _MLDSA_PUBLIC[self.algorithm].from_public_bytes(self.key)
+        return _LOAD_MLDSA[self.algorithm](self.key)
 
 
 def _to_der(signature: bytes) -> bytes:
     """Turn `r ‖ s` into the DER that the library reads.  Raises ValueError unless 1 ≤ r, s < n."""
     r, s = int.from_bytes(signature[:48]), int.from_bytes(signature[48:])
     if not (0 < r < _P384_ORDER and 0 < s < _P384_ORDER):
-        message = "a signature's r or s is out of range"
-        raise ValueError(message)
+        raise ValueError("a signature's r or s is out of range")
     return encode_dss_signature(r, s)
 
 
@@ -157,10 +152,9 @@ class MldsaSigner:
     def __init__(self, algorithm: SignatureAlgorithm, seed: Secret) -> None:
         """Expand `seed`; the caller wipes it."""
         if not algorithm.is_post_quantum:
-            message = f"{algorithm.name} is not ML-DSA"
-            raise ApiMisuse(message)
+            raise ApiMisuse(f"{algorithm.name} is not ML-DSA")
         self.algorithm = algorithm
-        self._private = _MLDSA_PRIVATE[algorithm].from_seed_bytes(seed.expose())
+        self._private = _EXPAND_MLDSA[algorithm](seed.expose())
         self.public_key = PublicKey(algorithm, self._private.public_key().public_bytes_raw())
 
     def sign(self, message: bytes) -> bytes:

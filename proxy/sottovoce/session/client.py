@@ -236,7 +236,6 @@ class ClientSession(Session):
     def _check_replacement(self, certificate: VoiceCertificate, wall: float) -> None:
         agreement = self._agreement
         if agreement and certificate.fields.anchor_id != agreement.decoded_certificate.fields.anchor_id:
-            message = "a replacement comes from another anchor"
-            raise CertificateRefused(message)
+            raise CertificateRefused("a replacement comes from another anchor")
         host = host_of(self._carriage.authority.decode("latin-1"))
         verify_certificate(certificate, self._config.anchors, host, wall)

@@ -9,6 +9,8 @@ computed once.  `ReceiveChain` compares the start of a record with the one heade
 that differs is looked at closely, to find out which rule it broke.
 """
 
+from collections.abc import Callable
+
 from sottovoce.primitives import (
     TAG_BYTES,
     ApiMisuse,
@@ -17,6 +19,7 @@ from sottovoce.primitives import (
     TagError,
     cipher_with_key,
     sframe_derive,
+    split_nonce,
     wipe_bytes,
 )
 from sottovoce.wire import Code, WireError, bad_record, sframe
@@ -24,8 +27,6 @@ from sottovoce.wire import Code, WireError, bad_record, sframe
 _KEY_BYTES = 32
 _SALT_BYTES = 12
 _BASE_BYTES = 64
-_COUNTER_BYTES = 2
-"""CTR stays below 65 536 (messages per key), so only the last two bytes of a nonce differ from the salt."""
 _GENERATIONS = 16
 _INLINE_COUNTERS = 8
 _ONE_BYTE_COUNTERS = 256
@@ -37,9 +38,14 @@ def key_id(epoch: int, generation: int) -> int:
 
 
 class _Generation:
-    """Key, nonce and header material of one generation."""
+    """Key, nonce and header material of one generation.
 
-    __slots__ = ("decrypt", "encrypt", "headers", "kid", "nonce_head", "nonce_tail", "one_byte", "two_bytes")
+    CTR stays below 65 536 (messages per key), so only the last two bytes of a nonce differ from the salt.
+    """
+
+    __slots__ = ("decrypt", "encrypt", "headers", "nonce_head", "nonce_tail", "one_byte", "two_bytes")
+    encrypt: Callable[[bytes, bytes, bytes], bytes]
+    decrypt: Callable[[bytes, bytes, bytes], bytes]
 
     def __init__(self, base: Secret, kid: int, suite: Suite) -> None:
         info = kid.to_bytes(8) + suite.sframe_suite.to_bytes(2)
@@ -48,11 +54,9 @@ class _Generation:
             sframe_derive(base, b"SFrame 1.0 Secret salt " + info, _SALT_BYTES, "sframe salt") as salt,
         ):
             cipher = cipher_with_key(suite.cipher, key)
-            self.nonce_head = bytes(salt.expose()[:-_COUNTER_BYTES])
-            self.nonce_tail = int.from_bytes(salt.expose()[-_COUNTER_BYTES:])
+            self.nonce_head, self.nonce_tail = split_nonce(salt)
         self.encrypt = cipher.encrypt
         self.decrypt = cipher.decrypt
-        self.kid = kid
         self.headers = [sframe.encode_header(kid, counter) for counter in range(_INLINE_COUNTERS)]
         self.one_byte = sframe.encode_header(kid, _INLINE_COUNTERS)[:-1]
         self.two_bytes = sframe.encode_header(kid, _ONE_BYTE_COUNTERS)[:-2]
@@ -71,9 +75,8 @@ class _Generation:
         self.encrypt = self.decrypt = _erased
 
 
-def _erased(*_: object) -> bytes:
-    message = "an erased chain was used"
-    raise ApiMisuse(message)
+def _erased(_nonce: bytes, _data: bytes, _aad: bytes) -> bytes:
+    raise ApiMisuse("an erased chain was used")
 
 
 class _Chain:
@@ -146,14 +149,14 @@ class ReceiveChain(_Chain):
         """Open the next record; gives its plaintext with padding.  Raises WireError; then nothing has moved."""
         counter = self._next_counter
         header = self._expected
-        if counter == self.messages_per_key:
-            return self._open_next_generation(record)
         if not record.startswith(header):
-            self._refuse(record)
-        current = self._current
-        nonce = current.nonce_head + (current.nonce_tail ^ counter).to_bytes(2)
+            raise self._fault_of(record)
         if len(record) < len(header) + TAG_BYTES:
             raise bad_record("a record is shorter than header and tag")
+        if counter == self.messages_per_key:
+            return self._open_next_generation(record)
+        current = self._current
+        nonce = current.nonce_head + (current.nonce_tail ^ counter).to_bytes(2)
         try:
             plaintext = current.decrypt(nonce, record[len(header) :], header)
         except TagError:
@@ -161,11 +164,12 @@ class ReceiveChain(_Chain):
         self._next_counter = counter = counter + 1
         if counter < self.messages_per_key:
             self._expected = current.header(counter)
+        else:
+            self._expected = sframe.encode_header(key_id(self.epoch, self._generation + 1), 0)
         return plaintext
 
     def _open_next_generation(self, record: bytes) -> bytes:
         """The last CTR of a generation is spent: only CTR 0 of the next one fits.  It is derived aside first."""
-        self._check(record, key_id(self.epoch, self._generation + 1), 0)
         base, following = self._following()
         header = following.header(0)
         nonce = following.nonce_head + following.nonce_tail.to_bytes(2)
@@ -180,19 +184,16 @@ class ReceiveChain(_Chain):
         self._expected = following.header(1)
         return plaintext
 
-    def _refuse(self, record: bytes) -> None:
-        self._check(record, self._current.kid, self._next_counter)
-        message = "a record with the expected header was not recognised"
-        raise ApiMisuse(message)
-
-    def _check(self, record: bytes, kid: int, counter: int) -> None:
-        """Find the rule that a record breaks, in the order of protocol §7."""
+    def _fault_of(self, record: bytes) -> WireError:
+        """Name the rule that a record breaks which does not begin with the expected header, in the order of §7."""
         if record[:1] < b"\x80":
-            raise bad_record("not an SFrame record")
-        got_kid, got_counter, header_bytes = sframe.decode_header_untrusted(record)
+            return bad_record("not an SFrame record")
+        try:
+            _, counter, header_bytes = sframe.decode_header_untrusted(record)
+        except WireError as error:
+            return error
         if len(record) < header_bytes + TAG_BYTES:
-            raise bad_record("a record is shorter than header and tag")
-        if got_counter >= self.messages_per_key:
-            raise WireError(Code.KEY_LIMIT, "a CTR is not below messages per key")
-        if (got_kid, got_counter) != (kid, counter):
-            raise WireError(Code.REPLAY_OR_GAP, "a record is not the next one")
+            return bad_record("a record is shorter than header and tag")
+        if counter >= self.messages_per_key:
+            return WireError(Code.KEY_LIMIT, "a CTR is not below messages per key")
+        return WireError(Code.REPLAY_OR_GAP, "a record is not the next one")

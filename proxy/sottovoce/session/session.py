@@ -121,14 +121,14 @@ class Session:
         return self.events()
 
     def open_audio(self, record: bytes, now: float) -> bytes | None:
-        """Take one record.  Gives an audio payload (flags u8 ‖ [timestamp u32] ‖ codec bytes), or None: see `events()`."""
+        """Take one record; gives an audio payload (flags u8 ‖ [timestamp u32] ‖ codec bytes), or None: see `events()`."""
         receiver = self._receiver
         try:
             if receiver is None:
                 self._on_early_record(record, now)
                 return None
             if len(record) > MAX_RECORD_BYTES:
-                raise too_large("a record is above the limit")  # noqa: TRY301  one place ends the session
+                raise too_large("a record is above the limit")
             plaintext = receiver.open(record).rstrip(b"\0")
             if self._switch_due:
                 self._on_first_record_of_epoch(now)
@@ -155,8 +155,7 @@ class Session:
         if now >= self._seal_until or sender is None:
             return None
         if self._outbox:
-            message = "records of to_send() must be written before audio is sealed"
-            raise ApiMisuse(message)
+            raise ApiMisuse("records of to_send() must be written before audio is sealed")
         if timestamp is None:
             plaintext = flags.to_bytes(1) + codec_bytes + _AUDIO_TYPE
         else:
@@ -166,8 +165,7 @@ class Session:
             target = _PADDED[length] if length < len(_PADDED) else frames.padded_bytes(length + 1)
             plaintext = plaintext.ljust(min(target, _SMALL_LIMIT), b"\0")
         if len(plaintext) > _SMALL_LIMIT:
-            message = "an audio frame is too large for a record"
-            raise ApiMisuse(message)
+            raise ApiMisuse("an audio frame is too large for a record")
         return sender.seal(plaintext)
 
     def events(self) -> list[Event]:
@@ -191,8 +189,7 @@ class Session:
     def send_ping(self, data: bytes, now: float) -> bool:
         """Queue a ping of eight bytes."""
         if len(data) != PING_BYTES:
-            message = "a ping holds eight bytes"
-            raise ApiMisuse(message)
+            raise ApiMisuse("a ping holds eight bytes")
         return self._send(FrameType.PING, data, now)
 
     def send_json(self, data: bytes, now: float) -> bool:
@@ -308,8 +305,7 @@ class Session:
         """Seal a frame under the current epoch, whatever its age, and queue the record."""
         sender = self._sender
         if sender is None:
-            message = "a frame was sealed outside a session"
-            raise ApiMisuse(message)
+            raise ApiMisuse("a frame was sealed outside a session")
         limit = _LARGE_LIMIT if frame_type in frames.LARGE_TYPES else _SMALL_LIMIT
         padding = frames.PADDING_BUCKETS if self._padded else frames.PADDING_NONE
         self._outbox.append(sender.seal(frames.encode_plaintext(frame_type, payload, padding, limit)))

@@ -1,4 +1,4 @@
-"""One question about a peer's JSON: is it an object?  (Metadata and frames of type 8.)"""
+"""One question about a peer's JSON, in metadata and frames of type 8: is it an object?"""
 
 import msgspec
 

@@ -1,6 +1,4 @@
-"""What one side may ask of the other: the ranges of ServerParams and ClientParams (protocol §3, §9), and the size of a
-whole handshake (§2).
-"""
+"""What one side may ask of the other: ranges of the parameters (protocol §3, §9), and a handshake's size (§2)."""
 
 from sottovoce.session.config import ClientConfig, ServerConfig
 from sottovoce.wire import (

@@ -72,8 +72,10 @@ def finished_mac(handshake_secret: Secret, transcript_hash: bytes) -> bytes:
 
 
 def seal_flight(handshake_secret: Secret, cipher: Cipher, messages: bytes) -> bytes:
-    """Seal one side's flight into its one record.  The nonce is fixed because the secret seals nothing else: the
-    caller wipes it right after (a flight is sealed once and never rebuilt).
+    """Seal one side's flight into its one record.
+
+    The nonce is fixed because the secret seals nothing else: the caller wipes it right after (a flight is sealed once
+    and never rebuilt).
     """
     header = records.sealed_header(len(messages) + _TAG_BYTES)
     with (

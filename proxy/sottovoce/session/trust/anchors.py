@@ -75,12 +75,10 @@ def parse_anchor_file(data: bytes) -> tuple[Anchor, ...]:
     try:
         entries = msgspec.json.decode(data, type=_AnchorFile).anchors
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        message = f"not an anchor file ({error}); ask the operator for anchor.json again"
-        raise AnchorFileInvalid(message) from None
+        raise AnchorFileInvalid(f"not an anchor file ({error}); ask the operator for anchor.json again") from None
     anchors = tuple(_read_entry(entry, f"anchors[{index}]") for index, entry in enumerate(entries))
     if not anchors:
-        message = "it holds no anchor; ask the operator for anchor.json again"
-        raise AnchorFileInvalid(message)
+        raise AnchorFileInvalid("it holds no anchor; ask the operator for anchor.json again")
     check_anchors(anchors)
     return anchors
 
@@ -91,39 +89,35 @@ def check_anchors(anchors: Iterable[Anchor]) -> None:
     for anchor in anchors:
         for other in seen:
             if anchor.anchor_id == other.anchor_id:
-                message = "it holds an anchor twice; remove one of them"
-                raise AnchorFileInvalid(message)
+                raise AnchorFileInvalid("it holds an anchor twice; remove one of them")
             shared = [a for a in anchor.authorities for b in other.authorities if overlaps(a, b)]
             if shared and (anchor.pq is None) is not (other.pq is None):
-                message = f"{shared[0]} has an anchor with a PQ key and one without; remove the one without"
-                raise AnchorFileInvalid(message)
+                raise AnchorFileInvalid(
+                    f"{shared[0]} has an anchor with a PQ key and one without; remove the one without"
+                )
         seen.append(anchor)
 
 
 def _read_entry(entry: _AnchorEntry, where: str) -> Anchor:
     if not entry.authorities:
-        message = f"{where}.authorities is empty; name the hosts this anchor stands for"
-        raise AnchorFileInvalid(message)
+        raise AnchorFileInvalid(f"{where}.authorities is empty; name the hosts this anchor stands for")
     classical = _read_key(entry.classical, f"{where}.classical")
     pq = _read_key(entry.pq, f"{where}.pq") if entry.pq else None
     if classical.algorithm.is_post_quantum or (pq and not pq.algorithm.is_post_quantum):
-        message = f"{where}: classical must be ecdsa_secp384r1_sha384 and pq mldsa65 or mldsa87"
-        raise AnchorFileInvalid(message)
+        raise AnchorFileInvalid(f"{where}: classical must be ecdsa_secp384r1_sha384 and pq mldsa65 or mldsa87")
     return Anchor(entry.authorities, classical, pq)
 
 
 def _read_key(entry: _KeyEntry, where: str) -> PublicKey:
     algorithm = _NAMES.get(entry.alg)
     if algorithm is None:
-        message = f"{where}.alg is {entry.alg!r}; known are {', '.join(_NAMES)}"
-        raise AnchorFileInvalid(message)
+        raise AnchorFileInvalid(f"{where}.alg is {entry.alg!r}; known are {', '.join(_NAMES)}")
     try:
         key = PublicKey(algorithm, base64.b64decode(entry.key, validate=True))
     except (binascii.Error, ValueError):
         key = None
     if key is None or not key.is_valid():
-        message = f"{where}.key is not the base64 of a {entry.alg} public key"
-        raise AnchorFileInvalid(message)
+        raise AnchorFileInvalid(f"{where}.key is not the base64 of a {entry.alg} public key")
     return key
 
 
@@ -148,14 +142,13 @@ def verify_certificate(certificate: VoiceCertificate, anchors: Iterable[Anchor],
     fields = certificate.fields
     anchor = next((a for a in anchors if a.anchor_id == fields.anchor_id), None)
     if anchor is None:
-        message = f"it is signed by anchor {fields.anchor_id.hex()[:16]}, which is not in the anchor file"
-        raise CertificateRefused(message)
+        raise CertificateRefused(
+            f"it is signed by anchor {fields.anchor_id.hex()[:16]}, which is not in the anchor file"
+        )
     if not matches_any(host, anchor.authorities):
-        message = f"its anchor does not stand for {host}"
-        raise CertificateRefused(message)
+        raise CertificateRefused(f"its anchor does not stand for {host}")
     if not matches_any(host, fields.authorities):
-        message = f"it does not name {host} but {', '.join(fields.authorities)}"
-        raise CertificateRefused(message)
+        raise CertificateRefused(f"it does not name {host} but {', '.join(fields.authorities)}")
     check_dates(certificate, wall)
     _check_signatures(certificate, anchor)
     return anchor
@@ -167,33 +160,25 @@ def check_dates(certificate: VoiceCertificate, wall: float) -> None:
     delegated = fields.classical.algorithm is SignatureAlgorithm.ED25519
     longest = MAX_DELEGATED_LIFETIME_SECONDS if delegated else MAX_LIFETIME_SECONDS
     if not 0 <= fields.not_after - fields.not_before <= longest:
-        message = f"it is made for more than {longest // 86_400} days, or ends before it begins"
-        raise CertificateRefused(message)
+        raise CertificateRefused(f"it is made for more than {longest // 86_400} days, or ends before it begins")
     if wall < fields.not_before - CLOCK_TOLERANCE_SECONDS:
-        message = "it is not valid yet; check this machine's clock"
-        raise CertificateRefused(message)
+        raise CertificateRefused("it is not valid yet; check this machine's clock")
     if wall > fields.not_after + CLOCK_TOLERANCE_SECONDS:
-        message = "it has expired; check this machine's clock, then tell the operator"
-        raise CertificateRefused(message)
+        raise CertificateRefused("it has expired; check this machine's clock, then tell the operator")
 
 
 def _check_signatures(certificate: VoiceCertificate, anchor: Anchor) -> None:
     fields, signed = certificate.fields, certificate.signed_bytes
     if (anchor.pq is None) is not (certificate.pq_signature is None):
-        message = "its PQ signature is missing, or there although its anchor has no PQ key"
-        raise CertificateRefused(message)
+        raise CertificateRefused("its PQ signature is missing, or there although its anchor has no PQ key")
     if anchor.pq is not None and fields.pq is None:
-        message = "it has no PQ key although its anchor has one"
-        raise CertificateRefused(message)
+        raise CertificateRefused("it has no PQ key although its anchor has one")
     if not fields.classical.is_valid() or (fields.pq is not None and not fields.pq.is_valid()):
-        message = "one of its keys is not a valid key"
-        raise CertificateRefused(message)
+        raise CertificateRefused("one of its keys is not a valid key")
     if not signature_holds(anchor.classical, certificate.classical_signature, signed):
-        message = "its anchor's classical signature is wrong"
-        raise CertificateRefused(message)
+        raise CertificateRefused("its anchor's classical signature is wrong")
     if anchor.pq and certificate.pq_signature and not signature_holds(anchor.pq, certificate.pq_signature, signed):
-        message = "its anchor's PQ signature is wrong"
-        raise CertificateRefused(message)
+        raise CertificateRefused("its anchor's PQ signature is wrong")
 
 
 def signature_holds(key: PublicKey, signature: tuple[int, bytes], message: bytes) -> bool:

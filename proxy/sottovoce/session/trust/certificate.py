@@ -56,7 +56,7 @@ class CertificateFields(msgspec.Struct, frozen=True):
 
 
 class VoiceCertificate(msgspec.Struct, frozen=True):
-    """A decoded certificate: its fields, both signatures as (algorithm number, bytes), and the bytes that were signed."""
+    """A decoded certificate: its fields, both signatures as (algorithm number, bytes), and what was signed."""
 
     fields: CertificateFields
     classical_signature: tuple[int, bytes]
@@ -79,7 +79,7 @@ def encode_certificate(
 def decode_certificate_untrusted(data: bytes) -> VoiceCertificate:
     """Decode a certificate.  Raises bad_record for anything but exactly its TLVs."""
     tlvs = dict(decode_tlvs(data))
-    if not _MANDATORY <= tlvs.keys() or not tlvs.keys() <= _MANDATORY | _OPTIONAL:
+    if not tlvs.keys() >= _MANDATORY or not tlvs.keys() <= _MANDATORY | _OPTIONAL:
         raise bad_record("a voice certificate has missing or unknown TLVs")
     if len(tlvs[1]) != SERIAL_BYTES or len(tlvs[7]) != ANCHOR_ID_BYTES:
         raise bad_record("a voice certificate's serial or anchor id has a wrong length")

@@ -3,8 +3,8 @@
 import msgspec
 
 from sottovoce.wire.errors import bad_record
-from sottovoce.wire.messages.flights import Verification
 from sottovoce.wire.limits import MAX_TICKET_BYTES
+from sottovoce.wire.messages.flights import Verification
 from sottovoce.wire.messages.tlv import body_of, encode_message, known_tlvs, tagged_u16, unsigned
 from sottovoce.wire.types import MessageType
 
