@@ -1,6 +1,6 @@
 """Certificates for tests of the carriage: a CA, leaves it issued, and such as nobody should accept."""
 
-import datetime
+import datetime as dt
 import ipaddress
 from functools import cache
 
@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from sottovoce.transport import TlsIdentity
 
 HOST = "localhost"
-NOW = datetime.datetime.now(datetime.UTC)
-DAY = datetime.timedelta(days=1)
+NOW = dt.datetime.now(dt.UTC)
+DAY = dt.timedelta(days=1)
 
 
 def _name(text: str) -> x509.Name:

@@ -8,7 +8,7 @@ from typing import Final
 
 from websockets.client import ClientProtocol
 from websockets.datastructures import Headers
-from websockets.exceptions import InvalidHandshake, NegotiationError
+from websockets.exceptions import InvalidMessage, NegotiationError
 from websockets.http11 import Request
 from websockets.typing import Subprotocol
 from websockets.uri import WebSocketURI
@@ -66,7 +66,7 @@ class ClientWebSocket(WebSocket):
                 return self._receive_head(data)
             case Phase.OVER:
                 return []
-            case Phase.UPGRADING:
+            case _:
                 raise ApiMisuse("WebSocket: nothing can be received before the upgrade is requested")
 
     def _receive_head(self, data: bytes) -> list[WsEvent]:
@@ -95,9 +95,9 @@ class ClientWebSocket(WebSocket):
 
     def _describe_refusal(self, fault: Exception) -> str:
         match fault:
+            case InvalidMessage():
+                return "the server's response is not sound HTTP/1.1"
             case NegotiationError():
                 return "the server selected a WebSocket subprotocol or extension that was not asked for"
-            case InvalidHandshake():
-                return "the server's response does not open the WebSocket that was asked for"
             case _:
-                return "the server's response is not sound HTTP/1.1"
+                return "the server's response does not open the WebSocket that was asked for"

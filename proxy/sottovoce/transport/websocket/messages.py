@@ -10,7 +10,7 @@ The core does not check that text is UTF-8, and gives messages in the fragments 
 
 import logging
 from enum import Enum
-from typing import Final
+from typing import Final, cast
 
 from websockets.client import ClientProtocol
 from websockets.exceptions import PayloadTooBig, ProtocolError
@@ -118,9 +118,8 @@ class WebSocket:
         core = self._core
         core.receive_data(data)
         events: list[WsEvent] = []
-        for frame in core.events_received():
-            if isinstance(frame, Frame):
-                self._take(frame, events)
+        for frame in cast("list[Frame]", core.events_received()):  # once it is open, nothing else comes
+            self._take(frame, events)
             if self._phase is Phase.OVER:
                 return events
         if core.parser_exc is not None:
