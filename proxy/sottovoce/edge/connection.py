@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import trio
 
+from sottovoce.audit import AuditFailed
 from sottovoce.edge.admission import SUBPROTOCOL, Admitted, Refused, admit
 from sottovoce.edge.services import EdgeServices
 from sottovoce.edge.voice import VoiceCall
@@ -11,6 +12,7 @@ from sottovoce.session import BINDING_TLS_EXPORTER, Carriage
 from sottovoce.transport import ServerWebSocket, TlsError, TlsStream, UpgradeRequest, WsEvent, WsFailed
 from sottovoce.wire import MAX_TRANSPORT_MESSAGE_BYTES
 
+_UNAVAILABLE = 503
 _REFUSAL_SECONDS = 2.0
 """For a refusal's text to leave, and for a farewell."""
 
@@ -76,6 +78,13 @@ async def _answer(  # noqa: PLR0913, PLR0917  one step of `_open`
             await tls.send_all(websocket.to_send())
             return None
         case Admitted(route):
+            try:
+                await services.journal.settle()
+            except AuditFailed as error:
+                services.journal.upgrade_refused(client, _UNAVAILABLE, str(error))
+                websocket.refuse(_UNAVAILABLE, "no calls are taken at the moment")
+                await tls.send_all(websocket.to_send())
+                return None
             websocket.accept(SUBPROTOCOL)
             binding = tls.core.exporter()
             carriage = Carriage(BINDING_TLS_EXPORTER, binding, request.authority, request.target)

@@ -19,6 +19,10 @@ class AuditNotes(Protocol):
         """Take an event; synchronous."""
         ...
 
+    async def settle(self) -> None:
+        """Wait while many events are unwritten; raises AuditFailed while none can be written."""
+        ...
+
 
 class Journal:
     """Writes both logs."""
@@ -27,6 +31,10 @@ class Journal:
         """Write to these."""
         self._logger = logger
         self._audit = audit
+
+    async def settle(self) -> None:
+        """Wait until another call may be let in.  Raises AuditFailed while its end could not be kept."""
+        await self._audit.settle()
 
     def tls_refused(self, client: str, reason: str) -> None:
         """A TLS handshake failed, here or at the client."""

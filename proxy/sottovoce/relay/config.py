@@ -29,7 +29,7 @@ class RouteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """The backend's `ws://` or `wss://` URL; none for `echo`."""
     raw: RawOptions = RawOptions()
     origins: tuple[str, ...] = ()
-    """Web origins, as in `https://app.example.com`, whose pages may call this route; requests without one always may."""
+    """Web origins, as in `https://app.example.com`, whose pages may call; requests without an origin always may."""
     allow_plaintext_network: bool = False
     """Let audio leave this machine unencrypted, over `ws://`.  Warned about at start and put on the audit log."""
     ca_file: str | None = None

@@ -1,0 +1,21 @@
+"""The configuration: found, read, checked, explained; and its generated reference."""
+
+from sottovoce.settings.configuration import AdminConfig, Configuration, ProcessConfig
+from sottovoce.settings.errors import ConfigurationInvalid, Problem
+from sottovoce.settings.load import FILE_NAME, build, find_file, load
+from sottovoce.settings.reference import development_text, reference_text, schema_text
+
+__all__ = [
+    "FILE_NAME",
+    "AdminConfig",
+    "Configuration",
+    "ConfigurationInvalid",
+    "Problem",
+    "ProcessConfig",
+    "build",
+    "development_text",
+    "find_file",
+    "load",
+    "reference_text",
+    "schema_text",
+]

@@ -1,0 +1,79 @@
+"""The whole configuration, put together from the sections that lie beside the code they configure."""
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from sottovoce.audit import AuditConfig
+from sottovoce.edge import ListenerConfig, VoiceConfig, parse_address
+from sottovoce.hsm import HsmConfig
+from sottovoce.identity import IdentityConfig
+from sottovoce.observe import LogConfig
+from sottovoce.relay import RouteConfig
+
+_ROUTE_NAME = re.compile(r"[A-Za-z0-9._~-]{1,64}")
+
+
+class AdminConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[admin]`: where metrics and health will be served.  Read and checked, not served yet."""
+
+    address: str = "127.0.0.1:9443"
+    """IP address and port."""
+
+    def __post_init__(self) -> None:
+        """Check the address."""
+        try:
+            parse_address(self.address)
+        except ValueError as error:
+            raise ValueError(f"address: {error}") from None
+
+
+class ProcessConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[process]`: the proxy's process itself."""
+
+    ready_file: Annotated[str, msgspec.Meta(min_length=1)] = "run/ready"
+    """Made when calls can come, removed when they no longer can."""
+    allow_tls_environment: bool = False
+    """Start although OPENSSL_CONF, OPENSSL_MODULES or SSLKEYLOGFILE is set, which change or record TLS from outside."""
+
+
+class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Everything that `sottovoce serve` is told."""
+
+    listener: ListenerConfig = ListenerConfig()
+    listeners: dict[str, ListenerConfig] = {}
+    voice: VoiceConfig = VoiceConfig()
+    routes: dict[str, RouteConfig] = {"echo": RouteConfig(adapter="echo")}
+    identity: IdentityConfig = IdentityConfig()
+    hsm: HsmConfig = HsmConfig()
+    audit: AuditConfig = AuditConfig()
+    log: LogConfig = LogConfig()
+    admin: AdminConfig = AdminConfig()
+    process: ProcessConfig = ProcessConfig()
+
+    def __post_init__(self) -> None:
+        """Check what one section means for another."""
+        if not self.routes:
+            raise ValueError('routes: there is none; write [routes.echo] with adapter = "echo"')
+        for name in self.routes:
+            if not _ROUTE_NAME.fullmatch(name):
+                raise ValueError(
+                    f"routes.{name}: a route's name stands in URLs; use letters, digits and . _ ~ - only, at most 64"
+                )
+
+    def resolved(self, base: Path) -> "Configuration":
+        """Give the same with absolute paths, counted from `base`."""
+        ready_file = str(base / self.process.ready_file)
+        return msgspec.structs.replace(
+            self,
+            identity=self.identity.resolved(base),
+            hsm=self.hsm.resolved(base),
+            audit=self.audit.resolved(base),
+            process=msgspec.structs.replace(self.process, ready_file=ready_file),
+        )
+
+    def all_listeners(self) -> dict[str, ListenerConfig]:
+        """Give each listener under the name of its section."""
+        return {"listener": self.listener, **{f"listeners.{name}": each for name, each in self.listeners.items()}}
