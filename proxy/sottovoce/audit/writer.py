@@ -8,13 +8,12 @@ the end has come, is it given up, and then counted.
 The queue never refuses and never drops.  Its length is bounded by whoever adds to it: see `wait_for_room`.
 """
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Iterable
+from typing import Final, Protocol
 
 import trio
 
 from sottovoce.audit.errors import AuditFailed
-from sottovoce.audit.file import AuditFile
 from sottovoce.primitives import ApiMisuse
 
 BATCH_RECORDS: Final = 64
@@ -24,6 +23,19 @@ _RETRY_SECONDS = 1.0
 
 Report = Callable[[AuditFailed | None], None]
 """Told when the log can no longer be written, and why; and None when it can again."""
+
+
+class Sink(Protocol):
+    """Where records go: `AuditFile`."""
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether nothing will be written any more."""
+        ...
+
+    def append(self, records: Iterable[bytes]) -> None:
+        """Write records durably, in a thread; raise AuditFailed having written none of them."""
+        ...
 
 
 class _Entry:
@@ -38,10 +50,10 @@ class _Entry:
 class Writer:
     """Takes records from any task of one event loop, and writes them in the order in which they came."""
 
-    def __init__(self, file: AuditFile, batch_seconds: float, report: Report) -> None:
+    def __init__(self, sink: Sink, batch_seconds: float, report: Report) -> None:
         self.failure: AuditFailed | None = None
         self.lost = 0
-        self._file = file
+        self._sink = sink
         self._batch_seconds = batch_seconds
         self._report = report
         self._queue: list[_Entry] = []
@@ -117,7 +129,7 @@ class Writer:
         self._being_written, self._waited_for = len(batch), 0
         failure: AuditFailed | None = None
         try:
-            await trio.to_thread.run_sync(self._file.append, [entry.said for entry in batch], limiter=self._limiter)
+            await trio.to_thread.run_sync(self._sink.append, [entry.said for entry in batch], limiter=self._limiter)
         except AuditFailed as error:
             failure = error
         self._being_written = 0
@@ -132,7 +144,7 @@ class Writer:
 
     def _keep(self, entries: list[_Entry]) -> None:
         """Put back what nobody waits for, unless there is no second try."""
-        if self._file.is_lost or self._is_ending:
+        if self._sink.is_lost or self._is_ending:
             self.lost += len(entries)
         else:
             self._queue[:0] = entries
