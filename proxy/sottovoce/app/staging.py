@@ -1,0 +1,107 @@
+"""A directory that is there whole or not at all, whatever happens while it is made.
+
+It is built beside its place under a hidden name, written to the disk, and renamed.  A build that was killed leaves that
+hidden directory behind, which the next build for the same place removes; one that still runs holds a lock on its own.
+"""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from sottovoce.primitives import SottovoceError
+
+_TAG_BYTES = 4
+
+
+class DirectoryUnusable(SottovoceError):
+    """A directory cannot be made where it was asked for; the text names it and the remedy."""
+
+
+@contextmanager
+def whole_directory(target: Path) -> Generator[Path]:
+    """Give a new empty directory (mode 0700) that becomes `target` (absolute) when the block ends without an error.
+
+    Raises DirectoryUnusable, at once if `target` is there and not empty; whatever fails, nothing of it is left.
+    """
+    _refuse_unless_free(target)
+    try:
+        _remove_leftovers(target)
+        stage = target.with_name(f"{_prefix(target)}{os.urandom(_TAG_BYTES).hex()}")
+        stage.mkdir(mode=0o700)
+    except OSError as error:
+        raise _unusable(target, error) from None
+    lock = os.open(stage, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield stage
+        _sync_tree(stage)
+        stage.rename(target)
+        _sync(target.parent)
+    except OSError as error:
+        raise _unusable(target, error) from None
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+        os.close(lock)
+
+
+def write_new(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Write a file that is not there yet; `whole_directory` has it on the disk in the end."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+
+
+def _refuse_unless_free(target: Path) -> None:
+    try:
+        taken = any(target.iterdir())
+    except FileNotFoundError:
+        taken = False
+    except OSError as error:
+        raise _unusable(target, error) from None
+    if taken:
+        text = f"{target} is there and not empty: choose another directory, or move this one away (it may hold keys)"
+        raise DirectoryUnusable(text)
+    if target == Path.cwd():
+        text = f"{target} is the current directory: choose one inside it, like {target / 'voice'}"
+        raise DirectoryUnusable(text)
+
+
+def _prefix(target: Path) -> str:
+    return f".{target.name}.new-"
+
+
+def _remove_leftovers(target: Path) -> None:
+    for left in target.parent.glob(f"{_prefix(target)}*"):
+        descriptor = os.open(left, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            with suppress(BlockingIOError):  # it is being built right now, by somebody else
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(left)
+        finally:
+            os.close(descriptor)
+
+
+def _sync_tree(root: Path) -> None:
+    for folder, _, names in os.walk(root, topdown=False):
+        for name in names:
+            _sync(Path(folder, name))
+        _sync(Path(folder))
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _unusable(target: Path, error: OSError) -> DirectoryUnusable:
+    if isinstance(error, FileNotFoundError) and not target.parent.exists():
+        return DirectoryUnusable(f"{target.parent} does not exist: mkdir -p {target.parent}")
+    if isinstance(error, NotADirectoryError):
+        return DirectoryUnusable(f"{target} is no directory: choose another name")
+    return DirectoryUnusable(f"{target} cannot be made ({error.strerror}): choose a directory that you may write to")

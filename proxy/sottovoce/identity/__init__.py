@@ -1,0 +1,68 @@
+"""Who we are to clients, and who they are to us: voice certificates, signed handshakes, anchors, client tokens."""
+
+from sottovoce.identity.anchors import load_anchors
+from sottovoce.identity.batcher import Batcher, BatchEvent, BatchFailed, BatchSigned
+from sottovoce.identity.client_tokens import ANONYMOUS, TokenFile
+from sottovoce.identity.config import IdentityConfig
+from sottovoce.identity.errors import AnchorsUnusable, IdentityError, TokenFileInvalid, VoiceCertificateRefused
+from sottovoce.identity.keeper import (
+    CertificateEvent,
+    CertificateKeeper,
+    VoiceCertificateFailed,
+    VoiceCertificateIssued,
+)
+from sottovoce.identity.operations import (
+    ISSUE_VOICE_CERTIFICATE,
+    MAX_VOICE_CERTIFICATE_SECONDS,
+    SIGN_ROOT,
+    IssuedVoiceCertificate,
+    IssueVoiceCertificate,
+    RootSignatures,
+    SignRoot,
+)
+from sottovoce.identity.signing import (
+    ANCHOR_ALGORITHM,
+    ANCHOR_PURPOSE,
+    ANCHOR_SEED,
+    SERVING_ALGORITHM,
+    SERVING_PURPOSE,
+    SERVING_SEED,
+    check_authorities,
+    identity_handlers,
+    open_signer,
+)
+
+__all__ = [
+    "ANCHOR_ALGORITHM",
+    "ANCHOR_PURPOSE",
+    "ANCHOR_SEED",
+    "ANONYMOUS",
+    "ISSUE_VOICE_CERTIFICATE",
+    "MAX_VOICE_CERTIFICATE_SECONDS",
+    "SERVING_ALGORITHM",
+    "SERVING_PURPOSE",
+    "SERVING_SEED",
+    "SIGN_ROOT",
+    "AnchorsUnusable",
+    "BatchEvent",
+    "BatchFailed",
+    "BatchSigned",
+    "Batcher",
+    "CertificateEvent",
+    "CertificateKeeper",
+    "IdentityConfig",
+    "IdentityError",
+    "IssueVoiceCertificate",
+    "IssuedVoiceCertificate",
+    "RootSignatures",
+    "SignRoot",
+    "TokenFile",
+    "TokenFileInvalid",
+    "VoiceCertificateFailed",
+    "VoiceCertificateIssued",
+    "VoiceCertificateRefused",
+    "check_authorities",
+    "identity_handlers",
+    "load_anchors",
+    "open_signer",
+]
