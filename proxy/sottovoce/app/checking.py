@@ -21,7 +21,11 @@ class CheckReport(msgspec.Struct, frozen=True):
 def check(place: Path, changes: Iterable[str] = ()) -> CheckReport:
     """Check a directory's configuration and the files it names.  Raises ConfigurationInvalid if it cannot be read."""
     file = find_file(place)
-    configuration = load(file, changes)
+    return check_loaded(load(file, changes), file)
+
+
+def check_loaded(configuration: Configuration, file: Path) -> CheckReport:
+    """Check a configuration that was read from `file`."""
     problems = [*_missing_files(configuration, file), *_environment(configuration)]
     notes: list[str] = []
     try:

@@ -54,6 +54,10 @@ class Listener:
                     await self._drain()
                 connections.cancel_scope.cancel()
 
+    async def aclose(self) -> None:
+        """Stop listening; harmless when that is done."""
+        await self._bound.aclose()
+
     async def _drain(self) -> None:
         await self._bound.aclose()
         for call in tuple(self._calls):

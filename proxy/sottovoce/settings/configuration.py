@@ -45,7 +45,7 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     listener: ListenerConfig = ListenerConfig()
     listeners: dict[str, ListenerConfig] = {}
     voice: VoiceConfig = VoiceConfig()
-    routes: dict[str, RouteConfig] = {"echo": RouteConfig(adapter="echo")}
+    routes: dict[str, RouteConfig] = msgspec.field(default_factory=lambda: {"echo": RouteConfig(adapter="echo")})
     identity: IdentityConfig = IdentityConfig()
     hsm: HsmConfig = HsmConfig()
     audit: AuditConfig = AuditConfig()

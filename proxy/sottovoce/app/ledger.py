@@ -1,0 +1,106 @@
+"""What happens to keys, tokens and certificates, on the log and on the audit log.
+
+The parts report through synchronous callbacks; records that must be on the disk are written by one task, in order.  The
+queue has no bound because nothing may be dropped from it, and needs none: each report stands for work of the HSM that
+is limited itself.
+"""
+
+import math
+
+import trio
+
+from sottovoce.audit import AuditEvent, AuditFailed, AuditLog, CertificateIssued, RootSigned, TokenLost, TokenStarted
+from sottovoce.hsm import TokenDown, TokenEvent, TokenLocked, TokenUp
+from sottovoce.identity import BatchEvent, BatchFailed, BatchSigned, CertificateEvent, VoiceCertificateIssued
+from sottovoce.observe import Logger, events
+from sottovoce.pki import LeafEvent, LeafIssued
+from sottovoce.session import LeafKind
+
+
+class Ledger:
+    """Takes reports; `run` writes them."""
+
+    def __init__(self, logger: Logger, audit: AuditLog, token_label: str) -> None:
+        """Write to these; `token_label` names the token."""
+        self._logger = logger
+        self._audit = audit
+        self._token_label = token_label
+        self._pid = 0
+        self._send, self._receive = trio.open_memory_channel[AuditEvent](math.inf)
+
+    async def run(self) -> None:
+        """Write what was reported until `close`."""
+        async for event in self._receive:
+            try:
+                await self._audit.record(event)
+            except AuditFailed as error:
+                self._logger.error(events.AUDIT_FAILED, reason=str(error))  # noqa: TRY400  one line, no trail
+
+    def close(self) -> None:
+        """Take no more; `run` ends behind what is left."""
+        self._send.close()
+
+    def token(self, event: TokenEvent) -> None:
+        """Take what became of the token process."""
+        match event:
+            case TokenUp(pid):
+                self._pid = pid
+                self._logger.info(events.TOKEN_STARTED, token=self._token_label, pid=pid)
+                self._record(TokenStarted(token=self._token_label, pid=pid))
+            case TokenDown(reason) | TokenLocked(reason):
+                say = self._logger.error if isinstance(event, TokenLocked) else self._logger.warning
+                say(events.TOKEN_LOST, token=self._token_label, pid=self._pid, reason=reason)
+                self._record(TokenLost(token=self._token_label, pid=self._pid, reason=reason))
+
+    def leaf(self, event: LeafEvent) -> None:
+        """Take what became of a TLS certificate."""
+        if isinstance(event, LeafIssued):
+            self._logger.info(events.LEAF_ISSUED, serial=event.serial, names=event.names, not_after=event.not_after)
+            self._certificate("tls_leaf", event)
+        else:
+            self._logger.error(
+                events.LEAF_RENEWAL_FAILED,
+                reason=event.reason,
+                retry_seconds=event.retry_seconds,
+                not_after=event.not_after,
+            )
+
+    def voice_certificate(self, event: CertificateEvent) -> None:
+        """Take what became of a voice certificate."""
+        if isinstance(event, VoiceCertificateIssued):
+            self._logger.info(
+                events.VOICE_CERTIFICATE_ISSUED, serial=event.serial, names=event.names, not_after=event.not_after
+            )
+            self._certificate("voice", event)
+        else:
+            self._logger.error(
+                events.VOICE_CERTIFICATE_RENEWAL_FAILED,
+                reason=event.reason,
+                retry_seconds=event.retry_seconds,
+                not_after=event.not_after,
+            )
+
+    def batch(self, event: BatchEvent) -> None:
+        """Take what became of a batch of leaves; there are many of these, so they are noted with the calls."""
+        match event:
+            case BatchSigned(kind, leaves, _, root):
+                self._logger.debug(events.ROOT_SIGNED, kind=kind.name.lower(), leaves=leaves)
+                name = "server_verify" if kind is LeafKind.SERVER_VERIFY else "rekey_verify"
+                self._audit.note(RootSigned(kind=name, leaves=leaves, root=root.hex()))
+            case BatchFailed(kind, leaves, reason):
+                self._logger.warning(events.SIGNATURE_DROPPED, kind=kind.name.lower(), leaves=leaves, reason=reason)
+
+    def _certificate(self, kind: str, event: LeafIssued | VoiceCertificateIssued) -> None:
+        self._record(
+            CertificateIssued(
+                kind="voice" if kind == "voice" else "tls_leaf",
+                serial=event.serial,
+                names=event.names,
+                not_before=event.not_before,
+                not_after=event.not_after,
+                sha256=event.sha256,
+            )
+        )
+
+    def _record(self, event: AuditEvent) -> None:
+        self._send.send_nowait(event)
