@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from sottovoce.transport import KeyLog, PqPolicy, TlsContext, TlsCore, client_context, server_context
+from sottovoce.transport import KeyLog, PqPolicy, TlsContext, TlsCore, TlsError, client_context, server_context
 from tests.transport.certificates import HOST, authority, leaf
 
 Cut = Callable[[bytes], Iterable[bytes]]
@@ -38,6 +38,23 @@ def shake_hands(first: TlsCore, second: TlsCore, cut: Cut = whole) -> None:
             second.receive(piece)
         for piece in cut(back):
             first.receive(piece)
+
+
+def failures(first: TlsCore, second: TlsCore) -> tuple[TlsError | None, TlsError | None]:
+    """Exchange bytes until both are silent; give the error of each."""
+    errors: list[TlsError | None] = [None, None]
+    ends = (first, second)
+    quiet = 0
+    while quiet < 2:
+        for place in (0, 1):
+            data = ends[place].to_send()
+            quiet = 0 if data else quiet + 1
+            if data and errors[1 - place] is None:
+                try:
+                    ends[1 - place].receive(data)
+                except TlsError as error:
+                    errors[1 - place] = error
+    return errors[0], errors[1]
 
 
 def connected(

@@ -1,0 +1,86 @@
+"""Which certificates the two ends of `sottovoce.transport.tls` accept, and what each is told."""
+
+from collections.abc import Callable
+
+import pytest
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from sottovoce.transport import (
+    CertificateProblem,
+    CertificateRefused,
+    PqPolicy,
+    TlsCore,
+    TlsIdentity,
+    TlsReason,
+    client_context,
+    server_context,
+)
+from tests.transport.certificates import HOST, Authority, authority, leaf
+from tests.transport.ends import client, connected, failures, server
+
+SHOWN_BY_SERVER = [
+    (lambda: Authority("Unknown").issue(HOST), CertificateProblem.UNKNOWN_CA, 48),
+    (lambda: authority().issue(HOST, days=(-3, -2)), CertificateProblem.EXPIRED, 45),
+    (lambda: authority().issue(HOST, days=(2, 3)), CertificateProblem.NOT_YET_VALID, 42),
+    (lambda: authority().issue("other.example"), CertificateProblem.WRONG_HOST, 42),
+    (lambda: authority().issue(subject=HOST), CertificateProblem.WRONG_HOST, 42),
+    (lambda: authority().issue(HOST, usage=ExtendedKeyUsageOID.CLIENT_AUTH), CertificateProblem.OTHER, 43),
+]
+
+
+@pytest.mark.parametrize(("make", "problem", "alert"), SHOWN_BY_SERVER, ids=lambda value: getattr(value, "value", None))
+def test_certificates_a_client_refuses(
+    make: Callable[[], TlsIdentity], problem: CertificateProblem, alert: int
+) -> None:
+    ours, theirs = TlsCore(client()), TlsCore(server_context(make(), pq=PqPolicy.PREFER))
+    by_client, by_server = failures(ours, theirs)
+    assert isinstance(by_client, CertificateRefused)
+    assert (by_client.reason, by_client.problem) == (TlsReason.CERTIFICATE, problem)
+    assert HOST in str(by_client)
+    assert by_server is not None
+    assert (by_server.reason, by_server.alert) == (TlsReason.ALERT, alert)
+
+
+def test_an_address_the_certificate_does_not_name() -> None:
+    by_client, _ = failures(TlsCore(client(host="127.0.0.2")), TlsCore(server()))
+    assert isinstance(by_client, CertificateRefused)
+    assert by_client.problem is CertificateProblem.WRONG_HOST
+
+
+def test_a_chain_is_sent_whole() -> None:
+    identity = Authority("Issuing", authority()).issue(HOST)
+    ours, theirs = TlsCore(client()), TlsCore(server_context(identity, pq=PqPolicy.PREFER))
+    assert failures(ours, theirs) == (None, None)
+
+
+def test_client_certificates() -> None:
+    settings = server_context(leaf(), pq=PqPolicy.PREFER, client_ca_pem=authority().pem)
+    shown = authority().issue("some client", subject="some client")
+    mine = client_context(HOST, pq=PqPolicy.PREFER, ca_pem=authority().pem, identity=shown)
+    ours, theirs = connected(mine, settings)
+    der = theirs.peer_certificate_der()
+    assert der is not None
+    assert x509.load_der_x509_certificate(der) == shown.certificate
+    assert ours.exporter() == theirs.exporter()
+
+
+def test_a_client_without_the_certificate_that_is_demanded() -> None:
+    settings = server_context(leaf(), pq=PqPolicy.PREFER, client_ca_pem=authority().pem)
+    by_client, by_server = failures(TlsCore(client()), TlsCore(settings))
+    assert by_server is not None
+    assert by_server.reason is TlsReason.CERTIFICATE
+    assert by_client is not None
+    assert by_client.alert == 116
+
+
+def test_a_client_with_a_certificate_of_somebody_else() -> None:
+    settings = server_context(leaf(), pq=PqPolicy.PREFER, client_ca_pem=authority().pem)
+    shown = Authority("Somebody else").issue(subject="some client")
+    mine = client_context(HOST, pq=PqPolicy.PREFER, ca_pem=authority().pem, identity=shown)
+    by_client, by_server = failures(TlsCore(mine), TlsCore(settings))
+    assert isinstance(by_server, CertificateRefused)
+    assert by_server.problem is CertificateProblem.UNKNOWN_CA
+    assert "client's certificate" in str(by_server)
+    assert by_client is not None
+    assert by_client.alert == 48
