@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -155,3 +156,12 @@ def test_different_names_may_differ_in_that() -> None:
 def test_what_is_no_anchor_file_at_all(text: bytes) -> None:
     with pytest.raises(AnchorFileInvalid):
         parse_anchor_file(text)
+
+
+@pytest.mark.protocol("P6.28")
+@pytest.mark.parametrize("change", [lambda key: key + "=", lambda key: key + "====", lambda key: key[:-3] + "B=="])
+def test_base64_with_more_than_standard_padding_or_bits_that_mean_nothing(change: Callable[[str], str]) -> None:
+    """P-384's 97 bytes end in two signs of padding, the sign before them has four bits that are zero."""
+    classical = entry()["classical"]
+    assert classical["key"].endswith("==")
+    refused(entry(classical=classical | {"key": change(classical["key"])}))

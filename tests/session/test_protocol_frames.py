@@ -1,13 +1,9 @@
 """Protocol §9: each frame type: what it holds, which way it goes, and how often."""
 
-from typing import Any
-
 import pytest
 
-from sottovoce.primitives import ApiMisuse
 from sottovoce.session.events import Audio, Clear, Dtmf, Event, Json, Mark, Mute, Pong
 from sottovoce.wire import Code
-from tests.session.dialogue import talking
 from tests.session.foreign_bytes import (
     AUDIO,
     CLEAR,
@@ -189,22 +185,6 @@ def test_what_our_machines_send_is_what_the_table_says() -> None:
             assert ours.read(record) == (AUDIO, expected)
 
 
-def _misuse(send: Any) -> None:
-    with pytest.raises(ApiMisuse):
-        send()
-
-
-@pytest.mark.protocol("P9.13", "P9.15", "P9.10", "P9.5", "P9.9")
-def test_our_machines_do_not_send_what_a_peer_would_refuse() -> None:
-    server = AtServer().server
-    _misuse(lambda: server.send_json(b"[]", 0.0))
-    _misuse(lambda: server.send_json(b'{"a":"' + b"x" * 4000 + b'"}', 0.0))
-    _misuse(lambda: server.send_mark("é" * 33, 0.0))
-    _misuse(lambda: server.send_ping(b"1", 0.0))
-    _misuse(lambda: server.seal_audio(b"x" * 9000, 0.0))
-    assert server.to_send() == []
-
-
 @pytest.mark.protocol("P9.10")
 def test_pings_are_echoed_five_a_second() -> None:
     meeting = AtServer()
@@ -274,9 +254,9 @@ def test_audio_cover_pongs_and_unknown_types_cost_nothing(role: Role) -> None:
 @pytest.mark.protocol("P9.20", "P9.15")
 def test_echoes_cost_nothing() -> None:
     meeting = AtServer()
-    for turn in range(4):
-        meeting.now = 10.0 * turn
-        for number in range(100):
+    for turn in range(10):
+        meeting.now = 2.0 * turn
+        for number in range(40):
             assert meeting.server.send_mark(f"{turn}.{number}", meeting.now)
     meeting.hear()
     for _ in range(400):
@@ -285,20 +265,6 @@ def test_echoes_cost_nothing() -> None:
     for _ in range(251):
         meeting.say(MARK, b"no echo any more")
     assert code_of(meeting) == Code.RATE_LIMITED
-
-
-@pytest.mark.protocol("P9.20")
-def test_our_own_machines_keep_to_it() -> None:
-    """They take no more than the other end takes, and say so; nothing is lost on the way."""
-    pair = talking()
-    sent = sum(pair.server.send_mark("m", 0.0) for _ in range(400))
-    assert sent == 250
-    pair.run()
-    assert pair.client_events.count(Mark("m")) == 250
-    assert pair.client.is_open
-    assert all(pair.client.send_mark("m", 0.0) for _ in range(250))
-    pair.run()
-    assert pair.server.is_open
 
 
 def _silence(meeting: Meeting) -> int | None:

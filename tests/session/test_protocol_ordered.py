@@ -311,7 +311,7 @@ def test_no_key_and_ctr_is_sealed_twice() -> None:
         headers.extend(sframe.decode_header_untrusted(record)[:2] for record in records if record[0] & 0x80)
 
     for turn in range(60):
-        pair.client.send_json(b"{}", pair.now)
+        pair.client.send_cover(2, pair.now)
         note(pair.client_records())
         audio = pair.client.seal_audio(bytes([turn]), pair.now)
         assert audio is not None

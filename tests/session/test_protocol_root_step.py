@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from sottovoce.wire import Code
+from tests.session.dialogue import prove, serving_keys
 from tests.session.foreign_bytes import HANDSHAKE, PING, PONG, SWITCH, message, split, tlvs_of, u, with_tlv
 from tests.session.meeting import AtClient, AtServer, code_of, judged_by_client
 
@@ -17,12 +18,12 @@ def test_the_client_begins_between_80_and_90_per_cent_at_a_moment_of_its_own() -
     for seed in range(40):
         meeting = AtClient(server={"t2": u(1000, 2)})
         meeting.client._parts.entropy._seed = u(seed, 4)  # type: ignore[attr-defined]
-        meeting.client._plan_epoch(0.0)
         due = meeting.client.next_deadline()
         assert due is not None
         assert 800.0 <= due <= 900.0
-        moments.add(due)
+        moments.add(meeting.client._moment_of_step(0.0))
     assert len(moments) == 40
+    assert all(800.0 <= moment <= 900.0 for moment in moments)
     assert max(moments) - min(moments) > 70
 
 
@@ -244,3 +245,16 @@ def test_a_response_and_its_proof_in_two_frames() -> None:
     meeting.init()
     meeting.say(HANDSHAKE, verify)
     assert code_of(meeting) == Code.REKEY_PROTOCOL
+
+
+@pytest.mark.protocol("P5.24", "P11.29")
+def test_a_late_answer_to_the_handshakes_leaf_is_not_taken_for_the_root_steps() -> None:
+    meeting = AtServer()
+    handshake = meeting.wanted[0]
+    meeting.init()
+    meeting.server.provide_proof(handshake, prove(serving_keys(), handshake.kind, handshake.leaf), 0.0)
+    assert meeting.ours.to_send() == []
+    meeting.prove()
+    assert len(meeting.ours.to_send()) == 1
+    meeting.prove()
+    assert meeting.ours.to_send() == []

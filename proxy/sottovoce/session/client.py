@@ -37,6 +37,7 @@ _ERASE_AFTER_SECONDS = 60
 _REKEY_FROM, _REKEY_SPREAD = 0.8, 0.1
 _MIN_REKEY_SECONDS = 10.0
 _TICKETS_PER_EPOCH = 4
+_AGO = float("-inf")
 
 
 class _Step(msgspec.Struct):
@@ -60,14 +61,12 @@ class ClientSession(Session):
         self._carriage = carriage
         self._wall = wall
         self._handshake: ClientHandshake | None = ClientHandshake(config, carriage, parts, wall)
-        self._agreement: Agreement | None = None
         self._transcript = b""
-        self._rekey: Secret | None = None
+        self._rekey = Secret.blank("rekey", 0)
         self._certificate = b""
         self._step: _Step | None = None
         self._rekey_at: float | None = None
-        self._next_rekey_at: float | None = None
-        self._last_response_at: float | None = None
+        self._last_response_at = _AGO
         self._epoch_began_at = now
         self._tickets = 0
         self._outbox.append(self._handshake.start())
@@ -79,14 +78,12 @@ class ClientSession(Session):
     def next_deadline(self) -> float | None:
         """When `on_deadline` has to be called; None once the session has ended."""
         deadline = super().next_deadline()
-        if deadline is None or self._rekey_at is None or not self.is_open:
-            return deadline
-        return min(deadline, self._rekey_at)
+        return deadline if deadline is None or self._rekey_at is None else min(deadline, self._rekey_at)
 
     def on_deadline(self, now: float) -> list[Event]:
         """Do what is due: begin a root step, or end what is too old."""
-        if self.is_open and self._rekey_at is not None and self._rekey_at <= now < self._dies_at:
-            self._begin_step(now)
+        if self._rekey_at is not None and self._rekey_at <= now < self._ends_at:
+            self._begin_step()
         return super().on_deadline(now)
 
     def erase(self) -> None:
@@ -94,13 +91,12 @@ class ClientSession(Session):
         super().erase()
         if self._handshake is not None:
             self._handshake.erase()
-        if self._rekey is not None:
-            self._rekey.wipe()
+        self._rekey.wipe()
         if self._step is not None:
             self._step.share.erase()
             if self._step.receiver is not None:
                 self._step.receiver.wipe()
-        self._step = None
+        self._step = self._rekey_at = None
 
     def _on_early_record(self, record: bytes, now: float) -> None:
         handshake = self._handshake
@@ -109,32 +105,31 @@ class ClientSession(Session):
         answer = handshake.receive(record)
         if answer is not None:
             self._outbox.append(answer)
-        if handshake.agreement is None:
-            return
-        agreement, self._handshake = handshake.agreement, None
-        self._agreement = agreement
+        if handshake.agreement is not None:
+            self._establish(handshake.agreement, now)
+
+    def _establish(self, agreement: Agreement, now: float) -> None:
+        self._handshake = None
         self._transcript = agreement.transcript
         self._rekey = agreement.secrets.rekey
         self._certificate = agreement.certificate
         keys = agreement.decoded_certificate.fields
         self._open(agreement, now, tuple(key.algorithm.name for key in (keys.classical, keys.pq) if key))
-        self._plan_epoch(now)
-        self._dies_at = now + self._epoch_seconds + _ERASE_AFTER_SECONDS
-
-    def _plan_epoch(self, now: float) -> None:
-        """Choose the random moment of the next root step."""
         self._epoch_began_at = now
-        self._tickets = 0
-        fraction = int.from_bytes(self._parts.entropy.random(2)) / 0xFFFF
-        self._rekey_at = now + self._epoch_seconds * (_REKEY_FROM + _REKEY_SPREAD * fraction)
+        self._rekey_at = self._moment_of_step(now)
+        self._end_at(now + self._epoch_seconds + _ERASE_AFTER_SECONDS)
 
-    def _begin_step(self, now: float) -> None:
-        agreement = self._agreement
+    def _moment_of_step(self, began_at: float) -> float:
+        """Choose the random moment of the root step that ends the epoch which began then."""
+        fraction = int.from_bytes(self._parts.entropy.random(2)) / 0xFFFF
+        return began_at + self._epoch_seconds * (_REKEY_FROM + _REKEY_SPREAD * fraction)
+
+    def _begin_step(self) -> None:
         self._rekey_at = None
-        if self.epoch >= MAX_EPOCH or agreement is None:
-            self._fail(Code.KEY_LIMIT, "the epochs are used up", now)
+        if self.epoch >= MAX_EPOCH:
+            self._fail(Code.KEY_LIMIT, "the epochs are used up")
             return
-        group = agreement.suite.group
+        group = self._agreed.suite.group
         share = self._parts.kem.generate(group)
         init = RekeyShare(self.epoch + 1, group, share.public).encode(MessageType.REKEY_INIT)
         self._step = _Step(share, init)
@@ -160,18 +155,16 @@ class ClientSession(Session):
 
     def _on_request(self, now: float) -> None:
         """The server asks for a root step; during one this means nothing."""
-        if self._step is not None:
+        if self._rekey_at is None:
             return
-        earliest = now
-        if self._last_response_at is not None:
-            earliest = max(now, self._last_response_at + min(_MIN_REKEY_SECONDS, self._epoch_seconds / 2))
-        self._rekey_at = earliest if self._rekey_at is None else min(self._rekey_at, earliest)
+        earliest = self._last_response_at + min(_MIN_REKEY_SECONDS, self._epoch_seconds / 2)
+        self._rekey_at = min(self._rekey_at, max(now, earliest))
         if self._rekey_at <= now:
-            self._begin_step(now)
+            self._begin_step()
 
     def _on_response(self, inside: list[bytes], now: float) -> None:
-        step, agreement, rekey = self._step, self._agreement, self._rekey
-        if step is None or step.receiver is not None or agreement is None or rekey is None:
+        step, agreement = self._step, self._agreed
+        if step is None or step.receiver is not None:
             raise WireError(Code.REKEY_PROTOCOL, "an unsolicited RekeyResponse")
         response = RekeyShare.decode_untrusted(inside[0])
         if response.epoch != self.epoch + 1 or response.group != agreement.suite.group:
@@ -187,32 +180,28 @@ class ClientSession(Session):
             hybrid = step.share.finish(response.share)
         except IllegalShare as error:
             raise WireError(Code.ILLEGAL_SHARE, str(error)) from None
-        with hybrid, rekey:
+        with hybrid, self._rekey as rekey:
             secrets = epoch_secrets(next_root(rekey, hybrid, transcript), transcript)
-        self._last_response_at = now
-        self._install(step, secrets, transcript, response.epoch, now)
-        step.reauthenticated = due
-
-    def _install(self, step: _Step, secrets: EpochSecrets, transcript: bytes, epoch: int, now: float) -> None:
-        """Make the new receive keys ready and send under the new epoch from here on."""
-        agreement = self._agreement
-        if agreement is None:
-            return
-        per_key = agreement.params.messages_per_key
-        step.receiver = ReceiveChain(secrets.server_to_client, epoch, agreement.suite, per_key)
         self._rekey, self._transcript = secrets.rekey, transcript
-        self._switch_sender(SendChain(secrets.client_to_server, epoch, agreement.suite, per_key), now)
-        self._plan_epoch(now)
-        self._rekey_at, self._next_rekey_at = None, self._rekey_at
+        step.reauthenticated = due
+        self._install(step, secrets, response.epoch, now)
 
-    def _on_switch(self, epoch: int, now: float) -> None:
+    def _install(self, step: _Step, secrets: EpochSecrets, epoch: int, now: float) -> None:
+        """Make the new receive keys ready and send under the new epoch from here on."""
+        suite, per_key = self._agreed.suite, self._agreed.params.messages_per_key
+        step.receiver = ReceiveChain(secrets.server_to_client, epoch, suite, per_key)
+        self._switch_sender(SendChain(secrets.client_to_server, epoch, suite, per_key), now)
+        self._last_response_at = self._epoch_began_at = now
+
+    def _on_switch(self, epoch: int) -> None:
         step = self._step
         if step is None or step.receiver is None or epoch != step.receiver.epoch:
             raise WireError(Code.REKEY_PROTOCOL, "a switch to an epoch that is not agreed")
         self._switch_receiver(step.receiver)
         self._step = None
-        self._rekey_at = self._next_rekey_at
-        self._dies_at = self._epoch_began_at + self._epoch_seconds + _ERASE_AFTER_SECONDS
+        self._tickets = 0
+        self._rekey_at = self._moment_of_step(self._epoch_began_at)
+        self._end_at(self._epoch_began_at + self._epoch_seconds + _ERASE_AFTER_SECONDS)
         self._events.append(EpochStarted(epoch, step.reauthenticated))
 
     def _on_first_record_of_epoch(self, now: float) -> None:
@@ -220,7 +209,7 @@ class ClientSession(Session):
 
     def _check_reauthentication(self, message: RekeyVerify, transcript: bytes, now: float) -> None:
         """Check RekeyVerify, and the certificate it is made under, at the wall clock of now.  Raises auth_failed."""
-        encoded = message.certificate or self._certificate
+        encoded = self._certificate if message.certificate is None else message.certificate
         certificate = decode_certificate_untrusted(encoded)
         wall = self._wall + (now - self._started_at)
         try:
@@ -234,8 +223,7 @@ class ClientSession(Session):
         self._certificate = encoded
 
     def _check_replacement(self, certificate: VoiceCertificate, wall: float) -> None:
-        agreement = self._agreement
-        if agreement and certificate.fields.anchor_id != agreement.decoded_certificate.fields.anchor_id:
+        if certificate.fields.anchor_id != self._agreed.decoded_certificate.fields.anchor_id:
             raise CertificateRefused("a replacement comes from another anchor")
         host = host_of(self._carriage.authority.decode("latin-1"))
         verify_certificate(certificate, self._config.anchors, host, wall)

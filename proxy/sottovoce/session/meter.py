@@ -15,8 +15,9 @@ class TokenBucket:
 
     def take(self, now: float) -> bool:
         """Take one token; false when there is none."""
-        self._tokens = min(self._burst, self._tokens + max(0.0, now - self._at) * self._rate)
-        self._at = now
+        if now > self._at:  # a caller's `now` may be a little older than the last one
+            self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
+            self._at = now
         if self._tokens < 1:
             return False
         self._tokens -= 1

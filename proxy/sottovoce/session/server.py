@@ -27,6 +27,7 @@ from sottovoce.wire.messages import RekeyShare, RekeyVerify
 _CLOSE_AFTER_SECONDS = 30
 """The server ends a session whose epoch is so long past its age (§7)."""
 _MIN_REKEY_SECONDS = 10.0
+_AGO = float("-inf")
 
 
 class _Step(msgspec.Struct):
@@ -38,15 +39,13 @@ class _Step(msgspec.Struct):
     transcript: bytes
     certificate: bytes
     leaf: bytes | None = None
-    receiver: ReceiveChain | None = None
-    sender: SendChain | None = None
+    chains: tuple[ReceiveChain, SendChain] | None = None
     reauthenticated: bool = False
 
     def wipe(self) -> None:
         self.secrets.wipe()
-        for chain in (self.receiver, self.sender):
-            if chain is not None:
-                chain.wipe()
+        for chain in self.chains or ():
+            chain.wipe()
 
 
 class ServerSession(Session):
@@ -62,20 +61,21 @@ class ServerSession(Session):
         self._serving = parts.serving
         self._wall = wall
         self._handshake: ServerHandshake | None = ServerHandshake(config, carriage, parts)
-        self._agreement: Agreement | None = None
         self._transcript = b""
-        self._rekey: Secret | None = None
+        self._rekey = Secret.blank("rekey", 0)
         self._certificate = b""
         self._step: _Step | None = None
-        self._last_init_at: float | None = None
+        self._last_init_at = _AGO
 
     def provide_proof(self, wanted: SignatureWanted, proof: Proof, now: float) -> None:
-        """Answer `wanted`.  An answer that comes late, twice, or to another leaf is ignored: a flight is sealed once."""
-        if self._handshake is not None:
-            flight = self._handshake.provide_proof(wanted.leaf, proof) if now < self._handshake_until else None
+        """Answer `wanted`.  A proof that comes late, twice, or for another leaf is ignored: a flight is sealed once."""
+        if now >= self._ends_at:
+            self._expire(now)
+        elif self._handshake is not None:
+            flight = self._handshake.provide_proof(wanted.leaf, proof)
             if flight is not None:
                 self._outbox.append(flight)
-        elif self.is_open and self._step is not None and self._step.leaf == wanted.leaf and now < self._dies_at:
+        elif self._step is not None and self._step.leaf == wanted.leaf:
             self._answer_step(self._step, proof)
 
     def request_rekey(self) -> None:
@@ -92,8 +92,7 @@ class ServerSession(Session):
         super().erase()
         if self._handshake is not None:
             self._handshake.erase()
-        if self._rekey is not None:
-            self._rekey.wipe()
+        self._rekey.wipe()
         if self._step is not None:
             self._step.wipe()
         self._step = None
@@ -113,14 +112,13 @@ class ServerSession(Session):
 
     def _establish(self, agreement: Agreement, now: float) -> None:
         self._handshake = None
-        self._agreement = agreement
         self._transcript = agreement.transcript
         self._rekey = agreement.secrets.rekey
         self._certificate = agreement.certificate
         if agreement.identity is not None and agreement.identity.expires_at is not None:
             self._session_until = min(self._session_until, now + agreement.identity.expires_at - self._wall_at(now))
         self._open(agreement, now)
-        self._dies_at = now + self._epoch_seconds + _CLOSE_AFTER_SECONDS
+        self._end_at(now + self._epoch_seconds + _CLOSE_AFTER_SECONDS)
 
     def _wall_at(self, now: float) -> float:
         return self._wall + (now - self._started_at)
@@ -135,14 +133,14 @@ class ServerSession(Session):
         self._on_init(message, now)
 
     def _on_init(self, message: bytes, now: float) -> None:
-        agreement, rekey = self._agreement, self._rekey
+        agreement = self._agreed
         init = RekeyShare.decode_untrusted(message)
-        if self._step is not None or agreement is None or rekey is None:
+        if self._step is not None:
             raise WireError(Code.REKEY_PROTOCOL, "a RekeyInit during a root step")
         if self.epoch >= MAX_EPOCH:
             raise WireError(Code.KEY_LIMIT, "the epochs are used up")
         least = min(_MIN_REKEY_SECONDS, self._epoch_seconds / 2)
-        if self._last_init_at is not None and now - self._last_init_at < least:
+        if now - self._last_init_at < least:
             raise WireError(Code.REKEY_PROTOCOL, "a RekeyInit too soon after the last")
         if init.epoch != self.epoch + 1 or init.group != agreement.suite.group:
             raise WireError(Code.REKEY_PROTOCOL, "a RekeyInit for another epoch or group")
@@ -153,7 +151,7 @@ class ServerSession(Session):
             raise WireError(Code.ILLEGAL_SHARE, str(error)) from None
         response = RekeyShare(init.epoch, agreement.suite.group, share).encode(MessageType.REKEY_RESPONSE)
         transcript = next_transcript(self._transcript, message, response)
-        with hybrid, rekey:
+        with hybrid, self._rekey as rekey:
             secrets = epoch_secrets(next_root(rekey, hybrid, transcript), transcript)
         self._step = _Step(init.epoch, response, secrets, transcript, self._serving.certificate)
         every = agreement.params.reauthenticate_every
@@ -165,9 +163,6 @@ class ServerSession(Session):
 
     def _answer_step(self, step: _Step, proof: Proof | None) -> None:
         """Send RekeyResponse, with RekeyVerify where it is due, and have the new receive keys ready."""
-        agreement = self._agreement
-        if agreement is None:
-            return
         inside = step.response
         step.leaf = None
         if proof is not None:
@@ -175,27 +170,27 @@ class ServerSession(Session):
             replacement = step.certificate if step.certificate != self._certificate else None
             inside += RekeyVerify(verification, replacement).encode()
             self._certificate = step.certificate
-            step.reauthenticated = True
-        per_key = agreement.params.messages_per_key
-        step.receiver = ReceiveChain(step.secrets.client_to_server, step.epoch, agreement.suite, per_key)
-        step.sender = SendChain(step.secrets.server_to_client, step.epoch, agreement.suite, per_key)
+        suite, per_key = self._agreed.suite, self._agreed.params.messages_per_key
         self._rekey, self._transcript = step.secrets.rekey, step.transcript
+        step.chains = (
+            ReceiveChain(step.secrets.client_to_server, step.epoch, suite, per_key),
+            SendChain(step.secrets.server_to_client, step.epoch, suite, per_key),
+        )
+        step.reauthenticated = proof is not None
         self._seal(FrameType.HANDSHAKE, inside)
 
-    def _on_switch(self, epoch: int, now: float) -> None:
-        del now
+    def _on_switch(self, epoch: int) -> None:
         step = self._step
-        if step is None or step.receiver is None or self._switch_due or epoch != step.epoch:
+        if step is None or step.chains is None or self._switch_due or epoch != step.epoch:
             raise WireError(Code.REKEY_PROTOCOL, "a switch to an epoch that is not agreed")
-        self._switch_receiver(step.receiver)
+        self._switch_receiver(step.chains[0])
         self._switch_due = True
 
     def _on_first_record_of_epoch(self, now: float) -> None:
         """The client sends under e+1: from here on we do too, and the step is done."""
         self._switch_due = False
         step, self._step = self._step, None
-        if step is None or step.sender is None:
-            return
-        self._switch_sender(step.sender, now)
-        self._dies_at = now + self._epoch_seconds + _CLOSE_AFTER_SECONDS
-        self._events.append(EpochStarted(step.epoch, step.reauthenticated))
+        if step is not None and step.chains is not None:
+            self._switch_sender(step.chains[1], now)
+            self._end_at(now + self._epoch_seconds + _CLOSE_AFTER_SECONDS)
+            self._events.append(EpochStarted(step.epoch, step.reauthenticated))

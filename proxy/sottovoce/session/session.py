@@ -7,47 +7,50 @@ in order, before anything that `seal_audio` gives; call `on_deadline` when `next
     codec bytes ─▶ seal_audio ─▶ record          control: send_…() ─▶ to_send()
 
 No method raises for a peer's bytes: a fault ends the session, the last event is `Ended`, and the last record to send is
-the frame that names the code.  Every secret is wiped when the session ends.  `now` is seconds of a clock that runs on
-while the machine sleeps (CLOCK_BOOTTIME).
+the frame that names the code.  What our own side hands in and a peer would refuse raises ApiMisuse, and nothing was
+sealed.  Any other exception is a fault of ours; if `open_audio` raises one, the session has ended (`internal`).
+Every secret is wiped when the session ends.  `now` is seconds of a clock that runs on while the machine sleeps
+(CLOCK_BOOTTIME).
 """
 
-from collections.abc import Callable
 from enum import Enum, auto
-from typing import ClassVar, TypeVar
 
 from sottovoce.primitives import ApiMisuse
+from sottovoce.session import outbound
 from sottovoce.session.config import SESSION_SECONDS, Dependencies
+from sottovoce.session.controls import Controls
 from sottovoce.session.events import Audio, Ended, Established, Event
 from sottovoce.session.handshake import Agreement
 from sottovoce.session.inbound import decode_event_untrusted
 from sottovoce.session.meter import TokenBucket
 from sottovoce.session.ratchet import ReceiveChain, SendChain
 from sottovoce.wire import (
+    CONTROL_FRAMES_BURST,
+    CONTROL_FRAMES_PER_SECOND,
     MAX_RECORD_BYTES,
     MAX_SMALL_RECORD_BYTES,
     PING_BYTES,
+    PONGS_PER_SECOND,
+    SENT_CONTROL_FRAMES_BURST,
+    SENT_CONTROL_FRAMES_PER_SECOND,
     Code,
     Codec,
     FrameType,
     WireError,
     frames,
-    too_large,
 )
 
 _AUDIO_TYPE = b"\x01"
-_NEVER = float("-inf")
+_AGO = float("-inf")
+_NEVER = float("inf")
 _OVERHEAD_BYTES = 8 + 16
 """The longest SFrame header of an ordered carrier (config, KID of 5 bytes, CTR of 2) and the tag."""
 _SMALL_LIMIT = MAX_SMALL_RECORD_BYTES - _OVERHEAD_BYTES
 _LARGE_LIMIT = MAX_RECORD_BYTES - _OVERHEAD_BYTES
 _PADDED = [frames.padded_bytes(payload + 1) for payload in range(1_300)]
 """Bucket by payload length, for the lengths that voice has."""
-_CONTROL_RATE, _CONTROL_BURST = 50, 250
-_PONGS_PER_SECOND = 5
 _ABNORMAL = 1006
 """What a truncated end is reported as (RFC 6455 §7.1.5), unless the carriage gave a code."""
-
-T = TypeVar("T")
 
 
 class _Phase(Enum):
@@ -56,21 +59,12 @@ class _Phase(Enum):
     ENDED = auto()
 
 
-def _own(check: Callable[[bytes], T], payload: bytes) -> T:
-    """Hold our own payload against the rule for a peer's.  Raises ApiMisuse."""
-    try:
-        return check(payload)
-    except WireError as error:
-        raise ApiMisuse(error.reason) from None
-
-
-class Session:
+class Session(Controls):
     """What ClientSession and ServerSession have in common.  See the module's text for how to drive it."""
-
-    _is_client: ClassVar[bool]
 
     def __init__(self, parts: Dependencies, now: float, handshake_seconds: float) -> None:
         """Begin in the handshake, which must be over in `handshake_seconds`."""
+        super().__init__()
         self._parts = parts
         self._phase = _Phase.HANDSHAKE
         self._outbox: list[bytes] = []
@@ -78,18 +72,17 @@ class Session:
         self._sender: SendChain | None = None
         self._receiver: ReceiveChain | None = None
         self._started_at = now
-        self._handshake_until = now + handshake_seconds
+        self._agreement: Agreement | None = None
         self._session_until = now + SESSION_SECONDS
-        self._seal_until = _NEVER
-        self._dies_at = float("inf")
+        self._seal_until = _AGO
+        self._ends_at = now + handshake_seconds
         self._epoch_seconds = 0
         self._padded = False
         self._data_session = False
         self._switch_due = False
-        self._marks_outstanding = 0
-        self._received_control = TokenBucket(_CONTROL_RATE, _CONTROL_BURST, now)
-        self._sent_control = TokenBucket(_CONTROL_RATE, _CONTROL_BURST, now)
-        self._pongs = TokenBucket(_PONGS_PER_SECOND, _PONGS_PER_SECOND, now)
+        self._received_control = TokenBucket(CONTROL_FRAMES_PER_SECOND, CONTROL_FRAMES_BURST, now)
+        self._sent_control = TokenBucket(SENT_CONTROL_FRAMES_PER_SECOND, SENT_CONTROL_FRAMES_BURST, now)
+        self._pongs = TokenBucket(PONGS_PER_SECOND, PONGS_PER_SECOND, now)
 
     # What the shell calls.
 
@@ -121,14 +114,18 @@ class Session:
         return self.events()
 
     def open_audio(self, record: bytes, now: float) -> bytes | None:
-        """Take one record; gives an audio payload (flags u8 ‖ [timestamp u32] ‖ codec bytes), or None: see `events()`."""
+        """Take one record; gives its audio (flags u8 ‖ [timestamp u32] ‖ codec bytes), or None: see `events()`."""
         receiver = self._receiver
         try:
+            if now >= self._ends_at:
+                self._expire(now)
+                return None
             if receiver is None:
                 self._on_early_record(record, now)
                 return None
             if len(record) > MAX_RECORD_BYTES:
-                raise too_large("a record is above the limit")
+                self._fail(Code.TOO_LARGE, "a record is above the limit")
+                return None
             plaintext = receiver.open(record).rstrip(b"\0")
             if self._switch_due:
                 self._on_first_record_of_epoch(now)
@@ -141,25 +138,29 @@ class Session:
                 return plaintext[:-1]
             return self._on_frame(plaintext, len(record), now)
         except WireError as error:
-            self._fail(error.code, error.reason, now)
+            self._fail(error.code, error.reason)
             return None
+        except BaseException:
+            self._fail(Code.INTERNAL, "a fault of this side")
+            raise
 
     def seal_audio(
         self, codec_bytes: bytes, now: float, *, flags: int = 0, timestamp: int | None = None
     ) -> bytes | None:
         """Seal one audio frame into a record.  None: not now (the epoch is past its age, or the session is over).
 
-        Raises ApiMisuse when `to_send()` still holds records, which must be written first, or for an oversize frame.
+        Raises ApiMisuse when `to_send()` still holds records, which must be written first, for a frame that a peer
+        would refuse, and in a data session.
         """
         sender = self._sender
         if now >= self._seal_until or sender is None:
             return None
-        if self._outbox:
-            raise ApiMisuse("records of to_send() must be written before audio is sealed")
-        if timestamp is None:
+        if self._outbox or self._data_session:
+            raise ApiMisuse("audio in a data session, or before the records of to_send() were written")
+        if timestamp is None and not flags & ~outbound.CALLERS_FLAGS:
             plaintext = flags.to_bytes(1) + codec_bytes + _AUDIO_TYPE
         else:
-            plaintext = frames.encode_audio(codec_bytes, flags, timestamp) + _AUDIO_TYPE
+            plaintext = outbound.audio(codec_bytes, flags, timestamp) + _AUDIO_TYPE
         if self._padded:
             length = len(plaintext) - 1
             target = _PADDED[length] if length < len(_PADDED) else frames.padded_bytes(length + 1)
@@ -182,41 +183,12 @@ class Session:
         """Whether audio and control frames may be sealed now."""
         return now < self._seal_until
 
-    def send_dtmf(self, event: int, duration_milliseconds: int, now: float) -> bool:
-        """Queue a telephone key.  False, here and below: not now; try again later."""
-        return self._send(FrameType.DTMF, event.to_bytes(1) + duration_milliseconds.to_bytes(2), now)
-
-    def send_ping(self, data: bytes, now: float) -> bool:
-        """Queue a ping of eight bytes."""
-        if len(data) != PING_BYTES:
-            raise ApiMisuse("a ping holds eight bytes")
-        return self._send(FrameType.PING, data, now)
-
-    def send_json(self, data: bytes, now: float) -> bool:
-        """Queue a JSON object for the other end's application."""
-        return self._send(FrameType.JSON, _own(frames.decode_json_untrusted, data), now)
-
-    def send_mark(self, name: str, now: float) -> bool:
-        """Queue a mark (server), or the answer to one (client)."""
-        payload = name.encode()
-        _own(frames.decode_mark_untrusted, payload)
-        sent = self._send(FrameType.MARK, payload, now, metered=not self._is_client)
-        if sent and not self._is_client:
-            self._marks_outstanding += 1
-        return sent
-
-    def send_cover(self, length_bytes: int, now: float) -> bool:
-        """Queue filling that the peer ignores."""
-        return self._send(FrameType.COVER, bytes(length_bytes), now)
-
-    def send_data(self, data: bytes, now: float) -> bool:
-        """Queue opaque bytes; data sessions only."""
-        return self._send(FrameType.DATA, _own(frames.decode_data_untrusted, data), now)
-
     def close(self, code: int, now: float, reason: str = "closed by this side") -> None:
         """End the session: the last record names `code`.  Harmless when it has ended."""
-        if self._phase is not _Phase.ENDED:
-            self._fail(code, reason, now)
+        outbound.code(code)
+        if now >= self._ends_at:
+            self._expire(now)
+        self._fail(code, reason)
 
     def carriage_ended(self, code: int | None = None) -> list[Event]:
         """Say that the connection is gone; `code` is what its closing handshake claimed, a hint and no more."""
@@ -227,27 +199,23 @@ class Session:
 
     def next_deadline(self) -> float | None:
         """When `on_deadline` has to be called; None once the session has ended."""
-        if self._phase is _Phase.HANDSHAKE:
-            return self._handshake_until
-        return min(self._dies_at, self._session_until) if self._phase is _Phase.OPEN else None
+        return None if self._phase is _Phase.ENDED else self._ends_at
 
     def on_deadline(self, now: float) -> list[Event]:
         """Do what is due."""
-        if self._phase is _Phase.HANDSHAKE and now >= self._handshake_until:
-            self._fail(Code.EXPIRED, "the handshake took too long", now)
-        elif self._phase is _Phase.OPEN and now >= self._dies_at:
-            self._fail(Code.EXPIRED, "an epoch was not renewed in time", now)
-        elif self._phase is _Phase.OPEN and now >= self._session_until:
-            self._fail(Code.EXPIRED, "the session or its credential is at its end", now)
+        if now >= self._ends_at:
+            self._expire(now)
         return self.events()
 
     def erase(self) -> None:
         """Wipe every secret.  The session cannot be used afterwards."""
-        self._seal_until = _NEVER
+        self._seal_until = _AGO
         for chain in (self._sender, self._receiver):
             if chain is not None:
                 chain.wipe()
         self._sender = self._receiver = None
+        if self._agreement is not None:
+            self._agreement.secrets.wipe()
 
     # What the roles fill in.
 
@@ -257,7 +225,7 @@ class Session:
     def _on_handshake_frame(self, payload: bytes, now: float) -> None:
         raise NotImplementedError
 
-    def _on_switch(self, epoch: int, now: float) -> None:
+    def _on_switch(self, epoch: int) -> None:
         raise NotImplementedError
 
     def _on_first_record_of_epoch(self, now: float) -> None:
@@ -265,8 +233,16 @@ class Session:
 
     # What the roles use.
 
+    @property
+    def _agreed(self) -> Agreement:
+        """What the handshake left; there is nothing before its end."""
+        if self._agreement is None:
+            raise ApiMisuse("a step of a session that is not established")
+        return self._agreement
+
     def _open(self, agreement: Agreement, now: float, server_signatures: tuple[str, ...] = ()) -> None:
         """Begin epoch 1."""
+        self._agreement = agreement
         secrets, params, client = agreement.secrets, agreement.params, agreement.client
         out, into = secrets.server_to_client, secrets.client_to_server
         if self._is_client:
@@ -277,7 +253,7 @@ class Session:
         self._padded = params.padding != frames.PADDING_NONE
         self._data_session = client.send_codec == Codec.NONE
         self._phase = _Phase.OPEN
-        self._seal_until = now + self._epoch_seconds
+        self._seal_until = min(now + self._epoch_seconds, self._session_until)
         established = Established(
             session_id=params.session_id,
             suite=agreement.suite,
@@ -293,9 +269,14 @@ class Session:
         )
         self._events.append(established)
 
+    def _end_at(self, moment: float) -> None:
+        """Have the session end when its epoch does, or before that when it has lasted long enough."""
+        self._ends_at = min(moment, self._session_until)
+
     def _send(self, frame_type: FrameType, payload: bytes, now: float, *, metered: bool = True) -> bool:
         if now >= self._seal_until:
             return False
+        outbound.check_kind(frame_type, from_client=self._is_client, data_session=self._data_session)
         if metered and frame_type in frames.METERED_TYPES and not self._sent_control.take(now):
             return False
         self._seal(frame_type, payload)
@@ -317,8 +298,7 @@ class Session:
         if old is not None:
             old.wipe()
         self._sender = chain
-        self._seal_until = now + self._epoch_seconds
-        self._sent_control.take(now)
+        self._seal_until = min(now + self._epoch_seconds, self._session_until)
         self._seal(FrameType.PING, self._parts.entropy.random(PING_BYTES))
 
     def _switch_receiver(self, chain: ReceiveChain) -> None:
@@ -327,17 +307,28 @@ class Session:
             self._receiver.wipe()
         self._receiver = chain
 
-    def _fail(self, code: int, reason: str, now: float) -> None:
+    def _expire(self, now: float) -> None:
+        """End what has reached `_ends_at`."""
+        if self._phase is _Phase.HANDSHAKE:
+            self._fail(Code.EXPIRED, "the handshake took too long")
+        elif now >= self._session_until:
+            self._fail(Code.EXPIRED, "the session or its credential is at its end")
+        else:
+            self._fail(Code.EXPIRED, "an epoch was not renewed in time")
+
+    def _fail(self, code: int, reason: str) -> None:
         """End the session from this side; once it is open, its last record says so."""
-        del now
         if self._phase is _Phase.ENDED:
             return
-        if self._phase is _Phase.OPEN and self._sender is not None:
-            self._seal(FrameType.CLOSE, code.to_bytes(2))
-        self._end(Ended(code, reason, local=True))
+        try:
+            if self._sender is not None:
+                self._seal(FrameType.CLOSE, code.to_bytes(2))
+        finally:
+            self._end(Ended(code, reason, local=True))
 
     def _end(self, ended: Ended) -> None:
         self._phase = _Phase.ENDED
+        self._ends_at = _NEVER
         self._events.append(ended)
         self.erase()
 
@@ -353,7 +344,8 @@ class Session:
         if kind is FrameType.AUDIO:
             frames.decode_audio_untrusted(payload)
             return payload
-        if kind in frames.METERED_TYPES and not self._is_echo(kind) and not self._received_control.take(now):
+        is_echo = kind is FrameType.MARK and self._heard_mark()
+        if kind in frames.METERED_TYPES and not is_echo and not self._received_control.take(now):
             raise WireError(Code.RATE_LIMITED, "too many control frames")
         self._on_control(kind, payload, now)
         return None
@@ -363,7 +355,7 @@ class Session:
             case FrameType.HANDSHAKE:
                 self._on_handshake_frame(payload, now)
             case FrameType.SWITCH:
-                self._on_switch(frames.decode_switch_untrusted(payload), now)
+                self._on_switch(frames.decode_switch_untrusted(payload))
             case FrameType.CLOSE:
                 code = frames.decode_close_untrusted(payload)
                 self._end(Ended(code, "ended by the other side", local=False))
@@ -375,10 +367,3 @@ class Session:
                 event = decode_event_untrusted(kind, payload)
                 if event is not None:
                     self._events.append(event)
-
-    def _is_echo(self, kind: FrameType) -> bool:
-        """Whether a client's mark answers one of ours: such a one costs no token."""
-        if kind is not FrameType.MARK or self._is_client or not self._marks_outstanding:
-            return False
-        self._marks_outstanding -= 1
-        return True

@@ -1,10 +1,14 @@
-"""One question about a peer's JSON, in metadata and frames of type 8: is it an object?"""
+"""Whether a peer's JSON, in metadata and frames of type 8, is an object."""
 
 import msgspec
 
 
 def is_json_object(data: bytes) -> bool:
-    """Whether `data` is one JSON object, UTF-8, however deep."""
+    """Whether `data` is one JSON object.
+
+    UTF-8, no lone surrogates, numbers in the range of a double (RFC 7493).  Nested deeper than our reader goes, it is
+    none.
+    """
     try:
         return isinstance(msgspec.json.decode(data), dict)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -24,7 +24,25 @@ EPOCH_SECONDS = range(2, 3_600 + 1)
 MESSAGES_PER_KEY = range(16, 65_536 + 1)
 FRAME_MILLISECONDS = (10, 20, 40, 60)
 MAX_EPOCH = 2**32 - 1
+CONTROL_FRAMES_PER_SECOND = 50
+CONTROL_FRAMES_BURST = 250
+"""What a receiver takes of frames that draw on the bucket of §9."""
+PONGS_PER_SECOND = 5
+"""Pings beyond it stay unanswered (§9)."""
 
 # Chosen by us.
+SENT_CONTROL_FRAMES_PER_SECOND = 20
+SENT_CONTROL_FRAMES_BURST = 40
+"""What a sender spends of the receiver's bucket.
+
+A receiver counts when frames arrive, so a network that stalls makes a burst of what was sent in time.  In any time t
+at most 40 + 20 · (t + d) frames arrive that were held up by at most d seconds, and 1 + (t + d) pings of root steps,
+which ask for no token here (steps are at least a second apart).  That is within 250 + 50 · t, for every t, up to
+`MAX_STALL_SECONDS`.
+"""
+MAX_STALL_SECONDS = 9
+MAX_TOKEN_BYTES = 8_192
+"""A bearer token: with it a client's flight stays below the limit of a message."""
+MAX_COVER_BYTES = 8_000
 MAX_TRANSPORT_MESSAGE_BYTES = 3 + 65_535
 """The carriage's own message limit: the largest record that the syntax of §2 can express."""

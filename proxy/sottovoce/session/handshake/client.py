@@ -13,6 +13,7 @@ from enum import Enum, auto
 from sottovoce.primitives import Group, IllegalShare, KeyShare, wipe_bytes
 from sottovoce.session.config import Carriage, ClientConfig, Dependencies
 from sottovoce.session.handshake.agreement import Agreement
+from sottovoce.session.handshake.own import check_carriage, check_client_config
 from sottovoce.session.handshake.parameters import HandshakeBudget, check_server_params
 from sottovoce.session.handshake.schedule import (
     HandshakeSecrets,
@@ -61,6 +62,8 @@ class ClientHandshake:
 
     def __init__(self, config: ClientConfig, carriage: Carriage, parts: Dependencies, wall: float) -> None:
         """`wall` is Unix time, against which certificates are judged."""
+        check_client_config(config)
+        check_carriage(carriage)
         self._config = config
         self._carriage = carriage
         self._parts = parts

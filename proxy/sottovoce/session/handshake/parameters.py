@@ -13,7 +13,7 @@ from sottovoce.wire import (
 )
 from sottovoce.wire.messages import ClientParams, ServerParams
 
-_PADDING_CLASSES = (0, 1)
+PADDING_CLASSES = (0, 1)
 """Class 2 (constant rate) is not spoken yet: a server that asks for it is refused."""
 
 
@@ -41,7 +41,7 @@ def check_server_params(params: ServerParams, config: ClientConfig) -> None:
         raise _policy("epoch seconds out of range")
     if params.messages_per_key not in MESSAGES_PER_KEY:
         raise _policy("messages per key out of range")
-    if params.padding not in _PADDING_CLASSES:
+    if params.padding not in PADDING_CLASSES:
         raise _policy("a padding class that this client does not speak")
     if config.send_codec not in params.codecs or config.receive_codec not in params.codecs:
         raise _policy("the server does not accept this client's codecs")

@@ -21,6 +21,7 @@ from sottovoce.session.config import (
     ServerDependencies,
 )
 from sottovoce.session.handshake.agreement import Agreement
+from sottovoce.session.handshake.own import check_carriage, check_server_config
 from sottovoce.session.handshake.parameters import HandshakeBudget, check_client_params
 from sottovoce.session.handshake.schedule import (
     HandshakeSecrets,
@@ -56,6 +57,8 @@ class ServerHandshake:
 
     def __init__(self, config: ServerConfig, carriage: Carriage, parts: ServerDependencies) -> None:
         """Take the certificate that is current now: this handshake is proved under it."""
+        check_server_config(config)
+        check_carriage(carriage)
         self._config = config
         self._carriage = carriage
         self._certificate = parts.serving.certificate

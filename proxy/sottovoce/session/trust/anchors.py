@@ -6,7 +6,6 @@ certificate; it gives the reason of a refusal for people, the peer hears `auth_f
 """
 
 import base64
-import binascii
 import hashlib
 from collections.abc import Iterable
 
@@ -113,10 +112,12 @@ def _read_key(entry: _KeyEntry, where: str) -> PublicKey:
     if algorithm is None:
         raise AnchorFileInvalid(f"{where}.alg is {entry.alg!r}; known are {', '.join(_NAMES)}")
     try:
-        key = PublicKey(algorithm, base64.b64decode(entry.key, validate=True))
-    except (binascii.Error, ValueError):
-        key = None
-    if key is None or not key.is_valid():
+        decoded = base64.b64decode(entry.key, validate=True)
+    except ValueError:
+        decoded = b""
+    key = PublicKey(algorithm, decoded)
+    # The library takes more padding than there should be, and any bits where zeros should be.
+    if base64.b64encode(decoded) != entry.key.encode() or not key.is_valid():
         raise AnchorFileInvalid(f"{where}.key is not the base64 of a {entry.alg} public key")
     return key
 

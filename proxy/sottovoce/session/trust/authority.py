@@ -30,7 +30,7 @@ def matches(host: str, pattern: str) -> bool:
         return is_ip_literal(pattern) and ipaddress.ip_address(host) == ipaddress.ip_address(pattern)
     if pattern.startswith("*."):
         label, _, rest = host.partition(".")
-        return bool(label) and rest == pattern[2:]
+        return bool(label) and bool(rest) and rest == pattern[2:]
     return host == pattern
 
 

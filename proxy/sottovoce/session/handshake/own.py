@@ -1,0 +1,76 @@
+"""Our own choices, looked at before a peer sees them: what it would refuse is a fault of this side (ApiMisuse)."""
+
+from sottovoce.primitives import ApiMisuse
+from sottovoce.session.config import BINDING_TLS_EXPORTER, Carriage, ClientConfig, Credential, ServerConfig
+from sottovoce.session.handshake.parameters import PADDING_CLASSES
+from sottovoce.wire import (
+    EPOCH_SECONDS,
+    FRAME_MILLISECONDS,
+    MAX_METADATA_BYTES,
+    MAX_TOKEN_BYTES,
+    MESSAGES_PER_KEY,
+    Codec,
+    CredentialKind,
+    is_json_object,
+)
+
+_BINDING_BYTES = 32
+_MAX_U8 = 0xFF
+_MAX_U16 = 0xFFFF
+_SPOKEN_KINDS = frozenset({CredentialKind.NONE, CredentialKind.BEARER_TOKEN})
+
+
+def _demand(*, that: bool, otherwise: str) -> None:
+    if not that:
+        raise ApiMisuse(otherwise)
+
+
+def check_carriage(carriage: Carriage) -> None:
+    """Hold a carriage against what a prologue can say (protocol §4)."""
+    binding_bytes = _BINDING_BYTES if carriage.binding_type == BINDING_TLS_EXPORTER else 0
+    _demand(
+        that=0 <= carriage.binding_type <= BINDING_TLS_EXPORTER and len(carriage.binding) == binding_bytes,
+        otherwise="a binding is 32 bytes of type 1, or none of type 0",
+    )
+    _demand(
+        that=len(carriage.authority) <= _MAX_U16 and len(carriage.path) <= _MAX_U16,
+        otherwise="an authority or path is too long; the carriage has a lower limit",
+    )
+
+
+def check_client_config(config: ClientConfig) -> None:
+    """Hold a client's choices against the protocol's ranges."""
+    _demand(that=bool(config.suites and config.anchors), otherwise="a client needs a suite and an anchor")
+    codecs = {config.send_codec, config.receive_codec}
+    durations = FRAME_MILLISECONDS if Codec.NONE not in codecs else (0,) if codecs == {Codec.NONE} else ()
+    _demand(that=config.frame_milliseconds in durations, otherwise="no such frame duration for these codecs")
+    _check_credential(config.credential)
+    _demand(
+        that=config.metadata is None
+        or (len(config.metadata) <= MAX_METADATA_BYTES and is_json_object(config.metadata)),
+        otherwise="metadata is a JSON object of at most 4 096 bytes",
+    )
+
+
+def _check_credential(credential: Credential) -> None:
+    _demand(that=credential.kind in _SPOKEN_KINDS, otherwise="a kind of credential that this client does not speak")
+    if credential.kind == CredentialKind.NONE:
+        _demand(that=credential.token is None, otherwise="a token without its kind")
+    else:
+        length = len(credential.token) if credential.token is not None else 0
+        _demand(that=0 < length <= MAX_TOKEN_BYTES, otherwise="a token is missing or too long")
+
+
+def check_server_config(config: ServerConfig) -> None:
+    """Hold a server's choices against the protocol's ranges."""
+    _demand(that=bool(config.suites and config.codecs), otherwise="a server needs a suite and a codec")
+    _demand(
+        that=config.epoch_seconds in EPOCH_SECONDS and config.messages_per_key in MESSAGES_PER_KEY,
+        otherwise="epoch seconds or messages per key are out of range",
+    )
+    _demand(that=config.padding in PADDING_CLASSES, otherwise="a padding class that this server does not speak")
+    _demand(that=0 <= config.reauthenticate_every <= _MAX_U8, otherwise="re-authenticate every 0 to 255 steps")
+    _demand(
+        that=_SPOKEN_KINDS.issuperset(config.credential_kinds),
+        otherwise="a kind of credential that this server does not speak",
+    )
