@@ -1,0 +1,83 @@
+"""The SDK for voice clients: `async with connect(url, anchor=…) as call`.
+
+`connect` and `Call` are those for Trio, the first of the shells around `client.machine`.  The base installation is
+enough for this package: it needs nothing of the server's.
+"""
+
+from sottovoce.client.errors import (
+    ERRORS_BY_CODE,
+    AuthFailed,
+    BackendDown,
+    BadRecord,
+    BindingMismatch,
+    CallEnded,
+    CallError,
+    CallMisconfigured,
+    CallTruncated,
+    ConnectFailed,
+    DecryptFailed,
+    Draining,
+    EndedWithCode,
+    IllegalKeyShare,
+    InternalFault,
+    KeyLimitReached,
+    NoCommonSuite,
+    PolicyRefused,
+    RateLimited,
+    RecordTooLarge,
+    RekeyFailed,
+    ReplayOrGap,
+    ServerNotTrusted,
+    SessionExpired,
+    UnlistedCode,
+)
+from sottovoce.client.items import Audio, Clear, Dtmf, Ended, Item, Json, Mark, Mute, Statistics
+from sottovoce.client.trio import Call, connect
+from sottovoce.client.trust import Trust, trust_from_directory
+from sottovoce.primitives import Suite
+from sottovoce.transport import PqPolicy
+from sottovoce.wire import Codec
+
+__all__ = [
+    "ERRORS_BY_CODE",
+    "Audio",
+    "AuthFailed",
+    "BackendDown",
+    "BadRecord",
+    "BindingMismatch",
+    "Call",
+    "CallEnded",
+    "CallError",
+    "CallMisconfigured",
+    "CallTruncated",
+    "Clear",
+    "Codec",
+    "ConnectFailed",
+    "DecryptFailed",
+    "Draining",
+    "Dtmf",
+    "Ended",
+    "EndedWithCode",
+    "IllegalKeyShare",
+    "InternalFault",
+    "Item",
+    "Json",
+    "KeyLimitReached",
+    "Mark",
+    "Mute",
+    "NoCommonSuite",
+    "PolicyRefused",
+    "PqPolicy",
+    "RateLimited",
+    "RecordTooLarge",
+    "RekeyFailed",
+    "ReplayOrGap",
+    "ServerNotTrusted",
+    "SessionExpired",
+    "Statistics",
+    "Suite",
+    "Trust",
+    "UnlistedCode",
+    "connect",
+    "trust_from_directory",
+]

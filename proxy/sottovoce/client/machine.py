@@ -1,0 +1,380 @@
+"""The client's machine: a voice call from the TLS handshake to the last close_notify, without input or output.
+
+    receive(data, now)                          send_audio(frame, now) → whether it was sealed
+    on_deadline(now)                            to_send() → bytes, after *every* call
+    take() → item or None
+
+Bytes of the network go in and come out; it is the same under Trio, asyncio and blocking sockets.  Items wait inside, in
+a bounded `Inbox`, until they are taken: the keys turn whether the user reads or not.  `now` is monotonic seconds of a
+clock that runs on in suspend; deadlines are on it too.
+
+    TLS handshake → HTTP upgrade to `sottovoce.v1` → voice handshake → open → closing → over
+
+It fails closed (docs/protocol.md §1): there is one offer, and whatever is not an answer to it ends the attempt.  No
+audio can be sealed before the voice keys are agreed, and nothing but sealed audio is ever sent.
+
+An end has two times.  `ended` is set, and `Ended` is the last item, as soon as the call is over for its user; `is_over`
+when the connection may be closed.  In between the closing handshake runs, for `CLOSE_SECONDS` at most.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+
+import msgspec
+
+from sottovoce.client.channel import Channel, ChannelEvent
+from sottovoce.client.errors import CallEnded, CallError, ConnectFailed, failure_of, tls_failure, upgrade_failure
+from sottovoce.client.inbox import Inbox
+from sottovoce.client.items import Audio, Clear, Dtmf, Ended, Item, Json, Mark, Mute, Statistics
+from sottovoce.client.settings import CallSettings
+from sottovoce.primitives import ApiMisuse
+from sottovoce.session import BINDING_TLS_EXPORTER, Carriage, ClientSession, Dependencies, events
+from sottovoce.transport import CLOSE_SECONDS, PeerClosed, TextMessage, TlsError, UpgradeAccepted, WsFailed
+from sottovoce.wire import Code, frames
+
+_ABNORMAL = 1006
+_TOO_BIG = 1009
+_MAX_TIMESTAMP = 0xFFFF_FFFF
+_MAX_DTMF_EVENT = 15
+_MAX_DTMF_MS = 0xFFFF
+
+
+class CallMachine:
+    """One call.  The connection to `settings.address` is there already; `wall` is Unix time at `now`."""
+
+    def __init__(
+        self, settings: CallSettings, parts: Dependencies, now: float, wall: float, *, connect_by: float
+    ) -> None:
+        """`connect_by` is when the server must have answered the upgrade; the voice handshake has its own limit."""
+        config = settings.config
+        self._settings = settings
+        self._parts = parts
+        self._channel = Channel(settings.address, settings.tls)
+        self._session: ClientSession | None = None
+        self._frame_bytes = config.send_codec.frame_bytes(config.frame_milliseconds)
+        self._inbox = Inbox()
+        self._statistics = Statistics()
+        self._frames_sent = self._frames_received = 0
+        self._epoch = self._generation = self._earlier_generations = 0
+        self._began_at = now
+        self._upgraded_at = now
+        self._wall = wall
+        self._connect_by = connect_by
+        self._closing_until: float | None = None
+        self._lost_at: float | None = None
+        self.is_open = False
+        """The voice keys were agreed and the call has not ended."""
+        self.ended: Ended | None = None
+        self.failure: CallError | None = None
+        """Why the call could not be made or ended otherwise than well; None while it goes on and for a good end."""
+
+    # What the network brings.
+
+    def receive(self, data: bytes, now: float) -> None:
+        """Take bytes from the network.  Nothing that a peer sends makes it raise."""
+        was_encrypted = self._channel.is_encrypted
+        received = self._channel.receive(data)
+        if not was_encrypted and self._channel.is_encrypted:
+            self._note(tls_ms=(now - self._began_at) * 1000, tls_group=self._channel.tls_group)
+        self._take(received, now)
+
+    def receive_eof(self, now: float) -> None:
+        """Say that the network has no more bytes, or broke."""
+        self._take(self._channel.receive_eof(), now)
+        self._cut_off("the connection ended and nobody said why")
+
+    def write_failed(self, now: float, *, cancelled: bool = False) -> None:
+        """Say that bytes of `to_send` did not all leave: no more will (docs/protocol.md §5).
+
+        After a cancelled write the call is over at once.  If the connection broke, what the server had said before may
+        still come in and tell why; there is a limit to the wait for it.
+        """
+        self._channel.mute()
+        if cancelled:
+            self._cut_off("a write to the connection was cancelled half-way")
+        elif self._lost_at is None:
+            self._lost_at = now + CLOSE_SECONDS
+
+    def to_send(self) -> bytes:
+        """Give all bytes to write now, perhaps none, in this order and behind those given before."""
+        return self._channel.to_send()
+
+    @property
+    def has_output(self) -> bool:
+        """Whether `to_send` would give something."""
+        return self._channel.has_output
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the connection may be closed once what `to_send` gives is written."""
+        return self._channel.is_over
+
+    # Time.
+
+    def next_deadline(self) -> float | None:
+        """When `on_deadline` has to be called; None once the call is over."""
+        if self.is_over:
+            return None
+        if self._closing_until is not None:
+            return self._closing_until
+        due = self._connect_by if self._session is None else self._session.next_deadline()
+        return min((each for each in (due, self._lost_at) if each is not None), default=None)
+
+    def on_deadline(self, now: float) -> None:
+        """Do what is due; nothing, if it is too early."""
+        if self._closing_until is not None:
+            if now >= self._closing_until:
+                self._channel.end()
+        elif self._lost_at is not None and now >= self._lost_at:
+            self._cut_off("the connection broke and nobody said why")
+        elif self._session is not None:
+            self._settle(self._session.on_deadline(now), now)
+        elif now >= self._connect_by:
+            self._fail(self._no_answer())
+
+    # What the user says.  False everywhere: not now, as keys are due to be renewed or too much was said; or never more.
+
+    def may_send(self, now: float) -> bool:
+        """Whether audio can be sealed now."""
+        return self._session is not None and self._session.may_send(now)
+
+    def send_audio(
+        self,
+        frame: bytes,
+        now: float,
+        *,
+        talk_spurt: bool = False,
+        end_of_turn: bool = False,
+        timestamp: int | None = None,
+    ) -> bool:
+        """Seal one frame of the call's codec, or an empty one for silence.  Raises ApiMisuse for what is no frame."""
+        session = self._session
+        if session is None:
+            return False
+        if self._frame_bytes and len(frame) > self._frame_bytes:
+            raise ApiMisuse(f"a frame of this call has {self._frame_bytes} bytes, not {len(frame)}: send one at a time")
+        if timestamp is not None and not 0 <= timestamp <= _MAX_TIMESTAMP:
+            raise ApiMisuse("a timestamp has 32 bits")
+        flags = frames.FLAG_TALK_SPURT * talk_spurt | frames.FLAG_END_OF_TURN * end_of_turn
+        record = session.seal_audio(frame, now, flags=flags, timestamp=timestamp)
+        if record is None:
+            self._settle(session.on_deadline(now), now)  # this machine may have slept past a deadline
+            return False
+        self._channel.send(record)
+        self._frames_sent += 1
+        self._note_keys(session)
+        return True
+
+    def send_dtmf(self, event: int, duration_ms: int, now: float) -> bool:
+        """Say that a telephone key was pressed.  Raises ApiMisuse for one that there is not."""
+        if not (0 <= event <= _MAX_DTMF_EVENT and 0 <= duration_ms <= _MAX_DTMF_MS):
+            raise ApiMisuse("a dtmf event is 0 to 15, its duration at most 65535 ms")
+        return self._say(lambda session: session.send_dtmf(event, duration_ms, now), now)
+
+    def send_json(self, value: Mapping[str, object], now: float) -> bool:
+        """Send a JSON object to the application at the other end.  Raises ApiMisuse for what is none, or too long."""
+        try:
+            encoded = msgspec.json.encode(dict(value))
+        except (TypeError, ValueError, RecursionError):
+            raise ApiMisuse("json: this is no JSON object") from None
+        return self._say(lambda session: session.send_json(encoded, now), now)
+
+    def send_mute(self, now: float, *, muted: bool) -> bool:
+        """Say that the microphone went off or on."""
+        return self._say(lambda session: session.send_mute(now, muted=muted), now)
+
+    def send_mark(self, name: str, now: float) -> bool:
+        """Say that the audio before a `Mark` has been played."""
+        return self._say(lambda session: session.send_mark(name, now), now)
+
+    def _say(self, send: Callable[[ClientSession], bool], now: float) -> bool:
+        if self._session is None:
+            return False
+        was_sent = send(self._session)
+        self._settle((), now)
+        return was_sent
+
+    def close(self, now: float, code: int = Code.NORMAL, reason: str = "closed by this side") -> None:
+        """End the call in good order: say so, and wait for the server's part of it.  Harmless when it is over."""
+        if self._session is not None:
+            self._session.close(code, now, reason)
+            self._settle(self._session.events(), now)
+        else:
+            self._fail(CallEnded("the call was given up before it was open", "call again"))
+
+    def drop(self, now: float) -> None:
+        """End the call without waiting for the server's part: `is_over` from here on."""
+        self.close(now)
+        self._channel.end()
+
+    # What came of it.
+
+    def take(self) -> Item | None:
+        """Take the oldest item; None if there is none now."""
+        return self._inbox.take()
+
+    def items(self) -> list[Item]:
+        """Take all items that are there."""
+        return list(iter(self._inbox.take, None))
+
+    @property
+    def statistics(self) -> Statistics:
+        """The figures up to now."""
+        return msgspec.structs.replace(
+            self._statistics,
+            frames_sent=self._frames_sent,
+            frames_received=self._frames_received,
+            frames_dropped=self._inbox.dropped,
+            epochs=self._epoch,
+            generations=self._earlier_generations + self._generation + 1 if self._epoch else 0,
+        )
+
+    # The way in: channel → session → items.
+
+    def _take(self, received: Iterable[ChannelEvent], now: float) -> None:
+        for event in received:
+            if self._closing_until is None:
+                self._on_channel(event, now)
+            elif not isinstance(event, (bytes, TextMessage)):  # what comes behind the end is ignored
+                self._channel.end()
+        if self._inbox.overflows and self.ended is None:
+            self.close(now, Code.INTERNAL, "nobody reads what the server sends")
+
+    def _on_channel(self, event: ChannelEvent, now: float) -> None:
+        session = self._session
+        match event:
+            case bytes() if session is not None:
+                self._on_record(session, event, now)
+            case UpgradeAccepted():
+                self._begin_session(now)
+            case TextMessage() if session is not None:
+                session.close(Code.BAD_RECORD, now, "a text message")
+                self._settle(session.events(), now)
+            case PeerClosed(code=code):
+                self._cut_off("the server closed the connection without ending the call", code)
+            case WsFailed(reason=reason, close_code=code) if session is not None and code not in {None, _ABNORMAL}:
+                session.close(Code.TOO_LARGE if code == _TOO_BIG else Code.BAD_RECORD, now, reason)
+                self._settle(session.events(), now)
+            case WsFailed(reason=reason, status=status) if session is None:
+                self._fail(upgrade_failure(reason, status, str(self._settings.address)))
+            case TlsError() if session is None:
+                self._fail(tls_failure(event, str(self._settings.address)))
+            case TlsError() | WsFailed():
+                self._cut_off("the connection broke and nobody said why")
+            case _:
+                pass  # Messages before the upgrade: the WebSocket core gives none.
+
+    def _begin_session(self, now: float) -> None:
+        """The server speaks our protocol: bind the session to this connection and send its first message."""
+        address = self._settings.address
+        carriage = Carriage(
+            BINDING_TLS_EXPORTER, self._channel.exporter, address.authority.encode(), address.target.encode()
+        )
+        wall = self._wall + (now - self._began_at)
+        self._upgraded_at = now
+        self._session = ClientSession(self._settings.config, carriage, self._parts, now, wall)
+        self._settle((), now)
+
+    def _on_record(self, session: ClientSession, record: bytes, now: float) -> None:
+        payload = session.open_audio(record, now)
+        if payload is None:
+            self._settle(session.events(), now)
+            return
+        self._frames_received += 1
+        if payload[0]:
+            flags, timestamp, frame = frames.decode_audio_untrusted(payload)  # as the session has checked
+            spurt, end = bool(flags & frames.FLAG_TALK_SPURT), bool(flags & frames.FLAG_END_OF_TURN)
+            self._inbox.put(Audio(frame, spurt, end, timestamp))
+        else:
+            self._inbox.put(Audio(payload[1:]))
+
+    def _settle(self, happened: Iterable[events.Event], now: float) -> None:
+        """After each call of the session: pass on what it tells, and what it has to send."""
+        session = self._session
+        if session is None:
+            return
+        for event in happened:
+            self._on_session(event, now)
+        for record in session.to_send():
+            self._channel.send(record)
+        self._note_keys(session)
+        if self.ended is not None and self._closing_until is None:
+            self._closing_until = now + CLOSE_SECONDS
+            if self.ended.local and not self._channel.close(self.ended.code):
+                self._channel.end()
+
+    def _on_session(self, event: events.Event, now: float) -> None:
+        match event:
+            case events.Established():
+                self._on_established(event, now)
+            case events.EpochStarted(reauthenticated=True):
+                self._note(reauthentications=self._statistics.reauthentications + 1)
+            case events.Mark(name=name):
+                self._inbox.put(Mark(name))
+            case events.Clear():
+                self._inbox.put(Clear())
+            case events.Dtmf(event=key, duration_milliseconds=duration):
+                self._inbox.put(Dtmf(key, duration))
+            case events.Mute(muted=muted):
+                self._inbox.put(Mute(muted))
+            case events.Json(data=data):
+                self._inbox.put(Json(msgspec.json.decode(data)))
+            case events.Ended():
+                self._on_ended(Ended(event.code, event.reason, truncated=event.truncated, local=event.local))
+            case _:
+                pass  # The answer to a ping; what only servers and data sessions have.
+
+    def _on_established(self, event: events.Established, now: float) -> None:
+        self.is_open = True
+        self._settings.wipe_token()
+        self._note(
+            voice_ms=(now - self._upgraded_at) * 1000,
+            suite=event.suite.name,
+            server_signatures=event.server_signatures,
+            session_id=event.session_id.hex(),
+        )
+
+    # The end.
+
+    def _on_ended(self, ended: Ended) -> None:
+        self.ended = ended
+        self.failure = failure_of(ended, was_open=self.is_open)
+        self.is_open = False
+        self._settings.wipe_token()
+        self._inbox.put(ended)
+
+    def _cut_off(self, reason: str, code: int | None = None) -> None:
+        """The connection is of no use any more; if nobody has ended the call before, it is truncated."""
+        if self._session is None:
+            self._fail(self._no_answer())
+        elif self.ended is None:
+            for event in self._session.carriage_ended(code):
+                if isinstance(event, events.Ended):
+                    self._on_ended(Ended(event.code, reason, truncated=True, local=False))
+        self._channel.end()
+
+    def _fail(self, failure: CallError) -> None:
+        """Give up before there is a session."""
+        if self.ended is None:
+            self._on_ended(Ended(_ABNORMAL, str(failure), truncated=True, local=True))
+            self.failure = failure
+        self._channel.end()
+
+    def _no_answer(self) -> CallError:
+        where = "the HTTP upgrade" if self._channel.is_encrypted else "the TLS handshake"
+        address = self._settings.address
+        return ConnectFailed(
+            f"{address} did not complete {where}", "check host and port, and that the server runs well"
+        )
+
+    # Figures.
+
+    def _note_keys(self, session: ClientSession) -> None:
+        """Remember which keys are in use: the session forgets them at its end."""
+        if session.epoch > self._epoch:
+            self._earlier_generations += self._generation + 1 if self._epoch else 0
+            self._epoch, self._generation = session.epoch, 0
+        if session.epoch:
+            self._generation = session.generation
+
+    def _note(self, **changes: object) -> None:
+        self._statistics = msgspec.structs.replace(self._statistics, **changes)

@@ -1,0 +1,194 @@
+"""The client for programs on Trio: `connect`, and the `Call` that it gives.
+
+    async with connect("wss://voice.example.com/echo", anchor="anchor.json", ca="ca.pem") as call:
+        await call.send(frame)
+        async for item in call: …
+
+**One task of its own.**  Keys have to be renewed while the user neither reads nor sends, so something must run in the
+background; and a call may be opened in one task and closed in another, so no nursery or cancel scope may stay open
+across the user's block.  Therefore each call has one system task of Trio's (`link`).  It ends when the call does, at
+the latest in `close()`, which waits for it, or with the whole program; it never raises, as that would end the program:
+whatever goes wrong in it ends the call.  What is received waits in a bounded inbox: the oldest audio gives way, the
+rest is kept.
+
+**Cancellation.**  A cancelled `send` has sent nothing, unless it was already writing: half a record may be out then,
+and nothing can follow it, so the call is over.  A cancelled `async for` has lost nothing.  A block that is left by
+cancellation still says so to the server, which takes a second at most.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import trio
+
+from sottovoce.client.errors import ConnectFailed, dial_failure
+from sottovoce.client.items import Audio, Ended, Item, Mark, Statistics
+from sottovoce.client.link import Link
+from sottovoce.client.machine import CallMachine
+from sottovoce.client.settings import CallOptions, CallSettings, settings_for
+from sottovoce.primitives import DEFAULT_SUITES, Secret, Suite, SystemKem
+from sottovoce.session import Anchor, Dependencies
+from sottovoce.transport import HANDSHAKE_SECONDS, Clock, PqPolicy, SystemClock, SystemEntropy
+from sottovoce.wire import Code, Codec
+
+
+class Call:
+    """A call that is open: made by `connect`.
+
+    Several tasks may send; one reads, in order, whatever comes: `async for item in call`.  Where the call ends well the
+    last item is `Ended`; where it does not, a `CallError` is raised behind all items, and by whoever wants to send.
+    """
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._is_told = False
+
+    async def send(
+        self, frame: bytes, *, talk_spurt: bool = False, end_of_turn: bool = False, timestamp: int | None = None
+    ) -> None:
+        """Send one frame of audio, an empty one for silence.
+
+        Waits while the connection is full, or while the keys are too old; frames leave in the order of the calls.
+        """
+        machine = self._link.machine
+        await self._link.say(
+            lambda now: machine.send_audio(
+                frame, now, talk_spurt=talk_spurt, end_of_turn=end_of_turn, timestamp=timestamp
+            )
+        )
+
+    async def dtmf(self, event: int, duration_ms: int = 160) -> None:
+        """Press a key of the telephone: 0–9, 10 for *, 11 for #, 12–15 for A–D."""
+        await self._link.say(lambda now: self._link.machine.send_dtmf(event, duration_ms, now))
+
+    async def json(self, value: Mapping[str, object]) -> None:
+        """Send a JSON object of at most 4 000 bytes to the application at the other end."""
+        await self._link.say(lambda now: self._link.machine.send_json(value, now))
+
+    async def mute(self, *, muted: bool = True) -> None:
+        """Say that the microphone went off, or on."""
+        await self._link.say(lambda now: self._link.machine.send_mute(now, muted=muted))
+
+    async def mark_played(self, mark: Mark | str) -> None:
+        """Answer a `Mark`: all audio that came before it has been played."""
+        name = mark.name if isinstance(mark, Mark) else mark
+        await self._link.say(lambda now: self._link.machine.send_mark(name, now))
+
+    async def close(self, code: int = Code.NORMAL) -> None:
+        """End the call, and wait until the server has heard it, for five seconds at most.  Harmless when it is over."""
+        await self._link.close(code)
+
+    def __aiter__(self) -> AsyncIterator[Item]:
+        return self
+
+    async def __anext__(self) -> Item:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        while (item := self._link.machine.take()) is None:
+            if self._is_told or (self._link.has_ended and self.ended is None):
+                await trio.lowlevel.checkpoint()
+                raise self._link.failure or StopAsyncIteration
+            await self._link.news.park()
+        await trio.lowlevel.cancel_shielded_checkpoint()
+        if isinstance(item, Ended):
+            self._is_told = True
+            if self._link.failure is not None:
+                raise self._link.failure
+        return item
+
+    async def audio(self) -> AsyncGenerator[Audio]:
+        """Iterate over the audio alone.  Everything else that comes meanwhile is passed over, marks included."""
+        async for item in self:
+            if isinstance(item, Audio):
+                yield item
+
+    @property
+    def statistics(self) -> Statistics:
+        """The figures up to now; they stay when the call is over."""
+        return self._link.machine.statistics
+
+    @property
+    def ended(self) -> Ended | None:
+        """How the call ended; None while it goes on."""
+        return self._link.machine.ended
+
+
+@asynccontextmanager
+async def connect(  # noqa: PLR0913  each is a choice of the user's, by name
+    url: str,
+    *,
+    anchor: str | Path | bytes | tuple[Anchor, ...],
+    ca: str | Path | bytes | None = None,
+    token: str | Path | Secret | None = None,
+    codec: Codec = Codec.PCM16_16K,
+    receive_codec: Codec | None = None,
+    frame_ms: int = 20,
+    metadata: Mapping[str, object] | None = None,
+    pq: PqPolicy = PqPolicy.PREFER,
+    suites: tuple[Suite, ...] = DEFAULT_SUITES,
+    stream: trio.abc.Stream | None = None,
+    clock: Clock | None = None,
+) -> AsyncGenerator[Call]:
+    """Make a call, for use in `async with`.  Raises CallError if none comes about; no audio has left then.
+
+    - `url`: `wss://host:port/route`.  `anchor`: whom to trust: the anchor file, its content, or anchors.
+    - `ca`: the CA of the TLS certificate, as a file or PEM bytes; None for those that the system trusts.
+    - `token`: who you are, where the server wants to know: the text itself as str, or a file that holds it as Path.
+    - `codec`, `receive_codec` (the same unless given), `frame_ms`: what is spoken.  `metadata`: for the backend.
+    - `pq`: post-quantum key agreement in TLS.  `suites`: what the voice protocol offers; there is no second offer.
+    - `stream`: a connection to the server that is there already, to be taken over.  `clock`: for tests.
+
+    Left in good order, the block ends the call with code 1000, otherwise with 1001.
+    """
+    options = CallOptions(
+        anchor=anchor,
+        ca=ca,
+        token=token,
+        codec=codec,
+        receive_codec=receive_codec,
+        frame_ms=frame_ms,
+        metadata=metadata,
+        pq=pq,
+        suites=suites,
+    )
+    link = await _open(settings_for(url, options), stream, clock or SystemClock())
+    try:
+        yield Call(link)
+    except BaseException:
+        await link.close(Code.GOING_AWAY)
+        raise
+    await link.close(Code.NORMAL)
+
+
+async def _open(settings: CallSettings, stream: trio.abc.Stream | None, clock: Clock) -> Link:
+    connect_by = clock.now() + HANDSHAKE_SECONDS
+    try:
+        stream = stream or await _dial(settings)
+    except BaseException:
+        settings.wipe_token()
+        raise
+    machine = CallMachine(
+        settings, Dependencies(SystemKem(), SystemEntropy()), clock.now(), clock.wall(), connect_by=connect_by
+    )
+    link = Link(machine, stream, clock)
+    trio.lowlevel.spawn_system_task(link.run, name=f"sottovoce call to {settings.address}")
+    try:
+        while not machine.is_open and not link.has_ended:
+            await link.news.park()
+    except BaseException:
+        await link.close(Code.GOING_AWAY)
+        raise
+    if link.failure is not None:
+        await link.close(Code.NORMAL)
+        raise link.failure
+    return link
+
+
+async def _dial(settings: CallSettings) -> trio.abc.Stream:
+    address = settings.address
+    with trio.move_on_after(HANDSHAKE_SECONDS):
+        try:
+            return await trio.open_tcp_stream(address.host, address.port)
+        except OSError as error:
+            raise dial_failure(error, str(address)) from None
+    raise ConnectFailed(f"cannot reach {address}: no answer in time", "check host and port, and that the server runs")

@@ -1,0 +1,230 @@
+"""A server for tests of the client: TLS, WebSocket and voice session of the proxy's own making, without input or output.
+
+A test sets what it does wrong.  `Talk` lets a client's machine and this server exchange bytes, cut in any way.
+"""
+
+from collections.abc import Callable, Iterable
+from functools import cache
+from typing import Any
+
+from sottovoce.client.machine import CallMachine
+from sottovoce.client.settings import CallOptions, CallSettings, settings_for
+from sottovoce.primitives import SystemKem
+from sottovoce.session import (
+    BINDING_TLS_EXPORTER,
+    Anchor,
+    Carriage,
+    Ended,
+    Event,
+    ServerConfig,
+    ServerDependencies,
+    ServerSession,
+    SignatureWanted,
+)
+from sottovoce.transport import (
+    MESSAGE_BYTES,
+    PeerClosed,
+    ServerWebSocket,
+    TlsContext,
+    TlsCore,
+    TlsError,
+    UpgradeRequest,
+    WsEvent,
+)
+from tests.session.dialogue import (
+    WALL,
+    CountingEntropy,
+    Credentials,
+    Keys,
+    Serving,
+    anchor_keys,
+    anchor_of,
+    dependencies,
+    issue,
+    prove,
+    serving_keys,
+)
+from tests.transport import ends
+from tests.transport.certificates import authority
+
+URL = "wss://localhost:8443/echo"
+FRAME = bytes(range(256)) * 2 + bytes(128)
+"""20 ms at 16 kHz."""
+
+
+@cache
+def anchors(*hosts: str) -> tuple[Anchor, ...]:
+    return (anchor_of(anchor_keys(), hosts or ("localhost",)),)
+
+
+@cache
+def voice_certificate(*hosts: str) -> bytes:
+    return issue(anchor_keys(), serving_keys(), authorities=hosts or ("localhost",))
+
+
+class PureServer:
+    """One connection's server.  `records` is what came in; with `echo` audio goes back."""
+
+    def __init__(  # noqa: PLR0913  each is something to get wrong
+        self,
+        *,
+        config: ServerConfig | None = None,
+        credentials: Credentials | None = None,
+        tls: TlsContext | None = None,
+        answer: Callable[[ServerWebSocket], None] | None = None,
+        certificate: bytes | None = None,
+        keys: Keys | None = None,
+        echo: bool = False,
+        signs: bool = True,
+        closes: bool = True,
+    ) -> None:
+        self.tls = TlsCore(tls or ends.server())
+        self.websocket = ServerWebSocket(max_message_bytes=MESSAGE_BYTES)
+        self.session: ServerSession | None = None
+        self.config = config or ServerConfig()
+        self.credentials = credentials or Credentials()
+        self.answer = answer
+        self.serving = Serving(certificate or voice_certificate())
+        self.keys = keys or serving_keys()
+        self.echo = echo
+        self.signs = signs
+        self.closes = closes
+        self.request: UpgradeRequest | None = None
+        self.audio: list[bytes] = []
+        self.events: list[Event] = []
+        self.carriage: list[WsEvent | TlsError] = []
+        self.plaintext = bytearray()
+        self.now = 0.0
+
+    def receive(self, data: bytes, now: float) -> None:
+        self.now = now
+        try:
+            plaintext = self.tls.receive(data)
+        except TlsError as error:
+            self.carriage.append(error)
+            return
+        if not plaintext:
+            return
+        self.plaintext += plaintext
+        for event in self.websocket.receive(plaintext):
+            self._take(event)
+
+    def _take(self, event: WsEvent) -> None:
+        match event:
+            case UpgradeRequest():
+                self.request = event
+                self._upgrade(event)
+            case bytes() if self.session is not None:
+                payload = self.session.open_audio(event, self.now)
+                if payload is not None:
+                    self.audio.append(payload)
+                    if self.echo:
+                        self.say(payload[1:])
+                self.settle(self.session.events())
+            case PeerClosed(code=code) if self.session is not None:
+                self.carriage.append(event)
+                self.settle(self.session.carriage_ended(code))
+            case _:
+                self.carriage.append(event)
+
+    def _upgrade(self, request: UpgradeRequest) -> None:
+        if self.answer is not None:
+            self.answer(self.websocket)
+        else:
+            self.websocket.accept("sottovoce.v1")
+        carriage = Carriage(BINDING_TLS_EXPORTER, self.tls.exporter(), request.authority, request.target)
+        parts = ServerDependencies(
+            kem=SystemKem(), entropy=CountingEntropy(b"s"), serving=self.serving, credentials=self.credentials
+        )
+        self.session = ServerSession(self.config, carriage, parts, self.now, WALL + self.now)
+
+    def say(self, frame: bytes, **how: Any) -> None:
+        """Send a frame of audio."""
+        assert self.session is not None
+        record = self.session.seal_audio(frame, self.now, **how)
+        assert record is not None
+        self.websocket.send_binary(record)
+
+    def settle(self, happened: Iterable[Event] = ()) -> None:
+        """Do what follows from a call of the session."""
+        session = self.session
+        assert session is not None
+        for event in happened:
+            self.events.append(event)
+            if isinstance(event, SignatureWanted) and self.signs:
+                session.provide_proof(event, prove(self.keys, event.kind, event.leaf), self.now)
+        for record in session.to_send():
+            if self.websocket.is_open:
+                self.websocket.send_binary(record)
+        end = self.ended
+        if end is not None and end.local and self.closes:
+            self.websocket.close(end.code)
+
+    def at(self, now: float) -> None:
+        """Do what is due."""
+        self.now = now
+        if self.session is not None:
+            self.settle(self.session.on_deadline(now))
+
+    def end(self, code: int) -> None:
+        """End the call."""
+        assert self.session is not None
+        self.session.close(code, self.now)
+        self.settle(self.session.events())
+
+    def close_tls(self) -> None:
+        """Say close_notify behind all that was queued."""
+        self.to_tls()
+        self.tls.close()
+
+    def to_tls(self) -> None:
+        if self.tls.handshake_complete and self.tls.failure is None and (data := self.websocket.to_send()):
+            self.tls.send(data)
+
+    def to_send(self) -> bytes:
+        self.to_tls()
+        return self.tls.to_send()
+
+    @property
+    def ended(self) -> Ended | None:
+        return next((event for event in self.events if isinstance(event, Ended)), None)
+
+
+def settings(url: str = URL, **options: Any) -> CallSettings:
+    """A client's settings that suit the server."""
+    return settings_for(url, CallOptions(**{"anchor": anchors(), "ca": authority().pem, **options}))
+
+
+class Talk:
+    """A client's machine and a server, and what each has said."""
+
+    def __init__(
+        self, server: PureServer | None = None, client: CallSettings | None = None, cut: ends.Cut = ends.whole
+    ) -> None:
+        self.now = 0.0
+        self.server = server or PureServer()
+        self.machine = CallMachine(client or settings(), dependencies(b"c"), 0.0, WALL, connect_by=10.0)
+        self.cut = cut
+        self.from_client = bytearray()
+        self.from_server = bytearray()
+
+    def run(self) -> "Talk":
+        """Carry bytes until nobody has any."""
+        while True:
+            forth = self.machine.to_send()
+            self.from_client += forth
+            for piece in self.cut(forth):
+                self.server.receive(piece, self.now)
+            back = self.server.to_send()
+            self.from_server += back
+            for piece in self.cut(back):
+                self.machine.receive(piece, self.now)
+            if not forth and not back:
+                return self
+
+    def at(self, now: float) -> "Talk":
+        """Let the clock run to `now`, and both do what is due."""
+        self.now = now
+        self.machine.on_deadline(now)
+        self.server.at(now)
+        return self.run()
