@@ -13,8 +13,9 @@ from sottovoce.relay.errors import BackendDown, BackendFault, one_line
 from sottovoce.relay.link.address import BackendAddress
 from sottovoce.transport import ClientWebSocket, TlsError, UpgradeAccepted, WsEvent, WsFailed
 
-RECEIVE_BYTES = 16_384
-"""Read at once; small, so that a backend in full flood leaves the other calls their turn."""
+RECEIVE_BYTES = 4_096
+"""Read at once; small, so that a backend in full flood leaves the other calls their turn: 2 048 empty messages or pings
+cost 8 ms."""
 MAX_MESSAGE_BYTES = 16_384
 """The largest message taken from a backend, whole or in fragments."""
 FIRST_PAUSE_SECONDS = 0.1

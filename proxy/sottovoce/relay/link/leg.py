@@ -30,7 +30,7 @@ CLOSE_POLICY = 1008
 
 
 class WebSocketLeg:
-    """The `Leg` of every adapter that speaks WebSocket.  `read` and `write` run beside each other until cancelled."""
+    """The `Leg` of every adapter that speaks WebSocket.  `run` moves the bytes."""
 
     def __init__(self, link: Link, dialect: Dialect, start: CallStart, sink: CallSink, queue_frames: int) -> None:
         """Queue the dialect's opening texts."""
@@ -101,9 +101,16 @@ class WebSocketLeg:
         """Tell the sink nothing more: its call is over."""
         self._hears = False
 
-    async def write(self) -> None:
-        """Write what is queued, all of it at each wake-up, until cancelled or the connection breaks."""
-        self._take_early()
+    async def run(self) -> None:
+        """Read and write until cancelled or the connection is over."""
+        self._receive(self._early)  # before anything is written: it may hold the end
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._write)
+            await self._read()
+            nursery.cancel_scope.cancel()
+
+    async def _write(self) -> None:
+        """Write what is queued, all of it at each wake-up."""
         try:
             while True:
                 data = self._bytes_to_write()
@@ -117,9 +124,7 @@ class WebSocketLeg:
                 await self.finished.wait()
             self._give_up(_lost(str(error)))
 
-    async def read(self) -> None:
-        """Read until the connection is over or cancelled."""
-        self._take_early()
+    async def _read(self) -> None:
         detail = "the connection ended without a WebSocket close"
         try:
             while data := await self._stream.receive_some(RECEIVE_BYTES):
@@ -131,11 +136,6 @@ class WebSocketLeg:
         except trio.BrokenResourceError as error:
             detail = str(error)
         self._give_up(_lost(detail))
-
-    def _take_early(self) -> None:
-        """Hear what came with the upgrade: before anything is written, since it may be the end, and before the rest."""
-        early, self._early = self._early, []
-        self._receive(early)
 
     def _put(self, message: str | bytes | None) -> None:
         if message is None or not self._talks:

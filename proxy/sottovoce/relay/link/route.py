@@ -1,4 +1,4 @@
-"""A route over WebSocket: dial, run the leg's two tasks for the length of a block, close within a second.
+"""A route over WebSocket: dial, run the leg for the length of a block, close within a second.
 
 The connection is a class and not a generator, so that the nursery inside never sees the block's exceptions: what the
 edge raises in `async with route.connect(…)` passes through as it is, not in a group.
@@ -57,6 +57,8 @@ class _Connection:
         self._start = start
         self._sink = sink
         self._queue_frames = queue_frames
+        self._running = trio.CancelScope(shield=True)
+        """Around the leg's task: a cancelled call still has its end to tell.  Only leaving ends it."""
 
     async def __aenter__(self) -> WebSocketLeg:
         link = await self._dialer.dial()
@@ -64,11 +66,13 @@ class _Connection:
         self._stream = link.stream
         self._leg = WebSocketLeg(link, self._dialect, self._start, self._sink, self._queue_frames)
         self._nursery_block = trio.open_nursery()
-        nursery = await self._nursery_block.__aenter__()
-        nursery.start_soon(self._leg.read)
-        nursery.start_soon(self._leg.write)
-        self._scope = nursery.cancel_scope
+        self._nursery = await self._nursery_block.__aenter__()
+        self._nursery.start_soon(self._run)
         return self._leg
+
+    async def _run(self) -> None:
+        with self._running:
+            await self._leg.run()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -83,8 +87,8 @@ class _Connection:
             with trio.CancelScope(shield=True, deadline=deadline):
                 if self._leg.is_closing:
                     await self._leg.finished.wait()
-            self._scope.shield = True
-            self._scope.cancel()
+            self._running.cancel()
+            self._nursery.cancel_scope.shield = True
             await self._nursery_block.__aexit__(None, None, None)
         finally:
             with trio.CancelScope(shield=True, deadline=deadline):
