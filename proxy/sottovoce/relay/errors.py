@@ -59,6 +59,6 @@ class RouteMisconfigured(SottovoceError):
         self.remedy = remedy
 
 
-def one_line(text: str) -> str:
+def one_line(text: str, *, max_characters: int = _MAX_DETAIL_CHARACTERS) -> str:
     """Make a backend's or a library's words fit for a log: short, printable, one line."""
-    return "".join(c if c.isprintable() else "?" for c in text[:_MAX_DETAIL_CHARACTERS])
+    return "".join(c if c.isprintable() else "?" for c in text[:max_characters])

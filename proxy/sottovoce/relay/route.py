@@ -80,7 +80,7 @@ def _tls_context(name: str, config: RouteConfig, directory: Path, host: str) -> 
     ca_pem = _read(name, "ca_file", directory, config.ca_file)
     identity = _client_identity(name, config, directory)
     build = partial(client_context, host, pq=PqPolicy.PREFER)
-    context = _blame(f"routes.{name}.url", "write the name in the backend's certificate", partial(build, ca_pem=None))
+    context = build(ca_pem=None)
     if ca_pem is not None:
         remedy = f"put the PEM certificate of the backend's CA into {config.ca_file}"
         context = _blame(f"routes.{name}.ca_file", remedy, partial(build, ca_pem=ca_pem))
@@ -116,6 +116,6 @@ def _read(name: str, key: str, directory: Path, file: str | None) -> bytes | Non
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise RouteMisconfigured(
             f"routes.{name}.{key}",
-            one_line(f"{directory / file}: {reason}"),
+            one_line(f"{directory / file}: {reason}", max_characters=1000),
             "write the path of a PEM file that can be read",
         ) from error
