@@ -1,4 +1,4 @@
-"""A server for tests of the client: TLS, WebSocket and voice session of the proxy's own making, without input or output.
+"""A server for tests of the client: the proxy's own TLS, WebSocket and voice session, without input or output.
 
 A test sets what it does wrong.  `Talk` lets a client's machine and this server exchange bytes, cut in any way.
 """

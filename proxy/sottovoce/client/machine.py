@@ -22,10 +22,19 @@ from collections.abc import Callable, Iterable, Mapping
 import msgspec
 
 from sottovoce.client.channel import Channel, ChannelEvent
-from sottovoce.client.errors import CallEnded, CallError, ConnectFailed, failure_of, tls_failure, upgrade_failure
+from sottovoce.client.errors import (
+    CLEAN_CODES,
+    CallEnded,
+    CallError,
+    ConnectFailed,
+    failure_of,
+    tls_failure,
+    upgrade_failure,
+)
 from sottovoce.client.inbox import Inbox
 from sottovoce.client.items import Audio, Clear, Dtmf, Ended, Item, Json, Mark, Mute, Statistics
 from sottovoce.client.settings import CallSettings
+from sottovoce.client.tally import Tally
 from sottovoce.primitives import ApiMisuse
 from sottovoce.session import BINDING_TLS_EXPORTER, Carriage, ClientSession, Dependencies, events
 from sottovoce.transport import CLOSE_SECONDS, PeerClosed, TextMessage, TlsError, UpgradeAccepted, WsFailed
@@ -33,9 +42,7 @@ from sottovoce.wire import Code, frames
 
 _ABNORMAL = 1006
 _TOO_BIG = 1009
-_MAX_TIMESTAMP = 0xFFFF_FFFF
-_MAX_DTMF_EVENT = 15
-_MAX_DTMF_MS = 0xFFFF
+_PRIVATE_CODES = range(3000, 5000)
 
 
 class CallMachine:
@@ -52,11 +59,8 @@ class CallMachine:
         self._session: ClientSession | None = None
         self._frame_bytes = config.send_codec.frame_bytes(config.frame_milliseconds)
         self._inbox = Inbox()
-        self._statistics = Statistics()
-        self._frames_sent = self._frames_received = 0
-        self._epoch = self._generation = self._earlier_generations = 0
+        self._tally = Tally(now)
         self._began_at = now
-        self._upgraded_at = now
         self._wall = wall
         self._connect_by = connect_by
         self._closing_until: float | None = None
@@ -74,7 +78,7 @@ class CallMachine:
         was_encrypted = self._channel.is_encrypted
         received = self._channel.receive(data)
         if not was_encrypted and self._channel.is_encrypted:
-            self._note(tls_ms=(now - self._began_at) * 1000, tls_group=self._channel.tls_group)
+            self._tally.tls_done(self._channel.tls_group, now)
         self._take(received, now)
 
     def receive_eof(self, now: float) -> None:
@@ -152,22 +156,18 @@ class CallMachine:
             return False
         if self._frame_bytes and len(frame) > self._frame_bytes:
             raise ApiMisuse(f"a frame of this call has {self._frame_bytes} bytes, not {len(frame)}: send one at a time")
-        if timestamp is not None and not 0 <= timestamp <= _MAX_TIMESTAMP:
-            raise ApiMisuse("a timestamp has 32 bits")
         flags = frames.FLAG_TALK_SPURT * talk_spurt | frames.FLAG_END_OF_TURN * end_of_turn
         record = session.seal_audio(frame, now, flags=flags, timestamp=timestamp)
         if record is None:
             self._settle(session.on_deadline(now), now)  # this machine may have slept past a deadline
             return False
         self._channel.send(record)
-        self._frames_sent += 1
-        self._note_keys(session)
+        self._tally.sent += 1
+        self._tally.keys(session)
         return True
 
     def send_dtmf(self, event: int, duration_ms: int, now: float) -> bool:
         """Say that a telephone key was pressed.  Raises ApiMisuse for one that there is not."""
-        if not (0 <= event <= _MAX_DTMF_EVENT and 0 <= duration_ms <= _MAX_DTMF_MS):
-            raise ApiMisuse("a dtmf event is 0 to 15, its duration at most 65535 ms")
         return self._say(lambda session: session.send_dtmf(event, duration_ms, now), now)
 
     def send_json(self, value: Mapping[str, object], now: float) -> bool:
@@ -194,7 +194,12 @@ class CallMachine:
         return was_sent
 
     def close(self, now: float, code: int = Code.NORMAL, reason: str = "closed by this side") -> None:
-        """End the call in good order: say so, and wait for the server's part of it.  Harmless when it is over."""
+        """End the call in good order: say so, and wait for the server's part of it.  Harmless when it is over.
+
+        Raises ApiMisuse for a code that a WebSocket cannot close with (RFC 6455 §7.4).
+        """
+        if code not in CLEAN_CODES and code not in _PRIVATE_CODES:
+            raise ApiMisuse("a call ends with code 1000, 1001 or one of 3000 to 4999")
         if self._session is not None:
             self._session.close(code, now, reason)
             self._settle(self._session.events(), now)
@@ -219,14 +224,7 @@ class CallMachine:
     @property
     def statistics(self) -> Statistics:
         """The figures up to now."""
-        return msgspec.structs.replace(
-            self._statistics,
-            frames_sent=self._frames_sent,
-            frames_received=self._frames_received,
-            frames_dropped=self._inbox.dropped,
-            epochs=self._epoch,
-            generations=self._earlier_generations + self._generation + 1 if self._epoch else 0,
-        )
+        return self._tally.statistics(self._inbox.dropped)
 
     # The way in: channel → session → items.
 
@@ -270,7 +268,7 @@ class CallMachine:
             BINDING_TLS_EXPORTER, self._channel.exporter, address.authority.encode(), address.target.encode()
         )
         wall = self._wall + (now - self._began_at)
-        self._upgraded_at = now
+        self._tally.upgraded(now)
         self._session = ClientSession(self._settings.config, carriage, self._parts, now, wall)
         self._settle((), now)
 
@@ -279,7 +277,7 @@ class CallMachine:
         if payload is None:
             self._settle(session.events(), now)
             return
-        self._frames_received += 1
+        self._tally.received += 1
         if payload[0]:
             flags, timestamp, frame = frames.decode_audio_untrusted(payload)  # as the session has checked
             spurt, end = bool(flags & frames.FLAG_TALK_SPURT), bool(flags & frames.FLAG_END_OF_TURN)
@@ -296,7 +294,7 @@ class CallMachine:
             self._on_session(event, now)
         for record in session.to_send():
             self._channel.send(record)
-        self._note_keys(session)
+        self._tally.keys(session)
         if self.ended is not None and self._closing_until is None:
             self._closing_until = now + CLOSE_SECONDS
             if self.ended.local and not self._channel.close(self.ended.code):
@@ -306,8 +304,8 @@ class CallMachine:
         match event:
             case events.Established():
                 self._on_established(event, now)
-            case events.EpochStarted(reauthenticated=True):
-                self._note(reauthentications=self._statistics.reauthentications + 1)
+            case events.EpochStarted():
+                self._tally.epoch_started(event)
             case events.Mark(name=name):
                 self._inbox.put(Mark(name))
             case events.Clear():
@@ -326,12 +324,7 @@ class CallMachine:
     def _on_established(self, event: events.Established, now: float) -> None:
         self.is_open = True
         self._settings.wipe_token()
-        self._note(
-            voice_ms=(now - self._upgraded_at) * 1000,
-            suite=event.suite.name,
-            server_signatures=event.server_signatures,
-            session_id=event.session_id.hex(),
-        )
+        self._tally.established(event, now)
 
     # The end.
 
@@ -365,16 +358,3 @@ class CallMachine:
         return ConnectFailed(
             f"{address} did not complete {where}", "check host and port, and that the server runs well"
         )
-
-    # Figures.
-
-    def _note_keys(self, session: ClientSession) -> None:
-        """Remember which keys are in use: the session forgets them at its end."""
-        if session.epoch > self._epoch:
-            self._earlier_generations += self._generation + 1 if self._epoch else 0
-            self._epoch, self._generation = session.epoch, 0
-        if session.epoch:
-            self._generation = session.generation
-
-    def _note(self, **changes: object) -> None:
-        self._statistics = msgspec.structs.replace(self._statistics, **changes)

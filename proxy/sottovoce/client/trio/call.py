@@ -1,20 +1,4 @@
-"""The client for programs on Trio: `connect`, and the `Call` that it gives.
-
-    async with connect("wss://voice.example.com/echo", anchor="anchor.json", ca="ca.pem") as call:
-        await call.send(frame)
-        async for item in call: …
-
-**One task of its own.**  Keys have to be renewed while the user neither reads nor sends, so something must run in the
-background; and a call may be opened in one task and closed in another, so no nursery or cancel scope may stay open
-across the user's block.  Therefore each call has one system task of Trio's (`link`).  It ends when the call does, at
-the latest in `close()`, which waits for it, or with the whole program; it never raises, as that would end the program:
-whatever goes wrong in it ends the call.  What is received waits in a bounded inbox: the oldest audio gives way, the
-rest is kept.
-
-**Cancellation.**  A cancelled `send` has sent nothing, unless it was already writing: half a record may be out then,
-and nothing can follow it, so the call is over.  A cancelled `async for` has lost nothing.  A block that is left by
-cancellation still says so to the server, which takes a second at most.
-"""
+"""What a user holds: `connect` and `Call`.  How bytes move is in `link`, what they mean in `client.machine`."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -24,9 +8,9 @@ import trio
 
 from sottovoce.client.errors import ConnectFailed, dial_failure
 from sottovoce.client.items import Audio, Ended, Item, Mark, Statistics
-from sottovoce.client.link import Link
 from sottovoce.client.machine import CallMachine
 from sottovoce.client.settings import CallOptions, CallSettings, settings_for
+from sottovoce.client.trio.link import Link
 from sottovoce.primitives import DEFAULT_SUITES, Secret, Suite, SystemKem
 from sottovoce.session import Anchor, Dependencies
 from sottovoce.transport import HANDSHAKE_SECONDS, Clock, PqPolicy, SystemClock, SystemEntropy
@@ -89,11 +73,10 @@ class Call:
                 await trio.lowlevel.checkpoint()
                 raise self._link.failure or StopAsyncIteration
             await self._link.news.park()
-        await trio.lowlevel.cancel_shielded_checkpoint()
-        if isinstance(item, Ended):
-            self._is_told = True
-            if self._link.failure is not None:
-                raise self._link.failure
+        self._is_told = isinstance(item, Ended)
+        await trio.lowlevel.cancel_shielded_checkpoint()  # the item is taken: cancelled from here on it would be lost
+        if self._is_told and self._link.failure is not None:
+            raise self._link.failure
         return item
 
     async def audio(self) -> AsyncGenerator[Audio]:
@@ -163,7 +146,7 @@ async def connect(  # noqa: PLR0913  each is a choice of the user's, by name
 async def _open(settings: CallSettings, stream: trio.abc.Stream | None, clock: Clock) -> Link:
     connect_by = clock.now() + HANDSHAKE_SECONDS
     try:
-        stream = stream or await _dial(settings)
+        stream = await _dial(settings) if stream is None else stream
     except BaseException:
         settings.wipe_token()
         raise

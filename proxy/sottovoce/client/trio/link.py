@@ -1,4 +1,4 @@
-"""Moves the bytes of one call between its machine and a Trio stream, and keeps its time.  Used by `client.trio` alone.
+"""Moves the bytes of one call between its machine and a Trio stream, and keeps its time.
 
 Two tasks under one system task: one reads and minds the deadlines, the other writes what the machine has to say by
 itself.  So a server that does not read never keeps us from reading, or from noticing that a key is too old.  What the
@@ -6,6 +6,7 @@ user says is written by the user's own task, under the same lock: that is the ba
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import trio
 
@@ -64,6 +65,8 @@ class Link:
             ended = Ended(Code.INTERNAL, "a fault in the client itself", truncated=True, local=True)
             self._crash = InternalFault(ended, is_proven=True)
             self._crash.__cause__ = crash
+            with suppress(Exception):
+                self.machine.drop(self._clock.now())  # for its keys to be wiped
         finally:
             with trio.CancelScope(shield=True):
                 await trio.aclose_forcefully(self._stream)
@@ -72,7 +75,8 @@ class Link:
 
     async def say(self, seal: Callable[[float], bool]) -> None:
         """Have something sealed, as soon as it may be, and write it.  Raises CallError if the call is over, or ends."""
-        async with self._saying:
+        await _acquire(self._saying)
+        try:
             while not await self._say_once(seal):
                 self._settle()
                 if self.has_ended:
@@ -80,6 +84,8 @@ class Link:
                 is_paced = self.machine.may_send(self._clock.now())
                 with trio.move_on_after(_CONTROL_INTERVAL_SECONDS if is_paced else float("inf")):
                     await self.news.park()
+        finally:
+            self._saying.release()
 
     async def close(self, code: int) -> None:
         """End the call and wait until the connection is closed.  Cancelled, it waits for a second at most."""
@@ -95,12 +101,15 @@ class Link:
             raise
 
     async def _say_once(self, seal: Callable[[float], bool]) -> bool:
-        async with self._writing:
+        await _acquire(self._writing)
+        try:
             await trio.lowlevel.checkpoint_if_cancelled()  # the last moment at which nothing has been sent
             if self.has_ended or not seal(self._clock.now()):
                 return False
             if await self._write():
                 return True
+        finally:
+            self._writing.release()
         await self._closed.wait()
         raise self._why_not()
 
@@ -161,3 +170,11 @@ class Link:
         if due is None:
             return 0.0
         return min(max(due - self._clock.now(), _SHORTEST_WAIT_SECONDS), _LOOK_AGAIN_SECONDS)
+
+
+async def _acquire(lock: trio.StrictFIFOLock) -> None:
+    """Acquire a lock; without a turn of the scheduler if it is free, as each use of it here has one by itself."""
+    if lock.locked():
+        await lock.acquire()
+    else:
+        lock.acquire_nowait()
