@@ -1,11 +1,14 @@
 """What commands share: the working directory's argument, `--json`, and words for people."""
 
+import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import click
 import msgspec
+
+_BAR_CELLS = 30
 
 directory_argument = click.argument(
     "directory", type=click.Path(path_type=Path), envvar="SOTTOVOCE_DIR", default=".", metavar="[DIR]"
@@ -25,6 +28,14 @@ def say(line: str) -> None:
     click.echo(line, err=True)
 
 
-def shows_progress() -> bool:
-    """Whether somebody watches: both streams are terminals."""
-    return sys.stderr.isatty() and sys.stdout.isatty()
+def progress_bar() -> Callable[[int, int, int], None] | None:
+    """Give what shows a call's progress on standard error; None where nobody watches."""
+    if not (sys.stderr.isatty() and sys.stdout.isatty()) or os.environ.get("TERM") == "dumb":
+        return None
+
+    def show(sent: int, returned: int, frames: int) -> None:
+        bar = "█" * (_BAR_CELLS * sent // frames)
+        end = "\r" if sent < frames else "\r\x1b[K"
+        click.echo(f"  {bar:<{_BAR_CELLS}}  {sent}/{frames} sent, {returned} back{end}", err=True, nl=False)
+
+    return show

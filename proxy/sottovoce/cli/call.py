@@ -1,0 +1,166 @@
+"""`sottovoce call`: one call with a recording, and a summary of it."""
+
+import math
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+import trio
+
+from sottovoce.app.replay import Replay, replay
+from sottovoce.app.wav import Recording, read_wav, write_wav
+from sottovoce.cli.output import json_option, print_json, progress_bar, say
+from sottovoce.client import CallError, connect, trust_from_directory
+from sottovoce.session import Anchor
+
+_TONE_HERTZ, _TONE_SECONDS, _TONE_RATE, _TONE_PEAK = 440, 5, 16_000, 8_000
+
+
+@click.command("call")
+@click.argument("url")
+@click.argument("wav", required=False, type=click.Path(path_type=Path), metavar="[IN.wav]")
+@click.option("--tone", is_flag=True, help="Send a tone of five seconds instead of a file.")
+@click.option("--out", type=click.Path(path_type=Path), help="Keep what comes back in this WAV file.")
+@click.option("--dir", "directory", type=click.Path(path_type=Path), help="Find anchor and CA in this directory.")
+@click.option("--anchor", type=click.Path(path_type=Path), help="The anchor file that the server's operator gave you.")
+@click.option("--ca", type=click.Path(path_type=Path), help="PEM CA certificates for TLS; without it, the system's.")
+@click.option("--token-file", type=click.Path(path_type=Path), help="A file with the bearer token to show.")
+@click.option("--frame-ms", type=click.Choice(["10", "20", "40", "60"]), default="20", show_default=True)
+@click.option("--no-echo", is_flag=True, help="The backend answers by itself: do not count what does not come back.")
+@json_option
+def command(  # noqa: PLR0913, PLR0917  a command's options
+    url: str,
+    wav: Path | None,
+    out: Path | None,
+    directory: Path | None,
+    anchor: Path | None,
+    ca: Path | None,
+    token_file: Path | None,
+    frame_ms: str,
+    *,
+    tone: bool,
+    no_echo: bool,
+    as_json: bool,
+) -> None:
+    """Call URL (wss://HOST:PORT/ROUTE), send IN.wav, and say how it went.
+
+    IN.wav is 16-bit PCM, mono, at 8, 16, 24 or 48 kHz.  Exit 0: authenticated, ended in good order, nothing lost;
+    1: refused, cut off or lossy, with the reason; 2: usage.
+    """
+    if tone is (wav is not None):
+        raise click.UsageError("give IN.wav or --tone")
+    recording = _tone() if wav is None else read_wav(wav)
+    trust = _trust(directory, anchor)
+
+    async def run() -> Replay:
+        async with connect(
+            url,
+            anchor=trust.anchors,
+            ca=trust.ca if ca is None else ca,
+            token=token_file,
+            codec=recording.codec,
+            frame_ms=int(frame_ms),
+        ) as call:
+            return await replay(call, recording, frame_ms=int(frame_ms), echo=not no_echo, progress=progress_bar())
+
+    try:
+        done = trio.run(run)
+    except CallError as error:
+        if as_json:
+            print_json("call", {"ok": False, "code": error.code, "error": str(error)})
+        raise
+    if out is not None:
+        write_wav(out, done.returned)
+    sys.exit(_report(done, as_json=as_json))
+
+
+class _Trust(NamedTuple):
+    anchors: Path | tuple[Anchor, ...]
+    ca: bytes | None
+
+
+def _trust(directory: Path | None, anchor: Path | None) -> _Trust:
+    """Find whom to believe: in a directory of `sottovoce init`, or in the files that were named."""
+    if directory is not None and anchor is None:
+        found = trust_from_directory(directory)
+        return _Trust(found.anchors, found.ca)
+    if directory is None and anchor is not None:
+        return _Trust(anchor, None)
+    raise click.UsageError("give --dir DIR (made by sottovoce init), or --anchor FILE")
+
+
+def _report(done: Replay, *, as_json: bool) -> int:
+    why = _fault(done)
+    if as_json:
+        print_json("call", {"ok": why is None, "error": why, **summary(done)})
+    else:
+        for name, value in _lines(done):
+            click.echo(f"  {name:<10} {value}")
+        if why is not None:
+            say(f"sottovoce: {why}")
+    return 0 if why is None else 1
+
+
+def summary(done: Replay) -> dict[str, object]:
+    """Give a call's figures for a program."""
+    figures = done.statistics
+    return {
+        "session": figures.session_id,
+        "tls_ms": figures.tls_ms,
+        "voice_ms": figures.voice_ms,
+        "tls_group": figures.tls_group,
+        "suite": figures.suite,
+        "server_signatures": figures.server_signatures,
+        "epochs": figures.epochs,
+        "generations": figures.generations,
+        "frames_sent": done.frames_sent,
+        "frames_returned": done.frames_returned,
+        "frames_lost": done.frames_lost,
+        "latency_ms": {
+            "p50": done.latency_ms(0.5),
+            "p90": done.latency_ms(0.9),
+            "p99": done.latency_ms(0.99),
+            "max": done.latency_ms(1),
+        },
+        "sender_late_ms": done.late_ms,
+        "ended": None if done.ended is None else {"code": done.ended.code, "name": done.ended.label},
+    }
+
+
+def _fault(done: Replay) -> str | None:
+    if done.ended is None or done.ended.truncated:
+        return "the call was cut off: what came back may be incomplete"
+    if done.frames_lost:
+        return f"{done.frames_lost} of {done.frames_sent} frames did not come back (--no-echo if none should)"
+    return None
+
+
+def _lines(done: Replay) -> list[tuple[str, str]]:
+    figures = done.statistics
+    latency = " · ".join(
+        f"{name} {value:.1f} ms"
+        for name, value in (
+            ("p50", done.latency_ms(0.5)),
+            ("p90", done.latency_ms(0.9)),
+            ("p99", done.latency_ms(0.99)),
+        )
+        if value is not None
+    )
+    return [
+        ("handshake", f"TLS {figures.tls_ms or 0:.0f} ms, voice {figures.voice_ms or 0:.0f} ms"),
+        ("TLS group", figures.tls_group or "-"),
+        ("suite", figures.suite or "-"),
+        ("signed by", " + ".join(figures.server_signatures)),
+        ("keys", f"{figures.epochs} epochs, {figures.generations} generations"),
+        ("frames", f"{done.frames_sent} sent, {done.frames_returned} back, {done.frames_lost} lost"),
+        ("latency", f"{latency} (from each frame's due instant; sender late by up to {done.late_ms:.1f} ms)"),
+    ]
+
+
+def _tone() -> Recording:
+    samples = bytearray()
+    for number in range(_TONE_SECONDS * _TONE_RATE):
+        value = int(_TONE_PEAK * math.sin(2 * math.pi * _TONE_HERTZ * number / _TONE_RATE))
+        samples += value.to_bytes(2, "little", signed=True)
+    return Recording(bytes(samples), _TONE_RATE)
