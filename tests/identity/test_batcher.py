@@ -12,7 +12,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from sottovoce.hsm import WORKERS, HsmBusy, HsmTimeout, HsmUnavailable
 from sottovoce.identity import Batcher, BatchEvent, BatchFailed, BatchSigned, RootSignatures, SignRoot, batcher
 from sottovoce.session import LeafKind, Proof, handshake_leaf, merkle_root
-from tests.identity.tokens import Answering, FakeToken, after
+from tests.pki.fake_token import Answering, FakeToken, after
 
 VERIFY, REKEY = LeafKind.SERVER_VERIFY, LeafKind.REKEY_VERIFY
 
