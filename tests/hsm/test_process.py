@@ -13,6 +13,7 @@ import pytest
 import trio
 
 from sottovoce.hsm import TokenEvent, TokenUp
+from sottovoce.hsm.child import Spawner
 from tests.hsm.conftest import OpenToken, pid_of
 from tests.hsm.token_child import LOOK_AT_SELF, SIGN, Nothing, Sign
 
@@ -121,6 +122,21 @@ async def test_closing_leaves_no_process_no_thread_and_no_descriptor(
     assert open_descriptors() == descriptors
     assert spawners() <= threads
     assert [event.pid for event in events if isinstance(event, TokenUp) and is_running(event.pid)] == []
+
+
+async def test_cancelled_or_failed_before_it_starts_it_leaves_no_descriptor(opened: OpenToken) -> None:
+    async with opened():
+        pass
+    descriptors = open_descriptors()
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        async with opened():
+            pass
+    spawner = Spawner(["/no/such/program"], {})
+    with pytest.raises(FileNotFoundError):
+        await spawner.spawn()
+    spawner.close()
+    assert open_descriptors() == descriptors
 
 
 def open_descriptors() -> int:

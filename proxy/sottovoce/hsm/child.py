@@ -36,12 +36,16 @@ class Spawner:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="token-spawner")
 
     async def spawn(self) -> "TokenChild":
-        """Start a process.  Not cancellable: it takes milliseconds, and its result must have an owner."""
+        """Start a process.  Not cancellable once it began: it takes milliseconds, and its result must have an owner."""
         ours, theirs = socket.socketpair()
-        with theirs:
-            popen = await trio.to_thread.run_sync(
-                lambda: self._thread.submit(self._popen, theirs.fileno()).result(), abandon_on_cancel=False
-            )
+        try:
+            with theirs:
+                popen = await trio.to_thread.run_sync(
+                    lambda: self._thread.submit(self._popen, theirs.fileno()).result(), abandon_on_cancel=False
+                )
+        except BaseException:
+            ours.close()
+            raise
         return TokenChild(popen, trio.socket.from_stdlib_socket(ours))
 
     def close(self) -> None:
