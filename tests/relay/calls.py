@@ -1,6 +1,7 @@
 """A call to relay, and a sink that remembers what it was told: shared by the tests of this folder."""
 
 import msgspec
+import trio
 
 from sottovoce.primitives import Suite
 from sottovoce.relay import CallEnd, CallStart, CallStatistics, end_of
@@ -31,31 +32,42 @@ class RecordingSink:
 
     def __init__(self) -> None:
         self.told: list[tuple[object, ...]] = []
+        self._news = trio.lowlevel.ParkingLot()
 
     def audio(self, codec_bytes: bytes, flags: int, timestamp: int | None) -> None:
-        self.told.append(("audio", codec_bytes, flags, timestamp))
+        self._tell("audio", codec_bytes, flags, timestamp)
 
     def data(self, data: bytes) -> None:
-        self.told.append(("data", data))
+        self._tell("data", data)
 
     def dtmf(self, event: int, duration_ms: int) -> None:
-        self.told.append(("dtmf", event, duration_ms))
+        self._tell("dtmf", event, duration_ms)
 
     def mark(self, name: str) -> None:
-        self.told.append(("mark", name))
+        self._tell("mark", name)
 
     def clear(self) -> None:
-        self.told.append(("clear",))
+        self._tell("clear")
 
     def json(self, data: bytes) -> None:
-        self.told.append(("json", data))
+        self._tell("json", data)
 
     def hung_up(self, reason: str) -> None:
-        self.told.append(("hung_up", reason))
+        self._tell("hung_up", reason)
 
     def backend_closed(self, reason: str) -> None:
-        self.told.append(("backend_closed", reason))
+        self._tell("backend_closed", reason)
 
     def named(self, name: str) -> list[tuple[object, ...]]:
         """Only what came under this name."""
         return [told for told in self.told if told[0] == name]
+
+    async def hear(self, count: int) -> list[tuple[object, ...]]:
+        """Wait until so much was told."""
+        while len(self.told) < count:
+            await self._news.park()
+        return self.told
+
+    def _tell(self, *what: object) -> None:
+        self.told.append(what)
+        self._news.unpark_all()
