@@ -5,6 +5,7 @@ the port stands in `Host` exactly if it was in the URL; the query goes along as 
 error: somebody may have written a secret into it.
 """
 
+import ipaddress
 import re
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
@@ -17,6 +18,7 @@ _FORM: Final = "write it as wss://host:port/route"
 _PREFIX: Final = "/v1/voice/"
 _DEFAULT_PORT: Final = 443
 _printable = re.compile(r"[!-~]+").fullmatch
+_name = re.compile(r"[0-9a-z_-]+(?:\.[0-9a-z_-]+)*").fullmatch
 _route = re.compile(r"/(?:v1/voice/)?(?P<route>[^/]+)").fullmatch
 
 
@@ -49,9 +51,11 @@ def parse_address(url: str) -> Address:
     except ValueError:
         raise CallMisconfigured("the URL has a host or port that is none", _FORM) from None
     _check_parts(parts)
+    host = (host or "").removesuffix(".")
     if not host or port == 0:
         raise CallMisconfigured("the URL has no host, or the port 0", _FORM)
-    host = host.removesuffix(".")
+    if not _name(host) and not _is_ipv6(host):
+        raise CallMisconfigured("the URL's host is neither a DNS name nor an IP address", _FORM)
     literal = f"[{host}]" if ":" in host else host
     return Address(
         host=host,
@@ -72,6 +76,13 @@ def _check_parts(parts: SplitResult) -> None:
         )
     if parts.fragment:
         raise CallMisconfigured("the URL has a fragment (#…), which is not sent", "leave it out")
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        return ipaddress.IPv6Address(host).scope_id is None
+    except ValueError:
+        return False
 
 
 def _target(parts: SplitResult) -> str:
