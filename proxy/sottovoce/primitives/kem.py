@@ -166,10 +166,12 @@ class _SystemKeyShare:
         if len(server_share) != SERVER_SHARE_BYTES[self.group]:
             raise IllegalShare(f"a server share of {self.group.name} has the wrong length")
         classical_part, quantum_part = _split(self.group, server_share)
+        classical = b""
         try:
             classical = exchange(classical_part)
             quantum = private.decapsulate(quantum_part) if private else b""
         except (ValueError, InvalidKey) as error:
+            wipe_bytes(classical)
             raise IllegalShare(f"a server share of {self.group.name} is invalid") from error
         return _join_secret(self.group, classical, quantum)
 
@@ -194,11 +196,13 @@ class SystemKem:
         if len(client_share) != CLIENT_SHARE_BYTES[group]:
             raise IllegalShare(f"a client share of {group.name} has the wrong length")
         classical_part, quantum_part = _split(group, client_share)
+        classical_public, exchange = _classical_pair(group)
+        classical = b""
         try:
-            quantum, ciphertext = _encapsulate(group, quantum_part) if group.is_hybrid else (b"", b"")
-            classical_public, exchange = _classical_pair(group)
             classical = exchange(classical_part)
+            quantum, ciphertext = _encapsulate(group, quantum_part) if group.is_hybrid else (b"", b"")
         except (ValueError, InvalidKey) as error:
+            wipe_bytes(classical)
             raise IllegalShare(f"a client share of {group.name} is invalid") from error
         return _join(group, classical_public, ciphertext), _join_secret(group, classical, quantum)
 

@@ -84,6 +84,9 @@ class Secret:
     def __reduce__(self) -> NoReturn:
         raise TypeError(f"secret {self.name} must not be pickled or copied")
 
+    def __getstate__(self) -> NoReturn:
+        self.__reduce__()
+
     def __copy__(self) -> NoReturn:
         self.__reduce__()
 

@@ -5,13 +5,14 @@ past its age, the session not open, or more was said than the peer has to take. 
 refuse.
 """
 
+from abc import ABC, abstractmethod
 from typing import ClassVar
 
 from sottovoce.session import outbound
 from sottovoce.wire import FrameType
 
 
-class Controls:
+class Controls(ABC):
     """The part of a session that sends control frames, and the count of marks that make a client's mark an echo."""
 
     _is_client: ClassVar[bool]
@@ -20,8 +21,9 @@ class Controls:
         """Begin without a mark."""
         self._marks_outstanding = 0
 
+    @abstractmethod
     def _send(self, frame_type: FrameType, payload: bytes, now: float, *, metered: bool = True) -> bool:
-        raise NotImplementedError
+        """Queue a frame, unless it may not be sealed now or, if metered, there is no token for it."""
 
     def send_dtmf(self, event: int, duration_milliseconds: int, now: float) -> bool:
         """Queue a telephone key."""

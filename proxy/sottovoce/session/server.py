@@ -13,13 +13,14 @@ from sottovoce.session.handshake import (
     Agreement,
     EpochSecrets,
     ServerHandshake,
+    decode_own_certificate,
     epoch_secrets,
     next_root,
     next_transcript,
 )
 from sottovoce.session.ratchet import ReceiveChain, SendChain
 from sottovoce.session.session import Session
-from sottovoce.session.trust import LeafKind, Proof, decode_certificate_untrusted, rekey_leaf
+from sottovoce.session.trust import LeafKind, Proof, VoiceCertificate, rekey_leaf
 from sottovoce.session.trust.proof import verification_of
 from sottovoce.wire import MAX_EPOCH, Code, FrameType, MessageType, WireError, bad_record, messages
 from sottovoce.wire.messages import RekeyShare, RekeyVerify
@@ -38,6 +39,7 @@ class _Step(msgspec.Struct):
     secrets: EpochSecrets
     transcript: bytes
     certificate: bytes
+    decoded_certificate: VoiceCertificate
     leaf: bytes | None = None
     chains: tuple[ReceiveChain, SendChain] | None = None
     reauthenticated: bool = False
@@ -145,6 +147,8 @@ class ServerSession(Session):
         if init.epoch != self.epoch + 1 or init.group != agreement.suite.group:
             raise WireError(Code.REKEY_PROTOCOL, "a RekeyInit for another epoch or group")
         self._last_init_at = now
+        certificate = self._serving.certificate
+        decoded = decode_own_certificate(certificate)
         try:
             share, hybrid = self._parts.kem.encapsulate(agreement.suite.group, init.share)
         except IllegalShare as error:
@@ -153,10 +157,10 @@ class ServerSession(Session):
         transcript = next_transcript(self._transcript, message, response)
         with hybrid, self._rekey as rekey:
             secrets = epoch_secrets(next_root(rekey, hybrid, transcript), transcript)
-        self._step = _Step(init.epoch, response, secrets, transcript, self._serving.certificate)
+        self._step = _Step(init.epoch, response, secrets, transcript, certificate, decoded)
         every = agreement.params.reauthenticate_every
         if every > 0 and self.epoch % every == 0:
-            self._step.leaf = rekey_leaf(transcript, self._step.certificate)
+            self._step.leaf = rekey_leaf(transcript, certificate)
             self._events.append(SignatureWanted(LeafKind.REKEY_VERIFY, self._step.leaf))
         else:
             self._answer_step(self._step, None)
@@ -164,9 +168,8 @@ class ServerSession(Session):
     def _answer_step(self, step: _Step, proof: Proof | None) -> None:
         """Send RekeyResponse, with RekeyVerify where it is due, and have the new receive keys ready."""
         inside = step.response
-        step.leaf = None
         if proof is not None:
-            verification = verification_of(proof, decode_certificate_untrusted(step.certificate))
+            verification = verification_of(proof, step.decoded_certificate)
             replacement = step.certificate if step.certificate != self._certificate else None
             inside += RekeyVerify(verification, replacement).encode()
             self._certificate = step.certificate
@@ -176,6 +179,7 @@ class ServerSession(Session):
             ReceiveChain(step.secrets.client_to_server, step.epoch, suite, per_key),
             SendChain(step.secrets.server_to_client, step.epoch, suite, per_key),
         )
+        step.leaf = None
         step.reauthenticated = proof is not None
         self._seal(FrameType.HANDSHAKE, inside)
 

@@ -13,6 +13,7 @@ Every secret is wiped when the session ends.  `now` is seconds of a clock that r
 (CLOCK_BOOTTIME).
 """
 
+from abc import abstractmethod
 from enum import Enum, auto
 
 from sottovoce.primitives import ApiMisuse
@@ -219,17 +220,21 @@ class Session(Controls):
 
     # What the roles fill in.
 
+    @abstractmethod
     def _on_early_record(self, record: bytes, now: float) -> None:
-        raise NotImplementedError
+        """Take a record of the handshake, or one that comes when all is over."""
 
+    @abstractmethod
     def _on_handshake_frame(self, payload: bytes, now: float) -> None:
-        raise NotImplementedError
+        """Take a frame of type 6."""
 
+    @abstractmethod
     def _on_switch(self, epoch: int) -> None:
-        raise NotImplementedError
+        """The peer has sealed its last record under the old epoch."""
 
+    @abstractmethod
     def _on_first_record_of_epoch(self, now: float) -> None:
-        raise NotImplementedError
+        """The first record under the new epoch has verified."""
 
     # What the roles use.
 

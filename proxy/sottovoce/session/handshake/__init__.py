@@ -2,6 +2,7 @@
 
 from sottovoce.session.handshake.agreement import Agreement
 from sottovoce.session.handshake.client import ClientHandshake
+from sottovoce.session.handshake.own import decode_own_certificate
 from sottovoce.session.handshake.schedule import (
     EpochSecrets,
     HandshakeSecrets,
@@ -24,6 +25,7 @@ __all__ = [
     "HandshakeSecrets",
     "ServerHandshake",
     "Transcript",
+    "decode_own_certificate",
     "epoch_secrets",
     "finished_mac",
     "first_root",

@@ -78,7 +78,6 @@ class ClientHandshake:
         self._hello: ClientHello | None = None
         self._suite = config.suites[0]
         self.agreement: Agreement | None = None
-        self.refusal: str | None = None
 
     def start(self) -> bytes:
         """Make the record of the first ClientHello, with one share: of the group of the preferred suite."""
@@ -97,8 +96,8 @@ class ClientHandshake:
 
     def receive(self, record: bytes) -> bytes | None:
         """Take the server's next record; gives the record to answer with, if one is due.  Raises WireError."""
-        if self._state is _State.FLIGHT_DUE:
-            return self._on_flight(record)
+        if self._state is _State.FLIGHT_DUE and self._secrets is not None:
+            return self._on_flight(record, self._secrets)
         if self._state not in {_State.HELLO_SENT, _State.RETRIED}:
             raise bad_record("a handshake record out of order")
         message_type, message = records.decode_plain_untrusted(record)
@@ -177,10 +176,7 @@ class ClientHandshake:
             other.erase()
         self._state = _State.FLIGHT_DUE
 
-    def _on_flight(self, record: bytes) -> bytes:
-        secrets = self._secrets
-        if secrets is None:
-            raise bad_record("a flight without keys")
+    def _on_flight(self, record: bytes, secrets: HandshakeSecrets) -> bytes:
         plaintext = open_flight_untrusted(secrets.server, self._suite.cipher, record)
         self._budget.count(plaintext)
         flight = messages.split_messages(plaintext)
@@ -209,8 +205,7 @@ class ClientHandshake:
         try:
             return verify_certificate(certificate, self._config.anchors, host, self._wall)
         except CertificateRefused as error:
-            self.refusal = f"the voice certificate is refused: {error}"
-            raise WireError(Code.AUTH_FAILED, self.refusal) from None
+            raise WireError(Code.AUTH_FAILED, f"the voice certificate is refused: {error}") from None
 
     def _answer(
         self,
@@ -222,19 +217,7 @@ class ClientHandshake:
         """Make the client's flight and the agreement."""
         config = self._config
         client = ClientParams(config.send_codec, config.receive_codec, config.frame_milliseconds, config.metadata)
-        token = config.credential.token
-        credential = ClientCredential(config.credential.kind, token.copy_for_sealing() if token else b"")
-        flight = client.encode() + credential.encode()
-        self._transcript.add(flight)
-        finished = messages.encode_finished(
-            MessageType.CLIENT_FINISHED, finished_mac(secrets.client, self._transcript.digest())
-        )
-        self._transcript.add(finished)
-        flight += finished
-        self._budget.count(flight)
-        record = seal_flight(secrets.client, self._suite.cipher, flight)
-        wipe_bytes(credential.value)
-        wipe_bytes(flight)
+        record = self._seal_flight(secrets, client.encode())
         transcript = self._transcript.digest()
         root = first_root(secrets.master_salt, transcript)
         self.erase()
@@ -249,3 +232,22 @@ class ClientHandshake:
             identity=None,
         )
         return record
+
+    def _seal_flight(self, secrets: HandshakeSecrets, params: bytes) -> bytes:
+        """Show the credential, and overwrite each copy of a token on the way."""
+        credential = self._config.credential
+        token = credential.token.copy_for_sealing() if credential.token is not None else b""
+        shown = ClientCredential(credential.kind, token).encode()
+        wipe_bytes(token)
+        self._transcript.add(params)
+        self._transcript.add(shown)
+        mac = finished_mac(secrets.client, self._transcript.digest())
+        finished = messages.encode_finished(MessageType.CLIENT_FINISHED, mac)
+        self._transcript.add(finished)
+        flight = b"".join((params, shown, finished))
+        wipe_bytes(shown)
+        try:
+            self._budget.count(flight)
+            return seal_flight(secrets.client, self._suite.cipher, flight)
+        finally:
+            wipe_bytes(flight)

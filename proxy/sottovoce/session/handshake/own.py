@@ -3,6 +3,7 @@
 from sottovoce.primitives import ApiMisuse
 from sottovoce.session.config import BINDING_TLS_EXPORTER, Carriage, ClientConfig, Credential, ServerConfig
 from sottovoce.session.handshake.parameters import PADDING_CLASSES
+from sottovoce.session.trust import VoiceCertificate, decode_certificate_untrusted
 from sottovoce.wire import (
     EPOCH_SECONDS,
     FRAME_MILLISECONDS,
@@ -11,6 +12,7 @@ from sottovoce.wire import (
     MESSAGES_PER_KEY,
     Codec,
     CredentialKind,
+    WireError,
     is_json_object,
 )
 
@@ -59,6 +61,14 @@ def _check_credential(credential: Credential) -> None:
     else:
         length = len(credential.token) if credential.token is not None else 0
         _demand(that=0 < length <= MAX_TOKEN_BYTES, otherwise="a token is missing or too long")
+
+
+def decode_own_certificate(encoded: bytes) -> VoiceCertificate:
+    """Decode the certificate to serve under."""
+    try:
+        return decode_certificate_untrusted(encoded)
+    except WireError as error:
+        raise ApiMisuse(f"the certificate to serve under is none: {error.reason}") from None
 
 
 def check_server_config(config: ServerConfig) -> None:

@@ -21,7 +21,7 @@ from sottovoce.session.config import (
     ServerDependencies,
 )
 from sottovoce.session.handshake.agreement import Agreement
-from sottovoce.session.handshake.own import check_carriage, check_server_config
+from sottovoce.session.handshake.own import check_carriage, check_server_config, decode_own_certificate
 from sottovoce.session.handshake.parameters import HandshakeBudget, check_client_params
 from sottovoce.session.handshake.schedule import (
     HandshakeSecrets,
@@ -33,7 +33,7 @@ from sottovoce.session.handshake.schedule import (
     seal_flight,
 )
 from sottovoce.session.handshake.transcript import Transcript, prologue
-from sottovoce.session.trust import Proof, decode_certificate_untrusted, handshake_leaf
+from sottovoce.session.trust import Proof, handshake_leaf
 from sottovoce.session.trust.proof import verification_of
 from sottovoce.wire import Code, CredentialKind, MessageType, WireError, bad_record, messages, records
 from sottovoce.wire.messages import ClientCredential, ClientHello, ClientParams, HelloRetry, ServerHello, ServerParams
@@ -62,7 +62,7 @@ class ServerHandshake:
         self._config = config
         self._carriage = carriage
         self._certificate = parts.serving.certificate
-        self._decoded_certificate = decode_certificate_untrusted(self._certificate)
+        self._decoded_certificate = decode_own_certificate(self._certificate)
         self._parts = parts
         self._budget = HandshakeBudget()
         self._state = _State.HELLO_DUE
@@ -77,8 +77,8 @@ class ServerHandshake:
 
     def receive(self, record: bytes) -> bytes | None:
         """Take the client's next record; gives the record to answer with, if one is due.  Raises WireError."""
-        if self._state is _State.FLIGHT_DUE:
-            self._on_flight(record)
+        if self._state is _State.FLIGHT_DUE and self._secrets is not None:
+            self._on_flight(record, self._secrets)
             return None
         if self._state not in {_State.HELLO_DUE, _State.SECOND_HELLO_DUE}:
             raise bad_record("a handshake record out of order")
@@ -181,13 +181,24 @@ class ServerHandshake:
         self._state = _State.PROOF_DUE
         return records.encode_plain(hello)
 
-    def _on_flight(self, record: bytes) -> None:
-        secrets = self._secrets
-        if secrets is None:
-            raise bad_record("a flight without keys")
+    def _on_flight(self, record: bytes, secrets: HandshakeSecrets) -> None:
         plaintext = open_flight_untrusted(secrets.client, self._suite.cipher, record)
-        self._budget.count(plaintext)
-        flight = messages.split_messages(plaintext)
+        flight: list[tuple[int, bytes]] = []
+        try:
+            self._budget.count(plaintext)
+            flight = messages.split_messages(plaintext)
+            params, credential = self._check_flight(flight, secrets)
+            check_client_params(params, self._config)
+            identity = self._identify(credential)
+        finally:  # there may be a token in it
+            for copy in (plaintext, *(message for _, message in flight)):
+                wipe_bytes(copy)
+        self._agree(secrets, params, identity)
+
+    def _check_flight(
+        self, flight: list[tuple[int, bytes]], secrets: HandshakeSecrets
+    ) -> tuple[ClientParams, ClientCredential]:
+        """Check order, syntax and ClientFinished."""
         if tuple(kind for kind, _ in flight) not in {_FLIGHT, _FLIGHT_WITH_VERIFY}:
             raise bad_record("the client's flight is not its messages in order")
         params = ClientParams.decode_untrusted(flight[0][1])
@@ -199,10 +210,7 @@ class ServerHandshake:
         if not hmac.compare_digest(mac, finished_mac(secrets.client, self._transcript.digest())):
             raise WireError(Code.AUTH_FAILED, "ClientFinished is wrong")
         self._transcript.add(flight[-1][1])
-        check_client_params(params, self._config)
-        identity = self._identify(credential)
-        wipe_bytes(plaintext)
-        self._agree(secrets, params, identity)
+        return params, credential
 
     def _identify(self, credential: ClientCredential) -> Identity:
         if credential.kind not in self._config.credential_kinds:

@@ -1,5 +1,6 @@
 """Checking ServerVerify and RekeyVerify: from a leaf over the Merkle path to two signatures (protocol §6)."""
 
+from sottovoce.primitives import ApiMisuse
 from sottovoce.session.trust.anchors import signature_holds
 from sottovoce.session.trust.certificate import VoiceCertificate
 from sottovoce.session.trust.merkle import LeafKind, Proof, merkle_root, signed_root
@@ -22,6 +23,8 @@ def verify_proof(kind: LeafKind, leaf: bytes, verification: Verification, certif
 def verification_of(proof: Proof, certificate: VoiceCertificate) -> Verification:
     """Dress a signed batch's proof for the wire, with the algorithms of the certificate's keys."""
     keys = certificate.fields
+    if (keys.pq is None) is not (proof.pq is None):
+        raise ApiMisuse("a proof's PQ signature is missing, or there without a key in the certificate")
     return Verification(
         path=proof.path,
         directions=proof.directions,

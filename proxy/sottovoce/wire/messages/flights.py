@@ -170,6 +170,9 @@ class ClientCredential(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         return f"ClientCredential(kind={self.kind}, {len(self.value)} bytes)"
 
+    def __rich_repr__(self) -> list[tuple[str, object]]:  # what `rich` shows instead of a repr
+        return [("kind", self.kind), ("bytes", len(self.value))]
+
     def encode(self) -> bytes:
         """Encode the whole message."""
         return encode_message(MessageType.CLIENT_CREDENTIAL, [(1, self.kind.to_bytes(1)), (2, self.value)])

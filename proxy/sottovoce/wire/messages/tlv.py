@@ -18,7 +18,15 @@ Tlv = tuple[int, bytes]
 
 def encode_tlvs(fields: Iterable[Tlv]) -> bytes:
     """Encode (tag, value) pairs, which come in ascending order."""
-    return b"".join(tag.to_bytes(1) + len(value).to_bytes(2) + value for tag, value in fields)
+    return b"".join(_pieces(fields))
+
+
+def _pieces(fields: Iterable[Tlv]) -> list[bytes]:
+    """The pieces to join, values as they are: a value that is secret is copied once, into the result."""
+    pieces: list[bytes] = []
+    for tag, value in fields:
+        pieces += (tag.to_bytes(1) + len(value).to_bytes(2), value)
+    return pieces
 
 
 def decode_tlvs(body: bytes) -> list[Tlv]:
@@ -56,8 +64,8 @@ def known_tlvs(body: bytes, *, mandatory: frozenset[int], optional: frozenset[in
 
 def encode_message(message_type: int, fields: Iterable[Tlv]) -> bytes:
     """Encode one whole handshake message."""
-    body = encode_tlvs(fields)
-    return message_type.to_bytes(1) + len(body).to_bytes(3) + body
+    pieces = _pieces(fields)
+    return b"".join((message_type.to_bytes(1) + sum(map(len, pieces)).to_bytes(3), *pieces))
 
 
 def split_messages(data: bytes) -> list[tuple[int, bytes]]:
