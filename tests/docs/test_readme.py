@@ -6,6 +6,7 @@ Whether the commands do what they say is another test's: this one reads all docu
 import ast
 import re
 import shlex
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,9 @@ import pytest
 
 import sottovoce.client
 from sottovoce.cli.main import commands
+from sottovoce.identity import TokenFile
+from sottovoce.settings import build
+from sottovoce.transport import SystemClock, SystemEntropy
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted(
@@ -90,6 +94,22 @@ def test_make_has_the_targets_that_documents_name() -> None:
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_lead_to_files(path: Path) -> None:
     assert [link for link in _LINK.findall(path.read_text()) if not (path.parent / link).exists()] == []
+
+
+TOML = [(path.relative_to(ROOT), body) for path in DOCUMENTS for body in blocks(path.read_text(), "toml")]
+
+
+@pytest.mark.parametrize(("path", "body"), TOML, ids=[str(path) for path, _ in TOML])
+def test_what_is_shown_as_configuration_is_accepted(path: Path, body: str, tmp_path: Path) -> None:
+    """A whole configuration, some of its sections, or a file of tokens."""
+    if "[[token]]" not in body:
+        build(tomllib.loads(body))
+        return
+    (tmp_path / "tokens.toml").write_text(body)
+    tokens = TokenFile.read(
+        tmp_path / "tokens.toml", require_credential=True, wall=SystemClock().wall, entropy=SystemEntropy()
+    )
+    assert len(tokens) == body.count("[[token]]"), path
 
 
 def test_the_sample_is_short_and_uses_what_the_client_offers() -> None:

@@ -5,7 +5,8 @@
 
 Memory is bounded by whoever takes calls: `settle` before each makes it wait while many events are unwritten, and
 refuses it while none can be written.  Each call in progress notes but a few events, so what waits here is at most
-`MAX_UNWRITTEN` and those few for each call.
+`MAX_UNWRITTEN`, those few for each call, and, while the disk is full, a root for each batch of re-authentications of
+the calls that still run: some twenty kilobytes a second at the very most.
 
 Whether the log can be written is in `failure`, and changes are reported.  What was noted is kept while it cannot, and
 written when it can again.  Nothing goes missing unsaid: leaving `open_audit` raises AuditFailed if something was noted
