@@ -133,7 +133,7 @@ def test_a_bad_file_is_one_line_that_names_the_entry_and_the_remedy(
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(TokenFileInvalid, match=r"cannot be read \(No such file or directory\): check"):
+    with pytest.raises(TokenFileInvalid, match=r"cannot be read \(No such file or directory\): check identity"):
         TokenFile.read(tmp_path / "none.toml", require_credential=True, wall=lambda: NOW, entropy=SystemEntropy())
 
 

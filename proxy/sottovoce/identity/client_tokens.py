@@ -74,7 +74,7 @@ class TokenFile:
         try:
             grants = _parse(path.read_text())
         except OSError as error:
-            text = f"the token file {path} cannot be read ({error.strerror}): check credentials.token_file"
+            text = f"the token file {path} cannot be read ({error.strerror}): check identity.tokens_file"
         except (TokenFileInvalid, tomllib.TOMLDecodeError) as error:
             text = f"the token file {path}: {error}"
         except UnicodeDecodeError:
