@@ -17,7 +17,7 @@ from trio_websocket import WebSocketServer, serve_websocket
 from sottovoce.relay import BackendDown, BackendFault, RouteConfig, build_route
 from sottovoce.relay.demo_backend import EchoBackend
 from sottovoce.relay.link import open_network_stream, parse_url
-from sottovoce.transport import ServerWebSocket, TlsIdentity
+from sottovoce.transport import ServerWebSocket, TlsIdentity, UpgradeRequest
 from sottovoce.wire import frames
 from tests.relay.calls import END, START, RecordingSink
 from tests.transport.certificates import Authority, authority, leaf, pem_of
@@ -73,6 +73,32 @@ ECHOED = [("audio", b"\xff", 0, None)]
 async def test_a_call_over_tls(tmp_path: Path, host: str) -> None:
     async with backend(tmp_path, leaf()) as port:
         assert await call(tmp_path, port, host) == ECHOED
+
+
+async def test_a_call_that_ends_in_good_order_ends_tls_so_too(tmp_path: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*write_pem(tmp_path, "backend", leaf()))
+    ended = trio.Event()
+
+    async def echo(stream: trio.SSLStream[trio.SocketStream]) -> None:
+        server = ServerWebSocket(max_message_bytes=65_536)
+        while data := await stream.receive_some():  # raises where TLS ends without close_notify
+            for event in server.receive(bytes(data)):
+                if isinstance(event, bytes):
+                    server.send_binary(event)
+                elif isinstance(event, UpgradeRequest):
+                    server.accept(None)
+            await stream.send_all(server.to_send())
+        ended.set()
+
+    async with trio.open_nursery() as nursery:
+        serve = partial(trio.serve_ssl_over_tcp, echo, 0, context, host="127.0.0.1")
+        (listener,) = await nursery.start(serve)
+        port = listener.transport_listener.socket.getsockname()[1]
+        assert await call(tmp_path, port) == ECHOED
+        with trio.fail_after(10):
+            await ended.wait()
+        nursery.cancel_scope.cancel()
 
 
 async def test_the_client_certificate_is_shown_to_a_backend_that_asks(tmp_path: Path) -> None:

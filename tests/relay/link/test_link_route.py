@@ -98,12 +98,14 @@ async def test_a_stop_is_delivered_also_under_cancellation(autojump_clock: MockC
     heard: list[object] = []
     async with trio.open_nursery() as nursery:
         nursery.start_soon(serve_to_the_end, calling, heard)
+        before = trio.current_time()
         with trio.CancelScope() as scope:
             async with calling.connect() as leg:
                 leg.audio(frames.encode_audio(b"\xff", 0, None), 0)
                 leg.stop(END)
                 if cancelled:
                     scope.cancel()
+        assert trio.current_time() == before, "both have closed: nothing to wait for"
     audio, stop, close = heard
     assert audio == b"\xff"
     assert isinstance(stop, TextMessage)
@@ -176,6 +178,21 @@ async def test_after_leaving_the_sink_hears_nothing(autojump_clock: MockClock) -
             leg.stop(END)
         leg.audio(b"\0\xff", 0)
         leg.stop(END)
+    assert calling.sink.told == []
+
+
+async def test_what_comes_as_the_call_is_left_is_not_heard(autojump_clock: MockClock) -> None:
+    calling = Calling()
+    backends: list[Backend] = []
+
+    async def serve() -> None:
+        backends.append(await calling.accepted())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(serve)
+        async with calling.connect():
+            await wait_all_tasks_blocked()
+            await backends[0].send(b"\xff", '{"type": "stop"}')  # the leg is awake, but not yet at work
     assert calling.sink.told == []
 
 

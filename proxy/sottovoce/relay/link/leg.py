@@ -46,7 +46,7 @@ class WebSocketLeg:
         self._close_code: int | None = None
         self._idle_writer = trio.lowlevel.ParkingLot()
         self.finished = trio.Event()
-        """Nothing more will be read: the connection is over."""
+        """Nothing more will be read or written: the connection is over."""
         for text in dialect.start():
             self._queue.put_control(text)
 
@@ -110,12 +110,15 @@ class WebSocketLeg:
             nursery.cancel_scope.cancel()
 
     async def _write(self) -> None:
-        """Write what is queued, all of it at each wake-up."""
+        """Write what is queued, all of it at each wake-up, up to the end of the closing handshake."""
         try:
             while True:
                 data = self._bytes_to_write()
                 if data:
                     await self._stream.send_all(data)
+                elif self._websocket.is_over:
+                    self.finished.set()
+                    return
                 else:
                     await self._idle_writer.park()
         except trio.BrokenResourceError as error:
@@ -211,6 +214,7 @@ class WebSocketLeg:
         self._talks = False
         self._close_code = None
         self._queue.drain()
+        self._idle_writer.unpark()
 
     def _fail(self, down: BackendDown) -> None:
         """Tell the sink, if it has not heard of an end yet."""

@@ -66,8 +66,8 @@ class _Connection:
         self._stream = link.stream
         self._leg = WebSocketLeg(link, self._dialect, self._start, self._sink, self._queue_frames)
         self._nursery_block = trio.open_nursery()
-        self._nursery = await self._nursery_block.__aenter__()
-        self._nursery.start_soon(self._run)
+        nursery = await self._nursery_block.__aenter__()
+        nursery.start_soon(self._run)
         return self._leg
 
     async def _run(self) -> None:
@@ -79,7 +79,8 @@ class _Connection:
     ) -> None:
         """Leave within CLOSE_SECONDS, shielded: a backend that is not told takes a cancelled call as truncated.
 
-        Nothing that is awaited here can end as Cancelled, which would take the place of the block's own exception.
+        Nothing that is awaited here can end as Cancelled, which would take the place of the block's own exception (a
+        nursery only passes on what its tasks raise, and the task's scope keeps Cancelled in).
         """
         self._leg.fall_silent()
         deadline = trio.current_time() + (CLOSE_SECONDS if self._leg.is_closing else 0)
@@ -88,7 +89,6 @@ class _Connection:
                 if self._leg.is_closing:
                     await self._leg.finished.wait()
             self._running.cancel()
-            self._nursery.cancel_scope.shield = True
             await self._nursery_block.__aexit__(None, None, None)
         finally:
             with trio.CancelScope(shield=True, deadline=deadline):
