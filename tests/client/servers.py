@@ -3,6 +3,8 @@
 A test sets what it does wrong.  `Talk` lets a client's machine and this server exchange bytes, cut in any way.
 """
 
+import base64
+import hashlib
 from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
@@ -62,8 +64,14 @@ def voice_certificate(*hosts: str) -> bytes:
     return issue(anchor_keys(), serving_keys(), authorities=hosts or ("localhost",))
 
 
+def accept_value(key: str) -> str:
+    """What Sec-WebSocket-Accept has to be (RFC 6455 §4.2.2)."""
+    digest = hashlib.sha1(key.encode() + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()  # noqa: S324  as the RFC has it
+    return base64.b64encode(digest).decode()
+
+
 class PureServer:
-    """One connection's server.  `records` is what came in; with `echo` audio goes back."""
+    """One connection's server.  What arrives is in `plaintext`, `audio` and `events`; with `echo` audio goes back."""
 
     def __init__(  # noqa: PLR0913  each is something to get wrong
         self,
@@ -72,6 +80,7 @@ class PureServer:
         credentials: Credentials | None = None,
         tls: TlsContext | None = None,
         answer: Callable[[ServerWebSocket], None] | None = None,
+        response: Callable[[str], bytes] | None = None,
         certificate: bytes | None = None,
         keys: Keys | None = None,
         echo: bool = False,
@@ -84,6 +93,7 @@ class PureServer:
         self.config = config or ServerConfig()
         self.credentials = credentials or Credentials()
         self.answer = answer
+        self.response = response
         self.serving = Serving(certificate or voice_certificate())
         self.keys = keys or serving_keys()
         self.echo = echo
@@ -106,6 +116,8 @@ class PureServer:
         if not plaintext:
             return
         self.plaintext += plaintext
+        if self.request is not None and self.response is not None:
+            return
         for event in self.websocket.receive(plaintext):
             self._take(event)
 
@@ -128,6 +140,10 @@ class PureServer:
                 self.carriage.append(event)
 
     def _upgrade(self, request: UpgradeRequest) -> None:
+        if self.response is not None:
+            (key,) = request.header("sec-websocket-key")
+            self.tls.send(self.response(accept_value(key)))
+            return
         if self.answer is not None:
             self.answer(self.websocket)
         else:
@@ -199,12 +215,19 @@ class Talk:
     """A client's machine and a server, and what each has said."""
 
     def __init__(
-        self, server: PureServer | None = None, client: CallSettings | None = None, cut: ends.Cut = ends.whole
+        self,
+        server: PureServer | None = None,
+        client: CallSettings | None = None,
+        *,
+        cut: ends.Cut = ends.whole,
+        stops_after: int | None = None,
     ) -> None:
+        """The network cuts what it carries, and carries nothing more to the client after so many bytes."""
         self.now = 0.0
         self.server = server or PureServer()
         self.machine = CallMachine(client or settings(), dependencies(b"c"), 0.0, WALL, connect_by=10.0)
         self.cut = cut
+        self.stops_after = stops_after
         self.from_client = bytearray()
         self.from_server = bytearray()
 
@@ -216,6 +239,8 @@ class Talk:
             for piece in self.cut(forth):
                 self.server.receive(piece, self.now)
             back = self.server.to_send()
+            if self.stops_after is not None:
+                back = back[: self.stops_after - len(self.from_server)]
             self.from_server += back
             for piece in self.cut(back):
                 self.machine.receive(piece, self.now)

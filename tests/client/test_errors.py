@@ -8,6 +8,7 @@ from sottovoce.client import errors
 from sottovoce.client.errors import (
     CLEAN_CODES,
     ERRORS_BY_CODE,
+    CallEnded,
     CallError,
     CallTruncated,
     ConnectFailed,
@@ -39,17 +40,30 @@ def test_each_code_but_the_good_ones_has_a_class_of_its_own() -> None:
     assert len(set(ERRORS_BY_CODE.values())) == len(ERRORS_BY_CODE)
 
 
-@pytest.mark.parametrize(
-    ("code", "local", "was_open"), [*product(sorted(set(Code) - CLEAN_CODES), (True, False), (True, False))]
-)
-def test_each_end_says_its_code_and_what_to_do(code: Code, *, local: bool, was_open: bool) -> None:
-    failure = failure_of(Ended(code, "the reason", truncated=False, local=local), was_open=was_open)
+def _ended(code: int, *, local: bool = False, truncated: bool = False) -> Ended:
+    return Ended(code, "the reason", truncated=truncated, local=local)
+
+
+@pytest.mark.parametrize(("code", "local"), [*product(sorted(set(Code) - CLEAN_CODES), (True, False))])
+def test_each_end_says_its_code_and_what_to_do(code: Code, *, local: bool) -> None:
+    failure = failure_of(_ended(code, local=local), was_open=True, was_heard=True)
     assert type(failure) is ERRORS_BY_CODE[code]
     assert isinstance(failure, EndedWithCode)
     assert (failure.code, failure.local) == (code, local)
     assert f"{code.value} {code.label}" in str(failure)
     assert ("the reason" in str(failure)) is local
-    assert ("unproven" in str(failure)) is (not local and not was_open)
+    assert "unproven" not in str(failure)
+    _check_text(failure)
+
+
+@pytest.mark.protocol("P3.38")
+@pytest.mark.parametrize("code", sorted(set(Code) - CLEAN_CODES))
+@pytest.mark.parametrize("was_open", [True, False])
+def test_before_the_server_used_the_keys_its_code_is_a_hint_and_said_to_be_one(code: Code, *, was_open: bool) -> None:
+    failure = failure_of(_ended(code, truncated=True), was_open=was_open, was_heard=False)
+    assert type(failure) is ERRORS_BY_CODE[code]
+    assert isinstance(failure, EndedWithCode)
+    assert "unproven" in str(failure)
     _check_text(failure)
 
 
@@ -61,14 +75,16 @@ def test_each_class_says_something_of_its_own_on_each_side() -> None:
 
 
 @pytest.mark.parametrize("code", sorted(CLEAN_CODES))
-def test_hanging_up_is_no_failure(code: Code) -> None:
-    assert failure_of(Ended(code, "", truncated=False, local=False), was_open=True) is None
-    assert failure_of(Ended(code, "", truncated=False, local=True), was_open=True) is None
+def test_hanging_up_is_no_failure_but_in_a_call_that_never_was(code: Code) -> None:
+    assert failure_of(_ended(code), was_open=True, was_heard=True) is None
+    assert failure_of(_ended(code, local=True), was_open=True, was_heard=False) is None
+    assert type(failure_of(_ended(code, local=True), was_open=False, was_heard=False)) is CallEnded
 
 
-@pytest.mark.parametrize("code", [1000, 1006, 4450, 4999])
+@pytest.mark.protocol("P7.50")
+@pytest.mark.parametrize("code", [1000, 1006, 4401, 4450, 4999])
 def test_without_the_last_word_even_a_good_code_is_a_cut(code: int) -> None:
-    failure = failure_of(Ended(code, "the line went dead", truncated=True, local=False), was_open=True)
+    failure = failure_of(_ended(code, truncated=True), was_open=True, was_heard=True)
     assert type(failure) is CallTruncated
     assert failure.code == code
     assert ("unproven" in str(failure)) is (code != 1006)
@@ -77,7 +93,7 @@ def test_without_the_last_word_even_a_good_code_is_a_cut(code: int) -> None:
 
 @pytest.mark.parametrize("local", [True, False])
 def test_a_code_of_later_days_stays_a_number(*, local: bool) -> None:
-    failure = failure_of(Ended(4777, "its own", truncated=False, local=local), was_open=True)
+    failure = failure_of(_ended(4777, local=local), was_open=True, was_heard=True)
     assert type(failure) is UnlistedCode
     assert "4777" in str(failure)
     _check_text(failure)
@@ -85,7 +101,7 @@ def test_a_code_of_later_days_stays_a_number(*, local: bool) -> None:
 
 @pytest.mark.parametrize("code", [1000, 1006, 1011, 4777])
 def test_before_there_are_keys_any_other_end_is_a_failed_connection(code: int) -> None:
-    failure = failure_of(Ended(code, "", truncated=True, local=False), was_open=False)
+    failure = failure_of(_ended(code, truncated=True), was_open=False, was_heard=False)
     assert type(failure) is ConnectFailed
     _check_text(failure)
 

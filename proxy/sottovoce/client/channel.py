@@ -64,16 +64,6 @@ class Channel:
             events += self._websocket.receive_eof()
         return events
 
-    def receive_eof(self) -> list[ChannelEvent]:
-        """Say that the network has no more bytes."""
-        if self.is_over:
-            return []
-        try:
-            self._tls.receive_eof()
-        except TlsError as error:
-            return [error]
-        return list(self._websocket.receive_eof()) if self._is_asked else []
-
     def send(self, message: bytes) -> None:
         """Queue a binary message.  Where the WebSocket is closing it goes nowhere: the end is on its way to us."""
         if self._websocket.is_open:

@@ -249,22 +249,23 @@ ERRORS_BY_CODE: dict[int, type[EndedWithCode]] = {
 CLEAN_CODES = frozenset({Code.NORMAL, Code.GOING_AWAY})
 
 
-def failure_of(ended: Ended, *, was_open: bool) -> CallError | None:
+def failure_of(ended: Ended, *, was_open: bool, was_heard: bool) -> CallError | None:
     """Give what is to be raised for an end; None where both sides know that the call is over and why.
 
-    `was_open`: the voice keys had been agreed.  Before that a code of the server's is a hint, and better than none.
+    `was_open`: this side had agreed on the voice keys.  `was_heard`: the server had used them, so it had agreed too.
+    Before that it refuses by the code of the connection's close: unproven, but better than no reason at all.
     """
-    if ended.truncated and was_open:
+    kind = ERRORS_BY_CODE.get(ended.code)
+    if not ended.truncated:
+        if ended.code not in CLEAN_CODES:
+            return (kind or UnlistedCode)(ended, is_proven=True)
+        return None if was_open else CallEnded("the call was given up before it was open", "call again")
+    if kind is not None and not was_heard:
+        return kind(ended, is_proven=False)
+    if was_open:
         hint = "" if ended.code == _ABNORMAL else f" (its last word, unproven: {code_label(ended.code)})"
         happened = f"the call was cut off: {ended.reason}{hint}"
         return CallTruncated(happened, "what was said last may be missing: call again", code=ended.code)
-    if ended.code in CLEAN_CODES and was_open:
-        return None
-    kind = ERRORS_BY_CODE.get(ended.code)
-    if kind is not None:
-        return kind(ended, is_proven=was_open)
-    if was_open:
-        return UnlistedCode(ended, is_proven=True)
     return ConnectFailed(
         f"the server ended the connection before the voice keys were agreed ({code_label(ended.code)})",
         f"call again; if it happens again {_ASK_OPERATOR}",

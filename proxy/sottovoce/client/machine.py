@@ -65,6 +65,7 @@ class CallMachine:
         self._connect_by = connect_by
         self._closing_until: float | None = None
         self._lost_at: float | None = None
+        self._was_heard = False
         self.is_open = False
         """The voice keys were agreed and the call has not ended."""
         self.ended: Ended | None = None
@@ -83,7 +84,7 @@ class CallMachine:
 
     def receive_eof(self, now: float) -> None:
         """Say that the network has no more bytes, or broke."""
-        self._take(self._channel.receive_eof(), now)
+        del now
         self._cut_off("the connection ended and nobody said why")
 
     def write_failed(self, now: float, *, cancelled: bool = False) -> None:
@@ -273,10 +274,13 @@ class CallMachine:
         self._settle((), now)
 
     def _on_record(self, session: ClientSession, record: bytes, now: float) -> None:
+        was_open = self.is_open
         payload = session.open_audio(record, now)
         if payload is None:
             self._settle(session.events(), now)
+            self._was_heard |= was_open and (self.ended is None or not self.ended.local)
             return
+        self._was_heard = True
         self._tally.received += 1
         if payload[0]:
             flags, timestamp, frame = frames.decode_audio_untrusted(payload)  # as the session has checked
@@ -330,7 +334,7 @@ class CallMachine:
 
     def _on_ended(self, ended: Ended) -> None:
         self.ended = ended
-        self.failure = failure_of(ended, was_open=self.is_open)
+        self.failure = failure_of(ended, was_open=self.is_open, was_heard=self._was_heard)
         self.is_open = False
         self._settings.wipe_token()
         self._inbox.put(ended)
