@@ -128,6 +128,22 @@ async def test_other_keys_are_refused(opened: OpenToken, public: bytes, reason: 
         await issue(opened, "a", public=public)
 
 
+@pytest.mark.parametrize("seconds", [3_600, 86_400])
+async def test_a_leaf_lasts_as_long_as_was_asked_for(opened: OpenToken, seconds: int) -> None:
+    async with opened() as token:
+        question = IssueLeaf(spki(p256()), NAMES, seconds)
+        answer = await token.call(ISSUE_LEAF, question, deadline_seconds=DEADLINE)
+    leaf = x509.load_der_x509_certificate(answer.certificate)
+    assert (leaf.not_valid_after_utc - leaf.not_valid_before_utc).total_seconds() == seconds
+
+
+@pytest.mark.parametrize("seconds", [-1, 0, 3_599, 86_401])
+async def test_a_lifetime_out_of_bounds_is_refused(opened: OpenToken, seconds: int) -> None:
+    async with opened() as token:
+        with pytest.raises(OperationRefused, match="lives for 1 to 24 hours"):
+            await token.call(ISSUE_LEAF, IssueLeaf(spki(p256()), NAMES, seconds), deadline_seconds=DEADLINE)
+
+
 async def test_unfit_names_are_refused_by_the_token_process_itself(opened: OpenToken) -> None:
     with pytest.raises(OperationRefused, match="'a b' is no host name"):
         await issue(opened, "a b", public=spki(p256()))

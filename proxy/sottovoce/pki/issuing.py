@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from sottovoce.hsm import Counts, Handler, KeyName, Operation, Start, Worker
 from sottovoce.pki.errors import IssuerUnusable, LeafRefused
-from sottovoce.pki.profile import sign_issuing_certificate, sign_leaf, sign_root_certificate
+from sottovoce.pki.profile import LEAF_SECONDS, sign_issuing_certificate, sign_leaf, sign_root_certificate
 from sottovoce.pki.token_key import TokenKey
 
 ISSUING_CERTIFICATE = "issuing_certificate"
@@ -23,10 +23,11 @@ ISSUING_CERTIFICATE = "issuing_certificate"
 
 
 class IssueLeaf(msgspec.Struct, frozen=True):
-    """Ask for a TLS certificate: the P-256 key as DER SubjectPublicKeyInfo, and the names."""
+    """Ask for a TLS certificate: the P-256 key as DER SubjectPublicKeyInfo, the names, how long it is to last."""
 
     public_key: bytes
     names: tuple[str, ...]
+    lifetime_seconds: int = LEAF_SECONDS
 
 
 class Leaf(msgspec.Struct, frozen=True):
@@ -70,7 +71,8 @@ def leaf_handler(worker: Worker, start: Start, counts: Counts, wall: Callable[[]
                 f"to {issuing.not_valid_after_utc:%Y-%m-%d}: check this machine's clock, or renew it"
             )
             raise IssuerUnusable(text)
-        leaf = sign_leaf(issuing, TokenKey(worker, KeyName.ISSUING_CA), public, question.names, now)
+        key = TokenKey(worker, KeyName.ISSUING_CA)
+        leaf = sign_leaf(issuing, key, public, question.names, now, lifetime_seconds=question.lifetime_seconds)
         counts.add("leaves_issued")
         return Leaf(leaf.public_bytes(Encoding.DER))
 

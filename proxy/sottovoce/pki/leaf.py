@@ -19,6 +19,7 @@ from sottovoce.hsm import Caller
 from sottovoce.pki.errors import LeafWrong
 from sottovoce.pki.issuing import ISSUE_LEAF, IssueLeaf
 from sottovoce.pki.names import general_names
+from sottovoce.pki.profile import LEAF_SECONDS
 from sottovoce.pki.renewal import Validity, attempt, renew_for_ever
 from sottovoce.primitives import Entropy, SottovoceError
 from sottovoce.transport import Clock, TlsIdentity
@@ -57,6 +58,7 @@ class LeafKeeper:
         issuing: x509.Certificate,
         names: tuple[str, ...],
         *,
+        lifetime_seconds: int = LEAF_SECONDS,
         install: Callable[[TlsIdentity], None],
         report: Callable[[LeafEvent], None],
         clock: Clock,
@@ -67,6 +69,7 @@ class LeafKeeper:
         self._token = token
         self._issuing = issuing
         self._names = names
+        self._lifetime_seconds = lifetime_seconds
         self._install = install
         self._report = report
         self._clock = clock
@@ -89,7 +92,7 @@ class LeafKeeper:
     async def _renew(self) -> Validity:
         key = ec.generate_private_key(ec.SECP256R1())
         public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        question = IssueLeaf(public, self._names)
+        question = IssueLeaf(public, self._names, self._lifetime_seconds)
         answer = await self._token.call(ISSUE_LEAF, question, deadline_seconds=_DEADLINE_SECONDS)
         leaf = await trio.to_thread.run_sync(self._checked, answer.certificate, public)
         self._validity = Validity(leaf.not_valid_before_utc.timestamp(), leaf.not_valid_after_utc.timestamp())

@@ -4,7 +4,7 @@
 |-------------|-------|----------|-----------------------|----------------------------------|
 | root        | P-384 | 10 years | CA, path length 1     | keyCertSign, cRLSign             |
 | issuing     | P-384 | 5 years  | CA, path length 0     | keyCertSign, cRLSign             |
-| leaf        | P-256 | 24 hours | no CA                 | digitalSignature; TLS server     |
+| leaf        | P-256 | ≤ 24 h   | no CA                 | digitalSignature; TLS server     |
 
 Basic constraints and key usage are critical.  Each certificate names its own key and its issuer's.  A subject of a CA
 carries the beginning of its key's id: two directories made on one machine have CAs of different names.  There is no
@@ -19,11 +19,14 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from sottovoce.pki.errors import LeafRefused
 from sottovoce.pki.names import general_names
 
 LEAF_SECONDS = 86_400
+"""The longest life of a leaf."""
+MIN_LEAF_SECONDS = 3_600
 BACKDATED_SECONDS = 300
-"""A leaf begins a little in the past, for clients whose clock is behind; its whole life is LEAF_SECONDS still."""
+"""A leaf begins a little in the past, for clients whose clock is behind; it does not end later for that."""
 _ROOT_DAYS = 3_650
 _ISSUING_DAYS = 1_825
 _MAX_COMMON_NAME = 64
@@ -47,18 +50,23 @@ def sign_issuing_certificate(
     return _as_ca(builder, public, root_key.public_key(), 0).sign(root_key, hashes.SHA384())
 
 
-def sign_leaf(
+def sign_leaf(  # noqa: PLR0913  what stands in a certificate
     issuing: x509.Certificate,
     issuing_key: ec.EllipticCurvePrivateKey,
     public: ec.EllipticCurvePublicKey,
     names: Sequence[str],
     wall: float,
+    *,
+    lifetime_seconds: int = LEAF_SECONDS,
 ) -> x509.Certificate:
-    """Make a TLS server's certificate for `names` at Unix time `wall`.  Raises LeafRefused for unfit names."""
+    """Make a TLS server's certificate at Unix time `wall`.  Raises LeafRefused for unfit names or an unfit lifetime."""
+    if not MIN_LEAF_SECONDS <= lifetime_seconds <= LEAF_SECONDS:
+        text = f"a TLS certificate lives for {MIN_LEAF_SECONDS // 3600} to {LEAF_SECONDS // 3600} hours"
+        raise LeafRefused(text)
     alternatives = general_names(names)
     common = [x509.NameAttribute(NameOID.COMMON_NAME, names[0])] if len(names[0]) <= _MAX_COMMON_NAME else []
     subject = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, _ORGANISATION), *common])
-    builder = _dated(wall - BACKDATED_SECONDS, dt.timedelta(seconds=LEAF_SECONDS), issuing.not_valid_after_utc)
+    builder = _dated(wall - BACKDATED_SECONDS, dt.timedelta(seconds=lifetime_seconds), issuing.not_valid_after_utc)
     return (
         _with_key_ids(builder.subject_name(subject).issuer_name(issuing.subject), public, issuing_key.public_key())
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
