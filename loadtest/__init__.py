@@ -1,0 +1,1 @@
+"""Load and measurements from outside: run with `python -m loadtest`.  Not shipped."""
