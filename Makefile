@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.stamp
 SOURCES := proxy $(wildcard loadtest)
 
-.PHONY: setup demo test check bench soak lock
+.PHONY: setup demo test check bench soak lock reference
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -37,6 +37,12 @@ bench: $(STAMP)
 
 soak: $(STAMP)
 	@$(BIN)/python -m pytest tests/soak -m soak
+
+# A test fails when these two files are not what the code says.
+reference: $(STAMP)
+	@mkdir -p config
+	@$(BIN)/python -c 'from sottovoce.settings import reference_text as text; print(text(), end="")' >config/reference.toml
+	@$(BIN)/python -c 'from sottovoce.settings import schema_text as text; print(text(), end="")' >config/schema.json
 
 # Needs uv. No index line and no host name may get into the lock: a test looks for them.
 lock:

@@ -34,6 +34,8 @@ def test_accepted(text: str) -> None:
         ('adapter = "echo"\nurl = "ws://localhost/"', "url: ", "remove url"),
         ('adapter = "raw"', "url: ", 'write url = "ws://'),
         ('adapter = "raw"\nurl = "http://localhost/"', "url: 'http://localhost/' ", "write ws://"),
+        ('adapter = "raw"\nurl = "ws://u:secret@localhost/"', "url: it holds a user name", "use a client certificate"),
+        ('adapter = "raw"\nurl = "ws://10.0.0.1/?k=secret"', "url: 'ws://10.0.0.1/' would", "write a wss:// url"),
         ('adapter = "raw"\nurl = "ws://10.0.0.1/"', "url: ", "write a wss:// url, or allow_plaintext_network = true"),
         ('adapter = "raw"\nurl = "ws://localhost/"\nca_file = "ca.pem"', "ca_file: ", "write a wss:// url"),
         (

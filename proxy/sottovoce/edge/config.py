@@ -89,7 +89,7 @@ class VoiceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     reauthenticate_every: Annotated[int, msgspec.Meta(ge=0, le=255)] = 1
     """The HSM signs again at every n-th epoch; 0: never after the handshake."""
     suites: tuple[SuiteName, ...] = tuple(suite.name for suite in DEFAULT_SUITES)  # type: ignore[assignment]  # names
-    """In the server's order.  The last two are classical: each call under one is put on the audit log."""
+    """In the server's order.  Those without MLKEM are classical: each call under one is put on the audit log."""
     require_binding: bool = True
     """Refuse clients that do not bind the call to the TLS connection it runs in."""
     queue_frames: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 50

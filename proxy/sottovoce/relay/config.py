@@ -60,7 +60,7 @@ class RouteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         try:
             address = parse_url(self.url)
         except ValueError as error:
-            raise ValueError(f"url: {self.url!r} {error}") from None
+            raise ValueError(f"url: {_shown(self.url)} {error}") from None
         self._check_protection(address)
 
     def _check_protection(self, address: BackendAddress) -> None:
@@ -74,6 +74,11 @@ class RouteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
                 raise ValueError(f"{key}: has no meaning for a ws:// backend; write a wss:// url, or remove {key}")
         if not address.is_loopback and not self.allow_plaintext_network:
             raise ValueError(
-                f"url: {self.url!r} would send audio unencrypted over the network; write a wss:// url, "
+                f"url: {_shown(self.url)} would send audio unencrypted over the network; write a wss:// url, "
                 "or allow_plaintext_network = true if that network is yours alone"
             )
+
+
+def _shown(url: str) -> str:
+    """Give a URL for a message, without what may be a secret in it."""
+    return "it" if "@" in url else repr(url.partition("?")[0])

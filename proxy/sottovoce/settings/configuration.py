@@ -1,6 +1,5 @@
 """The whole configuration, put together from the sections that lie beside the code they configure."""
 
-import re
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +12,8 @@ from sottovoce.identity import IdentityConfig
 from sottovoce.observe import LogConfig
 from sottovoce.relay import RouteConfig
 
-_ROUTE_NAME = re.compile(r"[A-Za-z0-9._~-]{1,64}")
+Name = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9._~-]{1,64}$")]
+"""Of a route or a listener, chosen by the operator: it stands in URLs and in logs."""
 
 
 class AdminConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -43,9 +43,9 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """Everything that `sottovoce serve` is told."""
 
     listener: ListenerConfig = ListenerConfig()
-    listeners: dict[str, ListenerConfig] = {}
+    listeners: dict[Name, ListenerConfig] = {}
     voice: VoiceConfig = VoiceConfig()
-    routes: dict[str, RouteConfig] = msgspec.field(default_factory=lambda: {"echo": RouteConfig(adapter="echo")})
+    routes: dict[Name, RouteConfig] = msgspec.field(default_factory=lambda: {"echo": RouteConfig(adapter="echo")})
     identity: IdentityConfig = IdentityConfig()
     hsm: HsmConfig = HsmConfig()
     audit: AuditConfig = AuditConfig()
@@ -57,11 +57,12 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         """Check what one section means for another."""
         if not self.routes:
             raise ValueError('routes: there is none; write [routes.echo] with adapter = "echo"')
-        for name in self.routes:
-            if not _ROUTE_NAME.fullmatch(name):
-                raise ValueError(
-                    f"routes.{name}: a route's name stands in URLs; use letters, digits and . _ ~ - only, at most 64"
-                )
+        places: dict[str, str] = {}
+        for name, each in self.all_listeners().items():
+            address = parse_address(each.address)
+            other = places.setdefault(str(address), name)
+            if other != name and address.port:
+                raise ValueError(f"{name}.address: {other} has {address} already; write another port")
 
     def resolved(self, base: Path) -> "Configuration":
         """Give the same with absolute paths, counted from `base`."""

@@ -1,36 +1,38 @@
-"""From a TOML file and `--set` words to a `Configuration`, or to all that is wrong with them.
+"""From a TOML file and `--set` words to a `Configuration`, or to all that is wrong with them."""
 
-Each section is checked by itself, so that one run of `sottovoce check` shows every section's first problem.
-"""
-
+import re
+import shlex
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import cast, get_type_hints
+from typing import cast
 
 import msgspec
 
-from sottovoce.edge import ListenerConfig
-from sottovoce.relay import RouteConfig
 from sottovoce.settings.configuration import Configuration
 from sottovoce.settings.errors import ConfigurationInvalid, Problem
-from sottovoce.settings.explain import explain
+from sottovoce.settings.explain import problems_of
 
 FILE_NAME = "sottovoce.toml"
 MAX_FILE_BYTES = 1 << 20
 
 Table = dict[str, object]
-_TABLES_OF: Mapping[str, type[msgspec.Struct]] = {"listeners": ListenerConfig, "routes": RouteConfig}
-"""Sections that hold any number of named tables of one kind."""
+_SET_EXAMPLE = "write --set voice.epoch_seconds=60"
+_MAKE_ONE = "give a directory made by: sottovoce init DIR"
 
 
 def find_file(place: Path) -> Path:
     """Give the configuration file: `place` itself, or the one in that directory.  Raises ConfigurationInvalid."""
-    path = place / FILE_NAME if place.is_dir() else place
-    if not path.is_file():
-        remedy = f"make a directory with: sottovoce init {place}"
-        raise ConfigurationInvalid([Problem(str(path), "there is no such file", remedy)])
-    return path
+    try:
+        path = place / FILE_NAME if place.is_dir() else place
+        if path.is_file():
+            return path
+        reason, remedy = "there is no such file", _MAKE_ONE
+        if path is place and not place.exists() and not place.suffix:
+            reason, remedy = "there is no such directory", f"make it with: sottovoce init {shlex.quote(str(place))}"
+    except OSError as error:
+        path, reason, remedy = place, error.strerror or "cannot be read", _MAKE_ONE
+    raise _invalid(str(path), reason, remedy)
 
 
 def load(file: Path, changes: Iterable[str] = ()) -> Configuration:
@@ -42,34 +44,10 @@ def load(file: Path, changes: Iterable[str] = ()) -> Configuration:
 
 
 def build(table: Table) -> Configuration:
-    """Check a parsed file.  Raises ConfigurationInvalid with the first problem of each section."""
-    kinds = get_type_hints(Configuration)
-    problems: list[Problem] = []
-    for name, section in table.items():
-        problems += _check_section(name, section, kinds)
-    if not problems:
-        try:
-            return msgspec.convert(table, Configuration)
-        except msgspec.ValidationError as error:
-            problems.append(explain(error, "", Configuration))
-    raise ConfigurationInvalid(problems)
-
-
-def _check_section(name: str, section: object, kinds: Mapping[str, type]) -> Iterable[Problem]:
-    if name in _TABLES_OF and isinstance(section, dict):
-        for key, table in cast("Table", section).items():
-            yield from _check(f"{name}.{key}", table, _TABLES_OF[name])
-    elif name not in kinds:
-        yield explain(msgspec.ValidationError(f"Object contains unknown field `{name}`"), "", Configuration)
-    else:
-        yield from _check(name, section, kinds[name])
-
-
-def _check(path: str, value: object, kind: type) -> Iterable[Problem]:
-    try:
-        msgspec.convert(value, kind)
-    except msgspec.ValidationError as error:
-        yield explain(error, path, kind)
+    """Check a parsed file.  Raises ConfigurationInvalid with every problem."""
+    if problems := problems_of(table, Configuration):
+        raise ConfigurationInvalid(problems)
+    return msgspec.convert(table, Configuration)
 
 
 def _read(file: Path) -> Table:
@@ -77,37 +55,67 @@ def _read(file: Path) -> Table:
         with file.open("rb") as stream:
             data = stream.read(MAX_FILE_BYTES + 1)
     except OSError as error:
-        remedy = "give the path of a file that can be read"
-        raise ConfigurationInvalid([Problem(str(file), error.strerror or "cannot be read", remedy)]) from None
+        raise _invalid(
+            str(file), error.strerror or "cannot be read", "give the path of a file that can be read"
+        ) from None
     if len(data) > MAX_FILE_BYTES:
-        raise ConfigurationInvalid([Problem(str(file), f"has more than {MAX_FILE_BYTES} bytes", "give a smaller one")])
+        raise _invalid(str(file), f"has more than {MAX_FILE_BYTES} bytes", "give the configuration, not another file")
     try:
-        return tomllib.loads(data.decode())
+        text = data.decode("utf-8-sig")  # some editors begin a file with a mark
     except UnicodeDecodeError:
-        raise ConfigurationInvalid([Problem(str(file), "is no UTF-8 text", "save it as UTF-8")]) from None
-    except tomllib.TOMLDecodeError as error:
-        remedy = 'write TOML: [section] lines, and key = value with text in "quotes"'
-        raise ConfigurationInvalid([Problem(str(file), f"is no TOML: {error}", remedy)]) from None
+        raise _invalid(str(file), "is not UTF-8 text", "save it as UTF-8") from None
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        reason = "is nested too deeply"
+    except ValueError as error:  # a TOMLDecodeError, or a number of thousands of digits
+        at = re.search(r"(.*) \(at (line .*)\)", str(error)) if isinstance(error, tomllib.TOMLDecodeError) else None
+        reason = f"{at[2]}: this is not TOML ({at[1]})" if at else "this is not TOML"
+    raise _invalid(str(file), reason, 'write [section] lines, and key = value lines with text in "quotes"')
 
 
 def _apply(table: Table, word: str) -> None:
-    """Set one key.  The value is TOML; what is no TOML counts as text, so that quotes can be left out."""
+    """Set one key.  The value is TOML; what is not TOML counts as text, so that quotes can be left out."""
     key, separator, value = word.partition("=")
-    names = key.strip().split(".")
+    names = _names(key.strip())
     if not separator or not all(names):
-        remedy = "write --set voice.epoch_seconds=60"
-        raise ConfigurationInvalid([Problem(f"--set {word}", "is no key=value", remedy)])
+        raise _invalid(f"--set {_printable(word)}", "is not key=value", _SET_EXAMPLE)
     for name in names[:-1]:
         inner = table.setdefault(name, {})
         if not isinstance(inner, dict):
-            remedy = f"{name} holds a value; write a key of a section"
-            raise ConfigurationInvalid([Problem(f"--set {key}", "there is no such section", remedy)])
+            remedy = f"{_printable(name)} holds a value and is no section; {_SET_EXAMPLE}"
+            raise _invalid(f"--set {_printable(key)}", "there is no such key", remedy)
         table = cast("Table", inner)
     table[names[-1]] = _value(value.strip())
 
 
+def _names(key: str) -> list[str]:
+    """Take a dotted key apart as TOML does, so that a name may be quoted: `routes."v1.bot".url`."""
+    names: list[str] = []
+    try:
+        rest: object = tomllib.loads(f"{key} = 0")
+    except (ValueError, RecursionError):
+        return key.split(".")
+    while isinstance(rest, dict):
+        table = cast("Table", rest)
+        if len(table) != 1:
+            return [""]
+        name, rest = next(iter(table.items()))
+        names.append(name)
+    return names
+
+
 def _value(text: str) -> object:
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        table = tomllib.loads(f"value = {text}")
+    except (ValueError, RecursionError):
         return text
+    return table["value"] if len(table) == 1 else text
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else ascii(text)
+
+
+def _invalid(path: str, reason: str, remedy: str) -> ConfigurationInvalid:
+    return ConfigurationInvalid([Problem(_printable(path), reason, remedy)])

@@ -6,6 +6,7 @@ drift apart; a test compares the files with what is generated here.
 
 import ast
 import inspect
+import json
 import textwrap
 from collections.abc import Iterator
 from itertools import pairwise
@@ -16,14 +17,27 @@ import msgspec
 from sottovoce.edge import ListenerConfig
 from sottovoce.relay import RawOptions, RouteConfig
 from sottovoce.settings.configuration import Configuration
+from sottovoce.settings.explain import choices_of
+from sottovoce.settings.ranges import example_of, limits, listed_choices
 
 _WIDTH = 118
-_TABLES: dict[str, type[msgspec.Struct]] = {
-    "listeners.public": ListenerConfig,
-    "routes.support": RouteConfig,
-    "routes.support.raw": RawOptions,
-}
+_NAMED: tuple[tuple[str, type[msgspec.Struct]], ...] = (
+    ("listeners.public", ListenerConfig),
+    ("routes.support", RouteConfig),
+    ("routes.support.raw", RawOptions),
+)
 """Sections that a configuration may have any number of, under names of the operator's choice."""
+_OPENING = """\
+# Every key of sottovoce.toml with its default and its bounds.  Relative paths count from the file's directory.
+# Generated from the code by `make reference`: do not edit.
+"""
+_ROUTES = """\
+# A configuration without any route has this one.
+[routes.echo]
+adapter = "echo"
+"""
+_NAMED_OPENING = "# Below: sections that may be there several times, each under a name of your choice.\n"
+_SCHEMA = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "sottovoce.toml"}
 
 
 def development_text(port: int, names: tuple[str, ...]) -> str:
@@ -56,29 +70,52 @@ adapter = "echo"
 
 
 def reference_text() -> str:
-    """Give every section and key with its meaning and default."""
-    parts = ["# Every key with its default.  Generated from the code: `make reference`; do not edit.\n"]
-    sections = {field.name: field.type for field in msgspec.structs.fields(Configuration)} | _TABLES
-    parts += [_section(name, kind) for name, kind in sections.items() if issubclass(kind, msgspec.Struct)]
-    return "\n".join(parts)
+    """Give every section and key with its meaning, bounds and default; read as a configuration it changes nothing."""
+    sections = [
+        "\n".join(_section(field.name, field.type))
+        for field in msgspec.structs.fields(Configuration)
+        if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct)
+    ]
+    named = ["\n".join(f"# {line}" for line in _section(name, kind)) for name, kind in _NAMED]
+    return "\n".join(
+        [_OPENING, *(f"{text}\n" for text in sections), _ROUTES, _NAMED_OPENING, *map("{}\n".format, named)]
+    )
 
 
 def schema_text() -> str:
-    """Give the configuration's JSON Schema."""
-    schema = msgspec.json.schema(Configuration)
+    """Give the configuration's JSON Schema, for editors."""
+    schema = _SCHEMA | msgspec.json.schema(Configuration)
     return msgspec.json.format(msgspec.json.encode(schema), indent=2).decode() + "\n"
 
 
-def _section(name: str, kind: type[msgspec.Struct]) -> str:
-    lines = [f"[{name}]"]
+def _section(name: str, kind: type[msgspec.Struct]) -> Iterator[str]:
     docs = dict(_field_docs(kind))
-    for field in msgspec.structs.fields(kind):
-        if name == "routes.support" and field.name == "raw":
-            continue
-        lines += [f"# {line}" for line in textwrap.wrap(docs.get(field.name, ""), _WIDTH)]
-        has_default = field.default is not msgspec.NODEFAULT and field.default is not None
-        lines.append(f"{field.name} = {_toml(field.default)}" if has_default else f"# {field.name} = …")
-    return "\n".join(lines) + "\n"
+    yield f"[{name}]"
+    for field in cast("msgspec.inspect.StructType", msgspec.inspect.type_info(kind)).fields:
+        if isinstance(field.type, msgspec.inspect.StructType):
+            continue  # a section of its own
+        meaning = docs.get(field.name, "")
+        words = " ".join(filter(None, (meaning, limits(field.type), _choices(field.type, meaning))))
+        yield from (f"# {line}" for line in textwrap.wrap(words, _WIDTH))
+        if field.default is msgspec.NODEFAULT:
+            yield f"{field.name} = {example_of(field.type)}"
+        else:
+            example = f"# {field.name} = {example_of(field.type)}"
+            yield example if field.default is None else f"{field.name} = {_toml(field.default)}"
+
+
+def _choices(kind: msgspec.inspect.Type, meaning: str) -> str:
+    """Say what may be chosen, unless the key's meaning says it."""
+    match kind:
+        case msgspec.inspect.EnumType() | msgspec.inspect.LiteralType():
+            names = choices_of(kind)
+        case msgspec.inspect.VarTupleType(item_type=msgspec.inspect.LiteralType() as item):
+            names = choices_of(item)
+        case msgspec.inspect.Metadata():
+            names = listed_choices(kind)
+        case _:
+            return ""
+    return "" if all(f"`{name}`" in meaning for name in names) else f"Known: {', '.join(names)}."
 
 
 def _field_docs(kind: type) -> Iterator[tuple[str, str]]:
@@ -104,4 +141,4 @@ def _toml(value: object) -> str:
         case tuple():
             return f"[{', '.join(_toml(each) for each in cast('tuple[object, ...]', value))}]"
         case _:
-            return f'"{value}"'
+            return json.dumps(str(value), ensure_ascii=False)
