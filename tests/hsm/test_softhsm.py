@@ -32,6 +32,31 @@ def test_a_missing_directory_is_named(tmp_path: Path) -> None:
         softhsm.refresh_configuration(tmp_path / "softhsm2.conf")
 
 
+def test_a_token_whose_file_was_left_empty_is_mended(tmp_path: Path) -> None:
+    """As SoftHSM leaves it when it is killed between the two calls with which it writes it."""
+    new_configuration(tmp_path / "softhsm2.conf")
+    file = tmp_path / "tokens/0000-1111/token.object"
+    file.parent.mkdir()
+    for content in (b"\x01label, blobs", b"\x02another login", b"\x02a changed PIN, longer"):
+        file.write_bytes(content)
+        softhsm.refresh_configuration(tmp_path / "softhsm2.conf")
+        for damaged in (b"", bytes(len(content))):
+            file.write_bytes(damaged)
+            softhsm.refresh_configuration(tmp_path / "softhsm2.conf")
+            assert file.read_bytes() == content
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in file.parent.iterdir()] == ["token.object"]
+
+
+def test_a_token_that_was_never_whole_is_left_alone(tmp_path: Path) -> None:
+    new_configuration(tmp_path / "softhsm2.conf")
+    (tmp_path / "tokens/0000-1111").mkdir()
+    softhsm.refresh_configuration(tmp_path / "softhsm2.conf")
+    (tmp_path / "tokens/0000-1111/token.object").write_bytes(b"")
+    softhsm.refresh_configuration(tmp_path / "softhsm2.conf")
+    assert (tmp_path / "tokens/0000-1111/token.object").read_bytes() == b""
+
+
 def test_softhsm_is_found_or_said_to_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert find_softhsm().endswith("libsofthsm2.so")
     monkeypatch.setattr(softhsm, "_PLACES", (Path("/no/such.so"),))

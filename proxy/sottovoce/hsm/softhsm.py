@@ -3,6 +3,10 @@
 SoftHSM wants absolute paths in its configuration.  So the file is written anew when the directory has moved: a working
 directory that was copied or renamed starts again.  A configuration that does not carry our first line is an operator's
 and is left as it is.
+
+SoftHSM writes a token's own file (its label, its PIN's blobs and the key to all others) anew at each login, in place:
+ftruncate, then write.  A process that is killed between the two leaves an empty file, and with it every key is lost
+(seen with SoftHSM 2.6.1).  So a copy is kept beside the tokens, and put back before the next start.
 """
 
 import contextlib
@@ -22,7 +26,7 @@ _PLACES = (
     Path("/usr/lib64/pkcs11/libsofthsm2.so"),
     Path("/usr/local/lib/softhsm/libsofthsm2.so"),
 )
-_TOKENS = "tokens"
+_TOKENS, _KEPT, _OWN_FILE = "tokens", "tokens.kept", "token.object"
 
 
 def find_softhsm() -> str:
@@ -49,7 +53,10 @@ def configuration_text(configuration: Path) -> str:
 
 
 def refresh_configuration(configuration: Path) -> None:
-    """Write our configuration anew if its directory has moved.  Raises TokenMissing where there is none."""
+    """Before a start: write our configuration anew if its directory has moved, and mend a token that was cut off.
+
+    Raises TokenMissing where there is none.
+    """
     try:
         text = configuration.read_text()
     except OSError as error:
@@ -60,18 +67,46 @@ def refresh_configuration(configuration: Path) -> None:
     if not (configuration.parent / _TOKENS).is_dir():
         line = f"{configuration.parent / _TOKENS} is missing, and the token with it: restore it from its backup"
         raise TokenMissing(line)
+    _mend_tokens(configuration.parent)
     right = configuration_text(configuration)
     if text == right:
         return
-    fresh = configuration.with_name(f"{configuration.name}.{os.getpid()}")
     try:
-        fresh.write_text(right)
-        fresh.replace(configuration)
+        _replace(configuration, right.encode())
     except OSError as error:
         line = (
             f"SoftHSM's configuration {configuration} names another directory and cannot be written ({error.strerror})"
         )
         raise TokenMissing(line) from None
+
+
+def _mend_tokens(directory: Path) -> None:
+    """Keep a copy of each token's own file, and put it back where the file is empty.
+
+    Nobody else writes these files now: the last token process has ended, the next one is not there yet.
+    """
+    for token in (directory / _TOKENS).iterdir():
+        file, kept = token / _OWN_FILE, directory / _KEPT / f"{token.name}.{_OWN_FILE}"
+        with contextlib.suppress(OSError):  # not ours to read, or to write: then SoftHSM does not write it either
+            now = file.read_bytes()
+            before = kept.read_bytes() if kept.exists() else b""
+            if not any(now) and before:
+                _replace(file, before)
+            elif now != before and len(now) >= len(before):
+                kept.parent.mkdir(mode=0o700, exist_ok=True)
+                _replace(kept, now)
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all, with the mode that only its owner may use."""
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+        fresh.replace(path)
     finally:
         with contextlib.suppress(OSError):
             fresh.unlink()
