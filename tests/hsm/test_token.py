@@ -77,6 +77,7 @@ async def test_killed_with_a_call_in_flight_the_call_only_waits(opened: OpenToke
         assert answer.public_key.verify(b"root", answer.signature)
         assert answer.pid != first
         assert [type(event) for event in events] == [TokenUp, TokenDown, TokenUp]
+        assert [event.in_flight for event in events if isinstance(event, TokenDown)] == [1]
         assert token.replacements == 1
 
 

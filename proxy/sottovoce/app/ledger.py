@@ -47,9 +47,13 @@ class Ledger:
                 self._pid = pid
                 self._logger.info(events.TOKEN_STARTED, token=self._token_label, pid=pid)
                 self._record(TokenStarted(token=self._token_label, pid=pid))
-            case TokenDown(reason) | TokenLocked(reason):
-                say = self._logger.error if isinstance(event, TokenLocked) else self._logger.warning
-                say(events.TOKEN_LOST, token=self._token_label, pid=self._pid, reason=reason)
+            case TokenDown(reason, in_flight):
+                self._logger.warning(
+                    events.TOKEN_LOST, token=self._token_label, pid=self._pid, reason=reason, in_flight=in_flight
+                )
+                self._record(TokenLost(token=self._token_label, pid=self._pid, reason=reason))
+            case TokenLocked(reason):
+                self._logger.error(events.TOKEN_LOST, token=self._token_label, pid=self._pid, reason=reason)
                 self._record(TokenLost(token=self._token_label, pid=self._pid, reason=reason))
 
     def leaf(self, event: LeafEvent) -> None:

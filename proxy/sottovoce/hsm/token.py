@@ -72,6 +72,8 @@ class TokenDown(msgspec.Struct, frozen=True, tag="token_down"):
     """The token process is gone, or a replacement did not start; another one follows."""
 
     reason: str
+    in_flight: int = 0
+    """Calls that it had not answered, and whose callers still wait."""
 
 
 class TokenLocked(msgspec.Struct, frozen=True, tag="token_locked"):
@@ -166,7 +168,8 @@ class Token:
                 self._report(TokenUp(child.pid))
                 await self._serve(child)
                 self.state = TokenState.DOWN
-            self._report(TokenDown(self._trouble))
+            waited_for = sum(not call.is_abandoned for call in self._in_flight.values())
+            self._report(TokenDown(self._trouble, waited_for))
             self._requeue()
             self.replacements += 1
             child = await self._next_child()
