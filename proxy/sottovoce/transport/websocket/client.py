@@ -6,7 +6,6 @@ No extension is offered.  A refusal is reported as soon as the head of the respo
 import re
 from typing import Final
 
-from websockets.client import ClientProtocol
 from websockets.datastructures import Headers
 from websockets.exceptions import InvalidMessage, NegotiationError
 from websockets.http11 import Request
@@ -15,9 +14,10 @@ from websockets.uri import WebSocketURI
 
 from sottovoce.primitives import ApiMisuse
 from sottovoce.transport.limits import UPGRADE_BYTES
+from sottovoce.transport.websocket.core import SILENT, ClientCore
 from sottovoce.transport.websocket.events import UpgradeAccepted, WsEvent
 from sottovoce.transport.websocket.head import HeadBuffer, HeadTooLargeError, is_authority, is_target
-from sottovoce.transport.websocket.messages import SILENT, Phase, WebSocket
+from sottovoce.transport.websocket.messages import Phase, WebSocket
 
 _SWITCHING: Final = 101
 _status_line = re.compile(rb"HTTP/1\.1 ([1-5][0-9][0-9])[ \r]").match
@@ -26,7 +26,7 @@ _status_line = re.compile(rb"HTTP/1\.1 ([1-5][0-9][0-9])[ \r]").match
 class ClientWebSocket(WebSocket):
     """The client's end: send what `request` queues, then feed `receive` until it gives `UpgradeAccepted`."""
 
-    _core: ClientProtocol
+    _core: ClientCore
 
     def __init__(self, authority: str, target: str, *, max_message_bytes: int, subprotocol: str | None = None) -> None:
         """`authority` and `target` are sent as they are: the Host header, and the path with its query."""
@@ -34,7 +34,7 @@ class ClientWebSocket(WebSocket):
             raise ApiMisuse("WebSocket: the authority is a host name or address, perhaps with a port")
         if not (target.isascii() and is_target(target.encode())):
             raise ApiMisuse("WebSocket: the target is a path in printable ASCII, which begins with a slash")
-        core = ClientProtocol(
+        core = ClientCore(
             WebSocketURI(secure=True, host="unused", port=443, path="/", query=""),  # `request` writes its own
             subprotocols=None if subprotocol is None else [Subprotocol(subprotocol)],
             max_size=max_message_bytes,

@@ -8,18 +8,16 @@ we failed.  Once `is_over` and that is written, close the stream.  Nothing a pee
 The core does not check that text is UTF-8, and gives messages in the fragments they came in: both is done here.
 """
 
-import logging
 from enum import Enum
 from typing import Final, cast
 
-from websockets.client import ClientProtocol
 from websockets.exceptions import PayloadTooBig, ProtocolError
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
-from websockets.server import ServerProtocol
 
 from sottovoce.primitives import ApiMisuse
 from sottovoce.transport.errors import WebSocketClosed
+from sottovoce.transport.websocket.core import ClientCore, ServerCore
 from sottovoce.transport.websocket.events import PeerClosed, TextMessage, WsEvent, WsFailed
 
 _PROTOCOL_ERROR: Final = 1002
@@ -27,10 +25,6 @@ _ABNORMAL: Final = 1006
 _INVALID_DATA: Final = 1007
 _TOO_BIG: Final = 1009
 _INTERNAL: Final = 1011
-
-SILENT: Final = logging.Logger("websockets")  # noqa: LOG001  not getLogger: nobody shall find it and enable it
-"""The core would log headers and messages, which may hold a secret: it is given a log that goes nowhere."""
-SILENT.disabled = True
 
 
 class Phase(Enum):
@@ -45,7 +39,7 @@ class Phase(Enum):
 class WebSocket:
     """One WebSocket of either role, in and after its opening."""
 
-    def __init__(self, core: ServerProtocol | ClientProtocol, max_message_bytes: int) -> None:
+    def __init__(self, core: ServerCore | ClientCore, max_message_bytes: int) -> None:
         self._core = core
         self._max_message_bytes = max_message_bytes
         self._phase = Phase.UPGRADING

@@ -10,15 +10,15 @@ from typing import Final
 
 from websockets.headers import parse_subprotocol
 from websockets.http11 import Request, Response
-from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from sottovoce.primitives import ApiMisuse
 from sottovoce.transport.errors import WebSocketClosed
 from sottovoce.transport.limits import UPGRADE_BYTES
+from sottovoce.transport.websocket.core import SILENT, ServerCore
 from sottovoce.transport.websocket.events import UpgradeRequest, WsEvent
 from sottovoce.transport.websocket.head import HeadBuffer, HeadTooLargeError, is_authority, is_target
-from sottovoce.transport.websocket.messages import SILENT, Phase, WebSocket
+from sottovoce.transport.websocket.messages import Phase, WebSocket
 
 _VERSION: Final = "13"
 _UPGRADE_HEADERS: Final = {"Upgrade": "websocket", "Sec-WebSocket-Version": _VERSION}
@@ -28,10 +28,10 @@ _UPGRADE_HEADERS: Final = {"Upgrade": "websocket", "Sec-WebSocket-Version": _VER
 class ServerWebSocket(WebSocket):
     """The server's end: `receive` gives an `UpgradeRequest`; answer it before the next `receive`."""
 
-    _core: ServerProtocol
+    _core: ServerCore
 
     def __init__(self, *, max_message_bytes: int) -> None:
-        super().__init__(ServerProtocol(max_size=max_message_bytes, logger=SILENT), max_message_bytes)
+        super().__init__(ServerCore(max_size=max_message_bytes, logger=SILENT), max_message_bytes)
         self._head = HeadBuffer()
         self._offered: tuple[str, ...] = ()
         self._acceptance: Response | None = None

@@ -1,0 +1,34 @@
+"""`websockets`' sans-IO core, and what we change of it.
+
+`recv_frame` is no documented name of the library: `tests/transport/websocket/test_messages.py` fails when it means
+something else.
+"""
+
+import logging
+from typing import Final
+
+from websockets.client import ClientProtocol
+from websockets.frames import Frame, Opcode
+from websockets.protocol import Protocol
+from websockets.server import ServerProtocol
+
+SILENT: Final = logging.Logger("websockets")  # noqa: LOG001  not getLogger: nobody shall find it and enable it
+"""The core would log headers and messages, which may hold a secret: it is given a log that goes nowhere."""
+SILENT.disabled = True
+
+
+class _ClosableAnywhere(Protocol):
+    """Takes a close between the fragments of a message, as RFC 6455 §5.4 allows; the library calls that an error."""
+
+    def recv_frame(self, frame: Frame) -> None:
+        if frame.opcode is Opcode.CLOSE:
+            self.current_size = None  # the message that stays unfinished is given up
+        super().recv_frame(frame)
+
+
+class ServerCore(_ClosableAnywhere, ServerProtocol):
+    """The core of a server."""
+
+
+class ClientCore(_ClosableAnywhere, ClientProtocol):
+    """The core of a client."""
