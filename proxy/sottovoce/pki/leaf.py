@@ -95,18 +95,19 @@ class LeafKeeper:
         question = IssueLeaf(public, self._names, self._lifetime_seconds)
         answer = await self._token.call(ISSUE_LEAF, question, deadline_seconds=_DEADLINE_SECONDS)
         leaf = await trio.to_thread.run_sync(self._checked, answer.certificate, public)
-        self._validity = Validity(leaf.not_valid_before_utc.timestamp(), leaf.not_valid_after_utc.timestamp())
+        validity = Validity(leaf.not_valid_before_utc.timestamp(), leaf.not_valid_after_utc.timestamp())
         self._install(TlsIdentity(leaf, key, (self._issuing,)))
+        self._validity = validity
         self._report(
             LeafIssued(
                 serial=f"{leaf.serial_number:x}",
                 names=self._names,
-                not_before=int(self._validity.not_before),
-                not_after=int(self._validity.not_after),
+                not_before=int(validity.not_before),
+                not_after=int(validity.not_after),
                 sha256=hashlib.sha256(answer.certificate).hexdigest(),
             )
         )
-        return self._validity
+        return validity
 
     def _checked(self, data: bytes, public: bytes) -> x509.Certificate:
         """Read what the issuer answered, and see that it is ours.  In a thread: it verifies a P-384 signature."""
