@@ -86,6 +86,7 @@ class PureServer:
         echo: bool = False,
         signs: bool = True,
         closes: bool = True,
+        more_after: int | None = None,
     ) -> None:
         self.tls = TlsCore(tls or ends.server())
         self.websocket = ServerWebSocket(max_message_bytes=MESSAGE_BYTES)
@@ -99,6 +100,7 @@ class PureServer:
         self.echo = echo
         self.signs = signs
         self.closes = closes
+        self.more_after = more_after
         self.request: UpgradeRequest | None = None
         self.audio: list[bytes] = []
         self.events: list[Event] = []
@@ -132,6 +134,8 @@ class PureServer:
                     self.audio.append(payload)
                     if self.echo:
                         self.say(payload[1:])
+                    if len(self.audio) == self.more_after:
+                        self.say(b"more")
                 self.settle(self.session.events())
             case PeerClosed(code=code) if self.session is not None:
                 self.carriage.append(event)

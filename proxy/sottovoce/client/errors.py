@@ -5,6 +5,7 @@ The text is one line for people: what happened, then what to do about it.  It is
 holds a token, a key or a peer's own words.
 """
 
+import os
 from typing import ClassVar, cast
 
 from sottovoce.client.items import Ended
@@ -317,9 +318,10 @@ def upgrade_failure(reason: str, status: int | None, host: str) -> ConnectFailed
 
 def dial_failure(error: OSError, address: str) -> ConnectFailed:
     """Give what is to be raised when no connection to `address` came about."""
-    why = error.strerror
+    cause = error
     if isinstance(error.__cause__, ExceptionGroup):  # of the attempts at each of the host's addresses
         attempts = cast("ExceptionGroup[Exception]", error.__cause__).exceptions
-        why = next((each.strerror for each in attempts if isinstance(each, OSError)), None)
-    why = why or "no answer"
+        cause = next((each for each in attempts if isinstance(each, OSError)), error)
+    by_number = os.strerror(cause.errno) if cause.errno and cause.errno > 0 else None  # a resolver's are negative
+    why = by_number or cause.strerror or "no answer"
     return ConnectFailed(f"cannot reach {address}: {why}", "check host and port, and that the server runs")

@@ -1,7 +1,7 @@
 """The server of `servers`, on Trio streams: so that the client's shell has somebody to talk to."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import trio
@@ -34,6 +34,9 @@ class TrioServer:
         self.pure = pure
         self.is_done = trio.Event()
         self.hears = True
+        self.reads = True
+        self.drops_after: int | None = None
+        self.unheard = b""
 
     async def run(self) -> None:
         try:
@@ -49,15 +52,24 @@ class TrioServer:
         while True:
             session = pure.session
             due = session.next_deadline() if session is not None else None
-            patience = float("inf") if due is None else max(0.01, due - trio.current_time())
+            patience = float("inf") if due is None or not self.hears else max(0.01, due - trio.current_time())
+            if not self.reads:
+                await trio.sleep_forever()
             data = None
             with trio.move_on_after(patience):
                 data = await self.stream.receive_some()
+            if self.drops_after is not None:
+                self.drops_after -= data is not None
+                if self.drops_after < 0:
+                    return
             if data == b"":
                 if pure.session is not None:
                     pure.settle(pure.session.carriage_ended())
                 return
-            if data is not None and self.hears:
+            if not self.hears:
+                self.unheard += bytes(data or b"")
+                continue
+            if data is not None:
                 pure.receive(bytes(data), trio.current_time())
             pure.at(trio.current_time())
             await self.write()
@@ -85,7 +97,7 @@ async def serving(
         nursery.cancel_scope.cancel()
 
 
-def calling(stream: trio.abc.Stream, **options: Any) -> Any:
+def calling(stream: trio.abc.Stream, **options: Any) -> AbstractAsyncContextManager[Call]:
     """`connect` to such a server, with options that suit it."""
     return connect(
         options.pop("url", URL),
@@ -97,4 +109,16 @@ def calling(stream: trio.abc.Stream, **options: Any) -> Any:
 async def a_call(pure: PureServer | None = None, **options: Any) -> AsyncIterator[tuple[Call, TrioServer]]:
     """A call that is open, and the server it goes to."""
     async with serving(pure) as (stream, server), calling(stream, **options) as call:
+        await trio.testing.wait_all_tasks_blocked()  # the server, too, has finished the handshake
         yield call, server
+
+
+@asynccontextmanager
+async def a_call_without_nursery(pure: PureServer | None = None) -> AsyncIterator[tuple[Call, TrioServer]]:
+    """The same, its server in a system task: for tests that enter and leave in different tasks."""
+    ours, theirs = trio.testing.memory_stream_pair()
+    server = TrioServer(theirs, pure or PureServer(echo=True))
+    trio.lowlevel.spawn_system_task(server.run)
+    async with calling(ours) as call:
+        yield call, server
+    await server.is_done.wait()

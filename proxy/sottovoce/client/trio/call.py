@@ -79,11 +79,9 @@ class Call:
             raise self._link.failure
         return item
 
-    async def audio(self) -> AsyncGenerator[Audio]:
+    def audio(self) -> AsyncIterator[Audio]:
         """Iterate over the audio alone.  Everything else that comes meanwhile is passed over, marks included."""
-        async for item in self:
-            if isinstance(item, Audio):
-                yield item
+        return _AudioAlone(self)
 
     @property
     def statistics(self) -> Statistics:
@@ -94,6 +92,21 @@ class Call:
     def ended(self) -> Ended | None:
         """How the call ended; None while it goes on."""
         return self._link.machine.ended
+
+
+class _AudioAlone:
+    """No generator: one that is left before its end would have to be closed by hand."""
+
+    def __init__(self, items: AsyncIterator[Item]) -> None:
+        self._items = items
+
+    def __aiter__(self) -> AsyncIterator[Audio]:
+        return self
+
+    async def __anext__(self) -> Audio:
+        while not isinstance(item := await self._items.__anext__(), Audio):
+            pass
+        return item
 
 
 @asynccontextmanager
