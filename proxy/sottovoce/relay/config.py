@@ -61,9 +61,9 @@ class RouteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             address = parse_url(self.url)
         except ValueError as error:
             raise ValueError(f"url: {_shown(self.url)} {error}") from None
-        self._check_protection(address)
+        self._check_protection(self.url, address)
 
-    def _check_protection(self, address: BackendAddress) -> None:
+    def _check_protection(self, url: str, address: BackendAddress) -> None:
         if address.secure:
             if (self.client_certificate_file is None) != (self.client_key_file is None):
                 missing = "client_key_file" if self.client_key_file is None else "client_certificate_file"
@@ -74,7 +74,7 @@ class RouteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
                 raise ValueError(f"{key}: has no meaning for a ws:// backend; write a wss:// url, or remove {key}")
         if not address.is_loopback and not self.allow_plaintext_network:
             raise ValueError(
-                f"url: {_shown(self.url)} would send audio unencrypted over the network; write a wss:// url, "
+                f"url: {_shown(url)} would send audio unencrypted over the network; write a wss:// url, "
                 "or allow_plaintext_network = true if that network is yours alone"
             )
 
