@@ -10,27 +10,27 @@ import hashlib
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Generator, Mapping
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 from pathlib import Path
 
 import msgspec
 import trio
 
-from sottovoce.app.checking import build_routes, check_loaded
+from sottovoce.app.checking import build_routes, check_loaded, read_credentials
 from sottovoce.app.hardening import harden_process
 from sottovoce.app.initialise import ANCHORS, ISSUING, token_files
-from sottovoce.app.ledger import Ledger
+from sottovoce.app.ledger import Ledger, open_ledger
 from sottovoce.app.token_process import COMMAND
 from sottovoce.audit import AuditFailed, AuditLog, ConfigurationLoaded, PlaintextNetworkAllowed, open_audit
 from sottovoce.edge import EdgeServices, Journal, Listener, ServedRoute, bind
 from sottovoce.hsm import STATUS, HsmError, Status, Token, open_token
-from sottovoce.identity import Batcher, CertificateKeeper, TokenFile, load_anchors
+from sottovoce.identity import Batcher, CertificateKeeper, load_anchors
 from sottovoce.observe import Logger, configure_logging, events, get_logger
 from sottovoce.pki import LeafKeeper, read_issuing_certificate
 from sottovoce.primitives import SystemKem
 from sottovoce.relay import Route
 from sottovoce.session import ServerDependencies
-from sottovoce.settings import Configuration, ConfigurationInvalid
+from sottovoce.settings import Configuration, ConfigurationInvalid, Problem
 from sottovoce.transport import (
     CurrentContext,
     PqPolicy,
@@ -46,7 +46,15 @@ _CLOCK = SystemClock()
 _ENTROPY = SystemEntropy()
 
 
-async def serve(configuration: Configuration, file: Path) -> None:
+Announce = Callable[[Mapping[str, str]], None]
+"""Is told the address of each listener once calls can come."""
+
+
+def _announce_nothing(_: Mapping[str, str]) -> None:
+    """The log tells."""
+
+
+async def serve(configuration: Configuration, file: Path, announce: Announce = _announce_nothing) -> None:
     """Serve a (resolved) configuration until SIGTERM or SIGINT.  Raises SottovoceError for what prevents a start."""
     limit = harden_process()
     configure_logging(configuration.log)
@@ -57,7 +65,7 @@ async def serve(configuration: Configuration, file: Path) -> None:
     async with AsyncExitStack() as stack:
         parts = await _Parts.build(configuration, file, logger, stack)
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-            await parts.run(signals)
+            await parts.run(signals, announce)
         served, signed = parts.batcher.batches_served, await _roots_signed(parts.token)
     logger.info(events.PROXY_STOPPED, batches_served=served, roots_signed=signed)
 
@@ -70,7 +78,6 @@ class _Parts:
         *,
         configuration: Configuration,
         logger: Logger,
-        ledger: Ledger,
         token: Token,
         leaf: LeafKeeper,
         voice: CertificateKeeper,
@@ -79,7 +86,6 @@ class _Parts:
     ) -> None:
         self.configuration = configuration
         self.logger = logger
-        self.ledger = ledger
         self.token = token
         self.leaf = leaf
         self.voice = voice
@@ -91,11 +97,12 @@ class _Parts:
         """Start the token process, get certificates, bind the listeners."""
         base = file.absolute().parent  # noqa: ASYNC240  at start, nobody waits
         routes = build_routes(configuration, file)
-        credentials = _credentials(configuration)
+        credentials = read_credentials(configuration)
         tls = _TlsContexts({name: each.pq for name, each in configuration.all_listeners().items()})
         audit = await stack.enter_async_context(open_audit(configuration.audit, _CLOCK, report=_reporter(logger)))
+        _forget_killed(configuration)
         await _record_start(configuration, file, routes, audit, logger)
-        ledger = Ledger(logger, audit, configuration.hsm.token)
+        ledger = await stack.enter_async_context(open_ledger(logger, audit, configuration.hsm.token))
         token = await stack.enter_async_context(
             open_token(configuration.hsm, command=COMMAND, files=token_files(base), report=ledger.token)
         )
@@ -122,7 +129,6 @@ class _Parts:
         return cls(
             configuration=configuration,
             logger=logger,
-            ledger=ledger,
             token=token,
             leaf=leaf,
             voice=voice,
@@ -130,20 +136,21 @@ class _Parts:
             listeners=tuple(listeners),
         )
 
-    async def run(self, signals: AsyncIterator[int]) -> None:
+    async def run(self, signals: AsyncIterator[int], announce: Announce) -> None:
         """Serve until a signal comes; then drain."""
-        async with trio.open_nursery() as records:
-            records.start_soon(self.ledger.run)
-            async with trio.open_nursery() as nursery:
-                for task in (self.leaf.run, self.voice.run, self.batcher.run):
-                    nursery.start_soon(task)
+        async with trio.open_nursery() as background:
+            for task in (self.leaf.run, self.voice.run, self.batcher.run):
+                background.start_soon(task)
+            async with trio.open_nursery() as serving:
                 for listener, services in self.listeners:
-                    nursery.start_soon(listener.serve, services)
-                with _ready(self):
+                    serving.start_soon(listener.serve, services)
+                with _ready(self, announce):
                     await anext(signals)
-                self.logger.info(events.PROXY_DRAINING, calls=sum(listener.calls for listener, _ in self.listeners))
-                nursery.cancel_scope.cancel()
-            self.ledger.close()
+                calls = sum(listener.calls for listener, _ in self.listeners)
+                self.logger.info(events.PROXY_DRAINING, calls=calls)
+                for listener, _ in self.listeners:
+                    listener.stop()
+            background.cancel_scope.cancel()
 
 
 class _TlsContexts:
@@ -172,6 +179,7 @@ def _keepers(
         token,
         read_issuing_certificate(base / ISSUING),
         names,
+        lifetime_seconds=configuration.identity.leaf_hours * 3600,
         install=tls.install,
         report=ledger.leaf,
         clock=_CLOCK,
@@ -189,16 +197,10 @@ def _keepers(
     return leaf, voice
 
 
-def _credentials(configuration: Configuration) -> TokenFile:
-    identity = configuration.identity
-    if not identity.tokens_file:
-        return TokenFile.without_tokens(wall=_CLOCK.wall, entropy=_ENTROPY)
-    return TokenFile.read(
-        Path(identity.tokens_file),
-        require_credential=identity.require_credential,
-        wall=_CLOCK.wall,
-        entropy=_ENTROPY,
-    )
+def _forget_killed(configuration: Configuration) -> None:
+    """Remove the ready file of a proxy that was killed: whoever holds the lock of the audit log is the only one."""
+    with suppress(OSError):
+        Path(configuration.process.ready_file).unlink(missing_ok=True)
 
 
 async def _record_start(
@@ -212,7 +214,10 @@ async def _record_start(
         for warning in route.warnings:
             logger.warning(events.PLAINTEXT_NETWORK_ALLOWED, route=name, text=warning)
         if route.plaintext_network:
-            await audit.record(PlaintextNetworkAllowed(route=name, url=configuration.routes[name].url or ""))
+            url = (configuration.routes[name].url or "").partition("?")[
+                0
+            ]  # a query may hold what is no auditor's affair
+            await audit.record(PlaintextNetworkAllowed(route=name, url=url))
 
 
 def _reporter(logger: Logger) -> Callable[[AuditFailed | None], None]:
@@ -228,19 +233,27 @@ def _reporter(logger: Logger) -> Callable[[AuditFailed | None], None]:
 
 
 @contextmanager
-def _ready(parts: _Parts) -> Generator[None]:
+def _ready(parts: _Parts, announce: Announce) -> Generator[None]:
     """Say that calls can come, and to where; keep the ready file there as long as that holds."""
     path = Path(parts.configuration.process.ready_file)
-    path.parent.mkdir(parents=True, exist_ok=True)
     addresses = {listener.name: str(listener.address) for listener, _ in parts.listeners}
-    parts.logger.info(
-        events.PROXY_READY,
-        addresses=addresses,
-        pq={name: str(each.pq) for name, each in parts.configuration.all_listeners().items()},
-        routes=sorted(parts.configuration.routes),
-        pid=os.getpid(),
-    )
-    path.write_text("".join(f"{address}\n" for address in addresses.values()))
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh.write_text("".join(f"{address}\n" for address in addresses.values()))
+        parts.logger.info(
+            events.PROXY_READY,
+            addresses=addresses,
+            pq={name: str(each.pq) for name, each in parts.configuration.all_listeners().items()},
+            routes=sorted(parts.configuration.routes),
+            pid=os.getpid(),
+        )
+        fresh.replace(path)
+    except OSError as error:
+        reason = f"{path} cannot be written ({error.strerror})"
+        problem = Problem("process.ready_file", reason, "give a path in a directory that may be written to")
+        raise ConfigurationInvalid([problem]) from None
+    announce(addresses)
     try:
         yield
     finally:

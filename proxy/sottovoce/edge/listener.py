@@ -32,8 +32,8 @@ class Listener:
         self._connections = 0
         self._handshakes: Counter[str] = Counter()
         self._calls: set[VoiceCall] = set()
+        self._accepting = trio.CancelScope()
         self._is_idle = trio.Event()
-        self._is_idle.set()
 
     @property
     def calls(self) -> int:
@@ -41,28 +41,31 @@ class Listener:
         return len(self._calls)
 
     async def serve(self, services: EdgeServices) -> None:
-        """Serve until cancelled, then drain and return.  Connections end inside."""
+        """Serve until `stop`; then tell every call to go, and return when all have, or their time is over."""
         async with trio.open_nursery() as connections:
 
             async def handle(stream: trio.SocketStream) -> None:
                 await self._handle(stream, services)
 
-            try:
+            with self._accepting:
                 await trio.serve_listeners(handle, [self._bound], handler_nursery=connections)
-            finally:
-                with trio.CancelScope(shield=True, deadline=trio.current_time() + CLOSE_SECONDS + 1):
-                    await self._drain()
-                connections.cancel_scope.cancel()
+            await self._bound.aclose()
+            with trio.move_on_after(CLOSE_SECONDS + 1):
+                await self._drain()
+            connections.cancel_scope.cancel()
+
+    def stop(self) -> None:
+        """Accept no more, and let `serve` drain."""
+        self._accepting.cancel()
 
     async def aclose(self) -> None:
         """Stop listening; harmless when that is done."""
         await self._bound.aclose()
 
     async def _drain(self) -> None:
-        await self._bound.aclose()
         for call in tuple(self._calls):
             call.end(Code.DRAINING, "the proxy is going down")
-        if self._calls:
+        while self._calls:
             self._is_idle = trio.Event()
             await self._is_idle.wait()
 

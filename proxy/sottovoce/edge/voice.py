@@ -130,10 +130,14 @@ class VoiceCall:
         try:
             async with self._route.connect(start, self._sink) as leg:
                 self._leg = leg
-                held, self._held = self._held, deque()
-                self._receive(held)
-                while not self._session.has_ended and not self._is_over:
-                    await self._read()
+                try:
+                    held, self._held = self._held, deque()
+                    self._receive(held)
+                    while not self._session.has_ended and not self._is_over:
+                        await self._read()
+                finally:
+                    # Cancelled or crashed, the backend is told that the call was cut off.
+                    self._take_events(self._session.carriage_ended())
         except BackendDown as down:
             self.end(Code.BACKEND_DOWN, str(down))
         finally:

@@ -1,0 +1,400 @@
+"""A voice call through the edge, in memory: TLS, upgrade, handshake, conversation, every end."""
+
+import pytest
+import trio
+
+from sottovoce.audit import AuditFailed, CallEnded, CallRefused, CallStarted, ClassicalSuiteUsed
+from sottovoce.edge import VoiceConfig
+from sottovoce.hsm import HsmTimeout
+from sottovoce.observe import events as log_events
+from sottovoce.primitives import Suite
+from sottovoce.relay import BackendDown, BackendFault
+from sottovoce.session import Credential, events
+from sottovoce.wire import Code, Codec
+from tests.edge.proxy import AUTHORITY, CLIENT, Peer, Proxy
+
+HAND = "/v1/voice/hand"
+FRAME = bytes(range(160))
+
+
+async def test_audio_comes_back_through_echo_and_both_logs_know_of_it(autojump_clock: trio.testing.MockClock) -> None:
+    proxy = Proxy()
+    async with proxy.called() as peer:
+        for number in range(5):
+            await peer.say(bytes([number]) * 160, flags=0x20)
+        await peer.until(lambda: len(peer.audio) == 5)
+        await peer.close()
+    assert peer.audio == [b"\x20" + bytes([number]) * 160 for number in range(5)]
+    assert peer.closed is not None
+    assert peer.closed.code == 1000
+    started, ended = proxy.log.audit
+    assert isinstance(started, CallStarted)
+    assert (started.route, started.suite, started.client) == ("echo", "X25519MLKEM768_AES256GCM", CLIENT)
+    assert isinstance(ended, CallEnded)
+    assert (ended.code, ended.side, ended.truncated, ended.frames_received, ended.frames_sent) == (
+        1000,
+        "client",
+        False,
+        5,
+        5,
+    )
+    assert proxy.log.named(log_events.SESSION_ENDED)[0]["session"] == started.session
+
+
+async def test_the_backend_is_told_what_the_call_is(autojump_clock: trio.testing.MockClock) -> None:
+    proxy = Proxy()
+    async with proxy.called(HAND, metadata=b'{"a":1}', send_codec=Codec.PCMU_8K, receive_codec=Codec.OPUS_48K_MONO):
+        await trio.testing.wait_all_tasks_blocked()
+        start = proxy.hand.starts[0]
+        assert (start.route, start.metadata, start.client_address) == ("hand", b'{"a":1}', CLIENT)
+        assert (start.send_codec, start.receive_codec) == (Codec.PCMU_8K, Codec.OPUS_48K_MONO)
+        assert (start.epoch, start.epoch_seconds) == (1, 300)
+
+
+async def test_what_a_client_says_reaches_the_backend_in_order(autojump_clock: trio.testing.MockClock) -> None:
+    proxy = Proxy()
+    async with proxy.called(HAND) as peer:
+        now = peer.clock.now()
+        await peer.say(FRAME)
+        peer.voice.send_dtmf(5, 100, now)
+        peer.voice.send_json(b'{"x":1}', now)
+        peer.voice.send_mute(now, muted=True)
+        await peer.say(FRAME)
+        await peer.close()
+    leg = proxy.hand.legs[0]
+    assert leg.told == [
+        ("audio", b"\0" + FRAME, 0),
+        ("dtmf", 5, 100),
+        ("json", b'{"x":1}'),
+        ("mute", True),
+        ("audio", b"\0" + FRAME, 0),
+    ]
+    assert leg.end is not None
+    assert (leg.end.code, leg.end.reason, leg.end.truncated) == (1000, "normal", False)
+    assert leg.end.statistics.frames_from_client == 2
+
+
+async def test_what_a_backend_says_reaches_the_client_in_order_and_its_mark_comes_back(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    proxy = Proxy()
+    async with proxy.called(HAND) as peer:
+        await trio.testing.wait_all_tasks_blocked()
+        sink = proxy.hand.sinks[0]
+        sink.audio(FRAME, 0, 77)
+        sink.mark("one")
+        sink.dtmf(3, 200)
+        sink.clear()
+        sink.json(b"{}")
+        await peer.until(lambda: len([e for e in peer.heard if isinstance(e, events.Json)]) == 1)
+        kinds = [type(event) for event in peer.heard if not isinstance(event, events.Established)]
+        assert kinds == [events.Mark, events.Dtmf, events.Clear, events.Json]
+        assert peer.voice.send_mark("one", peer.clock.now())
+        await peer.close()
+    assert ("mark", "one") in proxy.hand.legs[0].told
+
+
+async def test_barge_in_drops_audio_that_was_not_sealed_yet(autojump_clock: trio.testing.MockClock) -> None:
+    proxy = Proxy()
+    async with proxy.called(HAND) as peer:
+        await trio.testing.wait_all_tasks_blocked()
+        sink = proxy.hand.sinks[0]
+        sink.audio(FRAME, 0, None)
+        sink.clear()
+        await peer.until(lambda: any(isinstance(event, events.Clear) for event in peer.heard))
+        assert peer.audio == []
+
+
+async def test_records_behind_the_last_flight_wait_for_the_backend(autojump_clock: trio.testing.MockClock) -> None:
+    proxy = Proxy()
+    proxy.hand.seconds = 3.0
+    async with proxy.called(HAND) as peer:
+        for _ in range(3):
+            await peer.say(FRAME)
+        await peer.close()
+    assert [told[0] for told in proxy.hand.legs[0].told] == ["audio"] * 3
+    assert proxy.hand.legs[0].end is not None
+
+
+async def test_a_backend_that_hangs_up_ends_the_call_in_good_order_behind_its_last_words(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    proxy = Proxy()
+    async with proxy.called(HAND) as peer:
+        await trio.testing.wait_all_tasks_blocked()
+        sink = proxy.hand.sinks[0]
+        sink.audio(FRAME, 0, None)
+        sink.hung_up("goodbye")
+        closed = await peer.hear_end()
+    assert closed is not None
+    assert closed.code == 1000
+    assert len(peer.audio) == 1
+    assert peer.heard[-1] == events.Ended(1000, "ended by the other side", local=False)
+    assert isinstance(ended := proxy.log.audit[-1], CallEnded)
+    assert ended.side == "backend"
+
+
+async def test_a_backend_that_goes_away_is_backend_down(autojump_clock: trio.testing.MockClock) -> None:
+    proxy = Proxy()
+    async with proxy.called(HAND) as peer:
+        await trio.testing.wait_all_tasks_blocked()
+        proxy.hand.sinks[0].backend_closed("lost: it broke")
+        closed = await peer.hear_end()
+    assert closed is not None
+    assert closed.code == Code.BACKEND_DOWN
+    assert proxy.log.named(log_events.BACKEND_LOST)[0]["reason"] == "lost: it broke"
+
+
+async def test_a_backend_that_cannot_be_reached_is_backend_down(autojump_clock: trio.testing.MockClock) -> None:
+    proxy = Proxy()
+    proxy.hand.error = BackendDown(BackendFault.UNREACHABLE, "nobody there")
+    async with proxy.called(HAND) as peer:
+        closed = await peer.hear_end()
+    assert closed is not None
+    assert closed.code == Code.BACKEND_DOWN
+    assert isinstance(proxy.log.audit[-1], CallEnded)
+
+
+@pytest.mark.protocol("P1.5")
+async def test_a_text_message_is_bad_record(autojump_clock: trio.testing.MockClock) -> None:
+    proxy = Proxy()
+    async with proxy.called() as peer:
+        peer.websocket.send_text("hello")
+        await peer.tls.send_all(peer.websocket.to_send())
+        closed = await peer.hear_end()
+    assert closed is not None
+    assert closed.code == Code.BAD_RECORD
+
+
+async def test_a_text_message_before_the_handshake_is_bad_record_too(autojump_clock: trio.testing.MockClock) -> None:
+    proxy = Proxy()
+    async with trio.open_nursery() as nursery:
+        peer = Peer(proxy.connect(nursery))
+        assert await peer.upgrade()
+        peer.websocket.send_text("hello")
+        await peer.tls.send_all(peer.websocket.to_send())
+        closed = await peer.hear_end()
+        nursery.cancel_scope.cancel()
+    assert closed is not None
+    assert closed.code == Code.BAD_RECORD
+    assert proxy.log.audit == [CallRefused(code=4400, reason="bad_record", client=CLIENT)]
+
+
+@pytest.mark.protocol("P7.50", "P10.1")
+async def test_a_changed_record_ends_the_call_with_one_code_and_nothing_more(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    proxy = Proxy()
+    async with proxy.called(HAND) as peer:
+        record = peer.voice.seal_audio(FRAME, peer.clock.now())
+        assert record is not None
+        await peer.send(record[:-1] + bytes([record[-1] ^ 1]))
+        closed = await peer.hear_end()
+    assert closed is not None
+    assert (closed.code, closed.reason) == (Code.DECRYPT_FAILED, "")
+    assert proxy.hand.legs[0].told == []
+
+
+async def test_a_client_that_vanishes_is_truncated_for_the_backend(autojump_clock: trio.testing.MockClock) -> None:
+    proxy = Proxy()
+    async with proxy.called(HAND) as peer:
+        await peer.say(FRAME)
+        await trio.testing.wait_all_tasks_blocked()
+        await trio.aclose_forcefully(peer.tls.transport)
+        await trio.testing.wait_all_tasks_blocked()
+        end = proxy.hand.legs[0].end
+        assert end is not None
+        assert (end.truncated, end.code) == (True, 1006)
+
+
+async def test_a_websocket_close_without_frame_type_7_is_truncated_whatever_its_code(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    proxy = Proxy()
+    async with proxy.called(HAND) as peer:
+        await trio.testing.wait_all_tasks_blocked()
+        peer.websocket.close(1000)
+        await peer.tls.send_all(peer.websocket.to_send())
+        await peer.hear_end()
+        await trio.testing.wait_all_tasks_blocked()
+        end = proxy.hand.legs[0].end
+        assert end is not None
+        assert end.truncated
+
+
+async def test_the_handshake_has_five_seconds(autojump_clock: trio.testing.MockClock) -> None:
+    proxy = Proxy()
+    async with trio.open_nursery() as nursery:
+        peer = Peer(proxy.connect(nursery))
+        assert await peer.upgrade()
+        began = trio.current_time()
+        closed = await peer.hear_end()
+        assert closed is not None
+        assert closed.code == Code.EXPIRED
+        assert 5.0 <= trio.current_time() - began < 5.1
+        nursery.cancel_scope.cancel()
+
+
+async def test_tls_and_request_have_their_time_too(autojump_clock: trio.testing.MockClock) -> None:
+    proxy = Proxy()
+    async with trio.open_nursery() as nursery:
+        stream = proxy.connect(nursery, handshake_seconds=3.0)
+        began = trio.current_time()
+        assert await stream.receive_some(10) == b""
+        assert 3.0 <= trio.current_time() - began < 3.1
+
+
+async def test_an_hsm_that_answers_late_delays_and_one_that_never_answers_expires(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    proxy = Proxy()
+    proxy.signer.seconds = 4.0
+    async with proxy.called() as peer:
+        assert peer.voice.is_open
+    proxy.signer.seconds, proxy.signer.error = 0.0, HsmTimeout("busy")
+    async with proxy.called() as peer:
+        assert await peer.hear_end() is not None
+        assert peer.closed is not None
+        assert peer.closed.code == Code.EXPIRED
+    assert len(proxy.log.named(log_events.SIGNATURE_DROPPED)) == 1
+    assert proxy.signer.asked[0] == proxy.signer.asked[-1]
+    assert proxy.signer.asked[0][1] == "192.0.2.7"
+
+
+async def test_epochs_change_while_nobody_speaks_and_the_hsm_signs_again(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    proxy = Proxy(VoiceConfig(epoch_seconds=10))
+    async with proxy.called() as peer:
+        for _ in range(3):
+            epoch = peer.voice.epoch
+            due = peer.voice.next_deadline()
+            assert due is not None
+            await trio.sleep_until(due)
+            peer.voice.on_deadline(peer.clock.now())
+            await peer.flush()
+            await peer.until(
+                lambda wanted=epoch + 1: (
+                    wanted in [each.epoch for each in peer.heard if isinstance(each, events.EpochStarted)]
+                )
+            )
+            await peer.say(FRAME)
+        await peer.close()
+    assert isinstance(ended := proxy.log.audit[-1], CallEnded)
+    assert ended.epochs == 4
+    assert len(proxy.signer.asked) == 4
+
+
+async def test_a_client_that_does_not_renew_is_expired_after_thirty_seconds(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    proxy = Proxy(VoiceConfig(epoch_seconds=10))
+    async with proxy.called() as peer:
+        began = trio.current_time()
+        closed = await peer.hear_end()
+        assert closed is not None
+        assert closed.code == Code.EXPIRED
+        assert 39 < trio.current_time() - began <= 41
+
+
+async def test_a_refused_credential_is_auth_failed_and_the_token_stays_out_of_the_logs(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    proxy = Proxy()
+    proxy.credentials.verdict = Code.AUTH_FAILED
+    async with proxy.called(credential=Credential()) as peer:
+        closed = await peer.hear_end()
+    assert closed is not None
+    assert closed.code == Code.AUTH_FAILED
+    assert proxy.log.audit == [CallRefused(code=4401, reason="auth_failed", client=CLIENT)]
+    assert proxy.credentials.asked[0][2:] == (AUTHORITY.encode(), b"/v1/voice/echo")
+
+
+async def test_a_classical_suite_is_on_the_audit_log(autojump_clock: trio.testing.MockClock) -> None:
+    proxy = Proxy(VoiceConfig(suites=("X25519_AES256GCM",)))
+    async with proxy.called(suites=(Suite.X25519_AES256GCM,)) as peer:
+        await peer.close()
+    assert [type(event) for event in proxy.log.audit] == [CallStarted, ClassicalSuiteUsed, CallEnded]
+
+
+async def test_a_client_that_does_not_read_loses_the_oldest_audio_and_never_sees_a_gap(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    proxy = Proxy(VoiceConfig(queue_frames=10))
+    async with proxy.called(HAND) as peer:
+        await trio.testing.wait_all_tasks_blocked()
+        sink = proxy.hand.sinks[0]
+        # Memory streams never push back; between two wake-ups of the writer the queue fills all the same.
+        for number in range(100):
+            sink.audio(bytes([number]) * 160, 0, None)
+        await peer.until(lambda: len(peer.audio) == 10)
+        assert [payload[1] for payload in peer.audio] == list(range(90, 100))
+        assert peer.voice.is_open
+        await peer.close()
+    assert proxy.hand.legs[0].end is not None
+    assert proxy.hand.legs[0].end.statistics.frames_dropped_to_client == 90
+
+
+async def test_draining_tells_the_client_to_go_elsewhere(autojump_clock: trio.testing.MockClock) -> None:
+    proxy = Proxy()
+    async with proxy.called() as peer:
+        proxy.calls[0].end(Code.DRAINING, "going down")
+        closed = await peer.hear_end()
+    assert closed is not None
+    assert closed.code == Code.DRAINING
+
+
+async def test_a_client_that_never_answers_the_close_is_dropped_after_five_seconds(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    proxy = Proxy()
+    async with proxy.called() as peer:
+        began = trio.current_time()
+        proxy.calls[0].end(Code.DRAINING, "going down")
+        while await peer.tls.receive_some():
+            pass
+        assert 5.0 <= trio.current_time() - began < 5.5
+
+
+async def test_no_call_is_let_in_while_its_end_could_not_be_kept(autojump_clock: trio.testing.MockClock) -> None:
+    proxy = Proxy()
+    proxy.log.failure = AuditFailed("the disk is full")
+    async with trio.open_nursery() as nursery:
+        peer = Peer(proxy.connect(nursery))
+        assert not await peer.upgrade()
+        assert peer.status == 503
+
+
+@pytest.mark.protocol("P1.2", "P1.9")
+async def test_a_refusal_is_an_http_status(autojump_clock: trio.testing.MockClock) -> None:
+    proxy = Proxy()
+    for path, subprotocol, status in (("/v1/voice/none", "sottovoce.v1", 404), ("/v1/voice/echo", "chat", 400)):
+        async with trio.open_nursery() as nursery:
+            peer = Peer(proxy.connect(nursery), path, subprotocol=subprotocol)
+            assert not await peer.upgrade()
+            assert peer.status == status
+
+
+async def test_cancelled_at_any_moment_a_call_leaves_no_key_and_tells_its_backend(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    for steps in range(0, 60, 3):
+        proxy = Proxy()
+        async with trio.open_nursery() as nursery:
+            peer = Peer(proxy.connect(nursery), HAND)
+            nursery.start_soon(_talk_for_ever, peer)
+            for _ in range(steps):
+                await trio.lowlevel.checkpoint()
+            nursery.cancel_scope.cancel()
+        for call in proxy.calls:
+            assert call._session.has_ended
+            assert call._session._sender is None
+            assert call._session._receiver is None
+        assert all(leg.end is not None and leg.end.truncated for leg in proxy.hand.legs)
+
+
+async def _talk_for_ever(peer: Peer) -> None:
+    await peer.open()
+    while True:
+        await peer.say(FRAME)
+        await trio.sleep(0.02)
