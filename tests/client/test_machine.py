@@ -77,6 +77,7 @@ def test_audio_goes_both_ways_with_what_belongs_to_it() -> None:
     assert (machine.statistics.frames_sent, machine.statistics.frames_received) == (2, 3)
 
 
+@pytest.mark.protocol("P1.4")
 def test_a_server_may_fragment_its_messages() -> None:
     talk = Talk().run()
     server = talk.server

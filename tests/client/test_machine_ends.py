@@ -135,6 +135,20 @@ def test_a_server_that_never_used_the_keys_may_have_refused_them() -> None:
         assert talk.machine.ended.truncated
 
 
+def test_what_came_before_a_broken_record_is_not_lost() -> None:
+    talk = Talk().run()
+    talk.server.say(b"one")
+    whole = talk.server.to_send()
+    talk.server.say(b"two")
+    broken = bytearray(talk.server.to_send())
+    broken[-1] ^= 1
+    talk.machine.receive(whole + bytes(broken), 0.0)
+    assert type(_failure(talk)) is CallTruncated
+    first, last = talk.machine.items()
+    assert first == Audio(b"one")
+    assert last == talk.machine.ended
+
+
 # What the server sends is at fault.
 
 

@@ -32,7 +32,7 @@ from sottovoce.client.errors import (
     upgrade_failure,
 )
 from sottovoce.client.inbox import Inbox
-from sottovoce.client.items import Audio, Clear, Dtmf, Ended, Item, Json, Mark, Mute, Statistics
+from sottovoce.client.items import Audio, Clear, Dtmf, Ended, Item, Json, Mark, Statistics
 from sottovoce.client.settings import CallSettings
 from sottovoce.client.tally import Tally
 from sottovoce.primitives import ApiMisuse
@@ -132,7 +132,7 @@ class CallMachine:
         elif self._lost_at is not None and now >= self._lost_at:
             self._cut_off("the connection broke and nobody said why")
         elif self._session is not None:
-            self._settle(self._session.on_deadline(now), now)
+            self._settle(self._session, self._session.on_deadline(now), now)
         elif now >= self._connect_by:
             self._fail(self._no_answer())
 
@@ -160,7 +160,7 @@ class CallMachine:
         flags = frames.FLAG_TALK_SPURT * talk_spurt | frames.FLAG_END_OF_TURN * end_of_turn
         record = session.seal_audio(frame, now, flags=flags, timestamp=timestamp)
         if record is None:
-            self._settle(session.on_deadline(now), now)  # this machine may have slept past a deadline
+            self._settle(session, session.on_deadline(now), now)  # this machine may have slept past a deadline
             return False
         self._channel.send(record)
         self._tally.sent += 1
@@ -191,7 +191,7 @@ class CallMachine:
         if self._session is None:
             return False
         was_sent = send(self._session)
-        self._settle((), now)
+        self._settle(self._session, (), now)
         return was_sent
 
     def close(self, now: float, code: int = Code.NORMAL, reason: str = "closed by this side") -> None:
@@ -203,7 +203,7 @@ class CallMachine:
             raise ApiMisuse("a call ends with code 1000, 1001 or one of 3000 to 4999")
         if self._session is not None:
             self._session.close(code, now, reason)
-            self._settle(self._session.events(), now)
+            self._settle(self._session, self._session.events(), now)
         else:
             self._fail(CallEnded("the call was given up before it was open", "call again"))
 
@@ -247,20 +247,18 @@ class CallMachine:
                 self._begin_session(now)
             case TextMessage() if session is not None:
                 session.close(Code.BAD_RECORD, now, "a text message")
-                self._settle(session.events(), now)
+                self._settle(session, session.events(), now)
             case PeerClosed(code=code):
                 self._cut_off("the server closed the connection without ending the call", code)
             case WsFailed(reason=reason, close_code=code) if session is not None and code not in {None, _ABNORMAL}:
                 session.close(Code.TOO_LARGE if code == _TOO_BIG else Code.BAD_RECORD, now, reason)
-                self._settle(session.events(), now)
+                self._settle(session, session.events(), now)
             case WsFailed(reason=reason, status=status) if session is None:
                 self._fail(upgrade_failure(reason, status, str(self._settings.address)))
             case TlsError() if session is None:
                 self._fail(tls_failure(event, str(self._settings.address)))
-            case TlsError() | WsFailed():
-                self._cut_off("the connection broke and nobody said why")
             case _:
-                pass  # Messages before the upgrade: the WebSocket core gives none.
+                self._cut_off("the connection broke and nobody said why")
 
     def _begin_session(self, now: float) -> None:
         """The server speaks our protocol: bind the session to this connection and send its first message."""
@@ -271,13 +269,13 @@ class CallMachine:
         wall = self._wall + (now - self._began_at)
         self._tally.upgraded(now)
         self._session = ClientSession(self._settings.config, carriage, self._parts, now, wall)
-        self._settle((), now)
+        self._settle(self._session, (), now)
 
     def _on_record(self, session: ClientSession, record: bytes, now: float) -> None:
         was_open = self.is_open
         payload = session.open_audio(record, now)
         if payload is None:
-            self._settle(session.events(), now)
+            self._settle(session, session.events(), now)
             self._was_heard |= was_open and (self.ended is None or not self.ended.local)
             return
         self._was_heard = True
@@ -289,11 +287,8 @@ class CallMachine:
         else:
             self._inbox.put(Audio(payload[1:]))
 
-    def _settle(self, happened: Iterable[events.Event], now: float) -> None:
+    def _settle(self, session: ClientSession, happened: Iterable[events.Event], now: float) -> None:
         """After each call of the session: pass on what it tells, and what it has to send."""
-        session = self._session
-        if session is None:
-            return
         for event in happened:
             self._on_session(event, now)
         for record in session.to_send():
@@ -316,8 +311,6 @@ class CallMachine:
                 self._inbox.put(Clear())
             case events.Dtmf(event=key, duration_milliseconds=duration):
                 self._inbox.put(Dtmf(key, duration))
-            case events.Mute(muted=muted):
-                self._inbox.put(Mute(muted))
             case events.Json(data=data):
                 self._inbox.put(Json(msgspec.json.decode(data)))
             case events.Ended():

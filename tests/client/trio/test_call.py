@@ -1,5 +1,7 @@
 """A call through the shell for Trio: what a user writes, and what follows."""
 
+import socket
+import struct
 from contextlib import AsyncExitStack
 
 import pytest
@@ -41,6 +43,11 @@ async def _take(call: Call, count: int) -> list[Item]:
 async def _append(call: Call, items: list[Item]) -> None:
     async for item in call:
         items.append(item)  # noqa: PERF401  what came before an error is looked at
+
+
+async def _send_on_and_on(call: Call) -> None:
+    while True:
+        await call.send(FRAME)
 
 
 async def test_what_is_said_comes_back(autojump_clock: MockClock) -> None:
@@ -261,6 +268,25 @@ async def test_calls_may_be_closed_out_of_order(autojump_clock: MockClock) -> No
         await stacks[index].aclose()
         assert calls[index].ended is not None
     assert [call.ended.code for call in calls if call.ended] == [1000] * 3
+
+
+async def test_a_connection_that_is_reset_is_a_cut() -> None:
+    async def serve(stream: trio.SocketStream) -> None:
+        server = TrioServer(stream, PureServer(echo=True))
+        server.drops_after = 4
+        stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # close by RST
+        await server.run()
+
+    async with trio.open_nursery() as nursery:
+        listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        nursery.start_soon(trio.serve_listeners, serve, listeners)
+        url = f"wss://localhost:{listeners[0].socket.getsockname()[1]}/echo"
+        async with connect(url, anchor=anchors(), ca=authority().pem, clock=VirtualClock()) as call:
+            with pytest.raises(CallTruncated):
+                await _send_on_and_on(call)
+            with pytest.raises(CallTruncated):
+                await _append(call, [])
+        nursery.cancel_scope.cancel()
 
 
 async def test_over_a_real_socket() -> None:
