@@ -1,0 +1,107 @@
+"""The ratchet alone: two chains from one base key, record by record; what is refused moves nothing."""
+
+from typing import Any
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given, settings
+
+from sottovoce.primitives import ApiMisuse, Secret, Suite
+from sottovoce.session import ReceiveChain, SendChain
+from sottovoce.session.ratchet import key_id
+from sottovoce.wire import Code, WireError, sframe
+
+SUITES = [Suite.X25519MLKEM768_AES256GCM, Suite.X25519MLKEM768_CHACHA20POLY1305]
+
+
+def chains(suite: Suite = SUITES[0], epoch: int = 1, per_key: int = 16) -> tuple[SendChain, ReceiveChain]:
+    base = bytes(range(64))
+    return SendChain(Secret("c2s", base), epoch, suite, per_key), ReceiveChain(
+        Secret("c2s", base), epoch, suite, per_key
+    )
+
+
+def refused(chain: ReceiveChain, record: bytes) -> Code:
+    with pytest.raises(WireError) as caught:
+        chain.open(record)
+    return caught.value.code
+
+
+@pytest.mark.protocol("P7.1", "P7.33", "P8.3")
+@pytest.mark.parametrize("suite", SUITES)
+@pytest.mark.parametrize("epoch", [1, 15, 16, 2**32 - 1])
+def test_many_generations_one_after_the_other(suite: Suite, epoch: int) -> None:
+    sender, receiver = chains(suite, epoch)
+    for number in range(16 * 18):
+        record = sender.seal(number.to_bytes(2))
+        kid, counter, _ = sframe.decode_header_untrusted(record)
+        assert (kid, counter) == (key_id(epoch, number // 16), number % 16)
+        assert receiver.open(record) == number.to_bytes(2)
+        assert sender.generation == receiver.generation == number // 16
+
+
+@pytest.mark.protocol("P8.5", "P7.29")
+def test_counters_of_every_width() -> None:
+    sender, receiver = chains(per_key=65_536)
+    headers = set[bytes]()
+    for number in range(600):
+        record = sender.seal(b"")
+        headers.add(record[:-16])
+        assert record.startswith(sframe.encode_header(0x10, number))
+        assert receiver.open(record) == b""
+    assert {len(header) for header in headers} == {2, 3, 4}
+    assert len(headers) == 600
+
+
+@pytest.mark.protocol("P7.34", "P7.35", "P7.36", "P7.44", "P7.45", "P11.32")
+@pytest.mark.parametrize("already", [0, 1, 15, 16, 17, 31])
+def test_what_is_refused_moves_nothing(already: int) -> None:
+    sender, receiver = chains()
+    for number in range(already):
+        receiver.open(sender.seal(bytes([number])))
+    record, ahead = sender.seal(b"next"), sender.seal(b"ahead")
+    header = sframe.decode_header_untrusted(record)[2]
+    bad = [
+        (b"", Code.BAD_RECORD),
+        (b"\x10" + bytes(30), Code.BAD_RECORD),
+        (record[: header + 15], Code.BAD_RECORD),
+        (record[: header - 1], Code.BAD_RECORD),
+        (b"\xf0" + bytes(30), Code.BAD_RECORD),
+        (ahead[:10], Code.BAD_RECORD),
+        (ahead, Code.REPLAY_OR_GAP),
+        (sframe.encode_header(0x20, 0) + bytes(16), Code.REPLAY_OR_GAP),
+        (sframe.encode_header(0x10, 16) + bytes(16), Code.KEY_LIMIT),
+        (sframe.encode_header(0x99, 2**63) + bytes(16), Code.KEY_LIMIT),
+        (record[:-1] + bytes([record[-1] ^ 1]), Code.DECRYPT_FAILED),
+        (record + b"\0", Code.DECRYPT_FAILED),
+    ]
+    for wrong, code in bad:
+        assert refused(receiver, wrong) == code
+        assert refused(receiver, wrong) == code
+    assert receiver.open(record) == b"next"
+    assert refused(receiver, record) == Code.REPLAY_OR_GAP
+    assert receiver.open(ahead) == b"ahead"
+
+
+@given(st.binary(max_size=80), st.integers(0, 40))
+@settings(deadline=None, max_examples=60)
+def test_arbitrary_bytes_raise_wire_errors_only(data: bytes, already: int) -> None:
+    sender, receiver = chains()
+    for _ in range(already):
+        receiver.open(sender.seal(b"x"))
+    refused(receiver, data)
+    assert receiver.open(sender.seal(b"x")) == b"x"
+
+
+@pytest.mark.protocol("P5.22", "P7.32")
+@pytest.mark.parametrize("direction", [0, 1])
+def test_a_wiped_chain_holds_nothing_and_does_nothing(direction: int) -> None:
+    sender, receiver = chains()
+    record = sender.seal(b"x")
+    chain: Any = (sender, receiver)[direction]
+    base, current = chain._base, chain._current
+    chain.wipe()
+    assert base.is_wiped
+    assert (current.nonce_head, current.nonce_tail) == (bytes(10), 0)
+    with pytest.raises(ApiMisuse):
+        chain.seal(b"x") if direction == 0 else chain.open(record)
