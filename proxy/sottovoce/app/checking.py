@@ -1,14 +1,21 @@
 """What can be said of a configuration without starting anything: `sottovoce check`, and the first step of `serve`."""
 
 import os
-from collections.abc import Iterable
+import stat
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import msgspec
 
+from sottovoce.app.initialise import ANCHOR_KEY, ANCHORS, CA_CERTIFICATE, ISSUING, SERVING_KEY
+from sottovoce.identity import IdentityError, TokenFile, check_authorities, load_anchors
+from sottovoce.pki import PkiError, general_names, read_issuing_certificate
 from sottovoce.relay import Route, RouteMisconfigured, build_route
 from sottovoce.settings import Configuration, ConfigurationInvalid, Problem, find_file, load
-from sottovoce.transport import TransportMisconfigured, refuse_tls_environment
+from sottovoce.transport import SystemClock, SystemEntropy, TransportMisconfigured, refuse_tls_environment
+
+_RESTORE = "restore it from its backup, or make a new directory with: sottovoce init DIR"
+_OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 class CheckReport(msgspec.Struct, frozen=True):
@@ -26,7 +33,13 @@ def check(place: Path, changes: Iterable[str] = ()) -> CheckReport:
 
 def check_loaded(configuration: Configuration, file: Path) -> CheckReport:
     """Check a configuration that was read from `file`."""
-    problems = [*_missing_files(configuration, file), *_environment(configuration)]
+    base = file.absolute().parent
+    problems = [
+        *_environment(configuration),
+        *_files(configuration, base),
+        *_names(configuration),
+        *_contents(configuration, base),
+    ]
     notes: list[str] = []
     try:
         for route in build_routes(configuration, file).values():
@@ -51,27 +64,70 @@ def build_routes(configuration: Configuration, file: Path) -> dict[str, Route]:
     return routes
 
 
-def _missing_files(configuration: Configuration, file: Path) -> Iterable[Problem]:
-    base = file.absolute().parent
-    wanted = {
-        "hsm.pin_file": Path(configuration.hsm.pin_file),
-        "certs/anchor.json": base / "certs/anchor.json",
-        "certs/ca.pem": base / "certs/ca.pem",
-    }
-    if configuration.hsm.module:
-        wanted["hsm.module"] = Path(configuration.hsm.module)
-    elif configuration.hsm.softhsm_config:
-        wanted["hsm.softhsm_config"] = Path(configuration.hsm.softhsm_config)
-    if configuration.identity.tokens_file:
-        wanted["identity.tokens_file"] = Path(configuration.identity.tokens_file)
+def read_credentials(configuration: Configuration) -> TokenFile:
+    """Give the judge of clients' credentials.  Raises IdentityError."""
+    identity, wall, entropy = configuration.identity, SystemClock().wall, SystemEntropy()
+    if not identity.tokens_file:
+        return TokenFile.without_tokens(wall=wall, entropy=entropy)
+    path = Path(identity.tokens_file)
+    return TokenFile.read(path, require_credential=identity.require_credential, wall=wall, entropy=entropy)
+
+
+def _files(configuration: Configuration, base: Path) -> Iterable[Problem]:
+    """Look for what the token process and clients read."""
+    hsm = configuration.hsm
+    wanted = {"hsm.pin_file": Path(hsm.pin_file)}
+    if hsm.module:
+        wanted["hsm.module"] = Path(hsm.module)
+    elif hsm.softhsm_config:
+        wanted["hsm.softhsm_config"] = Path(hsm.softhsm_config)
+    wanted |= {name: base / name for name in (CA_CERTIFICATE, SERVING_KEY, ANCHOR_KEY)}
     for key, path in wanted.items():
+        try:
+            mode = path.stat().st_mode
+        except OSError as error:
+            yield Problem(key, f"{path} cannot be read ({error.strerror})", _RESTORE)
+            continue
         if not os.access(path, os.R_OK):
-            reason = f"{path} cannot be read" if path.exists() else f"{path} is not there"
-            yield Problem(key, reason, "restore it, or make a new directory with: sottovoce init DIR")
+            yield Problem(key, f"{path} cannot be read", "run as the user who owns it")
+        elif key == "hsm.pin_file" and mode & _OPEN_TO_OTHERS:
+            reason = f"{path} is open to others (mode {stat.S_IMODE(mode):04o})"
+            yield Problem(key, reason, f"chmod 600 {path}")
+
+
+def _names(configuration: Configuration) -> Iterable[Problem]:
+    """See whether certificates can be made out for the names."""
+    for check_names in (general_names, check_authorities):
+        try:
+            check_names(configuration.identity.names)
+        except (PkiError, IdentityError) as error:
+            yield _told("identity.names", error)
+            return
+
+
+def _contents(configuration: Configuration, base: Path) -> Iterable[Problem]:
+    readers: dict[str, Callable[[], object]] = {
+        ISSUING: lambda: read_issuing_certificate(base / ISSUING),
+        ANCHORS: lambda: load_anchors(base / ANCHORS),
+        "identity.tokens_file": lambda: read_credentials(configuration),
+    }
+    for key, read in readers.items():
+        try:
+            read()
+        except (PkiError, IdentityError) as error:
+            yield _told(key, error)
 
 
 def _environment(configuration: Configuration) -> Iterable[Problem]:
     try:
         refuse_tls_environment(os.environ, allowed=configuration.process.allow_tls_environment)
     except TransportMisconfigured as error:
-        yield Problem("process.allow_tls_environment", str(error), "or set it to true")
+        reason = str(error).rpartition(": ")[0]
+        yield Problem("process.allow_tls_environment", reason, "unset it, or set this to true")
+
+
+def _told(key: str, error: PkiError | IdentityError) -> Problem:
+    """Take one of our lines apart; the remedy stands behind its last semicolon or colon."""
+    text = str(error)
+    reason, separator, remedy = text.rpartition("; " if "; " in text else ": ")
+    return Problem(key, reason, remedy) if separator else Problem(key, text, "see config/reference.toml")

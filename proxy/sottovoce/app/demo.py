@@ -5,7 +5,6 @@
 The epoch is short, so that the keys are seen to change while the recording plays.
 """
 
-import json
 import subprocess
 import sys
 import tempfile
@@ -19,12 +18,14 @@ import trio
 
 from sottovoce.app.initialise import initialise
 from sottovoce.app.replay import Progress, Replay, replay
-from sottovoce.app.wav import Recording, read_wav, write_wav
+from sottovoce.app.wav import Recording, read_wav, refuse_unwritable, write_wav
 from sottovoce.client import CallError, connect, trust_from_directory
 from sottovoce.primitives import SottovoceError
 from sottovoce.settings import development_text
 
 EPOCH_SECONDS = 2
+MIN_EPOCHS = 3
+"""So many does a recording of six seconds go through."""
 RECORDING = "speech-16k.wav"
 
 _START_SECONDS = 30.0
@@ -53,6 +54,7 @@ class Demonstration(msgspec.Struct, frozen=True, kw_only=True):
         return (
             self.audio_identical
             and not done.frames_lost
+            and done.statistics.epochs >= MIN_EPOCHS
             and done.ended is not None
             and not done.ended.truncated
             and self.roots_signed == self.batches_served > 0
@@ -70,6 +72,7 @@ def find_recording() -> Path:
 async def demonstrate(out: Path, say: Callable[[str], None], progress: Progress | None) -> Demonstration:
     """Run it all, write what came back to `out`, stop it all.  Raises SottovoceError."""
     recording = read_wav(find_recording())
+    await trio.to_thread.run_sync(_prepare, out)
     with tempfile.TemporaryDirectory(prefix="sottovoce-demo-") as temporary:
         directory = Path(temporary) / "voice"
         await initialise(directory, hosts=("localhost", "127.0.0.1", "::1"), configuration=_TEXT, progress=say)
@@ -78,7 +81,7 @@ async def demonstrate(out: Path, say: Callable[[str], None], progress: Progress 
             say(f"calling: {recording.seconds:.1f} s of speech, new keys at least every {EPOCH_SECONDS} s")
             done = await _call(directory, address, recording, progress)
         stopped = _last_event(log, "proxy.stopped")
-    await trio.to_thread.run_sync(_keep, out, done.returned)
+    await trio.to_thread.run_sync(write_wav, out, done.returned)
     return Demonstration(
         replay=done,
         audio_identical=done.returned.samples == recording.samples,
@@ -165,8 +168,8 @@ async def _stop(process: trio.Process) -> None:
 def _last_event(log: Path, name: str) -> dict[str, object]:
     for line in reversed(log.read_text(errors="replace").splitlines()):
         try:
-            event = json.loads(line)
-        except ValueError:
+            event = msgspec.json.decode(line, type=dict[str, object])
+        except msgspec.DecodeError:
             continue
         if event.get("event") == name:
             return event
@@ -178,6 +181,11 @@ def _count(event: dict[str, object], name: str) -> int:
     return value if isinstance(value, int) else 0
 
 
-def _keep(out: Path, recording: Recording) -> None:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_wav(out, recording)
+def _prepare(out: Path) -> None:
+    """See before anything is started that the result can be kept."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        text = f"{out.parent} cannot be made ({error.strerror}): run the demo in a directory that you may write to"
+        raise DemoFailed(text) from None
+    refuse_unwritable(out)

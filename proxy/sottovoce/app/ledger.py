@@ -6,6 +6,9 @@ is limited itself.
 """
 
 import math
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Literal
 
 import trio
 
@@ -15,6 +18,26 @@ from sottovoce.identity import BatchEvent, BatchFailed, BatchSigned, Certificate
 from sottovoce.observe import Logger, events
 from sottovoce.pki import LeafEvent, LeafIssued
 from sottovoce.session import LeafKind
+
+_DRAIN_SECONDS = 10.0
+
+
+@asynccontextmanager
+async def open_ledger(logger: Logger, audit: AuditLog, token_label: str) -> AsyncGenerator["Ledger"]:
+    """Write what is reported until the block ends, however it ends, and then what is left.  `audit` outlives it."""
+    ledger = Ledger(logger, audit, token_label)
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ledger.run)
+            try:
+                yield ledger
+            finally:
+                ledger.close()
+    except BaseExceptionGroup as group:
+        # The nursery is our own affair: an error of the block comes out as it was raised.
+        if len(group.exceptions) == 1:
+            raise group.exceptions[0] from None
+        raise
 
 
 class Ledger:
@@ -27,18 +50,21 @@ class Ledger:
         self._token_label = token_label
         self._pid = 0
         self._send, self._receive = trio.open_memory_channel[AuditEvent](math.inf)
+        self._writing = trio.CancelScope(shield=True)
 
     async def run(self) -> None:
-        """Write what was reported until `close`."""
-        async for event in self._receive:
-            try:
-                await self._audit.record(event)
-            except AuditFailed as error:
-                self._logger.error(events.AUDIT_FAILED, reason=str(error))  # noqa: TRY400  one line, no trail
+        """Write what was reported until `close`.  Cancellation does not reach it: what has happened goes on the log."""
+        with self._writing:
+            async for event in self._receive:
+                try:
+                    await self._audit.record(event)
+                except AuditFailed as error:
+                    self._logger.error(events.AUDIT_FAILED, reason=str(error))  # noqa: TRY400  one line, no trail
 
     def close(self) -> None:
-        """Take no more; `run` ends behind what is left."""
+        """Take no more; `run` ends behind what is left, or when that takes too long."""
         self._send.close()
+        self._writing.deadline = trio.current_time() + _DRAIN_SECONDS
 
     def token(self, event: TokenEvent) -> None:
         """Take what became of the token process."""
@@ -89,15 +115,14 @@ class Ledger:
         match event:
             case BatchSigned(kind, leaves, _, root):
                 self._logger.debug(events.ROOT_SIGNED, kind=kind.name.lower(), leaves=leaves)
-                name = "server_verify" if kind is LeafKind.SERVER_VERIFY else "rekey_verify"
-                self._audit.note(RootSigned(kind=name, leaves=leaves, root=root.hex()))
+                self._audit.note(RootSigned(kind=_ROOTS[kind], leaves=leaves, root=root.hex()))
             case BatchFailed(kind, leaves, reason):
                 self._logger.warning(events.SIGNATURE_DROPPED, kind=kind.name.lower(), leaves=leaves, reason=reason)
 
-    def _certificate(self, kind: str, event: LeafIssued | VoiceCertificateIssued) -> None:
+    def _certificate(self, kind: Literal["tls_leaf", "voice"], event: LeafIssued | VoiceCertificateIssued) -> None:
         self._record(
             CertificateIssued(
-                kind="voice" if kind == "voice" else "tls_leaf",
+                kind=kind,
                 serial=event.serial,
                 names=event.names,
                 not_before=event.not_before,
@@ -108,3 +133,9 @@ class Ledger:
 
     def _record(self, event: AuditEvent) -> None:
         self._send.send_nowait(event)
+
+
+_ROOTS: dict[LeafKind, Literal["server_verify", "rekey_verify"]] = {
+    LeafKind.SERVER_VERIFY: "server_verify",
+    LeafKind.REKEY_VERIFY: "rekey_verify",
+}

@@ -1,6 +1,9 @@
 """WAV files that a call can carry: 16-bit PCM, mono, at the rates that have a codec.  Anything else is refused."""
 
-import contextlib
+import math
+import os
+import shlex
+import tempfile
 import wave
 from pathlib import Path
 
@@ -18,6 +21,8 @@ CODECS = {
 """The codec of each sample rate."""
 
 _SAMPLE_BYTES = 2
+_TONE_HERTZ, _TONE_RATE, _TONE_PEAK = 440, 16_000, 8_000
+_MAX_PREFIX = 100
 
 
 class WavUnusable(SottovoceError):
@@ -46,40 +51,72 @@ class Recording(msgspec.Struct, frozen=True):
         return [self.samples[start : start + size] for start in range(0, len(self.samples), size)]
 
 
+def make_tone(seconds: int = 5) -> Recording:
+    """Give a steady tone, for a call without a recording."""
+    step = 2 * math.pi * _TONE_HERTZ / _TONE_RATE
+    samples = (int(_TONE_PEAK * math.sin(step * number)) for number in range(seconds * _TONE_RATE))
+    return Recording(b"".join(sample.to_bytes(_SAMPLE_BYTES, "little", signed=True) for sample in samples), _TONE_RATE)
+
+
 def read_wav(path: Path) -> Recording:
     """Read a file.  Raises WavUnusable."""
     try:
         with path.open("rb") as stream, wave.open(stream) as wav:
-            rate = wav.getframerate()
-            shape = (wav.getnchannels(), 8 * wav.getsampwidth())
-            if rate in CODECS and shape == (1, 8 * _SAMPLE_BYTES):
-                samples = wav.readframes(wav.getnframes())
-                if not samples:
-                    raise WavUnusable(f"{path} holds no audio: give a recording of at least one frame")
-                return Recording(samples, rate)
+            rate, channels, bits = wav.getframerate(), wav.getnchannels(), 8 * wav.getsampwidth()
+            promised = wav.getnframes() * channels * wav.getsampwidth()
+            samples = wav.readframes(wav.getnframes())
     except OSError as error:
         raise WavUnusable(f"{path} cannot be read ({error.strerror}): give the path of a WAV file") from None
-    except (wave.Error, EOFError):
+    except (wave.Error, EOFError, RuntimeError):  # RuntimeError: a chunk that claims to reach beyond the file
         raise WavUnusable(f"{path} is no PCM WAV file: {_conversion(path)}") from None
-    found = f"{shape[0]} channels, {shape[1]} bits, {rate} Hz"
-    raise WavUnusable(f"{path} has {found}; a call carries mono, 16 bits, 8, 16, 24 or 48 kHz: {_conversion(path)}")
+    if rate not in CODECS or channels != 1 or bits != 8 * _SAMPLE_BYTES:
+        found = f"{channels} channel{'s' * (channels != 1)}, {bits} bits, {rate} Hz"
+        raise WavUnusable(f"{path} has {found}; a call carries mono, 16 bits, 8, 16, 24 or 48 kHz: {_conversion(path)}")
+    if not promised:
+        raise WavUnusable(f"{path} holds no audio: give a recording of at least one frame")
+    if len(samples) != promised:
+        raise WavUnusable(f"{path} is cut short, {len(samples)} of {promised} bytes are there: {_conversion(path)}")
+    return Recording(samples, rate)
+
+
+def refuse_unwritable(path: Path) -> None:
+    """See to it that `path` can be written, before there is something to lose.  Raises WavUnusable."""
+    if not path.name or path.is_dir():
+        raise WavUnusable(f"{path} is a directory: give the path of a file")
+    try:
+        os.close(_make_beside(path)[0])
+    except OSError as error:
+        raise _unwritable(path, error) from None
 
 
 def write_wav(path: Path, recording: Recording) -> None:
-    """Write a file, whole or not at all.  Raises WavUnusable."""
-    fresh = path.with_name(f".{path.name}.new")
+    """Write a file, whole or not at all; only its owner may read it.  Raises WavUnusable."""
     try:
-        with fresh.open("wb") as stream, wave.open(stream) as wav:
-            wav.setnchannels(1)
-            wav.setsampwidth(_SAMPLE_BYTES)
-            wav.setframerate(recording.rate)
-            wav.writeframes(recording.samples)
-        fresh.replace(path)
+        descriptor, fresh = _make_beside(path, keep=True)
+        try:
+            with os.fdopen(descriptor, "wb") as stream, wave.open(stream) as wav:
+                wav.setnchannels(1)
+                wav.setsampwidth(_SAMPLE_BYTES)
+                wav.setframerate(recording.rate)
+                wav.writeframes(recording.samples)
+            fresh.replace(path)
+        finally:
+            fresh.unlink(missing_ok=True)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            fresh.unlink()
-        raise WavUnusable(f"{path} cannot be written ({error.strerror}): give another --out") from None
+        raise _unwritable(path, error) from None
+
+
+def _make_beside(path: Path, *, keep: bool = False) -> tuple[int, Path]:
+    """Make a file of a new name in the directory of `path`; give its descriptor."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:_MAX_PREFIX]}.", dir=path.parent)
+    if not keep:
+        Path(name).unlink()
+    return descriptor, Path(name)
+
+
+def _unwritable(path: Path, error: OSError) -> WavUnusable:
+    return WavUnusable(f"{path} cannot be written ({error.strerror}): give another path, in a directory that is there")
 
 
 def _conversion(path: Path) -> str:
-    return f"sox {path} -b 16 -c 1 -r 16000 converted.wav"
+    return f"sox {shlex.quote(str(path))} -b 16 -c 1 -r 16000 converted.wav"

@@ -4,9 +4,7 @@ from pathlib import Path
 
 import click
 
-from sottovoce.audit import format_event_line, read_tail, verify_audit
 from sottovoce.cli.output import directory_argument, json_option, print_json
-from sottovoce.settings import find_file, load
 
 
 @click.group("audit")
@@ -22,6 +20,8 @@ def verify(directory: Path, *, as_json: bool) -> None:
 
     The head that is printed stands for the whole log: note it elsewhere, and nobody can cut the log unseen.
     """
+    from sottovoce.audit import verify_audit
+
     report = verify_audit(_file(directory))
     if as_json:
         print_json(
@@ -36,8 +36,11 @@ def verify(directory: Path, *, as_json: bool) -> None:
             },
         )
         return
-    click.echo(f"{report.records} records, from {report.first_time} to {report.last_time}: the chain is whole")
-    click.echo(f"head {report.head}")
+    if report.records:
+        click.echo(f"{report.records} records, from {report.first_time} to {report.last_time}: the chain is whole")
+        click.echo(f"head {report.head}")
+    else:
+        click.echo("the log holds no record")
     if report.torn_bytes:
         click.echo(f"the last {report.torn_bytes} bytes are a line that is not finished")
 
@@ -48,13 +51,17 @@ def verify(directory: Path, *, as_json: bool) -> None:
 @json_option
 def tail(directory: Path, records: int, *, as_json: bool) -> None:
     """Show the last records, the oldest first."""
+    from sottovoce.audit import format_event_line, read_tail
+
     found = read_tail(_file(directory), records)
     if as_json:
-        print_json("audit.tail", {"records": found})
+        print_json("audit.tail", {"ok": True, "records": found})
         return
     for record in found:
         click.echo(format_event_line(record))
 
 
 def _file(directory: Path) -> str:
+    from sottovoce.settings import find_file, load
+
     return load(find_file(directory)).audit.file

@@ -1,20 +1,15 @@
 """`sottovoce call`: one call with a recording, and a summary of it."""
 
-import math
-import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
-import trio
 
-from sottovoce.app.replay import Replay, replay
-from sottovoce.app.wav import Recording, read_wav, write_wav
 from sottovoce.cli.output import json_option, print_json, progress_bar, say
-from sottovoce.client import CallError, connect, trust_from_directory
-from sottovoce.session import Anchor
 
-_TONE_HERTZ, _TONE_SECONDS, _TONE_RATE, _TONE_PEAK = 440, 5, 16_000, 8_000
+if TYPE_CHECKING:
+    from sottovoce.app.replay import Replay
+    from sottovoce.session import Anchor
 
 
 @click.command("call")
@@ -42,7 +37,7 @@ def command(  # noqa: PLR0913, PLR0917  a command's options
     tone: bool,
     no_echo: bool,
     as_json: bool,
-) -> None:
+) -> int:
     """Call URL (wss://HOST:PORT/ROUTE), send IN.wav, and say how it went.
 
     IN.wav is 16-bit PCM, mono, at 8, 16, 24 or 48 kHz.  Exit 0: authenticated, ended in good order, nothing lost;
@@ -50,47 +45,52 @@ def command(  # noqa: PLR0913, PLR0917  a command's options
     """
     if tone is (wav is not None):
         raise click.UsageError("give IN.wav or --tone")
-    recording = _tone() if wav is None else read_wav(wav)
-    trust = _trust(directory, anchor)
+    if (directory is None) is (anchor is None):
+        raise click.UsageError("give --dir DIR (made by sottovoce init), or --anchor FILE")
+    import trio
 
-    async def run() -> Replay:
+    from sottovoce.app.replay import replay
+    from sottovoce.app.wav import make_tone, read_wav, refuse_unwritable, write_wav
+    from sottovoce.client import connect
+
+    recording = make_tone() if wav is None else read_wav(wav)
+    if out is not None:
+        refuse_unwritable(out)
+    trust = _trust(directory, anchor, ca)
+
+    async def run() -> "Replay":
         async with connect(
             url,
             anchor=trust.anchors,
-            ca=trust.ca if ca is None else ca,
+            ca=trust.ca,
             token=token_file,
             codec=recording.codec,
             frame_ms=int(frame_ms),
         ) as call:
             return await replay(call, recording, frame_ms=int(frame_ms), echo=not no_echo, progress=progress_bar())
 
-    try:
-        done = trio.run(run)
-    except CallError as error:
-        if as_json:
-            print_json("call", {"ok": False, "code": error.code, "error": str(error)})
-        raise
+    done = trio.run(run)
     if out is not None:
         write_wav(out, done.returned)
-    sys.exit(_report(done, as_json=as_json))
+    return _report(done, as_json=as_json)
 
 
 class _Trust(NamedTuple):
-    anchors: Path | tuple[Anchor, ...]
-    ca: bytes | None
+    anchors: "Path | tuple[Anchor, ...]"
+    ca: Path | bytes | None
 
 
-def _trust(directory: Path | None, anchor: Path | None) -> _Trust:
+def _trust(directory: Path | None, anchor: Path | None, ca: Path | None) -> _Trust:
     """Find whom to believe: in a directory of `sottovoce init`, or in the files that were named."""
-    if directory is not None and anchor is None:
-        found = trust_from_directory(directory)
-        return _Trust(found.anchors, found.ca)
-    if directory is None and anchor is not None:
-        return _Trust(anchor, None)
-    raise click.UsageError("give --dir DIR (made by sottovoce init), or --anchor FILE")
+    if anchor is not None:
+        return _Trust(anchor, ca)
+    from sottovoce.client import trust_from_directory
+
+    found = trust_from_directory(directory or ".")
+    return _Trust(found.anchors, ca or found.ca)
 
 
-def _report(done: Replay, *, as_json: bool) -> int:
+def _report(done: "Replay", *, as_json: bool) -> int:
     why = _fault(done)
     if as_json:
         print_json("call", {"ok": why is None, "error": why, **summary(done)})
@@ -102,7 +102,7 @@ def _report(done: Replay, *, as_json: bool) -> int:
     return 0 if why is None else 1
 
 
-def summary(done: Replay) -> dict[str, object]:
+def summary(done: "Replay") -> dict[str, object]:
     """Give a call's figures for a program."""
     figures = done.statistics
     return {
@@ -128,7 +128,7 @@ def summary(done: Replay) -> dict[str, object]:
     }
 
 
-def _fault(done: Replay) -> str | None:
+def _fault(done: "Replay") -> str | None:
     if done.ended is None or done.ended.truncated:
         return "the call was cut off: what came back may be incomplete"
     if done.frames_lost:
@@ -136,7 +136,7 @@ def _fault(done: Replay) -> str | None:
     return None
 
 
-def _lines(done: Replay) -> list[tuple[str, str]]:
+def _lines(done: "Replay") -> list[tuple[str, str]]:
     figures = done.statistics
     latency = " · ".join(
         f"{name} {value:.1f} ms"
@@ -152,15 +152,11 @@ def _lines(done: Replay) -> list[tuple[str, str]]:
         ("TLS group", figures.tls_group or "-"),
         ("suite", figures.suite or "-"),
         ("signed by", " + ".join(figures.server_signatures)),
-        ("keys", f"{figures.epochs} epochs, {figures.generations} generations"),
+        ("keys", f"{_counted(figures.epochs, 'epoch')}, {_counted(figures.generations, 'generation')}"),
         ("frames", f"{done.frames_sent} sent, {done.frames_returned} back, {done.frames_lost} lost"),
         ("latency", f"{latency} (from each frame's due instant; sender late by up to {done.late_ms:.1f} ms)"),
     ]
 
 
-def _tone() -> Recording:
-    samples = bytearray()
-    for number in range(_TONE_SECONDS * _TONE_RATE):
-        value = int(_TONE_PEAK * math.sin(2 * math.pi * _TONE_HERTZ * number / _TONE_RATE))
-        samples += value.to_bytes(2, "little", signed=True)
-    return Recording(bytes(samples), _TONE_RATE)
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"

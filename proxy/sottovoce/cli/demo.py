@@ -1,34 +1,39 @@
 """`sottovoce demo`: the whole thing, once, shown."""
 
-import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-import trio
 
-from sottovoce.app.demo import Demonstration, demonstrate
-from sottovoce.cli.output import json_option, print_json, progress_bar, say
+from sottovoce.cli.output import json_option, print_json, progress_bar, say_progress
+
+if TYPE_CHECKING:
+    from sottovoce.app.demo import Demonstration
 
 _OUT = Path("demo-out/returned.wav")
 
 
 @click.command("demo")
 @json_option
-def command(*, as_json: bool) -> None:
+def command(*, as_json: bool) -> int:
     """Make a token and certificates, start a backend and the proxy, call it with bundled speech, show what happened.
 
     Everything runs on this machine, in a temporary directory that is removed; only demo-out/returned.wav is kept.
     Exit 0 if the audio came back identical under changing keys, 1 if anything was otherwise.
     """
-    shown = trio.run(demonstrate, _OUT, _say_nothing if as_json else say, None if as_json else progress_bar())
+    import trio
+
+    from sottovoce.app.demo import demonstrate
+
+    shown = trio.run(demonstrate, _OUT, say_progress, progress_bar())
     if as_json:
         _print_json(shown)
     else:
         _print_table(shown)
-    sys.exit(0 if shown.is_ok else 1)
+    return 0 if shown.is_ok else 1
 
 
-def _print_json(shown: Demonstration) -> None:
+def _print_json(shown: "Demonstration") -> None:
     done, figures = shown.replay, shown.replay.statistics
     print_json(
         "demo",
@@ -48,9 +53,9 @@ def _print_json(shown: Demonstration) -> None:
     )
 
 
-def _print_table(shown: Demonstration) -> None:
-    from rich.console import Console  # noqa: PLC0415  only to draw
-    from rich.table import Table  # noqa: PLC0415  likewise
+def _print_table(shown: "Demonstration") -> None:
+    from rich.console import Console
+    from rich.table import Table
 
     done, figures = shown.replay, shown.replay.statistics
     table = Table(title="Sealed between this client and localhost. The service behind it hears the audio.")
@@ -85,7 +90,3 @@ def _print_table(shown: Demonstration) -> None:
 
 def _latency(median: float | None, p99: float | None) -> str:
     return "-" if median is None or p99 is None else f"p50 {median:.1f} ms, p99 {p99:.1f} ms"
-
-
-def _say_nothing(line: str) -> None:
-    """Keep standard error quiet for a program."""

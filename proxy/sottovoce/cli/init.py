@@ -1,14 +1,12 @@
 """`sottovoce init`: a directory that can be served."""
 
-from collections.abc import Callable
+import shlex
+from functools import partial
 from pathlib import Path
 
 import click
-import trio
 
-from sottovoce.app.initialise import initialise
-from sottovoce.cli.output import json_option, print_json, say
-from sottovoce.settings import development_text
+from sottovoce.cli.output import json_option, print_json, say_progress
 
 _DEFAULT_NAMES = ("localhost", "127.0.0.1", "::1")
 _MAX_PORT = 65_535
@@ -25,33 +23,41 @@ def command(directory: Path, profile: str, port: int, hosts: tuple[str, ...], *,
 
     DIR must not exist, or be empty.  Either all of it is made or nothing.
     """
-    names = (*_DEFAULT_NAMES, *(host for host in hosts if host not in _DEFAULT_NAMES))
-    trio.run(_initialise, directory, profile, port, names, _say_nothing if as_json else say)
-    shown = str(directory)
-    if as_json:
-        print_json(
-            "init",
-            {
-                "directory": shown,
-                "configuration": str(directory / "sottovoce.toml"),
-                "anchor": str(directory / "certs/anchor.json"),
-                "ca": str(directory / "certs/ca.pem"),
-            },
+    import trio
+
+    from sottovoce.app.initialise import initialise
+    from sottovoce.settings import development_text
+
+    names = tuple(dict.fromkeys((*_DEFAULT_NAMES, *hosts)))
+    trio.run(
+        partial(
+            initialise,
+            directory,
+            profile=profile,
+            hosts=names,
+            configuration=development_text(port, names),
+            progress=say_progress,
         )
-        return
-    click.echo(f"{shown}/ is ready, for this machine ({profile})")
-    click.echo(f"  token   SoftHSM, its own: five keys inside; the PIN is in {shown}/secrets/pin")
-    click.echo(f"  anchor  {shown}/certs/anchor.json: give it to clients, it is how they know this proxy")
-    click.echo(f"  routes  echo (built in); add others in {shown}/sottovoce.toml")
-    click.echo(f"next:  sottovoce serve {shown}")
+    )
+    if as_json:
+        _print_json(directory)
+    else:
+        _print_next_steps(directory, profile)
 
 
-async def _initialise(
-    directory: Path, profile: str, port: int, names: tuple[str, ...], progress: Callable[[str], None]
-) -> None:
-    configuration = development_text(port, names)
-    await initialise(directory, profile=profile, hosts=names, configuration=configuration, progress=progress)
+def _print_json(directory: Path) -> None:
+    paths = {
+        "directory": directory,
+        "configuration": directory / "sottovoce.toml",
+        "anchor": directory / "certs/anchor.json",
+        "ca": directory / "certs/ca.pem",
+    }
+    print_json("init", {"ok": True, **{name: str(path) for name, path in paths.items()}})
 
 
-def _say_nothing(line: str) -> None:
-    """Keep standard error quiet for a program."""
+def _print_next_steps(directory: Path, profile: str) -> None:
+    click.echo(f"{directory}/ is ready, for this machine ({profile})")
+    click.echo(f"  token   SoftHSM, its own: five keys inside; the PIN is in {directory}/secrets/pin")
+    click.echo(f"  anchor  {directory}/certs/anchor.json: give it to clients, it is how they know this proxy")
+    click.echo(f"  routes  echo (built in); add others in {directory}/sottovoce.toml")
+    click.echo(f"next:  sottovoce serve {shlex.quote(str(directory))}")

@@ -1,16 +1,16 @@
 """`sottovoce`: the tree of commands, and how each ends.
 
-Exit codes: 0 done, 1 refused or failed, 2 usage.  Results go to standard output, everything else to standard error.
+Exit codes: 0 done, 1 refused or failed, 2 usage, 130 interrupted.  Results go to standard output, everything else to
+standard error.  A command imports what it runs when it runs, so that `--help` is quick.
 """
 
 import importlib
+import signal
 import sys
 from collections.abc import Sequence
-from importlib import metadata
+from typing import NoReturn
 
 import click
-
-from sottovoce.primitives.errors import SottovoceError
 
 _COMMANDS = {
     "init": "Make a directory with a token, keys, certificates and a configuration.",
@@ -20,6 +20,7 @@ _COMMANDS = {
     "demo": "Run the whole thing once, in a temporary directory, and show it.",
     "audit": "Verify or show the audit log.",
 }
+_INTERRUPTED = 130
 
 
 class _LazyGroup(click.Group):
@@ -33,13 +34,7 @@ class _LazyGroup(click.Group):
         """Import one command's module."""
         if cmd_name not in _COMMANDS:
             return None
-        try:
-            module = importlib.import_module(f"sottovoce.cli.{cmd_name}")
-        except ModuleNotFoundError as error:
-            raise click.ClickException(
-                f"{cmd_name} needs the package {error.name}: pip install 'sottovoce[server]'"
-            ) from None
-        command: click.Command = module.command
+        command: click.Command = importlib.import_module(f"sottovoce.cli.{cmd_name}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  likewise
@@ -47,22 +42,57 @@ class _LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
 
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command; where it was to print JSON and fails, print that it did."""
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.Abort, click.exceptions.Exit):
+            raise
+        except Exception as error:
+            from sottovoce.cli.output import print_failure
+
+            print_failure(ctx, error)
+            raise
+
 
 @click.group(
     cls=_LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="First steps: sottovoce demo, or: sottovoce init DIR, then sottovoce serve DIR.",
 )
-@click.version_option(metadata.version("sottovoce"), prog_name="sottovoce")
+@click.version_option(package_name="sottovoce", prog_name="sottovoce")
 def commands() -> None:
     """A voice proxy: audio sealed from the client to here, plaintext at the backend, vouched for by an HSM."""
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command and exit.  An error of ours is one line and exit code 1."""
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command and exit.  To be told to stop (SIGTERM) is to be interrupted: what was begun is cleared away."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    code = run(arguments)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one would come while the interpreter takes itself apart
+    sys.exit(code)
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and give its exit code.  Whatever goes wrong is one line on standard error."""
     try:
-        commands.main(arguments, prog_name="sottovoce")
-    except SottovoceError as error:
-        for line in str(error).splitlines():
-            click.echo(f"sottovoce: {line}", err=True)
-        sys.exit(1)
+        code = commands.main(arguments, prog_name="sottovoce", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return _INTERRUPTED
+    except BaseException as error:
+        from sottovoce.cli.failures import is_interruption, say_what_failed
+
+        if isinstance(error, SystemExit | GeneratorExit):
+            raise
+        if is_interruption(error):
+            return _INTERRUPTED
+        say_what_failed(error)
+        return 1
+    return code if isinstance(code, int) else 0

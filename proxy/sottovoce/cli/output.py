@@ -6,21 +6,42 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import click
-import msgspec
 
 _BAR_CELLS = 30
+_WANTED = "sottovoce.json"
+"""Where click's context remembers that JSON is wanted, and of which schema."""
 
 directory_argument = click.argument(
     "directory", type=click.Path(path_type=Path), envvar="SOTTOVOCE_DIR", default=".", metavar="[DIR]"
 )
 """A directory made by `sottovoce init`; the current one, or $SOTTOVOCE_DIR, unless it is given."""
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+
+def _remember(ctx: click.Context, _: click.Parameter, value: bool) -> bool:  # noqa: FBT001  click's signature
+    if value:
+        ctx.meta[_WANTED] = ".".join(ctx.command_path.split()[1:])
+    return value
+
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, callback=_remember, help="Print one JSON object and nothing else."
+)
 
 
 def print_json(schema: str, fields: Mapping[str, object]) -> None:
     """Print a result for a program; `schema` names its shape and version."""
+    import msgspec
+
     click.echo(msgspec.json.encode({"schema": f"sottovoce.{schema}.1", **fields}).decode())
+
+
+def print_failure(ctx: click.Context, error: Exception) -> None:
+    """Print for a program that the command failed, if JSON was asked for; people are told on standard error."""
+    from sottovoce.cli.failures import leaves, lines_of
+
+    if _WANTED in ctx.meta:
+        code = next((code for each in leaves(error) if isinstance(code := getattr(each, "code", None), int)), None)
+        print_json(ctx.meta[_WANTED], {"ok": False, "error": "; ".join(lines_of(error)), "code": code})
 
 
 def say(line: str) -> None:
@@ -28,9 +49,15 @@ def say(line: str) -> None:
     click.echo(line, err=True)
 
 
+def say_progress(line: str) -> None:
+    """Tell a person who watches what goes on; nobody else is told."""
+    if _is_watched():
+        say(line)
+
+
 def progress_bar() -> Callable[[int, int, int], None] | None:
     """Give what shows a call's progress on standard error; None where nobody watches."""
-    if not (sys.stderr.isatty() and sys.stdout.isatty()) or os.environ.get("TERM") == "dumb":
+    if not _is_watched() or os.environ.get("TERM") == "dumb":
         return None
 
     def show(sent: int, returned: int, frames: int) -> None:
@@ -39,3 +66,7 @@ def progress_bar() -> Callable[[int, int, int], None] | None:
         click.echo(f"  {bar:<{_BAR_CELLS}}  {sent}/{frames} sent, {returned} back{end}", err=True, nl=False)
 
     return show
+
+
+def _is_watched() -> bool:
+    return sys.stderr.isatty()

@@ -1,24 +1,33 @@
 """`sottovoce serve`: the proxy."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
-import trio
 
-from sottovoce.app.serving import serve
-from sottovoce.cli.output import directory_argument
-from sottovoce.settings import find_file, load
+from sottovoce.cli.output import directory_argument, json_option, print_json
 
 
 @click.command("serve")
 @directory_argument
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a key for this run; repeatable.")
-def command(directory: Path, changes: tuple[str, ...]) -> None:
+@json_option
+def command(directory: Path, changes: tuple[str, ...], *, as_json: bool) -> None:
     """Run the proxy of DIR until it is told to stop (SIGTERM, SIGINT).
 
     When calls can come, the event `proxy.ready` names the addresses, and the ready file (process.ready_file) is there.
-    Calls in progress are told to reconnect elsewhere (4460) and have five seconds to leave.
+    Calls in progress are told to reconnect elsewhere (4460) and have five seconds to leave.  With --json the addresses
+    are printed as well.
     """
-    file = find_file(directory)
+    import trio
+
+    from sottovoce.app.serving import serve
+    from sottovoce.settings import find_file, load
+
+    def announce(addresses: Mapping[str, str]) -> None:
+        if as_json:
+            print_json("serve", {"ok": True, "addresses": addresses})
+
+    file = find_file(directory).absolute()
     configuration = load(file, changes)
-    trio.run(serve, configuration, file)
+    trio.run(serve, configuration, file, announce)
