@@ -25,7 +25,7 @@ class AuditNotes(Protocol):
 
 
 class Journal:
-    """Writes both logs."""
+    """Writes both logs.  A code is a number there, whichever side named it; its word stands beside it."""
 
     def __init__(self, logger: Logger, audit: AuditNotes) -> None:
         """Write to these."""
@@ -51,7 +51,7 @@ class Journal:
     def session_refused(self, client: str, route: str, code: int, reason: str) -> None:
         """A voice handshake failed."""
         self._logger.info(
-            events.SESSION_REFUSED, client=client, route=route, code=code, name=code_label(code), reason=reason
+            events.SESSION_REFUSED, client=client, route=route, code=int(code), name=code_label(code), reason=reason
         )
         self._audit.note(CallRefused(code=code, reason=code_label(code), client=client))
 
@@ -102,7 +102,7 @@ class Journal:
         self._logger.info(
             events.SESSION_ENDED,
             session=session_id.hex(),
-            code=end.code,
+            code=int(end.code),
             name=end.reason,
             side=side,
             reason=detail,
