@@ -99,6 +99,7 @@ async def test_a_missing_seed_is_named(opened: OpenToken, directory: Path) -> No
     )
 
 
+@pytest.mark.protocol("P6.23")
 async def test_without_the_token_nothing_opens(opened: OpenToken, directory: Path) -> None:
     shutil.rmtree(directory / "hsm/tokens")
     error = await refusal_of(opened)

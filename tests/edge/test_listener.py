@@ -83,6 +83,7 @@ async def test_ipv6() -> None:
     await listener.aclose()
 
 
+@pytest.mark.protocol("P11.36")
 async def test_too_many_handshakes_of_one_address_are_closed_at_once() -> None:
     proxy = Proxy()
     async with serving(proxy, max_handshakes_per_address=2) as served:
@@ -102,6 +103,7 @@ async def test_too_many_connections_are_closed_at_once() -> None:
         assert await (await served.dial()).receive_some(1) == b""
 
 
+@pytest.mark.protocol("P10.15")
 async def test_draining_ends_every_call_and_the_listener() -> None:
     listener = await bind("listener", ListenerConfig(address="127.0.0.1:0"))
     peers: list[Peer] = []

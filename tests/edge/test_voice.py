@@ -134,6 +134,7 @@ async def test_a_backend_that_hangs_up_ends_the_call_in_good_order_behind_its_la
     assert ended.side == "backend"
 
 
+@pytest.mark.protocol("P10.14")
 async def test_a_backend_that_goes_away_is_backend_down(autojump_clock: trio.testing.MockClock) -> None:
     proxy = Proxy()
     async with proxy.called(HAND) as peer:
@@ -398,3 +399,14 @@ async def _talk_for_ever(peer: Peer) -> None:
     while True:
         await peer.say(FRAME)
         await trio.sleep(0.02)
+
+
+@pytest.mark.protocol("P9.18", "P9.24")
+async def test_a_data_session_carries_opaque_bytes_both_ways(autojump_clock: trio.testing.MockClock) -> None:
+    proxy = Proxy()
+    async with proxy.called(send_codec=Codec.NONE, receive_codec=Codec.NONE, frame_milliseconds=0) as peer:
+        assert peer.voice.send_data(b"opaque" * 1000, peer.clock.now())
+        await peer.flush()
+        await peer.until(lambda: any(isinstance(event, events.Data) for event in peer.heard))
+        assert peer.heard[-1] == events.Data(b"opaque" * 1000)
+        await peer.close()

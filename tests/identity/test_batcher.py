@@ -73,6 +73,7 @@ async def running(clock: MockClock, answering: Answering) -> AsyncGenerator[tupl
         background.cancel_scope.cancel()
 
 
+@pytest.mark.protocol("P6.42")
 async def test_leaves_of_ten_milliseconds_share_one_signature(autojump_clock: MockClock) -> None:
     async with running(autojump_clock, after(0.05, signatures)) as (bench, nursery):
         for number in range(20):
@@ -101,6 +102,7 @@ async def test_a_full_batch_does_not_wait(autojump_clock: MockClock) -> None:
     assert [event.leaves for event in bench.events] == [256, 44]
 
 
+@pytest.mark.protocol("P6.41")
 async def test_one_address_gets_eight_places_in_a_batch(autojump_clock: MockClock) -> None:
     async with running(autojump_clock, after(0.0, signatures)) as (bench, nursery):
         for number in range(20):
@@ -111,6 +113,7 @@ async def test_one_address_gets_eight_places_in_a_batch(autojump_clock: MockCloc
     assert bench.asked == [(0.01, VERIFY), (0.02, VERIFY), (0.03, VERIFY)]
 
 
+@pytest.mark.protocol("P6.40")
 async def test_kinds_are_signed_apart(autojump_clock: MockClock) -> None:
     async with running(autojump_clock, after(0.0, signatures)) as (bench, nursery):
         for number in range(4):
@@ -149,6 +152,7 @@ async def test_a_leaf_past_its_deadline_is_dropped_and_the_others_are_served(aut
     assert (event.leaves, event.served, bench.batcher.leaves_served) == (2, 1, 1)
 
 
+@pytest.mark.protocol("P6.43")
 async def test_a_batch_that_waited_too_long_for_the_hsm_is_not_signed(autojump_clock: MockClock) -> None:
     async with running(autojump_clock, after(1.0, signatures)) as (bench, nursery):
         for number in range(WORKERS):

@@ -51,6 +51,7 @@ def test_an_unknown_token_is_refused(read: Read, token: bytes) -> None:
     assert read(entry()).check(1, token, HOST, ECHO) is Code.AUTH_FAILED
 
 
+@pytest.mark.protocol("P4.16")
 @pytest.mark.parametrize("authority", [b"", b"voice.example.com:8443", b"localhost", b"x.voice.example.com", b"\xff"])
 def test_a_token_of_another_audience_is_refused(read: Read, authority: bytes) -> None:
     assert read(entry()).check(1, b"good", authority, ECHO) is Code.AUTH_FAILED
@@ -100,6 +101,7 @@ def test_without_a_file_everybody_is_anonymous() -> None:
     assert (tokens.kinds, len(tokens)) == ((0,), 0)
 
 
+@pytest.mark.protocol("P4.15")
 @pytest.mark.parametrize(
     ("text", "reason"),
     [

@@ -51,6 +51,7 @@ async def test_both_signatures_of_a_root_hold_under_the_certificates_keys(opened
             assert not keys.classical.verify(signed_root(other, ROOT), answer.classical)
 
 
+@pytest.mark.protocol("P6.25")
 @pytest.mark.parametrize(("kind", "root"), [(0, ROOT), (3, ROOT), (1, ROOT[:-1]), (1, b""), (2, ROOT + b"\x00")])
 async def test_anything_but_a_root_of_a_known_kind_is_refused(opened: OpenToken, kind: int, root: bytes) -> None:
     async with opened() as token:

@@ -11,17 +11,16 @@ import hashlib
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Literal
 
 import msgspec
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from sottovoce.app.staging import whole_directory, write_new
 from sottovoce.app.token_process import COMMAND, CREATE_KEYS, CreatedKeys, CreateKeys, SealedKey
 from sottovoce.audit import AuditEvent, CertificateIssued, DirectoryInitialised, KeyGenerated, open_audit
 from sottovoce.hsm import HsmConfig, KeyName, configuration_text, new_configuration, open_token
 from sottovoce.identity import ANCHOR_SEED, SERVING_SEED, check_authorities
-from sottovoce.pki import ISSUING_CERTIFICATE, general_names
+from sottovoce.pki import ISSUING_CERTIFICATE, certificate_facts, certificate_pem, general_names
 from sottovoce.session import Anchor, format_anchor_file
 from sottovoce.transport import SystemClock
 
@@ -107,16 +106,12 @@ async def _created_keys(stage: Path) -> AsyncGenerator[CreatedKeys]:
 def _write_public(stage: Path, keys: CreatedKeys, hosts: tuple[str, ...], configuration: str) -> Anchor:
     anchor = Anchor(hosts, keys.signing[KeyName.ANCHOR], keys.anchor.public_key)
     write_new(stage / ANCHORS, format_anchor_file((anchor,)))
-    write_new(stage / CA_CERTIFICATE, _pem(keys.certificates.root))
-    write_new(stage / ISSUING, _pem(keys.certificates.issuing))
+    write_new(stage / CA_CERTIFICATE, certificate_pem(keys.certificates.root))
+    write_new(stage / ISSUING, certificate_pem(keys.certificates.issuing))
     write_new(stage / SERVING_KEY, keys.serving.seed.to_file(), 0o600)
     write_new(stage / ANCHOR_KEY, keys.anchor.seed.to_file(), 0o600)
     write_new(stage / CONFIGURATION, configuration.encode())
     return anchor
-
-
-def _pem(certificate: bytes) -> bytes:
-    return x509.load_der_x509_certificate(certificate).public_bytes(Encoding.PEM)
 
 
 async def _write_audit(stage: Path, profile: str, keys: CreatedKeys) -> None:
@@ -139,20 +134,18 @@ def _key_events(keys: CreatedKeys) -> list[AuditEvent]:
 
 
 def _certificate_events(keys: CreatedKeys) -> list[AuditEvent]:
-    events: list[AuditEvent] = []
-    for kind, data in (("root_ca", keys.certificates.root), ("issuing_ca", keys.certificates.issuing)):
-        certificate = x509.load_der_x509_certificate(data)
-        events.append(
-            CertificateIssued(
-                kind="root_ca" if kind == "root_ca" else "issuing_ca",
-                serial=f"{certificate.serial_number:x}",
-                names=(certificate.subject.rfc4514_string(),),
-                not_before=int(certificate.not_valid_before_utc.timestamp()),
-                not_after=int(certificate.not_valid_after_utc.timestamp()),
-                sha256=hashlib.sha256(data).hexdigest(),
-            )
+    def issued(kind: Literal["root_ca", "issuing_ca"], der: bytes) -> AuditEvent:
+        facts = certificate_facts(der)
+        return CertificateIssued(
+            kind=kind,
+            serial=facts.serial,
+            names=(facts.subject,),
+            not_before=facts.not_before,
+            not_after=facts.not_after,
+            sha256=facts.sha256,
         )
-    return events
+
+    return [issued("root_ca", keys.certificates.root), issued("issuing_ca", keys.certificates.issuing)]
 
 
 def _settle(stage: Path, target: Path) -> None:

@@ -57,6 +57,8 @@ class ListenerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """Further connections are closed at once."""
     max_handshakes_per_address: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 256
     """Connections of one address that may be in a handshake at the same time; further ones are closed at once."""
+    max_handshakes_per_second: Annotated[float, msgspec.Meta(ge=1, le=1_000_000)] = 200.0
+    """Handshakes that one address may begin in a second, twice as many in a burst; further ones are closed at once."""
     silence_seconds: Annotated[int, msgspec.Meta(ge=5, le=3600)] = 30
     """How long TCP may get no answer from a client before the connection counts as lost."""
 

@@ -4,13 +4,13 @@ bind ─▶ serve (until cancelled) ─▶ drain: every call is told to reconnec
 """
 
 import socket
-from collections import Counter
 
 import trio
 
 from sottovoce.edge.config import Address, ListenerConfig, parse_address
 from sottovoce.edge.connection import serve_connection
 from sottovoce.edge.errors import AddressUnusable
+from sottovoce.edge.floods import HandshakeLimits
 from sottovoce.edge.services import EdgeServices
 from sottovoce.edge.voice import VoiceCall
 from sottovoce.transport import CLOSE_SECONDS
@@ -30,7 +30,7 @@ class Listener:
         self._config = config
         self._bound = bound
         self._connections = 0
-        self._handshakes: Counter[str] = Counter()
+        self._limits = HandshakeLimits(config.max_handshakes_per_second, config.max_handshakes_per_address)
         self._calls: set[VoiceCall] = set()
         self._accepting = trio.CancelScope()
         self._is_idle = trio.Event()
@@ -90,34 +90,26 @@ class Listener:
         started: list[VoiceCall] = []
 
         def start(call: VoiceCall) -> None:
-            self._leave_handshake(peer.host)
+            self._limits.end(peer.host)
             started.append(call)
             self._calls.add(call)
 
         self._connections += 1
-        self._handshakes[peer.host] += 1
         try:
             await serve_connection(stream, services, str(peer), self._config.handshake_seconds, start)
         finally:
             self._connections -= 1
             self._calls.difference_update(started)
             if not started:
-                self._leave_handshake(peer.host)
+                self._limits.end(peer.host)
             if not self._calls:
                 self._is_idle.set()
 
     def _admit(self, host: str) -> str | None:
-        """Give the reason why a connection is not taken, None if it is."""
+        """Count a handshake in; give the reason why the connection is not taken, None if it is."""
         if self._connections >= self._config.max_connections:
             return "max_connections is reached"
-        if self._handshakes[host] >= self._config.max_handshakes_per_address:
-            return "max_handshakes_per_address is reached"
-        return None
-
-    def _leave_handshake(self, host: str) -> None:
-        self._handshakes[host] -= 1
-        if not self._handshakes[host]:
-            del self._handshakes[host]
+        return self._limits.begin(host, trio.current_time())
 
 
 async def bind(name: str, config: ListenerConfig) -> Listener:

@@ -16,9 +16,8 @@ from collections import deque
 import trio
 
 from sottovoce.edge.journal import Journal
-from sottovoce.edge.outbound import ClientQueue
+from sottovoce.edge.outbound import ClientQueue, ClientSink
 from sottovoce.edge.services import EdgeServices
-from sottovoce.edge.sink import ClientSink
 from sottovoce.hsm import HsmError
 from sottovoce.relay import BackendDown, CallEnd, CallStart, CallStatistics, Leg, LegStatistics, Route
 from sottovoce.session import Carriage, ServerSession, SignatureWanted, events

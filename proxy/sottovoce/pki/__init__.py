@@ -4,6 +4,7 @@ The proxy's side is `LeafKeeper`; in the token process `leaf_handler` answers it
 """
 
 from sottovoce.pki.errors import IssuerUnusable, LeafRefused, LeafWrong, PkiError
+from sottovoce.pki.facts import CertificateFacts, certificate_facts, certificate_pem
 from sottovoce.pki.issuing import (
     ISSUE_LEAF,
     ISSUING_CERTIFICATE,
@@ -25,6 +26,7 @@ __all__ = [
     "ISSUING_CERTIFICATE",
     "LEAF_SECONDS",
     "CaCertificates",
+    "CertificateFacts",
     "IssueLeaf",
     "IssuerUnusable",
     "Leaf",
@@ -38,6 +40,8 @@ __all__ = [
     "TokenKey",
     "Validity",
     "attempt",
+    "certificate_facts",
+    "certificate_pem",
     "general_names",
     "leaf_handler",
     "make_ca_certificates",

@@ -36,6 +36,7 @@ from sottovoce.session.events import (
     Pong,
     SignatureWanted,
 )
+from sottovoce.session.meter import TokenBucket
 from sottovoce.session.ratchet import ReceiveChain, SendChain
 from sottovoce.session.server import ServerSession
 from sottovoce.session.session import Session
@@ -105,6 +106,7 @@ __all__ = [
     "ServingCertificate",
     "Session",
     "SignatureWanted",
+    "TokenBucket",
     "VoiceCertificate",
     "anchor_id",
     "check_anchors",

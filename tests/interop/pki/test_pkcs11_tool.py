@@ -37,6 +37,7 @@ def listed(directory: Path, kind: str) -> dict[str, dict[str, str]]:
     return {each["label"]: each for each in lines}
 
 
+@pytest.mark.protocol("P6.21")
 def test_signing_keys_were_made_inside_and_cannot_be_taken_out(made_directory: Path) -> None:
     keys = listed(made_directory, "privkey")
     assert set(keys) == SIGNING
@@ -54,6 +55,7 @@ def test_the_key_that_seals_seeds_cannot_be_taken_out(made_directory: Path) -> N
     assert keys[KeyName.KEK]["kind"] == "Secret Key Object; AES length 32"
 
 
+@pytest.mark.protocol("P6.24")
 def test_their_public_halves_are_all_different_and_the_ones_we_publish(made_directory: Path) -> None:
     points = {label: bytes.fromhex(key["EC_POINT"])[2:] for label, key in listed(made_directory, "pubkey").items()}
     assert set(points) == SIGNING

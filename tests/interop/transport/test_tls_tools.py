@@ -57,6 +57,18 @@ async def test_openssl_without_ml_kem_is_served_under_prefer(ca_file: Path, grou
         assert (core.version, core.group, core.server_name) == ("TLSv1.3", agreed, HOST)
 
 
+@pytest.mark.protocol("P1.6")
+@pytest.mark.interop(tool="openssl")
+async def test_openssl_is_offered_no_early_data(ca_file: Path) -> None:
+    """Early data needs a ticket that allows it: ours allow none, so there is no request to answer with 425."""
+    async with listening(PqPolicy.PREFER) as server:
+        status, said = await run(s_client(server.port, "-CAfile", str(ca_file), "-ign_eof"), b"hello\n")
+        assert status == 0, said
+        allowed = re.findall(r"Max Early Data: (\d+)", said)
+        assert allowed
+        assert set(allowed) == {"0"}
+
+
 @pytest.mark.interop(tool="sslscan")
 async def test_sslscan_finds_tls_1_3_only() -> None:
     async with listening(PqPolicy.PREFER) as server:

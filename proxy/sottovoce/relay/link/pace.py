@@ -6,6 +6,8 @@ of real time, as speech synthesis does, by `AUDIO_AHEAD_SECONDS`; what is beyond
 is sealed, so that a backend that never stops sending costs others nothing.
 """
 
+from sottovoce.session import TokenBucket
+
 CONTROLS_PER_SECOND = 50.0
 CONTROL_BURST = 250.0
 AUDIO_AHEAD_SECONDS = 60.0
@@ -14,29 +16,6 @@ AUDIO_SPEED = 2.0
 DATA_PER_SECOND = 1000.0
 DATA_BURST = 60_000.0
 """For data sessions, whose frames last no time."""
-
-
-class TokenBucket:
-    """`burst` tokens at first, `rate` a second after, never more than `burst`."""
-
-    __slots__ = ("_burst", "_rate", "_then", "_tokens")
-
-    def __init__(self, rate: float, burst: float, now: float) -> None:
-        """Start full; `now` is seconds of a monotonic clock."""
-        self._rate = rate
-        self._burst = burst
-        self._tokens = burst
-        self._then = now
-
-    def take(self, now: float) -> bool:
-        """Take one token; False when there is none.  A clock that stands still or steps back gives nothing."""
-        if now > self._then:
-            self._tokens = min(self._burst, self._tokens + (now - self._then) * self._rate)
-            self._then = now
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True
 
 
 def control_bucket(now: float) -> TokenBucket:
