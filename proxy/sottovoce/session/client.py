@@ -46,7 +46,6 @@ class _Step(msgspec.Struct):
     share: KeyShare
     init: bytes
     receiver: ReceiveChain | None = None
-    reauthenticated: bool = False
 
 
 class ClientSession(Session):
@@ -65,6 +64,7 @@ class ClientSession(Session):
         self._rekey = Secret.blank("rekey", 0)
         self._certificate = b""
         self._step: _Step | None = None
+        self._is_reauthenticated = False
         self._rekey_at: float | None = None
         self._last_response_at = _AGO
         self._epoch_began_at = now
@@ -169,8 +169,7 @@ class ClientSession(Session):
         response = RekeyShare.decode_untrusted(inside[0])
         if response.epoch != self.epoch + 1 or response.group != agreement.suite.group:
             raise WireError(Code.REKEY_PROTOCOL, "a RekeyResponse for another epoch or group")
-        every = agreement.params.reauthenticate_every
-        due = every > 0 and self.epoch % every == 0
+        due = self._is_proof_due
         if due is not (len(inside) > 1):
             raise WireError(Code.REKEY_PROTOCOL, "RekeyVerify is missing, or there although it is not due")
         transcript = next_transcript(self._transcript, step.init, inside[0])
@@ -183,7 +182,7 @@ class ClientSession(Session):
         with hybrid, self._rekey as rekey:
             secrets = epoch_secrets(next_root(rekey, hybrid, transcript), transcript)
         self._rekey, self._transcript = secrets.rekey, transcript
-        step.reauthenticated = due
+        self._is_reauthenticated = due
         self._install(step, secrets, response.epoch, now)
 
     def _install(self, step: _Step, secrets: EpochSecrets, epoch: int, now: float) -> None:
@@ -202,9 +201,9 @@ class ClientSession(Session):
         self._tickets = 0
         self._rekey_at = self._moment_of_step(self._epoch_began_at)
         self._end_at(self._epoch_began_at + self._epoch_seconds + _ERASE_AFTER_SECONDS)
-        self._events.append(EpochStarted(epoch, step.reauthenticated))
+        self._events.append(EpochStarted(epoch, self._is_reauthenticated))
 
-    def _on_first_record_of_epoch(self, now: float) -> None:
+    def _on_first_record_of_epoch(self, chain: SendChain, now: float) -> None:
         """Nothing: the client has switched already."""
 
     def _check_reauthentication(self, message: RekeyVerify, transcript: bytes, now: float) -> None:

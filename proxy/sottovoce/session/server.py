@@ -42,7 +42,6 @@ class _Step(msgspec.Struct):
     decoded_certificate: VoiceCertificate
     leaf: bytes | None = None
     chains: tuple[ReceiveChain, SendChain] | None = None
-    reauthenticated: bool = False
 
     def wipe(self) -> None:
         self.secrets.wipe()
@@ -158,8 +157,7 @@ class ServerSession(Session):
         with hybrid, self._rekey as rekey:
             secrets = epoch_secrets(next_root(rekey, hybrid, transcript), transcript)
         self._step = _Step(init.epoch, response, secrets, transcript, certificate, decoded)
-        every = agreement.params.reauthenticate_every
-        if every > 0 and self.epoch % every == 0:
+        if self._is_proof_due:
             self._step.leaf = rekey_leaf(transcript, certificate)
             self._events.append(SignatureWanted(LeafKind.REKEY_VERIFY, self._step.leaf))
         else:
@@ -180,21 +178,20 @@ class ServerSession(Session):
             SendChain(step.secrets.server_to_client, step.epoch, suite, per_key),
         )
         step.leaf = None
-        step.reauthenticated = proof is not None
         self._seal(FrameType.HANDSHAKE, inside)
 
     def _on_switch(self, epoch: int) -> None:
         step = self._step
-        if step is None or step.chains is None or self._switch_due or epoch != step.epoch:
+        if step is None or step.chains is None or epoch != step.epoch:
             raise WireError(Code.REKEY_PROTOCOL, "a switch to an epoch that is not agreed")
-        self._switch_receiver(step.chains[0])
-        self._switch_due = True
+        receiver, self._next_sender = step.chains
+        self._switch_receiver(receiver)
+        self._step = None
 
-    def _on_first_record_of_epoch(self, now: float) -> None:
+    def _on_first_record_of_epoch(self, chain: SendChain, now: float) -> None:
         """The client sends under e+1: from here on we do too, and the step is done."""
-        self._switch_due = False
-        step, self._step = self._step, None
-        if step is not None and step.chains is not None:
-            self._switch_sender(step.chains[1], now)
-            self._end_at(now + self._epoch_seconds + _CLOSE_AFTER_SECONDS)
-            self._events.append(EpochStarted(step.epoch, step.reauthenticated))
+        self._next_sender = None
+        is_reauthenticated = self._is_proof_due
+        self._switch_sender(chain, now)
+        self._end_at(now + self._epoch_seconds + _CLOSE_AFTER_SECONDS)
+        self._events.append(EpochStarted(chain.epoch, is_reauthenticated))

@@ -60,6 +60,11 @@ class _Phase(Enum):
     ENDED = auto()
 
 
+def _wipe_chain(chain: SendChain | ReceiveChain | None) -> None:
+    if chain is not None:
+        chain.wipe()
+
+
 class Session(Controls):
     """What ClientSession and ServerSession have in common.  See the module's text for how to drive it."""
 
@@ -80,7 +85,7 @@ class Session(Controls):
         self._epoch_seconds = 0
         self._padded = False
         self._data_session = False
-        self._switch_due = False
+        self._next_sender: SendChain | None = None
         self._received_control = TokenBucket(CONTROL_FRAMES_PER_SECOND, CONTROL_FRAMES_BURST, now)
         self._sent_control = TokenBucket(SENT_CONTROL_FRAMES_PER_SECOND, SENT_CONTROL_FRAMES_BURST, now)
         self._pongs = TokenBucket(PONGS_PER_SECOND, PONGS_PER_SECOND, now)
@@ -128,8 +133,8 @@ class Session(Controls):
                 self._fail(Code.TOO_LARGE, "a record is above the limit")
                 return None
             plaintext = receiver.open(record).rstrip(b"\0")
-            if self._switch_due:
-                self._on_first_record_of_epoch(now)
+            if self._next_sender is not None:
+                self._on_first_record_of_epoch(self._next_sender, now)
             if (
                 plaintext.endswith(_AUDIO_TYPE)
                 and not plaintext[0] & (frames.UNKNOWN_FLAGS | frames.FLAG_TIMESTAMP)
@@ -211,10 +216,9 @@ class Session(Controls):
     def erase(self) -> None:
         """Wipe every secret.  The session cannot be used afterwards."""
         self._seal_until = _AGO
-        for chain in (self._sender, self._receiver):
-            if chain is not None:
-                chain.wipe()
-        self._sender = self._receiver = None
+        for chain in (self._sender, self._receiver, self._next_sender):
+            _wipe_chain(chain)
+        self._sender = self._receiver = self._next_sender = None
         if self._agreement is not None:
             self._agreement.secrets.wipe()
 
@@ -233,8 +237,8 @@ class Session(Controls):
         """The peer has sealed its last record under the old epoch."""
 
     @abstractmethod
-    def _on_first_record_of_epoch(self, now: float) -> None:
-        """The first record under the new epoch has verified."""
+    def _on_first_record_of_epoch(self, chain: SendChain, now: float) -> None:
+        """The first record under the new epoch has verified; `chain` is the one to send under from here on."""
 
     # What the roles use.
 
@@ -244,6 +248,12 @@ class Session(Controls):
         if self._agreement is None:
             raise ApiMisuse("a step of a session that is not established")
         return self._agreement
+
+    @property
+    def _is_proof_due(self) -> bool:
+        """Whether the step that ends the current epoch carries RekeyVerify."""
+        every = self._agreed.params.reauthenticate_every
+        return every > 0 and self.epoch % every == 0
 
     def _open(self, agreement: Agreement, now: float, server_signatures: tuple[str, ...] = ()) -> None:
         """Begin epoch 1."""
@@ -298,19 +308,16 @@ class Session(Controls):
 
     def _switch_sender(self, chain: SendChain, now: float) -> None:
         """Say `switch`, the last record under the old epoch; from here on send under the new one, at once a ping."""
-        old = self._sender
         self._seal(FrameType.SWITCH, chain.epoch.to_bytes(4))
-        if old is not None:
-            old.wipe()
-        self._sender = chain
+        self._sender, old = chain, self._sender
+        _wipe_chain(old)
         self._seal_until = min(now + self._epoch_seconds, self._session_until)
         self._seal(FrameType.PING, self._parts.entropy.random(PING_BYTES))
 
     def _switch_receiver(self, chain: ReceiveChain) -> None:
         """Forget the old receive keys; the next record is the first one of the new epoch."""
-        if self._receiver is not None:
-            self._receiver.wipe()
-        self._receiver = chain
+        self._receiver, old = chain, self._receiver
+        _wipe_chain(old)
 
     def _expire(self, now: float) -> None:
         """End what has reached `_ends_at`."""
