@@ -24,7 +24,6 @@ from sottovoce.session import (
     SignatureWanted,
 )
 from sottovoce.transport import (
-    MESSAGE_BYTES,
     PeerClosed,
     ServerWebSocket,
     TlsContext,
@@ -33,6 +32,7 @@ from sottovoce.transport import (
     UpgradeRequest,
     WsEvent,
 )
+from sottovoce.wire import MAX_TRANSPORT_MESSAGE_BYTES
 from tests.session.dialogue import (
     WALL,
     CountingEntropy,
@@ -89,7 +89,7 @@ class PureServer:
         more_after: int | None = None,
     ) -> None:
         self.tls = TlsCore(tls or ends.server())
-        self.websocket = ServerWebSocket(max_message_bytes=MESSAGE_BYTES)
+        self.websocket = ServerWebSocket(max_message_bytes=MAX_TRANSPORT_MESSAGE_BYTES)
         self.session: ServerSession | None = None
         self.config = config or ServerConfig()
         self.credentials = credentials or Credentials()

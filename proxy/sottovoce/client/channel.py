@@ -7,7 +7,8 @@ how long anything may take (`machine`).
 from typing import Final
 
 from sottovoce.client.address import Address
-from sottovoce.transport import MESSAGE_BYTES, ClientWebSocket, TlsContext, TlsCore, TlsError, WsEvent
+from sottovoce.transport import ClientWebSocket, TlsContext, TlsCore, TlsError, WsEvent
+from sottovoce.wire import MAX_TRANSPORT_MESSAGE_BYTES
 
 SUBPROTOCOL: Final = "sottovoce.v1"
 
@@ -21,7 +22,7 @@ class Channel:
     def __init__(self, address: Address, context: TlsContext) -> None:
         self._tls = TlsCore(context)
         self._websocket = ClientWebSocket(
-            address.authority, address.target, max_message_bytes=MESSAGE_BYTES, subprotocol=SUBPROTOCOL
+            address.authority, address.target, max_message_bytes=MAX_TRANSPORT_MESSAGE_BYTES, subprotocol=SUBPROTOCOL
         )
         self._output = b""
         self._is_asked = False

@@ -15,7 +15,7 @@ from sottovoce.transport.errors import (
     WebSocketClosed,
 )
 from sottovoce.transport.host import Clock, SystemClock, SystemEntropy
-from sottovoce.transport.limits import CLOSE_SECONDS, HANDSHAKE_SECONDS, MESSAGE_BYTES, READ_BYTES
+from sottovoce.transport.limits import CLOSE_SECONDS, HANDSHAKE_SECONDS, READ_BYTES
 from sottovoce.transport.openssl import (
     CurrentContext,
     KeyLog,
@@ -42,7 +42,6 @@ from sottovoce.transport.websocket import (
 __all__ = [
     "CLOSE_SECONDS",
     "HANDSHAKE_SECONDS",
-    "MESSAGE_BYTES",
     "READ_BYTES",
     "CertificateProblem",
     "CertificateRefused",

@@ -23,10 +23,6 @@ HelloRetryRequest; a chain of three ML-DSA-87 certificates has 22 KB."""
 UPGRADE_BYTES = 16_384
 """The most an HTTP/1.1 request or response head may have before the WebSocket opens."""
 
-MESSAGE_BYTES = 20_480
-"""The largest WebSocket message taken.  Above the 16 384 of a voice record, so that an oversized record is refused by
-the voice protocol with its own code (docs/protocol.md §2)."""
-
 READ_BYTES = 65_536
 """How much is asked of a socket at once."""
 
