@@ -1,6 +1,7 @@
 """What can be said of a configuration without starting anything: `sottovoce check`, and the first step of `serve`."""
 
 import os
+import re
 import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -15,6 +16,11 @@ from sottovoce.settings import Configuration, ConfigurationInvalid, Problem, fin
 from sottovoce.transport import SystemClock, SystemEntropy, TransportMisconfigured, refuse_tls_environment
 
 _RESTORE = "restore it from its backup, or make a new directory with: sottovoce init DIR"
+_WITH_REMEDY = re.compile(r"(.*)[:;] ((?:ask|check|renew|restore|write) .*)")
+_REMEDIES = {
+    "identity.names": "write each name that clients use once, and fewer of them",
+    "identity.tokens_file": "write it as docs/credentials.md tells",
+}
 _OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -127,7 +133,6 @@ def _environment(configuration: Configuration) -> Iterable[Problem]:
 
 
 def _told(key: str, error: PkiError | IdentityError) -> Problem:
-    """Take one of our lines apart; the remedy stands behind its last semicolon or colon."""
-    text = str(error)
-    reason, separator, remedy = text.rpartition("; " if "; " in text else ": ")
-    return Problem(key, reason, remedy) if separator else Problem(key, text, "see config/reference.toml")
+    """Take one of our lines apart, where it ends in a remedy."""
+    match = _WITH_REMEDY.fullmatch(str(error))
+    return Problem(key, match[1], match[2]) if match else Problem(key, str(error), _REMEDIES.get(key, _RESTORE))

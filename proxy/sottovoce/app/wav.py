@@ -81,9 +81,9 @@ def read_wav(path: Path) -> Recording:
 
 def refuse_unwritable(path: Path) -> None:
     """See to it that `path` can be written, before there is something to lose.  Raises WavUnusable."""
-    if not path.name or path.is_dir():
-        raise WavUnusable(f"{path} is a directory: give the path of a file")
     try:
+        if not path.name or path.is_dir():
+            raise WavUnusable(f"{path} is a directory: give the path of a file")
         os.close(_make_beside(path)[0])
     except OSError as error:
         raise _unwritable(path, error) from None

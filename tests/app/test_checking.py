@@ -1,0 +1,115 @@
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from sottovoce.app.checking import CheckReport, build_routes, check, read_credentials
+from sottovoce.settings import ConfigurationInvalid, Problem, find_file, load
+from sottovoce.wire import CredentialKind
+
+TOKEN = b"a-token-of-128-bits-of-chance"
+TOKENS = f"""
+[[token]]
+name = "kiosk"
+sha256 = "{hashlib.sha256(TOKEN).hexdigest()}"
+audience = ["localhost"]
+"""
+
+
+def only_problem(report: CheckReport) -> Problem:
+    (problem,) = report.problems
+    assert str(problem).isprintable()
+    assert problem.reason
+    assert problem.remedy
+    return problem
+
+
+def test_a_directory_of_init_has_no_problem(made_directory: Path) -> None:
+    assert check(made_directory) == CheckReport((), ())
+
+
+def test_it_changes_nothing(directory: Path) -> None:
+    def state() -> list[tuple[Path, int]]:
+        return sorted((path, path.stat().st_mtime_ns) for path in directory.rglob("*"))
+
+    before = state()
+    check(directory)
+    assert state() == before
+
+
+def test_every_file_that_is_missing_is_named_at_once(directory: Path) -> None:
+    for name in ("secrets/pin", "certs/ca.pem", "certs/anchor.json", "keys/anchor.mldsa87.json"):
+        (directory / name).unlink()
+    paths = [problem.path for problem in check(directory).problems]
+    assert paths == ["hsm.pin_file", "certs/ca.pem", "keys/anchor.mldsa87.json", "certs/anchor.json"]
+
+
+def test_a_pin_that_others_may_read_is_a_problem(directory: Path) -> None:
+    (directory / "secrets/pin").chmod(0o604)
+    problem = only_problem(check(directory))
+    assert (problem.path, problem.remedy) == ("hsm.pin_file", f"chmod 600 {directory}/secrets/pin")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason", "remedy"),
+    [
+        ("nonsense", "tokens.toml: Expected '=' after a key", "write it as docs/credentials.md tells"),
+        ("[[token]]\nname = 'a'\n", "tokens.toml: token[0]: ", "write it as docs/credentials.md tells"),
+        (TOKENS + "expires = 2027-01-31T00:00:00\n", "has no time zone", "write it with Z, like 2027-01-31T00:00:00Z"),
+        (None, "cannot be read (No such file or directory)", "check identity.tokens_file"),
+    ],
+)
+def test_the_file_of_tokens_is_read(directory: Path, content: str | None, reason: str, remedy: str) -> None:
+    if content is not None:
+        (directory / "tokens.toml").write_text(content)
+    problem = only_problem(check(directory, ["identity.tokens_file=tokens.toml"]))
+    assert problem.path == "identity.tokens_file"
+    assert reason in problem.reason
+    assert remedy in problem.remedy
+
+
+def test_credentials_are_those_of_the_file(directory: Path) -> None:
+    (directory / "tokens.toml").write_text(TOKENS)
+    file = find_file(directory)
+    assert read_credentials(load(file)).kinds == (CredentialKind.NONE,)
+    sets = ["identity.tokens_file=tokens.toml", "identity.require_credential=true"]
+    credentials = read_credentials(load(file, sets))
+    assert credentials.kinds == (CredentialKind.BEARER_TOKEN,)
+    assert check(directory, sets).problems == ()
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ('["a b"]', "'a b' is no host name or IP address"),
+        ('["localhost", "localhost"]', "each once; it was asked for with 2"),
+        (str([f"{'x' * 60}{number}.{'y' * 60}.{'z' * 60}.example" for number in range(20)]), "bytes of them at most"),
+    ],
+)
+def test_names_that_no_certificate_can_hold(made_directory: Path, names: str, said: str) -> None:
+    problem = only_problem(check(made_directory, [f"identity.names={names}"]))
+    assert problem.path == "identity.names"
+    assert said in problem.reason
+
+
+def test_routes_are_built_and_all_that_are_wrong_are_named(directory: Path) -> None:
+    (directory / "ca.pem").write_text("nonsense")
+    sets = [
+        *("routes.a.adapter=raw", "routes.a.url=wss://bot.example/", "routes.a.ca_file=none.pem"),
+        *("routes.b.adapter=raw", "routes.b.url=wss://bot.example/", "routes.b.ca_file=ca.pem"),
+    ]
+    problems = check(directory, sets).problems
+    assert [problem.path for problem in problems] == ["routes.a.ca_file", "routes.b.ca_file"]
+    assert problems[0].reason == f"{directory}/none.pem: No such file or directory"
+    file = find_file(directory)
+    with pytest.raises(ConfigurationInvalid) as caught:
+        build_routes(load(file, sets), file)
+    assert caught.value.problems == problems
+
+
+def test_the_environment_is_looked_at(made_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSLKEYLOGFILE", "keys")
+    problem = only_problem(check(made_directory))
+    assert problem.path == "process.allow_tls_environment"
+    assert "SSLKEYLOGFILE" in problem.reason
+    assert check(made_directory, ["process.allow_tls_environment=true"]).problems == ()

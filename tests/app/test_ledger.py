@@ -1,0 +1,168 @@
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from sottovoce.app.ledger import Ledger, open_ledger
+from sottovoce.audit import AuditEvent, AuditFailed, CertificateIssued, RootSigned, TokenLost, TokenStarted
+from sottovoce.hsm import TokenDown, TokenLocked, TokenUp
+from sottovoce.identity import BatchFailed, BatchSigned, VoiceCertificateFailed, VoiceCertificateIssued
+from sottovoce.observe import events
+from sottovoce.pki import LeafFailed, LeafIssued
+from sottovoce.session import LeafKind
+
+LEAF = LeafIssued(serial="1f", names=("localhost",), not_before=10, not_after=20, sha256="ab")
+VOICE = VoiceCertificateIssued(serial="2f", names=("localhost",), not_before=30, not_after=40, sha256="cd")
+
+
+class FakeLogger:
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, str, dict[str, Any]]] = []
+
+    def __getattr__(self, level: str) -> Any:
+        return lambda event, **fields: self.lines.append((level, event, fields))
+
+
+class FakeAudit:
+    """An audit log that takes a second for each record, or refuses."""
+
+    def __init__(self) -> None:
+        self.recorded: list[AuditEvent] = []
+        self.noted: list[AuditEvent] = []
+        self.refuses = False
+
+    async def record(self, event: AuditEvent) -> None:
+        await trio.sleep(1)
+        if self.refuses:
+            raise AuditFailed("the disk is full: make room")
+        self.recorded.append(event)
+
+    def note(self, event: AuditEvent) -> None:
+        self.noted.append(event)
+
+
+@pytest.fixture
+def logger() -> FakeLogger:
+    return FakeLogger()
+
+
+@pytest.fixture
+def audit() -> FakeAudit:
+    return FakeAudit()
+
+
+@asynccontextmanager
+async def opened(logger: FakeLogger, audit: FakeAudit) -> AsyncGenerator[Ledger]:
+    async with open_ledger(logger, audit, "sottovoce") as ledger:  # type: ignore[arg-type]
+        yield ledger
+
+
+async def test_what_becomes_of_the_token_is_on_both_logs(
+    autojump_clock: MockClock, logger: FakeLogger, audit: FakeAudit
+) -> None:
+    async with opened(logger, audit) as ledger:
+        ledger.token(TokenUp(7))
+        ledger.token(TokenDown("it was killed"))
+        ledger.token(TokenLocked("the PIN is refused"))
+    assert audit.recorded == [
+        TokenStarted(token="sottovoce", pid=7),
+        TokenLost(token="sottovoce", pid=7, reason="it was killed"),
+        TokenLost(token="sottovoce", pid=7, reason="the PIN is refused"),
+    ]
+    assert [(level, event) for level, event, _ in logger.lines] == [
+        ("info", events.TOKEN_STARTED),
+        ("warning", events.TOKEN_LOST),
+        ("error", events.TOKEN_LOST),
+    ]
+
+
+async def test_certificates_are_on_both_logs_and_failures_on_one(
+    autojump_clock: MockClock, logger: FakeLogger, audit: FakeAudit
+) -> None:
+    async with opened(logger, audit) as ledger:
+        ledger.leaf(LEAF)
+        ledger.voice_certificate(VOICE)
+        ledger.leaf(LeafFailed("the token is down", 2.0, 20))
+        ledger.voice_certificate(VoiceCertificateFailed("the token is down", 2.0, 40))
+    assert audit.recorded == [
+        CertificateIssued(kind="tls_leaf", serial="1f", names=("localhost",), not_before=10, not_after=20, sha256="ab"),
+        CertificateIssued(kind="voice", serial="2f", names=("localhost",), not_before=30, not_after=40, sha256="cd"),
+    ]
+    assert [(level, event) for level, event, _ in logger.lines] == [
+        ("info", events.LEAF_ISSUED),
+        ("info", events.VOICE_CERTIFICATE_ISSUED),
+        ("error", events.LEAF_RENEWAL_FAILED),
+        ("error", events.VOICE_CERTIFICATE_RENEWAL_FAILED),
+    ]
+    assert logger.lines[2][2] == {"reason": "the token is down", "retry_seconds": 2.0, "not_after": 20}
+
+
+async def test_batches_are_noted_without_waiting(
+    autojump_clock: MockClock, logger: FakeLogger, audit: FakeAudit
+) -> None:
+    async with opened(logger, audit) as ledger:
+        ledger.batch(BatchSigned(LeafKind.SERVER_VERIFY, 3, 3, b"\x01" * 48))
+        ledger.batch(BatchSigned(LeafKind.REKEY_VERIFY, 1, 1, b"\x02" * 48))
+        ledger.batch(BatchFailed(LeafKind.SERVER_VERIFY, 2, "the token is down"))
+        assert audit.noted == [
+            RootSigned(kind="server_verify", leaves=3, root="01" * 48),
+            RootSigned(kind="rekey_verify", leaves=1, root="02" * 48),
+        ]
+    assert [(level, event) for level, event, _ in logger.lines] == [
+        ("debug", events.ROOT_SIGNED),
+        ("debug", events.ROOT_SIGNED),
+        ("warning", events.SIGNATURE_DROPPED),
+    ]
+
+
+async def test_what_was_reported_is_written_though_the_start_fails(
+    autojump_clock: MockClock, logger: FakeLogger, audit: FakeAudit
+) -> None:
+    async def start() -> None:
+        async with opened(logger, audit) as ledger:
+            ledger.leaf(LEAF)
+            ledger.voice_certificate(VOICE)
+            raise ValueError("the port is busy")
+
+    with pytest.raises(ValueError, match="the port is busy"):
+        await start()
+    assert len(audit.recorded) == 2
+
+
+async def test_what_was_reported_is_written_though_all_is_cancelled(
+    autojump_clock: MockClock, logger: FakeLogger, audit: FakeAudit
+) -> None:
+    with trio.CancelScope() as scope:
+        async with opened(logger, audit) as ledger:
+            ledger.leaf(LEAF)
+            ledger.voice_certificate(VOICE)
+            scope.cancel()
+            await trio.sleep_forever()
+    assert len(audit.recorded) == 2
+
+
+async def test_a_log_that_hangs_does_not_keep_the_proxy_for_ever(autojump_clock: MockClock, logger: FakeLogger) -> None:
+    class Hanging(FakeAudit):
+        async def record(self, event: AuditEvent) -> None:
+            self.noted.append(event)
+            await trio.sleep_forever()
+
+    with trio.fail_after(20):
+        async with opened(logger, Hanging()) as ledger:
+            ledger.leaf(LEAF)
+
+
+async def test_a_record_that_is_refused_is_told_and_the_next_is_tried(
+    autojump_clock: MockClock, logger: FakeLogger, audit: FakeAudit
+) -> None:
+    async with opened(logger, audit) as ledger:
+        audit.refuses = True
+        ledger.leaf(LEAF)
+        await trio.sleep(1.5)
+        audit.refuses = False
+        ledger.leaf(LEAF)
+    assert len(audit.recorded) == 1
+    assert logger.lines[1] == ("error", events.AUDIT_FAILED, {"reason": "the disk is full: make room"})

@@ -1,0 +1,103 @@
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Cli
+
+
+def test_it_ends_with_the_next_command(cli: Cli, tmp_path: Path) -> None:
+    directory = tmp_path / "my voice"
+    ran = cli("init", directory, "--port", "0")
+    assert ran.code == 0
+    assert ran.err == ""  # nobody watches: no progress
+    assert ran.out.splitlines()[-1] == f"next:  sottovoce serve '{directory}'"
+    assert stat.S_IMODE((directory / "secrets/pin").stat().st_mode) == 0o600
+
+
+def test_the_json_names_what_was_made(cli: Cli, tmp_path: Path) -> None:
+    found = cli("init", tmp_path / "v", "--port", "0", "--json").json
+    assert found["directory"] == str(tmp_path / "v")
+    for name in ("configuration", "anchor", "ca"):
+        assert Path(found[name]).is_file()
+
+
+def test_a_host_is_vouched_for_once(cli: Cli, tmp_path: Path) -> None:
+    assert cli("init", tmp_path / "v", "--host", "voice.example", "--host", "localhost").code == 0
+    text = (tmp_path / "v/sottovoce.toml").read_text()
+    assert 'names = ["localhost", "127.0.0.1", "::1", "voice.example"]' in text
+    assert '"127.0.0.1:8443"' in text
+
+
+def test_an_existing_directory_is_left_as_it_is(cli: Cli, directory: Path) -> None:
+    before = sorted((path, path.stat().st_mtime_ns) for path in directory.rglob("*"))
+    ran = cli("init", directory)
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.said == (
+        f"{directory} is there and not empty: choose another directory, or move this one away (it may hold keys)"
+    )
+    assert sorted((path, path.stat().st_mtime_ns) for path in directory.rglob("*")) == before
+
+
+def test_an_empty_directory_may_be_there(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "v").mkdir()
+    assert cli("init", tmp_path / "v").code == 0
+
+
+def test_a_missing_parent_is_named_with_the_command_that_makes_it(cli: Cli, tmp_path: Path) -> None:
+    ran = cli("init", tmp_path / "a/b")
+    assert (ran.code, ran.said) == (1, f"{tmp_path}/a does not exist: mkdir -p {tmp_path}/a")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_current_directory_is_not_replaced(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    ran = cli("init", ".")
+    assert ran.code == 1
+    assert ran.said == f"{tmp_path} is the current directory: choose one inside it, like {tmp_path}/voice"
+
+
+def test_a_file_is_no_directory(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "v").write_text("")
+    ran = cli("init", tmp_path / "v")
+    assert (ran.code, ran.said) == (1, f"{tmp_path}/v is no directory: choose another name")
+
+
+@pytest.mark.parametrize("parent", ["/proc", "/dev/null"])
+def test_where_nothing_can_be_made_nothing_is_left(cli: Cli, parent: str) -> None:
+    before = set(Path("/").iterdir())
+    ran = cli("init", Path(parent) / "v")
+    assert (ran.code, ran.out) == (1, "")
+    assert f"{parent}/v " in ran.said
+    assert ": choose " in ran.said
+    assert set(Path("/").iterdir()) == before
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_parent_that_may_not_be_written_is_named(cli: Cli, tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    try:
+        ran = cli("init", tmp_path / "v")
+    finally:
+        tmp_path.chmod(0o700)
+    assert ran.code == 1
+    assert "cannot be made (Permission denied): choose a directory that you may write to" in ran.said
+
+
+@pytest.mark.parametrize("host", ["a b", "", "x" * 300, '"]', "voice.example:8443", "[::1]", "a\nb"])
+def test_a_host_that_no_certificate_can_hold_is_refused_before_anything_is_made(
+    cli: Cli, tmp_path: Path, host: str
+) -> None:
+    ran = cli("init", tmp_path / "v", "--host", host)
+    assert (ran.code, ran.out) == (1, "")
+    assert "write names as A-labels, addresses without brackets or port" in ran.said
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_softhsm_it_says_what_to_install(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sottovoce.hsm.softhsm._PLACES", ())
+    ran = cli("init", tmp_path / "v")
+    assert ran.code == 1
+    assert ran.said.startswith("SoftHSM is not installed: install it (Debian: apt install softhsm2)")
+    assert not list(tmp_path.iterdir())

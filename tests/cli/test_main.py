@@ -1,0 +1,139 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sottovoce.cli.main import commands
+from tests.cli.conftest import Cli
+from tests.running import SOTTOVOCE, environment, sottovoce
+
+COMMANDS = ("init", "serve", "check", "call", "demo", "audit", "audit verify", "audit tail")
+HEAVY = ("trio", "OpenSSL", "rich", "cryptography", "msgspec", "structlog", "pkcs11", "importlib.metadata")
+
+_IMPORTED = """
+import sys
+from sottovoce.cli import main
+sys.argv = ["sottovoce", *sys.argv[1:]]
+try:
+    main()
+except SystemExit as end:
+    print(end.code, *sorted(sys.modules), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_imports_nothing_heavy(command: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _IMPORTED, *command.split(), "--help"], capture_output=True, text=True, check=True
+    )
+    code, *modules = done.stderr.split()
+    assert code == "0"
+    assert not set(HEAVY) & set(modules)
+    assert f"Usage: sottovoce {command}".rstrip() in done.stdout
+
+
+def test_the_list_of_commands_is_the_commands(cli: Cli) -> None:
+    for name in commands.list_commands(None):  # type: ignore[arg-type]  # it looks at nothing
+        said = cli(name, "--help")
+        assert said.code == 0
+        assert f"sottovoce {name} " in said.out
+        assert f"\n  {name} " in cli("--help").out
+
+
+def test_h_is_help(cli: Cli) -> None:
+    assert cli("-h").out == cli("--help").out
+
+
+def test_the_version_is_told(cli: Cli) -> None:
+    said = cli("--version")
+    assert (said.code, said.err) == (0, "")
+    assert said.out.startswith("sottovoce, version ")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("", "Commands:"),
+        ("audit", "Commands:"),
+        ("nonsense", "No such command 'nonsense'"),
+        ("serve --nonsense", "No such option"),
+        ("init", "Missing argument 'DIR'"),
+        ("init x --port 70000", "70000 is not in the range 0<=x<=65535"),
+        ("init x --port x", "'x' is not a valid integer"),
+        ("init x --profile production", "'production' is not 'development'"),
+        ("call", "Missing argument 'URL'"),
+        ("call wss://localhost/echo --dir x", "give IN.wav or --tone"),
+        ("call wss://localhost/echo a.wav --tone --dir x", "give IN.wav or --tone"),
+        ("call wss://localhost/echo --tone", "give --dir DIR (made by sottovoce init), or --anchor FILE"),
+        ("call wss://localhost/echo --tone --dir x --anchor y", "give --dir DIR"),
+        ("call wss://localhost/echo --tone --dir x --frame-ms 30", "'30' is not one of"),
+        ("audit tail -n 0 x", "0 is not in the range"),
+        ("check a b", "Got unexpected extra argument"),
+    ],
+)
+def test_usage_is_exit_code_2_and_nothing_on_standard_output(cli: Cli, words: str, said: str) -> None:
+    ran = cli(*words.split())
+    assert (ran.code, ran.out) == (2, "")
+    assert said in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_it_is_the_same_by_its_module_name() -> None:
+    done = sottovoce("--version")
+    assert done.returncode == 0
+    assert done.stdout.startswith("sottovoce, version ")
+
+
+def test_a_reader_who_leaves_is_no_fault(made: Path) -> None:
+    with subprocess.Popen(
+        [*SOTTOVOCE, "audit", "tail", str(made)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert b"Traceback" not in process.stderr.read()
+        assert process.wait() == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_a_full_disk_under_standard_output_is_one_line(made: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*SOTTOVOCE, "audit", "verify", str(made)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+            text=True,
+            env=environment(),
+        )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[0].startswith("sottovoce: No space left on device; ")
+
+
+# --- JSON -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "schema"),
+    [
+        ("check {directory}", "check"),
+        ("check {directory} --set voice.epoch_seconds=1", "check"),
+        ("check {directory}/none", "check"),
+        ("audit verify {directory}", "audit.verify"),
+        ("audit verify {directory}/none", "audit.verify"),
+        ("audit tail {directory}", "audit.tail"),
+        ("audit tail {directory}/none", "audit.tail"),
+        ("init {directory}", "init"),
+        ("init {directory}/fresh --port 0", "init"),
+        ("serve {directory}/none", "serve"),
+        ("call wss://localhost:1/echo --tone --dir {directory}", "call"),
+        ("call wss://localhost:1/echo {directory}/none.wav --dir {directory}", "call"),
+    ],
+)
+def test_standard_output_is_one_json_object_with_its_schema(cli: Cli, directory: Path, words: str, schema: str) -> None:
+    ran = cli(*words.format(directory=directory).split(), "--json")
+    assert ran.json["schema"] == f"sottovoce.{schema}.1"
+    assert ran.json["ok"] is (ran.code == 0)
+    if ran.code and "problems" not in ran.json:
+        assert ran.json["error"] == ran.said
