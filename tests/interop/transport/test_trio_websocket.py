@@ -109,7 +109,8 @@ async def their_server(stream: trio.SocketStream, subprotocol: str | None) -> No
     async with stream, trio.open_nursery() as nursery:
         request = await trio_websocket.wrap_server_stream(nursery, stream)
         if request.path == "/missing":
-            with suppress(trio_websocket.ConnectionClosed):  # the head is enough for our client, who may go before the body comes
+            # The head is enough for our client, who may go before the body comes.
+            with suppress(trio_websocket.ConnectionClosed):
                 await request.reject(404, body=b"no such route")
             return
         socket = await request.accept(subprotocol=subprotocol)
