@@ -326,3 +326,7 @@ def test_names_in_a_certificate_cannot_write_on_a_terminal() -> None:
     assert "does not name" in end.reason
     assert end.reason.isprintable()
     assert len(end.reason) < 400
+
+
+def test_a_ticket_that_was_never_sent_cannot_have_been_accepted() -> None:
+    assert judged_by_client("ServerHello", lambda made: with_tlv(made, 5, b"\x01")) == Code.BAD_RECORD

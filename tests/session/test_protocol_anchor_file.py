@@ -165,3 +165,11 @@ def test_base64_with_more_than_standard_padding_or_bits_that_mean_nothing(change
     classical = entry()["classical"]
     assert classical["key"].endswith("==")
     refused(entry(classical=classical | {"key": change(classical["key"])}))
+
+
+@pytest.mark.protocol("P6.1", "P6.27")
+def test_each_key_in_its_place() -> None:
+    good = entry()
+    assert "classical must be" in refused(entry(classical=good["pq"]))
+    assert "classical must be" in refused(entry(pq=good["classical"]))
+    assert "authorities is empty" in refused(entry(authorities=[]))

@@ -10,6 +10,7 @@ from sottovoce.wire import MessageType, WireError, messages, records
 VERIFICATION = messages.Verification(
     path=(b"\x01" * 48, b"\x02" * 48), directions=(0, 1), classical=(0x0503, b"c" * 96), pq=(0x0905, b"q" * 9)
 )
+TICKETLESS = messages.ClientHello((1,), (1,), b"r" * 32, (), 0)
 HELLO = messages.ClientHello(
     versions=(1, 2),
     suites=(1, 0x0101),
@@ -22,6 +23,7 @@ HELLO = messages.ClientHello(
 
 BOTH_WAYS: list[tuple[Any, bytes, Callable[[bytes], Any]]] = [
     (HELLO, HELLO.encode(), messages.ClientHello.decode_untrusted),
+    (TICKETLESS, TICKETLESS.encode(), messages.ClientHello.decode_untrusted),
     *(
         (made, made.encode(), type(made).decode_untrusted)
         for made in (
@@ -31,6 +33,7 @@ BOTH_WAYS: list[tuple[Any, bytes, Callable[[bytes], Any]]] = [
             messages.ServerParams(b"i" * 16, 300, 1000, 1, (2, 3), 1, (0,)),
             messages.ServerCertificate(b"certificate"),
             VERIFICATION,
+            messages.Verification((), (), (0x0503, b"c" * 96), None),
             messages.ClientParams(2, 3, 20),
             messages.ClientParams(2, 3, 20, b'{"a":1}'),
             messages.ClientCredential(1, b"token"),
@@ -93,3 +96,11 @@ def test_records() -> None:
     for bad in (b"", b"\x01", b"\x01\0", plain, sealed + b"6", sealed[:-1]):
         with pytest.raises(WireError):
             records.decode_sealed_untrusted(bad)
+
+
+def test_a_ticket_is_accepted_by_a_one_or_not_at_all() -> None:
+    made = messages.ServerHello(1, 1, b"r" * 32, 0x11EC, b"share", ticket_accepted=True).encode()
+    for value in (b"\x00", b"\x02", b"", b"\x01\x01"):
+        tlvs = messages.decode_tlvs(messages.body_of(made))
+        with pytest.raises(WireError):
+            messages.ServerHello.decode_untrusted(messages.encode_message(2, [*tlvs[:-1], (5, value)]))

@@ -36,6 +36,8 @@ _ERASE_AFTER_SECONDS = 60
 """The client is gone, keys and all, so long after an epoch's age (§7)."""
 _REKEY_FROM, _REKEY_SPREAD = 0.8, 0.1
 _MIN_REKEY_SECONDS = 10.0
+_CLOCK_MARGIN = 1.01
+"""The server counts the least time between two steps on its own clock, which may run slower than ours."""
 _TICKETS_PER_EPOCH = 4
 _AGO = float("-inf")
 
@@ -157,7 +159,7 @@ class ClientSession(Session):
         """The server asks for a root step; during one this means nothing."""
         if self._rekey_at is None:
             return
-        earliest = self._last_response_at + min(_MIN_REKEY_SECONDS, self._epoch_seconds / 2)
+        earliest = self._last_response_at + min(_MIN_REKEY_SECONDS, self._epoch_seconds / 2) * _CLOCK_MARGIN
         self._rekey_at = min(self._rekey_at, max(now, earliest))
         if self._rekey_at <= now:
             self._begin_step()

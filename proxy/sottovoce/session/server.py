@@ -141,7 +141,7 @@ class ServerSession(Session):
         if self.epoch >= MAX_EPOCH:
             raise WireError(Code.KEY_LIMIT, "the epochs are used up")
         least = min(_MIN_REKEY_SECONDS, self._epoch_seconds / 2)
-        if now - self._last_init_at < least:
+        if now < self._last_init_at + least:
             raise WireError(Code.REKEY_PROTOCOL, "a RekeyInit too soon after the last")
         if init.epoch != self.epoch + 1 or init.group != agreement.suite.group:
             raise WireError(Code.REKEY_PROTOCOL, "a RekeyInit for another epoch or group")
