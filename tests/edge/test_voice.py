@@ -283,6 +283,7 @@ async def test_epochs_change_while_nobody_speaks_and_the_hsm_signs_again(
         await peer.close()
     assert isinstance(ended := proxy.log.audit[-1], CallEnded)
     assert ended.epochs == 4
+    assert [line["epoch"] for line in proxy.log.named(log_events.SESSION_REKEYED)] == [2, 3, 4]
     assert len(proxy.signer.asked) == 4
 
 
@@ -316,6 +317,7 @@ async def test_a_classical_suite_is_on_the_audit_log(autojump_clock: trio.testin
     async with proxy.called(suites=(Suite.X25519_AES256GCM,)) as peer:
         await peer.close()
     assert [type(event) for event in proxy.log.audit] == [CallStarted, ClassicalSuiteUsed, CallEnded]
+    assert len(proxy.log.named(log_events.CLASSICAL_SUITE_USED)) == 1
 
 
 async def test_a_client_that_does_not_read_loses_the_oldest_audio_and_never_sees_a_gap(

@@ -51,9 +51,9 @@ def test_a_person_reads_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     stream = Terminal()
     configure_logging(LogConfig(), stream)
-    get_logger("x").warning(events.FRAME_REJECTED, reason="\x1b[2Jbad_record")
+    get_logger("x").warning(events.SESSION_REKEYED, reason="\x1b[2Jbad_record")
     text = stream.getvalue()
-    assert "frame.rejected" in text
+    assert "session.rekeyed" in text
     assert "bad_record" in text
     assert "\x1b" not in text
 
@@ -65,7 +65,7 @@ def test_a_terminal_is_coloured_unless_told_otherwise(monkeypatch: pytest.Monkey
         monkeypatch.setenv("TERM", terminal)
         stream = Terminal()
         configure_logging(LogConfig(), stream)
-        get_logger("x").warning(events.FRAME_REJECTED)
+        get_logger("x").warning(events.SESSION_REKEYED)
         assert ("\x1b[" in stream.getvalue()) is is_coloured
 
 

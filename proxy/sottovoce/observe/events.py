@@ -24,14 +24,10 @@ SESSION_ESTABLISHED: Final = "session.established"
 SESSION_REFUSED: Final = "session.refused"
 SESSION_REKEYED: Final = "session.rekeyed"
 SESSION_ENDED: Final = "session.ended"
-FRAME_REJECTED: Final = "frame.rejected"
 CLASSICAL_SUITE_USED: Final = "classical_suite.used"
 
 # Backends
-BACKEND_CONNECTED: Final = "backend.connected"
-BACKEND_RETRIED: Final = "backend.retried"
 BACKEND_LOST: Final = "backend.lost"
-BACKEND_REFUSED: Final = "backend.refused"
 PLAINTEXT_NETWORK_ALLOWED: Final = "plaintext_network.allowed"
 
 # Keys and certificates
@@ -43,8 +39,6 @@ LEAF_ISSUED: Final = "leaf.issued"
 LEAF_RENEWAL_FAILED: Final = "leaf.renewal_failed"
 VOICE_CERTIFICATE_ISSUED: Final = "voice_certificate.issued"
 VOICE_CERTIFICATE_RENEWAL_FAILED: Final = "voice_certificate.renewal_failed"
-CREDENTIALS_LOADED: Final = "credentials.loaded"
-CREDENTIALS_UNREADABLE: Final = "credentials.unreadable"
 
 # The audit log
 AUDIT_REPAIRED: Final = "audit.repaired"
