@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 SOTTOVOCE = (sys.executable, "-m", "sottovoce")
+ROOT = Path(__file__).parents[1]
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 _LOOK_SECONDS = 0.02
@@ -96,8 +97,13 @@ class RunningProxy:
 
 
 @contextmanager
-def running_proxy(directory: Path, *sets: str, env: Mapping[str, str] | None = None) -> Generator[RunningProxy]:
-    """Run `sottovoce serve DIRECTORY --set …`; give it once calls can come, stop it (SIGTERM) when the block ends."""
+def running_proxy(
+    directory: Path, *sets: str, env: Mapping[str, str] | None = None, program: str = "sottovoce"
+) -> Generator[RunningProxy]:
+    """Run `sottovoce serve DIRECTORY --set …`; give it once calls can come, stop it (SIGTERM) when the block ends.
+
+    `program` is a module that is run in its stead, one that changes something first.
+    """
     words = [word for change in ("log.format=json", *sets) for word in ("--set", change)]
     log = directory.with_name(f"{directory.name}.serve.log")
     ready = directory / "run/ready"
@@ -105,11 +111,12 @@ def running_proxy(directory: Path, *sets: str, env: Mapping[str, str] | None = N
     with (
         log.open("wb") as stderr,
         subprocess.Popen(
-            [*SOTTOVOCE, "serve", str(directory), *words],
+            [sys.executable, "-m", program, "serve", str(directory), *words],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=stderr,
             env=environment() if env is None else dict(env),
+            cwd=ROOT,
         ) as process,
     ):
         proxy = RunningProxy(process, directory, log)

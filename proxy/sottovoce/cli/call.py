@@ -47,10 +47,9 @@ def command(  # noqa: PLR0913, PLR0917  a command's options
         raise click.UsageError("give IN.wav or --tone")
     if (directory is None) is (anchor is None):
         raise click.UsageError("give --dir DIR (made by sottovoce init), or --anchor FILE")
-    import trio
-
     from sottovoce.app.replay import replay
     from sottovoce.app.wav import make_tone, read_wav, refuse_unwritable, write_wav
+    from sottovoce.cli.running import run_until_told
     from sottovoce.client import connect
 
     recording = make_tone() if wav is None else read_wav(wav)
@@ -69,7 +68,7 @@ def command(  # noqa: PLR0913, PLR0917  a command's options
         ) as call:
             return await replay(call, recording, frame_ms=int(frame_ms), echo=not no_echo, progress=progress_bar())
 
-    done = trio.run(run)
+    done = run_until_told(run)
     if out is not None:
         write_wav(out, done.returned)
     return _report(done, as_json=as_json)

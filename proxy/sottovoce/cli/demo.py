@@ -21,11 +21,10 @@ def command(*, as_json: bool) -> int:
     Everything runs on this machine, in a temporary directory that is removed; only demo-out/returned.wav is kept.
     Exit 0 if the audio came back identical under changing keys, 1 if anything was otherwise.
     """
-    import trio
-
     from sottovoce.app.demo import demonstrate
+    from sottovoce.cli.running import run_until_told
 
-    shown = trio.run(demonstrate, _OUT, say_progress, progress_bar())
+    shown = run_until_told(demonstrate, _OUT, say_progress, progress_bar())
     if as_json:
         _print_json(shown)
     else:

@@ -23,13 +23,12 @@ def command(directory: Path, profile: str, port: int, hosts: tuple[str, ...], *,
 
     DIR must not exist, or be empty.  Either all of it is made or nothing.
     """
-    import trio
-
     from sottovoce.app.initialise import initialise
+    from sottovoce.cli.running import run_until_told
     from sottovoce.settings import development_text
 
     names = tuple(dict.fromkeys((*_DEFAULT_NAMES, *hosts)))
-    trio.run(
+    run_until_told(
         partial(
             initialise,
             directory,

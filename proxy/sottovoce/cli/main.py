@@ -1,7 +1,7 @@
 """`sottovoce`: the tree of commands, and how each ends.
 
-Exit codes: 0 done, 1 refused or failed, 2 usage, 130 interrupted.  Results go to standard output, everything else to
-standard error.  A command imports what it runs when it runs, so that `--help` is quick.
+Exit codes: 0 done, 1 refused or failed, 2 usage, 128 + N ended by signal N (130: Ctrl-C).  Results go to standard
+output, everything else to standard error.  A command imports what it runs when it runs, so that `--help` is quick.
 """
 
 import importlib
@@ -66,15 +66,10 @@ def commands() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run a command and exit.  To be told to stop (SIGTERM) is to be interrupted: what was begun is cleared away."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    """Run a command and exit."""
     code = run(arguments)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one would come while the interpreter takes itself apart
     sys.exit(code)
-
-
-def _interrupt(_number: int, _frame: object) -> None:
-    signal.raise_signal(signal.SIGINT)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

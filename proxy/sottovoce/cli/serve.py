@@ -19,9 +19,8 @@ def command(directory: Path, changes: tuple[str, ...], *, as_json: bool) -> None
     Calls in progress are told to reconnect elsewhere (4460) and have five seconds to leave.  With --json the addresses
     are printed as well.
     """
-    import trio
-
     from sottovoce.app.serving import serve
+    from sottovoce.cli.running import run_until_told
     from sottovoce.settings import find_file, load
 
     def announce(addresses: Mapping[str, str]) -> None:
@@ -30,4 +29,4 @@ def command(directory: Path, changes: tuple[str, ...], *, as_json: bool) -> None
 
     file = find_file(directory).absolute()
     configuration = load(file, changes)
-    trio.run(serve, configuration, file, announce)
+    run_until_told(serve, configuration, file, announce)
