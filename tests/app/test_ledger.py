@@ -9,13 +9,13 @@ from trio.testing import MockClock
 from sottovoce.app.ledger import Ledger, open_ledger
 from sottovoce.audit import AuditEvent, AuditFailed, CertificateIssued, RootSigned, TokenLost, TokenStarted
 from sottovoce.hsm import TokenDown, TokenLocked, TokenUp
-from sottovoce.identity import BatchFailed, BatchSigned, VoiceCertificateFailed, VoiceCertificateIssued
+from sottovoce.identity import BatchFailed, BatchSigned
 from sottovoce.observe import events
-from sottovoce.pki import LeafFailed, LeafIssued
+from sottovoce.pki import CertificateRenewed, RenewalFailed
 from sottovoce.session import LeafKind
 
-LEAF = LeafIssued(serial="1f", names=("localhost",), not_before=10, not_after=20, sha256="ab")
-VOICE = VoiceCertificateIssued(serial="2f", names=("localhost",), not_before=30, not_after=40, sha256="cd")
+LEAF = CertificateRenewed(serial="1f", names=("localhost",), not_before=10, not_after=20, sha256="ab")
+VOICE = CertificateRenewed(serial="2f", names=("localhost",), not_before=30, not_after=40, sha256="cd")
 
 
 class FakeLogger:
@@ -83,10 +83,10 @@ async def test_certificates_are_on_both_logs_and_failures_on_one(
     autojump_clock: MockClock, logger: FakeLogger, audit: FakeAudit
 ) -> None:
     async with opened(logger, audit) as ledger:
-        ledger.leaf(LEAF)
-        ledger.voice_certificate(VOICE)
-        ledger.leaf(LeafFailed("the token is down", 2.0, 20))
-        ledger.voice_certificate(VoiceCertificateFailed("the token is down", 2.0, 40))
+        ledger.certificate("tls_leaf", LEAF)
+        ledger.certificate("voice", VOICE)
+        ledger.certificate("tls_leaf", RenewalFailed("the token is down", 2.0, 20))
+        ledger.certificate("voice", RenewalFailed("the token is down", 2.0, 40))
     assert audit.recorded == [
         CertificateIssued(kind="tls_leaf", serial="1f", names=("localhost",), not_before=10, not_after=20, sha256="ab"),
         CertificateIssued(kind="voice", serial="2f", names=("localhost",), not_before=30, not_after=40, sha256="cd"),
@@ -123,8 +123,8 @@ async def test_what_was_reported_is_written_though_the_start_fails(
 ) -> None:
     async def start() -> None:
         async with opened(logger, audit) as ledger:
-            ledger.leaf(LEAF)
-            ledger.voice_certificate(VOICE)
+            ledger.certificate("tls_leaf", LEAF)
+            ledger.certificate("voice", VOICE)
             raise ValueError("the port is busy")
 
     with pytest.raises(ValueError, match="the port is busy"):
@@ -137,8 +137,8 @@ async def test_what_was_reported_is_written_though_all_is_cancelled(
 ) -> None:
     with trio.CancelScope() as scope:
         async with opened(logger, audit) as ledger:
-            ledger.leaf(LEAF)
-            ledger.voice_certificate(VOICE)
+            ledger.certificate("tls_leaf", LEAF)
+            ledger.certificate("voice", VOICE)
             scope.cancel()
             await trio.sleep_forever()
     assert len(audit.recorded) == 2
@@ -152,7 +152,7 @@ async def test_a_log_that_hangs_does_not_keep_the_proxy_for_ever(autojump_clock:
 
     with trio.fail_after(20):
         async with opened(logger, Hanging()) as ledger:
-            ledger.leaf(LEAF)
+            ledger.certificate("tls_leaf", LEAF)
 
 
 async def test_a_record_that_is_refused_is_told_and_the_next_is_tried(
@@ -160,9 +160,9 @@ async def test_a_record_that_is_refused_is_told_and_the_next_is_tried(
 ) -> None:
     async with opened(logger, audit) as ledger:
         audit.refuses = True
-        ledger.leaf(LEAF)
+        ledger.certificate("tls_leaf", LEAF)
         await trio.sleep(1.5)
         audit.refuses = False
-        ledger.leaf(LEAF)
+        ledger.certificate("tls_leaf", LEAF)
     assert len(audit.recorded) == 1
     assert logger.lines[1] == ("error", events.AUDIT_FAILED, {"reason": "the disk is full: make room"})

@@ -18,14 +18,12 @@ from sottovoce.app.initialise import ANCHORS
 from sottovoce.hsm import Caller, HsmUnavailable, TokenEvent
 from sottovoce.identity import (
     AnchorsUnusable,
-    CertificateEvent,
     CertificateKeeper,
     IssuedVoiceCertificate,
     IssueVoiceCertificate,
-    VoiceCertificateFailed,
-    VoiceCertificateIssued,
     load_anchors,
 )
+from sottovoce.pki import CertificateRenewed, RenewalEvent, RenewalFailed
 from sottovoce.primitives import ApiMisuse, PublicKey, SignatureAlgorithm
 from sottovoce.session import Anchor, CertificateFields, decode_certificate_untrusted, encode_certificate
 from sottovoce.transport import SystemClock, SystemEntropy
@@ -74,7 +72,7 @@ class Desk:
     """A keeper, and what it reported."""
 
     def __init__(self, token: Caller, anchors: tuple[Anchor, ...], clock: SteppedClock | SystemClock) -> None:
-        self.events: list[CertificateEvent] = []
+        self.events: list[RenewalEvent] = []
         entropy = SystemEntropy() if isinstance(clock, SystemClock) else FixedEntropy()
         self.keeper = CertificateKeeper(token, anchors, HOSTS, report=self.events.append, clock=clock, entropy=entropy)
 
@@ -92,7 +90,7 @@ async def test_the_first_certificate_comes_from_the_token(opened: OpenToken, dir
             _ = desk.keeper.certificate
         await desk.keeper.first()
     (event,) = desk.events
-    assert isinstance(event, VoiceCertificateIssued)
+    assert isinstance(event, CertificateRenewed)
     fields = decode_certificate_untrusted(desk.keeper.certificate).fields
     assert (event.names, event.serial) == (HOSTS, fields.serial.hex())
     assert event.not_after - event.not_before == WEEK
@@ -106,7 +104,7 @@ async def test_a_token_process_killed_meanwhile_only_delays_it(
         desk = Desk(token, load_anchors(directory / ANCHORS), SystemClock())
         os.kill(token_pid(token_events), signal.SIGKILL)
         await desk.keeper.first()
-    assert [type(event) for event in desk.events] == [VoiceCertificateIssued]
+    assert [type(event) for event in desk.events] == [CertificateRenewed]
 
 
 async def test_a_certificate_is_renewed_at_two_thirds_of_its_life(autojump_clock: MockClock) -> None:
@@ -128,9 +126,9 @@ async def test_while_the_hsm_is_down_the_certificate_in_use_stays(autojump_clock
     with trio.move_on_after(WEEK * 0.7):
         await desk.keeper.run()
     assert desk.keeper.certificate == before
-    failed = [event for event in desk.events if isinstance(event, VoiceCertificateFailed)]
+    failed = [event for event in desk.events if isinstance(event, RenewalFailed)]
     assert len(failed) > 100
-    assert failed[-1] == VoiceCertificateFailed("the token is down: gone", 60.0, not_after)
+    assert failed[-1] == RenewalFailed("the token is down: gone", 60.0, not_after)
     assert autojump_clock.current_time() == pytest.approx(WEEK * 0.7, abs=1)
 
 
@@ -150,7 +148,7 @@ async def test_what_clients_would_refuse_is_not_used(autojump_clock: MockClock) 
     with pytest.raises(AnchorsUnusable):
         await nonsense.keeper.first()
     for each in (stranger, narrow, desk, nonsense):
-        assert {type(event) for event in each.events} == {VoiceCertificateFailed}
+        assert {type(event) for event in each.events} == {RenewalFailed}
         with pytest.raises(ApiMisuse):
             _ = each.keeper.certificate
     assert autojump_clock.current_time() > 0

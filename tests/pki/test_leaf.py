@@ -13,14 +13,14 @@ from trio.testing import MockClock
 
 from sottovoce.hsm import Caller, HsmUnavailable
 from sottovoce.pki import (
+    CertificateRenewed,
     IssueLeaf,
     Leaf,
-    LeafEvent,
-    LeafFailed,
-    LeafIssued,
     LeafKeeper,
     LeafRefused,
     LeafWrong,
+    RenewalEvent,
+    RenewalFailed,
     read_issuing_certificate,
 )
 from sottovoce.pki.profile import sign_issuing_certificate, sign_leaf, sign_root_certificate
@@ -63,7 +63,7 @@ class Desk:
 
     def __init__(self, token: Caller, issuing: x509.Certificate, clock: SteppedClock | SystemClock) -> None:
         self.installed: list[TlsIdentity] = []
-        self.events: list[LeafEvent] = []
+        self.events: list[RenewalEvent] = []
         entropy = SystemEntropy() if isinstance(clock, SystemClock) else FixedEntropy()
         self.keeper = LeafKeeper(
             token,
@@ -91,7 +91,7 @@ async def test_the_first_leaf_comes_from_the_token(opened: OpenToken, directory:
     (identity,) = desk.installed
     assert identity.chain == (issuing,)
     (event,) = desk.events
-    assert isinstance(event, LeafIssued)
+    assert isinstance(event, CertificateRenewed)
     assert (event.names, event.serial) == (NAMES, f"{identity.certificate.serial_number:x}")
     assert event.not_after - event.not_before == 86_400
     assert desk.keeper.not_after == event.not_after
@@ -114,8 +114,8 @@ async def test_while_the_hsm_is_down_the_leaf_in_use_stays(autojump_clock: MockC
     ca.down_for = 4
     with trio.move_on_after(60_000):
         await desk.keeper.run()
-    assert [type(event) for event in desk.events] == [LeafIssued, *[LeafFailed] * 4, LeafIssued]
-    failed = [event for event in desk.events if isinstance(event, LeafFailed)]
+    assert [type(event) for event in desk.events] == [CertificateRenewed, *[RenewalFailed] * 4, CertificateRenewed]
+    failed = [event for event in desk.events if isinstance(event, RenewalFailed)]
     assert [event.retry_seconds for event in failed] == [1.0, 2.0, 5.0, 10.0]
     assert {event.not_after for event in failed} == {int(WALL - 300 + 86_400)}
     assert failed[0].reason == "the token is down: gone"

@@ -4,8 +4,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from sottovoce.pki import PkiError, Validity, attempt, renew_for_ever
-from sottovoce.pki.renewal import due_at
+from sottovoce.pki import PkiError, Validity
+from sottovoce.pki.renewal import attempt, due_at, renew_for_ever
 from sottovoce.primitives import SottovoceError
 from tests.pki.fake_token import FixedEntropy, SteppedClock
 

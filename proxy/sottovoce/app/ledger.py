@@ -14,9 +14,9 @@ import trio
 
 from sottovoce.audit import AuditEvent, AuditFailed, AuditLog, CertificateIssued, RootSigned, TokenLost, TokenStarted
 from sottovoce.hsm import TokenDown, TokenEvent, TokenLocked, TokenUp
-from sottovoce.identity import BatchEvent, BatchFailed, BatchSigned, CertificateEvent, VoiceCertificateIssued
+from sottovoce.identity import BatchEvent, BatchFailed, BatchSigned
 from sottovoce.observe import Logger, events
-from sottovoce.pki import LeafEvent, LeafIssued
+from sottovoce.pki import CertificateRenewed, RenewalEvent, RenewalFailed
 from sottovoce.session import LeafKind
 
 _DRAIN_SECONDS = 10.0
@@ -38,6 +38,9 @@ async def open_ledger(logger: Logger, audit: AuditLog, token_label: str) -> Asyn
         if len(group.exceptions) == 1:
             raise group.exceptions[0] from None
         raise
+
+
+Kind = Literal["tls_leaf", "voice"]
 
 
 class Ledger:
@@ -82,33 +85,24 @@ class Ledger:
                 self._logger.error(events.TOKEN_LOST, token=self._token_label, pid=self._pid, reason=reason)
                 self._record(TokenLost(token=self._token_label, pid=self._pid, reason=reason))
 
-    def leaf(self, event: LeafEvent) -> None:
-        """Take what became of a TLS certificate."""
-        if isinstance(event, LeafIssued):
-            self._logger.info(events.LEAF_ISSUED, serial=event.serial, names=event.names, not_after=event.not_after)
-            self._certificate("tls_leaf", event)
-        else:
-            self._logger.error(
-                events.LEAF_RENEWAL_FAILED,
-                reason=event.reason,
-                retry_seconds=event.retry_seconds,
-                not_after=event.not_after,
-            )
-
-    def voice_certificate(self, event: CertificateEvent) -> None:
-        """Take what became of a voice certificate."""
-        if isinstance(event, VoiceCertificateIssued):
-            self._logger.info(
-                events.VOICE_CERTIFICATE_ISSUED, serial=event.serial, names=event.names, not_after=event.not_after
-            )
-            self._certificate("voice", event)
-        else:
-            self._logger.error(
-                events.VOICE_CERTIFICATE_RENEWAL_FAILED,
-                reason=event.reason,
-                retry_seconds=event.retry_seconds,
-                not_after=event.not_after,
-            )
+    def certificate(self, kind: Kind, event: RenewalEvent) -> None:
+        """Take what became of a certificate."""
+        issued, failed = _CERTIFICATE_EVENTS[kind]
+        match event:
+            case CertificateRenewed(serial, names, not_before, not_after, sha256):
+                self._logger.info(issued, serial=serial, names=names, not_after=not_after)
+                self._record(
+                    CertificateIssued(
+                        kind=kind,
+                        serial=serial,
+                        names=names,
+                        not_before=not_before,
+                        not_after=not_after,
+                        sha256=sha256,
+                    )
+                )
+            case RenewalFailed(reason, retry_seconds, not_after):
+                self._logger.error(failed, reason=reason, retry_seconds=retry_seconds, not_after=not_after)
 
     def batch(self, event: BatchEvent) -> None:
         """Take what became of a batch of leaves; there are many of these, so they are noted with the calls."""
@@ -119,22 +113,15 @@ class Ledger:
             case BatchFailed(kind, leaves, reason):
                 self._logger.warning(events.SIGNATURE_DROPPED, kind=kind.name.lower(), leaves=leaves, reason=reason)
 
-    def _certificate(self, kind: Literal["tls_leaf", "voice"], event: LeafIssued | VoiceCertificateIssued) -> None:
-        self._record(
-            CertificateIssued(
-                kind=kind,
-                serial=event.serial,
-                names=event.names,
-                not_before=event.not_before,
-                not_after=event.not_after,
-                sha256=event.sha256,
-            )
-        )
-
     def _record(self, event: AuditEvent) -> None:
         self._send.send_nowait(event)
 
 
+_CERTIFICATE_EVENTS: dict[Kind, tuple[str, str]] = {
+    "tls_leaf": (events.LEAF_ISSUED, events.LEAF_RENEWAL_FAILED),
+    "voice": (events.VOICE_CERTIFICATE_ISSUED, events.VOICE_CERTIFICATE_RENEWAL_FAILED),
+}
+"""What is logged when a certificate was issued, and when it was not."""
 _ROOTS: dict[LeafKind, Literal["server_verify", "rekey_verify"]] = {
     LeafKind.SERVER_VERIFY: "server_verify",
     LeafKind.REKEY_VERIFY: "rekey_verify",

@@ -11,6 +11,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from contextlib import AsyncExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -181,7 +182,7 @@ def _keepers(
         names,
         lifetime_seconds=configuration.identity.leaf_hours * 3600,
         install=tls.install,
-        report=ledger.leaf,
+        report=partial(ledger.certificate, "tls_leaf"),
         clock=_CLOCK,
         entropy=_ENTROPY,
     )
@@ -190,7 +191,7 @@ def _keepers(
         load_anchors(base / ANCHORS),
         names,
         lifetime_seconds=configuration.identity.certificate_hours * 3600,
-        report=ledger.voice_certificate,
+        report=partial(ledger.certificate, "voice"),
         clock=_CLOCK,
         entropy=_ENTROPY,
     )

@@ -6,10 +6,7 @@ from sottovoce.identity.client_tokens import ANONYMOUS, TokenFile
 from sottovoce.identity.config import IdentityConfig
 from sottovoce.identity.errors import AnchorsUnusable, IdentityError, TokenFileInvalid, VoiceCertificateRefused
 from sottovoce.identity.keeper import (
-    CertificateEvent,
     CertificateKeeper,
-    VoiceCertificateFailed,
-    VoiceCertificateIssued,
 )
 from sottovoce.identity.operations import (
     ISSUE_VOICE_CERTIFICATE,
@@ -48,7 +45,6 @@ __all__ = [
     "BatchFailed",
     "BatchSigned",
     "Batcher",
-    "CertificateEvent",
     "CertificateKeeper",
     "IdentityConfig",
     "IdentityError",
@@ -58,8 +54,6 @@ __all__ = [
     "SignRoot",
     "TokenFile",
     "TokenFileInvalid",
-    "VoiceCertificateFailed",
-    "VoiceCertificateIssued",
     "VoiceCertificateRefused",
     "check_authorities",
     "identity_handlers",

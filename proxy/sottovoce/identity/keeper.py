@@ -6,16 +6,14 @@ run go on under the certificate they began with, until their next re-authenticat
 
 import hashlib
 from collections.abc import Callable
-from typing import NoReturn
 
-import msgspec
 import trio
 
 from sottovoce.hsm import Caller
 from sottovoce.identity.errors import AnchorsUnusable
 from sottovoce.identity.operations import ISSUE_VOICE_CERTIFICATE, MAX_VOICE_CERTIFICATE_SECONDS, IssueVoiceCertificate
-from sottovoce.pki import Validity, attempt, renew_for_ever
-from sottovoce.primitives import ApiMisuse, Entropy, SottovoceError
+from sottovoce.pki import CertificateRenewed, Keeper, RenewalEvent, Validity
+from sottovoce.primitives import ApiMisuse, Entropy
 from sottovoce.session import (
     Anchor,
     CertificateFields,
@@ -27,32 +25,10 @@ from sottovoce.transport import Clock
 from sottovoce.wire import WireError
 
 _DEADLINE_SECONDS = 10.0
-_FIRST_ATTEMPTS = 3
 
 
-class VoiceCertificateIssued(msgspec.Struct, frozen=True, tag="voice_certificate_issued"):
-    """A voice certificate was issued and is in use.  `serial` and `sha256` are hexadecimal."""
-
-    serial: str
-    names: tuple[str, ...]
-    not_before: int
-    not_after: int
-    sha256: str
-
-
-class VoiceCertificateFailed(msgspec.Struct, frozen=True, tag="voice_certificate_failed"):
-    """None could be had; it is tried again.  `not_after` is the end of the one in use, 0 without one."""
-
-    reason: str
-    retry_seconds: float
-    not_after: int
-
-
-CertificateEvent = VoiceCertificateIssued | VoiceCertificateFailed
-
-
-class CertificateKeeper:
-    """Gets the first certificate (`first`), then renews it for ever (`run`).  A session.ServingCertificate."""
+class CertificateKeeper(Keeper):
+    """Keeps the voice certificate: `first`, then `run`.  A session.ServingCertificate."""
 
     def __init__(  # noqa: PLR0913  parts handed in by name
         self,
@@ -61,18 +37,15 @@ class CertificateKeeper:
         authorities: tuple[str, ...],
         *,
         lifetime_seconds: int = MAX_VOICE_CERTIFICATE_SECONDS,
-        report: Callable[[CertificateEvent], None],
+        report: Callable[[RenewalEvent], None],
         clock: Clock,
         entropy: Entropy,
     ) -> None:
         """Take the names to be certified for, and the anchors that clients are given."""
+        super().__init__(report, clock, entropy)
         self._token = token
         self._anchors = anchors
         self._question = IssueVoiceCertificate(authorities, lifetime_seconds)
-        self._report = report
-        self._clock = clock
-        self._entropy = entropy
-        self._validity = Validity(0, 0)
         self._certificate: bytes | None = None
 
     @property
@@ -83,26 +56,13 @@ class CertificateKeeper:
             raise ApiMisuse(message)
         return self._certificate
 
-    @property
-    def not_after(self) -> float:
-        """When the certificate in use ends, Unix seconds; 0 before the first."""
-        return self._validity.not_after
-
-    async def first(self) -> None:
-        """Get the first certificate.  Raises HsmError or AnchorsUnusable after a few tries."""
-        self._validity = await attempt(self._renew, self._failed, _FIRST_ATTEMPTS)
-
-    async def run(self) -> NoReturn:
-        """Renew until cancelled; call it after `first`.  A failure is reported and tried again, never raised."""
-        await renew_for_ever(self._validity, self._renew, self._failed, self._clock, self._entropy)
-
     async def _renew(self) -> Validity:
         answer = await self._token.call(ISSUE_VOICE_CERTIFICATE, self._question, deadline_seconds=_DEADLINE_SECONDS)
         fields = await trio.to_thread.run_sync(self._checked, answer.certificate, self._clock.wall())
         self._certificate = answer.certificate
         self._validity = Validity(fields.not_before, fields.not_after)
         self._report(
-            VoiceCertificateIssued(
+            CertificateRenewed(
                 serial=fields.serial.hex(),
                 names=fields.authorities,
                 not_before=fields.not_before,
@@ -122,6 +82,3 @@ class CertificateKeeper:
             text = f"clients would refuse our voice certificate: {error} (certs/anchor.json and token must match)"
             raise AnchorsUnusable(text) from None
         return certificate.fields
-
-    def _failed(self, error: SottovoceError, retry_seconds: float) -> None:
-        self._report(VoiceCertificateFailed(str(error), retry_seconds, int(self.not_after)))

@@ -15,10 +15,10 @@ from sottovoce.pki.issuing import (
     make_ca_certificates,
     read_issuing_certificate,
 )
-from sottovoce.pki.leaf import LeafEvent, LeafFailed, LeafIssued, LeafKeeper
+from sottovoce.pki.leaf import LeafKeeper
 from sottovoce.pki.names import general_names
 from sottovoce.pki.profile import LEAF_SECONDS
-from sottovoce.pki.renewal import Validity, attempt, renew_for_ever
+from sottovoce.pki.renewal import CertificateRenewed, Keeper, RenewalEvent, RenewalFailed, Validity
 from sottovoce.pki.token_key import TokenKey
 
 __all__ = [
@@ -27,24 +27,23 @@ __all__ = [
     "LEAF_SECONDS",
     "CaCertificates",
     "CertificateFacts",
+    "CertificateRenewed",
     "IssueLeaf",
     "IssuerUnusable",
+    "Keeper",
     "Leaf",
-    "LeafEvent",
-    "LeafFailed",
-    "LeafIssued",
     "LeafKeeper",
     "LeafRefused",
     "LeafWrong",
     "PkiError",
+    "RenewalEvent",
+    "RenewalFailed",
     "TokenKey",
     "Validity",
-    "attempt",
     "certificate_facts",
     "certificate_pem",
     "general_names",
     "leaf_handler",
     "make_ca_certificates",
     "read_issuing_certificate",
-    "renew_for_ever",
 ]

@@ -5,6 +5,7 @@ time, and a clock that was set back to before a certificate begins makes it due 
 again for as long as it takes, at most once a minute: the certificate in use goes on meanwhile.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
@@ -15,6 +16,7 @@ from sottovoce.primitives import Entropy, SottovoceError
 from sottovoce.transport import Clock
 
 WAKE_SECONDS = 60.0
+_FIRST_ATTEMPTS = 3
 _DUE_SHARE = 2 / 3
 _JITTER_SHARE = 0.05
 """Of a certificate's life: how much earlier it may be renewed, so that the proxies of a restart do not ask at once."""
@@ -30,6 +32,58 @@ class Validity(msgspec.Struct, frozen=True):
 
     not_before: float
     not_after: float
+
+
+class CertificateRenewed(msgspec.Struct, frozen=True, tag="certificate_renewed"):
+    """A certificate was issued and is in use.  `serial` and `sha256` (of its bytes) are hexadecimal; Unix seconds."""
+
+    serial: str
+    names: tuple[str, ...]
+    not_before: int
+    not_after: int
+    sha256: str
+
+
+class RenewalFailed(msgspec.Struct, frozen=True, tag="renewal_failed"):
+    """None could be had; it is tried again.  `not_after` is the end of the one in use, 0 without one."""
+
+    reason: str
+    retry_seconds: float
+    not_after: int
+
+
+RenewalEvent = CertificateRenewed | RenewalFailed
+
+
+class Keeper(ABC):
+    """Keeps a certificate that is valid: gets the first one (`first`), then renews it for ever (`run`)."""
+
+    def __init__(self, report: Callable[[RenewalEvent], None], clock: Clock, entropy: Entropy) -> None:
+        """Take whom to tell."""
+        self._report = report
+        self._clock = clock
+        self._entropy = entropy
+        self._validity = Validity(0, 0)
+
+    @property
+    def not_after(self) -> float:
+        """When the certificate in use ends, Unix seconds; 0 before the first."""
+        return self._validity.not_after
+
+    async def first(self) -> None:
+        """Get the first certificate.  Raises SottovoceError after a few tries."""
+        self._validity = await attempt(self._renew, self._failed, _FIRST_ATTEMPTS)
+
+    async def run(self) -> NoReturn:
+        """Renew until cancelled; call it after `first`.  A failure is reported and tried again, never raised."""
+        await renew_for_ever(self._validity, self._renew, self._failed, self._clock, self._entropy)
+
+    @abstractmethod
+    async def _renew(self) -> Validity:
+        """Get a certificate, take it into use, and report it."""
+
+    def _failed(self, error: SottovoceError, retry_seconds: float) -> None:
+        self._report(RenewalFailed(str(error), retry_seconds, int(self.not_after)))
 
 
 Failed = Callable[[SottovoceError, float], None]
