@@ -14,15 +14,15 @@ from sottovoce.client.errors import CallEnded, CallError, InternalFault
 from sottovoce.client.items import Ended
 from sottovoce.client.machine import CallMachine
 from sottovoce.transport import READ_BYTES, Clock
-from sottovoce.wire import Code
+from sottovoce.wire import SENT_CONTROL_FRAMES_PER_SECOND, Code
 
 _LAST_WORDS_SECONDS = 1.0
 """For the last bytes of a call that is over: an alert, a goodbye, close_notify."""
 _LOOK_AGAIN_SECONDS = 30.0
 """Trio's clock stands still while the computer sleeps, the call's does not: so we never wait for longer than this."""
 _SHORTEST_WAIT_SECONDS = 0.001
-_CONTROL_INTERVAL_SECONDS = 0.02
-"""A refused control frame may go as soon as the next token is there (protocol §9: 50 a second)."""
+_CONTROL_INTERVAL_SECONDS = 1 / SENT_CONTROL_FRAMES_PER_SECOND
+"""A refused control frame may go as soon as the next token is there."""
 
 
 class Link:
