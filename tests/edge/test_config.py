@@ -1,7 +1,7 @@
 import pytest
 
 from sottovoce.edge import Address, ListenerConfig, VoiceConfig, parse_address
-from sottovoce.primitives import Suite
+from sottovoce.primitives import DEFAULT_SUITES, Suite
 from sottovoce.wire import Codec
 
 
@@ -66,5 +66,5 @@ def test_a_session_is_run_by_what_the_section_says() -> None:
 
 def test_no_classical_suite_is_served_unless_it_is_named() -> None:
     suites = VoiceConfig().session_config(frozenset(Codec), (0,)).suites
-    assert suites
+    assert suites == DEFAULT_SUITES
     assert not any(suite.is_classical for suite in suites)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from sottovoce.primitives import DEFAULT_SUITES, Suite
+from sottovoce.primitives import Suite
 from sottovoce.session import ServerConfig
 from sottovoce.transport import PqPolicy
 from sottovoce.wire import Codec
@@ -90,7 +90,11 @@ class VoiceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """0: lengths as they are; 1: rounded up to a few sizes, so that they tell less."""
     reauthenticate_every: Annotated[int, msgspec.Meta(ge=0, le=255)] = 1
     """The HSM signs again at every n-th epoch; 0: never after the handshake."""
-    suites: tuple[SuiteName, ...] = tuple(suite.name for suite in DEFAULT_SUITES)  # type: ignore[assignment]  # names
+    suites: tuple[SuiteName, ...] = (
+        "X25519MLKEM768_AES256GCM",
+        "X25519MLKEM768_CHACHA20POLY1305",
+        "SECP384R1MLKEM1024_AES256GCM",
+    )
     """In the server's order.  Those without MLKEM are classical: each call under one is put on the audit log."""
     require_binding: bool = True
     """Refuse clients that do not bind the call to the TLS connection it runs in."""

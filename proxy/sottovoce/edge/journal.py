@@ -12,6 +12,10 @@ from sottovoce.session import Established
 from sottovoce.wire import code_label
 
 
+Side = Literal["client", "proxy", "backend"]
+"""Who ended a call."""
+
+
 class AuditNotes(Protocol):
     """Where records of calls go: in order, soon, none dropped."""
 
@@ -93,7 +97,7 @@ class Journal:
         self,
         session_id: bytes,
         end: CallEnd,
-        side: Literal["client", "proxy", "backend"],
+        side: Side,
         detail: str,
         leg: LegStatistics,
     ) -> None:

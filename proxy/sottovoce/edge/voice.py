@@ -15,7 +15,7 @@ from collections import deque
 
 import trio
 
-from sottovoce.edge.journal import Journal
+from sottovoce.edge.journal import Journal, Side
 from sottovoce.edge.outbound import ClientQueue, ClientSink
 from sottovoce.edge.services import EdgeServices
 from sottovoce.hsm import HsmError
@@ -244,7 +244,7 @@ class VoiceCall:
             leg, self._leg = self._leg, None
             if leg is not None:
                 leg.stop(end)
-            side = "backend" if self._ended_by_backend else "proxy" if ended.local else "client"
+            side: Side = "backend" if self._ended_by_backend else "proxy" if ended.local else "client"
             self._journal.session_ended(
                 established.session_id, end, side, ended.reason, leg.statistics if leg else _NO_LEG
             )
