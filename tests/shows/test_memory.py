@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,8 @@ from typing import NamedTuple, Self
 import pytest
 
 from tests.running import environment
+from tests.shows.calls import free_port
+from tests.shows.telling import notes
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 30.0
@@ -45,9 +46,9 @@ class Told(NamedTuple):
 class Watched:
     """A process of ours that tells its secrets."""
 
-    def __init__(self, notes: Path, *words: str) -> None:
-        self._notes = notes
-        command = [sys.executable, "-m", "tests.shows.memory_child", str(notes), *words]
+    def __init__(self, file: Path, *words: str) -> None:
+        self._notes = file
+        command = [sys.executable, "-m", "tests.shows.memory_child", str(file), *words]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT, env=environment()
         )
@@ -66,7 +67,7 @@ class Watched:
         eventually(lambda: self._notes.read_text().count("told\n") > times, "the process does not answer")
         parts = self._notes.read_text().split("told\n")
         return Told(
-            wiped=[note for part in parts for note in _notes(part, "wiped")], live=list(_notes(parts[-2], "live"))
+            wiped=[note for part in parts for note in notes(part, "wiped")], live=list(notes(parts[-2], "live"))
         )
 
     def memory(self) -> list[bytes]:
@@ -93,13 +94,6 @@ class Watched:
         self.process.stdin.flush()
 
 
-def _notes(text: str, what: str) -> Generator[tuple[str, bytes]]:
-    for line in text.splitlines():
-        kind, name, masked = line.split()
-        if kind == what:
-            yield name, bytes(byte ^ 0xA5 for byte in bytes.fromhex(masked))
-
-
 def eventually(happened: Callable[[], bool], otherwise: str) -> None:
     """Look again and again: another process does it, and there is nothing to wait on."""
     give_up_at = time.monotonic() + PATIENCE
@@ -121,12 +115,6 @@ def found(memory: list[bytes], values: list[tuple[str, bytes]]) -> list[str]:
                 words.setdefault(int.from_bytes(part[start : start + _WORD], sys.byteorder), set()).add(number)
     met = {word for region in memory for word in set(words).intersection(memoryview(region).cast("Q"))}
     return sorted(values[number][0] for number in {number for word in met for number in words[word]})
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
 
 
 @pytest.fixture
