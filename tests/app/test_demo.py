@@ -1,3 +1,4 @@
+import json
 import zipfile
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from sottovoce.app.replay import Replay
 from sottovoce.app.wav import Recording
 from sottovoce.client import Ended, Statistics
 from tests.recordings import samples_of
-from tests.running import ROOT, sottovoce
+from tests.running import ROOT, environment, sottovoce
 
 SPEECH = ROOT / "loadtest/audio" / RECORDING
 FIELDS = (
@@ -21,8 +22,6 @@ FIELDS = (
 
 def test_the_demo_shows_what_it_promises(tmp_path: Path) -> None:
     """The whole of it, once: token, certificates, backend, proxy, call."""
-    import json  # noqa: PLC0415  for this one line
-
     ran = sottovoce("demo", "--json", cwd=tmp_path)
     assert (ran.returncode, ran.stderr) == (0, "")
     assert ran.stdout.count("\n") == 1
@@ -104,8 +103,6 @@ def test_where_nothing_can_be_kept_nothing_is_started(tmp_path: Path) -> None:
 
 
 def test_a_proxy_that_does_not_start_is_told_in_its_own_words(tmp_path: Path) -> None:
-    from tests.running import environment  # noqa: PLC0415  for this one
-
     ran = sottovoce("demo", cwd=tmp_path, env=environment(SSLKEYLOGFILE="keys", TMPDIR=str(tmp_path)))
     assert (ran.returncode, ran.stdout) == (1, "")
     (line,) = ran.stderr.splitlines()

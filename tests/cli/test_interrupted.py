@@ -1,12 +1,10 @@
 """Ctrl-C, and being told to stop: no traceback, the exit code of the signal, nothing left behind."""
 
-import os
-import select
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -39,6 +37,7 @@ def started(*words: str | Path, cwd: Path) -> Generator["subprocess.Popen[str]"]
         text=True,
         cwd=cwd,
         env=environment(TMPDIR=str(cwd)),
+        start_new_session=True,
     ) as process:
         try:
             yield process
@@ -61,33 +60,26 @@ def end(process: "subprocess.Popen[str]", number: int) -> None:
 
 
 @contextmanager
-def leaves_no_process() -> Generator[None]:
-    """See that every process of ours that was started meanwhile has ended.  They are found by their parents."""
-    before = descendants()
+def leaves_no_process(process: "subprocess.Popen[str]") -> Generator[None]:
+    """See that what the command started has ended when it has; all of it is in the session that the test gave it."""
     yield
-    give_up_at = time.monotonic() + PATIENCE_SECONDS
-    while descendants() - before:
-        assert time.monotonic() < give_up_at, descendants() - before
-        select.select([], [], [], 0.02)
+    wait_until(lambda: process.pid not in sessions())
 
 
-def descendants() -> set[int]:
-    """Give the processes that run a module of ours, whoever their parent is now."""
+def sessions() -> set[int]:
+    """Give the sessions of all processes that run (proc_pid_stat(5), field 6); a zombie has ended."""
     found: set[int] = set()
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                command = (entry / "cmdline").read_bytes()
-            except OSError:
-                continue
-            if b"sottovoce" in command and int(entry.name) != os.getpid():
-                found.add(int(entry.name))
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has ended meanwhile
+            state, _, _, session, *_ = entry.read_text().rpartition(")")[2].split()
+            if state != "Z":
+                found.add(int(session))
     return found
 
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_init_leaves_nothing(tmp_path: Path, number: int) -> None:
-    with leaves_no_process(), started("init", "voice", cwd=tmp_path) as process:
+    with started("init", "voice", cwd=tmp_path) as process, leaves_no_process(process):
         wait_until(lambda: any(tmp_path.glob(".voice.new-*/hsm/tokens")))
         end(process, number)
     assert not list(tmp_path.iterdir())
@@ -111,7 +103,7 @@ def test_a_call_hangs_up(made: Path, tmp_path: Path, number: int) -> None:
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_the_demo_stops_what_it_started_and_keeps_nothing(tmp_path: Path, number: int) -> None:
-    with leaves_no_process(), started("demo", "--json", cwd=tmp_path) as process:
+    with started("demo", "--json", cwd=tmp_path) as process, leaves_no_process(process):
         wait_until(lambda: any("session.established" in log.read_text() for log in tmp_path.glob("*/serve.log")))
         end(process, number)
     assert [path.name for path in tmp_path.rglob("*")] == ["demo-out"]

@@ -143,8 +143,9 @@ async def _ready(file: trio.Path, process: trio.Process, log: trio.Path) -> str:
             if await file.exists() and (address := (await file.read_text()).strip()):
                 return address
             await trio.sleep(_LOOK_SECONDS)  # another process makes the file: there is nothing to wait on
-    last = (await log.read_text(errors="replace")).strip().splitlines()[-1:]
-    raise DemoFailed(f"the proxy did not start: {last[0] if last else 'it said nothing'}")
+    lines = (await log.read_text(errors="replace")).strip().splitlines()
+    said = lines[-1].removeprefix("sottovoce: ") if lines else "it said nothing"
+    raise DemoFailed(f"the proxy did not start: {said}")
 
 
 @asynccontextmanager

@@ -1,0 +1,113 @@
+"""The commands that documents and messages print, run as they stand there, with our names for hosts and ports."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Cli
+from tests.running import ROOT, START_SECONDS, environment, running_proxy
+
+_PROGRAMS = Path(sys.executable).parent
+
+
+def shell(line: str, cwd: Path) -> str:
+    """Run a line as a person would who has `.venv/bin` on the PATH; give what it prints.  It must succeed."""
+    path = f"{_PROGRAMS}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    done = subprocess.run(
+        ["sh", "-c", line], cwd=cwd, env=environment(PATH=path), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, (line, done.stderr)
+    return done.stdout
+
+
+@contextmanager
+def in_the_background(line: str, cwd: Path, ready: Path) -> Generator[None]:
+    """Run a line that does not end by itself, until the block is over; it must end well then."""
+    path = f"{_PROGRAMS}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    with subprocess.Popen(
+        ["sh", "-c", f"exec {line}"], cwd=cwd, env=environment(PATH=path), stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            shell(f"until [ -s {ready} ]; do sleep 0.05; done", cwd)
+            yield
+            process.terminate()
+            assert process.wait(START_SECONDS) == 0
+        finally:
+            process.kill()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+def lines_of(document: str) -> list[str]:
+    """Give the lines of a document that run the command, in their order, without comments."""
+    text = (ROOT / document).read_text()
+    found = re.findall(r"^(sottovoce (?:init|serve|check|call|audit) [^#\n│═]+)", text, re.MULTILINE)
+    return [line.strip() for line in found]
+
+
+def test_what_the_readme_says_to_do_next(tmp_path: Path) -> None:
+    port = free_port()
+    init, serve, *rest = [line.replace("8443", str(port)) for line in lines_of("README.md")]
+    assert [line.split()[1] for line in (init, serve, *rest)] == ["init", "serve", "call", "check", "audit", "audit"]
+    assert shell(f"{init} --port {port}", tmp_path).splitlines()[-1] == f"next:  {serve}"
+    with in_the_background(serve, tmp_path, tmp_path / "voice/run/ready"):
+        for line in rest:
+            assert shell(line, tmp_path)
+
+
+@pytest.mark.interop(tool="openssl")
+def test_the_ceremony(tmp_path: Path) -> None:
+    text = (ROOT / "certs/README.md").read_text()
+    lines = re.findall(r"^ {7}((?:sottovoce|openssl) .+)$", text, re.MULTILINE)
+    assert len(lines) == 5
+    for line in lines:
+        assert shell(line.replace("/srv/voice", "voice"), tmp_path)
+
+
+@pytest.mark.interop(tool=("openssl", "sha256sum"))
+def test_a_token_is_made_and_shown(made: Path, tmp_path: Path) -> None:
+    """As docs/credentials.md tells, for the host of this test."""
+    text = (ROOT / "docs/credentials.md").read_text()
+    make, digest = re.findall(r"^((?:openssl|tr) [^#\n]+)", text, re.MULTILINE)
+    (call,) = re.findall(r"`(sottovoce call [^`]+)`", text)
+    shell(make, tmp_path)
+    port = free_port()
+    entry = re.search(r"```toml\n(.*?)```", text, re.DOTALL)
+    assert entry is not None
+    tokens = (
+        entry[1].replace("0" * 64, shell(digest, tmp_path).split()[0]).replace("voice.example.com", f"localhost:{port}")
+    )
+    directory = Path(shutil.copytree(made, tmp_path / "voice"))
+    (directory / "tokens.toml").write_text(tokens)
+    shutil.copy(directory / "certs/anchor.json", tmp_path)
+    sets = (
+        *(f"listener.address=127.0.0.1:{port}", "routes.support.adapter=echo"),
+        *("identity.tokens_file=tokens.toml", "identity.require_credential=true"),
+    )
+    with running_proxy(directory, *sets) as proxy:
+        line = call.replace("voice.example.com", f"localhost:{port}")
+        assert shell(f"{line} --ca voice/certs/ca.pem", tmp_path)
+        (established,) = proxy.events("session.established")
+    assert established["identity"] == "kiosk-7"
+
+
+def test_the_remedies_that_are_commands_are_remedies(cli: Cli, directory: Path, tmp_path: Path) -> None:
+    parent = cli("init", tmp_path / "a/b/voice").said
+    shell(parent.partition(": ")[2], tmp_path)
+    missing = cli("check", tmp_path / "a/b/voice").err.splitlines()[1]
+    shell(missing.partition("make it with: ")[2], tmp_path)
+    assert cli("check", tmp_path / "a/b/voice").code == 0
+    (directory / "secrets/pin").chmod(0o644)
+    shell(cli("check", directory).err.splitlines()[1], tmp_path)
+    assert cli("check", directory).code == 0
