@@ -6,10 +6,9 @@ import pytest
 from hatchling.builders.wheel import WheelBuilder
 
 from sottovoce.app import demo
-from sottovoce.app.demo import RECORDING, DemoFailed, Demonstration, find_recording
-from sottovoce.app.replay import Replay
-from sottovoce.app.wav import Recording
+from sottovoce.app.demo import RECORDING, DemoFailed, find_recording
 from sottovoce.client import Ended, Statistics
+from tests.app.demonstrations import shown
 from tests.recordings import samples_of
 from tests.running import ROOT, environment, sottovoce
 
@@ -20,6 +19,7 @@ FIELDS = (
 )
 
 
+@pytest.mark.interop(tool="softhsm2-util")
 def test_the_demo_shows_what_it_promises(tmp_path: Path) -> None:
     """The whole of it, once: token, certificates, backend, proxy, call."""
     ran = sottovoce("demo", "--json", cwd=tmp_path)
@@ -39,26 +39,6 @@ def test_the_demo_shows_what_it_promises(tmp_path: Path) -> None:
     assert shown["wav"] == "demo-out/returned.wav"
     assert samples_of(tmp_path / "demo-out/returned.wav") == samples_of(SPEECH)
     assert [path.name for path in tmp_path.iterdir()] == ["demo-out"]
-
-
-def shown(**otherwise: object) -> Demonstration:
-    """A demonstration that went well, but for what is given."""
-    replay: dict[str, object] = {
-        "statistics": Statistics(epochs=3),
-        "ended": Ended(1000, "", truncated=False, local=True),
-        "frames_lost": 0,
-    }
-    whole: dict[str, object] = {"audio_identical": True, "batches_served": 4, "roots_signed": 4}
-    done = Replay(
-        returned=Recording(b"", 16_000),
-        frames_sent=300,
-        frames_returned=300,
-        latencies_ms=(),
-        late_ms=0.0,
-        **{name: otherwise.get(name, value) for name, value in replay.items()},  # type: ignore[arg-type]
-    )
-    fields = {name: otherwise.get(name, value) for name, value in whole.items()}
-    return Demonstration(replay=done, wav=Path("x"), **fields)  # type: ignore[arg-type]
 
 
 def test_all_must_be_well_for_it_to_be_ok() -> None:
@@ -102,6 +82,7 @@ def test_where_nothing_can_be_kept_nothing_is_started(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.interop(tool="softhsm2-util")
 def test_a_proxy_that_does_not_start_is_told_in_its_own_words(tmp_path: Path) -> None:
     ran = sottovoce("demo", cwd=tmp_path, env=environment(SSLKEYLOGFILE="keys", TMPDIR=str(tmp_path)))
     assert (ran.returncode, ran.stdout) == (1, "")

@@ -21,6 +21,7 @@ from sottovoce.client import AuthFailed, Draining, connect, trust_from_directory
 from tests.recordings import write_recording
 from tests.running import ROOT, SOTTOVOCE, RunningProxy, copy_directory, environment, running_proxy, sottovoce
 
+pytestmark = pytest.mark.interop(tool="softhsm2-util")
 PATIENCE_SECONDS = 20
 
 

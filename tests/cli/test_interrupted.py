@@ -12,6 +12,7 @@ import pytest
 from tests.recordings import write_recording
 from tests.running import SOTTOVOCE, copy_directory, environment, running_proxy
 
+pytestmark = pytest.mark.interop(tool="softhsm2-util")
 PATIENCE_SECONDS = 30
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

@@ -15,6 +15,7 @@ import pytest
 from tests.cli.conftest import Cli
 from tests.running import ROOT, START_SECONDS, environment, running_proxy
 
+pytestmark = pytest.mark.interop(tool="softhsm2-util")
 _PROGRAMS = Path(sys.executable).parent
 
 
