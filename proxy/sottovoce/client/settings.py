@@ -27,6 +27,16 @@ class CallOptions(msgspec.Struct, frozen=True, kw_only=True):
     pq: PqPolicy = PqPolicy.PREFER
     suites: tuple[Suite, ...] = DEFAULT_SUITES
 
+    def __repr__(self) -> str:
+        return f"CallOptions(token={self._has_token})"
+
+    def __rich_repr__(self) -> list[tuple[str, object]]:  # what `rich` shows instead of a repr
+        return [("token", self._has_token)]
+
+    @property
+    def _has_token(self) -> bool:
+        return self.token is not None
+
 
 class CallSettings(msgspec.Struct, frozen=True):
     """What a call is made with.  `owned_token` is to be wiped when it has been sent, or will not be."""

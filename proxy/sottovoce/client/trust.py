@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from sottovoce.client.errors import CallMisconfigured
-from sottovoce.primitives import Secret
+from sottovoce.primitives import Secret, wipe_bytes
 from sottovoce.session import Anchor, AnchorFileInvalid, check_anchors, parse_anchor_file
 
 _MAX_FILE_BYTES = 1_048_576
@@ -61,12 +61,17 @@ def read_token(source: str | Path | Secret) -> Secret:
 
 
 def _token(content: bytes, where: str) -> Secret:
+    """Take what nobody else refers to: it is overwritten, whatever comes of it."""
     text = content.strip()
-    if not text or len(text) > _MAX_TOKEN_BYTES or not text.isascii() or any(byte <= b" "[0] for byte in text):
-        raise CallMisconfigured(
-            f"{where} is not a token: it is empty, too long, or has spaces in it", "have one issued"
-        )
-    return Secret("bearer token", text)
+    try:
+        if not text or len(text) > _MAX_TOKEN_BYTES or not text.isascii() or any(byte <= b" "[0] for byte in text):
+            raise CallMisconfigured(
+                f"{where} is not a token: it is empty, too long, or has spaces in it", "have one issued"
+            )
+        return Secret("bearer token", text)
+    finally:
+        wipe_bytes(text)
+        wipe_bytes(content)
 
 
 def _checked(anchors: tuple[Anchor, ...]) -> tuple[Anchor, ...]:

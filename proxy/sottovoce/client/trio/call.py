@@ -147,7 +147,10 @@ async def connect(  # noqa: PLR0913  each is a choice of the user's, by name
         pq=pq,
         suites=suites,
     )
-    link = await _open(settings_for(url, options), stream, clock or SystemClock())
+    del token  # this frame lives as long as the call, and may be shown in a traceback
+    settings = settings_for(url, options)
+    del options
+    link = await _open(settings, stream, clock or SystemClock())
     try:
         yield Call(link)
     except BaseException:
