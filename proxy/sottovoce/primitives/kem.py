@@ -140,10 +140,11 @@ def _join(group: Group, classical: bytes, quantum: bytes) -> bytes:
 
 def _join_secret(group: Group, classical: bytes, quantum: bytes) -> Secret:
     """Join two halves in the group's order and overwrite what the library gave us."""
-    joined = Secret.take("hybrid", _join(group, classical, quantum))
-    wipe_bytes(classical)
-    wipe_bytes(quantum)
-    return joined
+    try:
+        return Secret.take("hybrid", _join(group, classical, quantum))
+    finally:
+        wipe_bytes(classical)
+        wipe_bytes(quantum)
 
 
 class _SystemKeyShare:

@@ -40,9 +40,10 @@ class Secret:
     @classmethod
     def take(cls, name: str, value: bytes) -> Self:
         """Move a library's result into a secret: copy it, then overwrite the original."""
-        secret = cls(name, value)
-        wipe_bytes(value)
-        return secret
+        try:
+            return cls(name, value)
+        finally:
+            wipe_bytes(value)
 
     @classmethod
     def blank(cls, name: str, length_bytes: int) -> Self:
