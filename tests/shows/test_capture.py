@@ -22,6 +22,7 @@ from tests.shows.tap import tapped
 from tests.shows.tls13 import strip_tls
 from tests.shows.voice_records import Runs, odd_lengths, sframe_records
 
+pytestmark = pytest.mark.interop(tool="softhsm2-util")
 PACE_SECONDS = 0.008
 """Speech played two and a half times as fast, so that a short test sees the keys turn."""
 

@@ -12,6 +12,8 @@ import pytest
 
 from tests.running import RunningProxy, running_proxy
 
+pytestmark = pytest.mark.interop(tool=("softhsm2-util", "openssl"))
+
 PREFER, REQUIRE = 0, 1
 """The two listeners of the proxy."""
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -34,7 +36,6 @@ def s_client(proxy: RunningProxy, listener: int, *options: str, words: bytes = b
     return done.returncode, done.stdout.decode(errors="replace")
 
 
-@pytest.mark.interop(tool="openssl")
 @pytest.mark.parametrize("listener", [PREFER, REQUIRE])
 def test_tls_1_2_is_refused(proxy: RunningProxy, listener: int) -> None:
     status, said = s_client(proxy, listener, "-tls1_2")
@@ -43,7 +44,6 @@ def test_tls_1_2_is_refused(proxy: RunningProxy, listener: int) -> None:
     assert "Cipher is (NONE)" in said
 
 
-@pytest.mark.interop(tool="openssl")
 def test_a_classical_client_is_refused_with_alert_40_under_require(proxy: RunningProxy) -> None:
     status, said = s_client(proxy, REQUIRE, "-tls1_3", "-groups", "X25519:P-384:P-256")
     assert status != 0
@@ -51,7 +51,6 @@ def test_a_classical_client_is_refused_with_alert_40_under_require(proxy: Runnin
     assert proxy.events("tls.refused")[-1]["reason"] == "no_common_group"
 
 
-@pytest.mark.interop(tool="openssl")
 def test_a_classical_client_is_served_under_prefer(proxy: RunningProxy) -> None:
     ca = ["-CAfile", str(proxy.directory / "certs/ca.pem"), "-verify_return_error", "-verify_hostname", "localhost"]
     status, said = s_client(proxy, PREFER, "-quiet", "-groups", "X25519", *ca, words=REQUEST)
@@ -63,7 +62,6 @@ def test_a_classical_client_is_served_under_prefer(proxy: RunningProxy) -> None:
     assert "Verify return code: 0 (ok)" in said
 
 
-@pytest.mark.interop(tool="openssl")
 def test_openssl_accepts_the_chain_that_is_served(proxy: RunningProxy, tmp_path: Path) -> None:
     _, said = s_client(proxy, PREFER, "-showcerts", "-servername", "localhost")
     served = re.findall(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n", said, re.DOTALL)

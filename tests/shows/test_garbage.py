@@ -20,6 +20,7 @@ from sottovoce.transport import (
 from tests.running import RunningProxy, running_proxy
 from tests.shows.calls import Echoed, calling, echo, next_frame
 
+pytestmark = pytest.mark.interop(tool="softhsm2-util")
 FRAMES = [bytes([number]) * 640 for number in range(1, 101)]
 EACH = 12
 """How many peers for each kind of rubbish."""

@@ -18,6 +18,7 @@ from tests.running import RunningProxy, running_proxy
 from tests.shows.backends import DeafBackend, StuckBackend, nobody
 from tests.shows.calls import PATIENCE, Echoed, calling, echo, next_frame
 
+pytestmark = pytest.mark.interop(tool="softhsm2-util")
 CALLS = 19
 FRAMES = [bytes([number]) * 640 for number in range(1, 31)]
 PACE_SECONDS = 0.05

@@ -22,6 +22,7 @@ from tests.running import environment
 from tests.shows.calls import free_port
 from tests.shows.telling import notes
 
+pytestmark = pytest.mark.interop(tool=("softhsm2-util", "/proc/self/mem"))
 ROOT = Path(__file__).parents[2]
 PATIENCE = 30.0
 _LOOK_SECONDS = 0.02
@@ -133,7 +134,6 @@ def proxy(directory: Path) -> Generator[Watched]:
         yield proxy
 
 
-@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs /proc/PID/mem")
 def test_no_secret_stays_in_memory_after_a_switch_and_after_the_end(proxy: Watched, directory: Path) -> None:
     port = (directory / "run/ready").read_text().strip().rpartition(":")[2]
     url = f"wss://localhost:{port}/echo"

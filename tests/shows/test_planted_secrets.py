@@ -24,6 +24,7 @@ from tests.shows.calls import free_port
 from tests.shows.needles import forms, leaks
 from tests.shows.telling import notes
 
+pytestmark = pytest.mark.interop(tool="softhsm2-util")
 ROOT = Path(__file__).parents[2]
 SHORTEST_BYTES = 16
 """Shorter ones are nonces, and would be met by chance."""

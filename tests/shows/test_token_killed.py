@@ -10,6 +10,8 @@ from tests.running import RunningProxy, running_proxy, sottovoce
 from tests.shows.calls import calling, next_frame
 from tests.shows.storm import Storm, TellingKem
 
+pytestmark = pytest.mark.interop(tool="softhsm2-util")
+
 
 async def test_no_call_fails_while_it_is_killed(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     await killed(directory, monkeypatch, kills=20, in_flight=10)
