@@ -1,9 +1,13 @@
 """The token process is killed again and again under a load of handshakes: no call notices, no key is lost."""
 
 import hashlib
+import os
+import random
+import signal
 from pathlib import Path
 
 import pytest
+import trio
 
 from sottovoce.app.token_process import COMMAND
 from tests.running import RunningProxy, running_proxy, sottovoce
@@ -70,6 +74,22 @@ def token_processes_of(proxy: RunningProxy) -> list[int]:
         if ours[0] in words and ours[1] in words:
             found.append(int(process.name))
     return found
+
+
+async def test_killed_again_and_again_while_it_starts_it_comes_up_in_the_end(directory: Path) -> None:
+    chance = random.Random(5)  # noqa: S311  instants to kill at
+    keys_before = key_files(directory)
+    with running_proxy(directory) as proxy:
+        for _ in range(4):
+            for pid in token_processes_of(proxy):
+                os.kill(pid, signal.SIGKILL)
+            await trio.sleep(chance.uniform(0.1, 0.3))
+        async with calling(proxy) as call:
+            await call.send(bytes(640))
+            assert await next_frame(call) == bytes(640)
+    assert "while it started" in " ".join(event["reason"] for event in proxy.events("token.lost"))
+    assert token_processes_of(proxy) == []
+    assert key_files(directory) == keys_before
 
 
 def test_a_token_process_killed_in_the_middle_of_its_login_loses_no_key(directory: Path) -> None:
