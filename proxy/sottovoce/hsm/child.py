@@ -36,38 +36,49 @@ class Spawner:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="token-spawner")
 
     async def spawn(self) -> "TokenChild":
-        """Start a process.  Not cancellable once it began: it takes milliseconds, and its result must have an owner."""
+        """Start a process.  Not cancellable once it began: it takes milliseconds, and its result must have an owner.
+
+        Raises OSError, having left nothing.
+        """
         ours, theirs = socket.socketpair()
         try:
             with theirs:
-                popen = await trio.to_thread.run_sync(
+                popen, ending = await trio.to_thread.run_sync(
                     lambda: self._thread.submit(self._popen, theirs.fileno()).result(), abandon_on_cancel=False
                 )
         except BaseException:
             ours.close()
             raise
-        return TokenChild(popen, trio.socket.from_stdlib_socket(ours))
+        return TokenChild(popen, ending, trio.socket.from_stdlib_socket(ours))
 
     def close(self) -> None:
         """Let the thread end; a process that still runs ends with it."""
         self._thread.shutdown(wait=False)
 
-    def _popen(self, channel: int) -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(  # noqa: S603  our own command, no shell
+    def _popen(self, channel: int) -> "tuple[subprocess.Popen[bytes], int]":
+        """Give the process, and a descriptor that is readable once it has ended: there may be none left by then."""
+        popen = subprocess.Popen(  # noqa: S603  our own command, no shell
             [*self._command, str(channel), str(os.getpid())],
             pass_fds=(channel,),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             env=self._environment,
         )
+        try:
+            return popen, os.pidfd_open(popen.pid)
+        except OSError:
+            popen.kill()
+            popen.wait()
+            raise
 
 
 class TokenChild:
     """A running token process.  Leaving its `async with` block ends it, whatever state it is in."""
 
-    def __init__(self, popen: "subprocess.Popen[bytes]", channel: trio.socket.SocketType) -> None:
+    def __init__(self, popen: "subprocess.Popen[bytes]", ending: int, channel: trio.socket.SocketType) -> None:
         """Made by `Spawner.spawn` only."""
         self._popen = popen
+        self._ending = ending
         self._channel = channel
         self._reader = FrameReader()
         self._bodies: deque[bytes] = deque()
@@ -118,20 +129,18 @@ class TokenChild:
 
     async def __aexit__(self, *_: object) -> None:
         self._channel.close()
-        with trio.CancelScope(shield=True):
-            with trio.move_on_after(_FAREWELL_SECONDS):
-                await self._ended()
-            if self._popen.poll() is None:
-                self.kill()
-                await self._ended()
+        try:
+            with trio.CancelScope(shield=True):
+                with trio.move_on_after(_FAREWELL_SECONDS):
+                    await self._ended()
+                if self._popen.poll() is None:
+                    self.kill()
+                    await self._ended()
+        finally:
+            os.close(self._ending)
 
     async def _ended(self) -> None:
         """Wait until the process has ended, and reap it."""
-        if self._popen.poll() is not None:
-            return
-        descriptor = os.pidfd_open(self.pid)
-        try:
-            await trio.lowlevel.wait_readable(descriptor)
+        if self._popen.poll() is None:
+            await trio.lowlevel.wait_readable(self._ending)
             self._popen.wait()
-        finally:
-            os.close(descriptor)

@@ -209,9 +209,13 @@ class Token:
 
     async def _new_child(self) -> TokenChild:
         """Start a process and have it prove itself.  Raises HsmError, having ended it."""
-        if self._config.softhsm_config:
-            refresh_configuration(Path(self._config.softhsm_config))
-        child = await self._spawner.spawn()
+        try:
+            if self._config.softhsm_config:
+                refresh_configuration(Path(self._config.softhsm_config))
+            child = await self._spawner.spawn()
+        except OSError as error:  # too many open files or processes: that may pass
+            text = f"the token process cannot be started ({error.strerror})"
+            raise HsmUnavailable(text) from error
         try:
             with trio.fail_after(self._config.start_seconds):
                 await child.start(self._start)
