@@ -123,7 +123,7 @@ async def test_closing_leaves_no_process_no_thread_and_no_descriptor(
             pass
     assert open_descriptors() == descriptors
     with trio.fail_after(20):
-        while spawners() > threads:  # a thread that was told to end takes its time
+        while spawners() > threads:  # noqa: ASYNC110  a thread that was told to end takes its time
             await trio.sleep(0.01)
     assert [event.pid for event in events if isinstance(event, TokenUp) and is_running(event.pid)] == []
 
@@ -149,17 +149,23 @@ async def test_without_a_free_descriptor_there_is_no_replacement_until_there_is_
     async with opened() as token:
         with no_descriptors_left():
             os.kill(pid_of(events), signal.SIGKILL)
-            while not any(isinstance(event, TokenDown) and "open files" in event.reason for event in events):
+            while not any(is_refusal(event) for event in events):  # noqa: ASYNC110  a list has no event to wait for
                 await trio.sleep(0.01)
         answer = await token.call(SIGN, Sign("a root"), deadline_seconds=30)
         assert answer.pid == pid_of(events)
+
+
+def is_refusal(event: TokenEvent) -> bool:
+    return isinstance(event, TokenDown) and "open files" in event.reason
 
 
 @contextmanager
 def no_descriptors_left() -> Generator[None]:
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     taken = [os.open(os.devnull, os.O_RDONLY)]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 1, limits[1]))
+    resource.setrlimit(
+        resource.RLIMIT_NOFILE, (max(int(entry.name) for entry in Path("/proc/self/fd").iterdir()) + 1, limits[1])
+    )
     try:
         with suppress(OSError):
             while True:
