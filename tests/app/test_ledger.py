@@ -155,7 +155,7 @@ async def test_a_log_that_hangs_does_not_keep_the_proxy_for_ever(autojump_clock:
             ledger.certificate("tls_leaf", LEAF)
 
 
-async def test_a_record_that_is_refused_is_told_and_the_next_is_tried(
+async def test_a_record_that_is_refused_is_told_and_kept_and_the_next_is_tried(
     autojump_clock: MockClock, logger: FakeLogger, audit: FakeAudit
 ) -> None:
     async with opened(logger, audit) as ledger:
@@ -163,6 +163,7 @@ async def test_a_record_that_is_refused_is_told_and_the_next_is_tried(
         ledger.certificate("tls_leaf", LEAF)
         await trio.sleep(1.5)
         audit.refuses = False
-        ledger.certificate("tls_leaf", LEAF)
-    assert len(audit.recorded) == 1
+        ledger.certificate("voice", VOICE)
+    assert [event.serial for event in audit.noted if isinstance(event, CertificateIssued)] == ["1f"]
+    assert [event.serial for event in audit.recorded if isinstance(event, CertificateIssued)] == ["2f"]
     assert logger.lines[1] == ("error", events.AUDIT_FAILED, {"reason": "the disk is full: make room"})

@@ -190,3 +190,14 @@ def test_a_log_that_somebody_else_changes_is_left_alone(path: Path, changed: byt
     assert file.is_lost
     file.close()
     assert path.read_bytes() == changed
+
+
+def test_a_log_that_somebody_deletes_is_not_written_to_nowhere(path: Path) -> None:
+    file = AuditFile(str(path))
+    file.append(SAID[:1])
+    path.unlink()
+    with pytest.raises(AuditFailed, match="was deleted while it was open"):
+        file.append(SAID[1:2])
+    assert file.is_lost
+    file.close()
+    assert not path.exists()

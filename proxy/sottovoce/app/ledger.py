@@ -44,7 +44,7 @@ Kind = Literal["tls_leaf", "voice"]
 
 
 class Ledger:
-    """Takes reports; `run` writes them."""
+    """Takes reports; `run` writes them, and what cannot be written is noted, so that the audit log keeps it."""
 
     def __init__(self, logger: Logger, audit: AuditLog, token_label: str) -> None:
         """Write to these; `token_label` names the token."""
@@ -62,6 +62,7 @@ class Ledger:
                 try:
                     await self._audit.record(event)
                 except AuditFailed as error:
+                    self._audit.note(event)  # it has happened: it goes on the log as soon as that can be written
                     self._logger.error(events.AUDIT_FAILED, reason=str(error))  # noqa: TRY400  one line, no trail
 
     def close(self) -> None:

@@ -57,7 +57,10 @@ class AuditFile:
             line, end = encode_record(end, said)
             lines.append(line)
         data = b"".join(lines)
-        if os.fstat(self._fd).st_size != self._size:
+        now = os.fstat(self._fd)
+        if not now.st_nlink:
+            self._lose("was deleted while it was open")
+        if now.st_size != self._size:
             self._lose("was changed by another program while it was open")
         try:
             self._write(data)
