@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"sync"
 	"time"
 )
 
@@ -33,6 +34,7 @@ type client struct {
 	fragment          int
 	fault             string
 	audio             []byte
+	gate              *sync.WaitGroup // where several wait for each other, nil for one alone
 
 	// What it has come to.
 	ws          *webSocket
@@ -78,6 +80,10 @@ func (c *client) call() error {
 	c.ws = &webSocket{conn: conn, in: bufio.NewReader(conn), isClient: true, fragment: c.fragment}
 	if err := requestUpgrade(conn, c.ws.in, c.authority, c.target); err != nil {
 		return err
+	}
+	if c.gate != nil {
+		c.gate.Done()
+		c.gate.Wait()
 	}
 	c.startedAt = time.Now()
 	if err := c.handshake(exporter); err != nil {

@@ -1,3 +1,7 @@
+// Outside of a module Go goes back to what it did in 1.20, which has no ML-KEM in TLS.
+//
+//go:debug default=go1.26
+
 // A peer of the voice protocol in Go, written from docs/protocol.md alone, to show that the text suffices.
 //
 //	peer client -url wss://… -ca ca.pem -anchor anchor.json [-in file.pcm] [-out back.pcm] …   one call, one line of JSON
@@ -19,6 +23,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -61,6 +66,7 @@ func runClient(words []string) error {
 	f.BoolVar(&c.stay, "stay", false, "do not end the call")
 	f.DurationVar(&c.limit, "limit", 30*time.Second, "give up after")
 	f.IntVar(&c.fragment, "fragment", 0, "send messages in fragments of this many bytes")
+	together := f.Int("together", 1, "make so many calls at once, and print a list")
 	f.StringVar(&c.fault, "fault", "", strings.Join(clientFaults, ", "))
 	f.Parse(words)
 	if c.fault != "" && !slices.Contains(clientFaults, c.fault) {
@@ -77,6 +83,9 @@ func runClient(words []string) error {
 	if err := c.prepare(*url, *ca, *anchors, *in, *token); err != nil {
 		return err
 	}
+	if *together > 1 {
+		return callTogether(c, *together)
+	}
 	if err := c.call(); err != nil {
 		return err
 	}
@@ -86,6 +95,30 @@ func runClient(words []string) error {
 		}
 	}
 	return json.NewEncoder(os.Stdout).Encode(c.result)
+}
+
+// callTogether makes calls whose ClientHellos leave at the same moment, so that the server signs for several at once.
+func callTogether(c *client, number int) error {
+	gate := &sync.WaitGroup{}
+	gate.Add(number)
+	failed := make(chan error)
+	clients := make([]client, number)
+	for i := range clients {
+		one := &clients[i]
+		*one = *c
+		one.gate, one.result = gate, &result{Role: "client"}
+		go func() { failed <- one.call() }()
+	}
+	for range clients {
+		if err := <-failed; err != nil {
+			return err
+		}
+	}
+	results := make([]*result, number)
+	for i := range clients {
+		results[i] = clients[i].result
+	}
+	return json.NewEncoder(os.Stdout).Encode(results)
 }
 
 func runServer(words []string) error {

@@ -9,6 +9,14 @@ import (
 
 func isRetryFault(fault string) bool { return strings.HasPrefix(fault, "retry-") }
 
+// selection is the header of the upgrade's answer that names the subprotocol.
+func selection(target string) string {
+	if target == "/v1/voice/nothing-selected" {
+		return ""
+	}
+	return "Sec-WebSocket-Protocol: " + subprotocol + "\r\n"
+}
+
 func (c *serving) spoilRetry(group int) int {
 	switch c.fault {
 	case "retry-had": // the client's first hello has this one

@@ -133,7 +133,7 @@ func acceptUpgrade(conn io.Writer, in *bufio.Reader) (authority, target string, 
 		return "", "", fmt.Errorf("refused: %s", status)
 	}
 	_, err = fmt.Fprintf(conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
-		"Sec-WebSocket-Accept: %s\r\nSec-WebSocket-Protocol: %s\r\n\r\n", acceptance(h.one("Sec-WebSocket-Key")), subprotocol)
+		"Sec-WebSocket-Accept: %s\r\n%s\r\n", acceptance(h.one("Sec-WebSocket-Key")), selection(h.start[1]))
 	return h.one("Host"), h.start[1], err
 }
 

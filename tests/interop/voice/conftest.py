@@ -1,0 +1,48 @@
+"""The compiled peer of Go, and a proxy with short epochs for it to call."""
+
+import hashlib
+import os
+import subprocess
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from tests.interop.voice.peers import TOKEN, Callee
+from tests.running import make_directory, running_proxy
+from tests.shows.calls import free_port
+
+SOURCES = Path(__file__).with_name("peer")
+
+
+@pytest.fixture(scope="session")
+def peer(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Give the compiled peer.  Without a network: it uses the standard library alone."""
+    folder = tmp_path_factory.mktemp("peer")
+    offline = {"GOTOOLCHAIN": "local", "GOPROXY": "off", "GOFLAGS": "", "GO111MODULE": "off"}
+    program = str(folder / "peer")
+    sources = sorted(map(str, SOURCES.glob("*.go")))
+    subprocess.run(["go", "build", "-o", program, *sources], check=True, cwd=folder, env={**os.environ, **offline})
+    return program
+
+
+@pytest.fixture(scope="session")
+def made_by_init(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_directory(tmp_path_factory.mktemp("voice"))
+
+
+@pytest.fixture(scope="session")
+def proxy(made_by_init: Path) -> Generator[Callee]:
+    """`sottovoce serve`, whose epochs last two seconds and whose keys sixteen records.  It knows one token."""
+    port = free_port()
+    tokens = made_by_init / "tokens.toml"
+    digest = hashlib.sha256(TOKEN.encode()).hexdigest()
+    tokens.write_text(f'[[token]]\nname = "go"\nsha256 = "{digest}"\naudience = ["localhost:{port}"]\n')
+    sets = (
+        f"listener.address=127.0.0.1:{port}",
+        "voice.epoch_seconds=2",
+        "voice.messages_per_key=16",
+        "identity.tokens_file=tokens.toml",
+    )
+    with running_proxy(made_by_init, *sets) as running:
+        yield Callee(running, made_by_init)

@@ -1,0 +1,134 @@
+"""The peer of Go as a client and as a server, each a process of its own, which says what it saw in lines of JSON."""
+
+import json
+import subprocess
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import trio
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from sottovoce.client import Audio, Call, CallError, Ended, EndedWithCode, connect
+from tests.running import RunningProxy
+from tests.transport.certificates import HOST, authority
+
+TOKEN = "a-token-for-tests-only-0123456789abcdef"
+PATIENCE = 30.0
+"""For what takes no time at all on a machine with nothing else to do."""
+
+
+class Callee(msgspec.Struct, frozen=True):
+    """A running proxy, and where its clients find whom to trust."""
+
+    running: RunningProxy
+    directory: Path
+
+    async def call(self, peer: str, *options: str, anchor: Path | None = None) -> Any:
+        """Have Go call the echo route; give what it says at its end, a list of it for calls `-together`."""
+        certificates = self.directory / "certs"
+        trust = ("-ca", str(certificates / "ca.pem"), "-anchor", str(anchor or certificates / "anchor.json"))
+        url = f"{self.running.url}/v1/voice/echo"
+        done = await trio.run_process(
+            [peer, "client", "-url", url, *trust, *options], capture_stdout=True, capture_stderr=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+
+class GoServer:
+    """A running server of Go, which says a line when it listens and one at the end of each connection."""
+
+    def __init__(self, process: trio.Process, folder: Path) -> None:
+        self.process = process
+        self.anchor = folder / "anchor.json"
+        self.port = 0
+        self._said = b""
+
+    async def line(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        with trio.fail_after(PATIENCE):
+            while b"\n" not in self._said:
+                data = await self.process.stdout.receive_some()
+                assert data, "it has ended"
+                self._said += data
+        line, _, self._said = self._said.partition(b"\n")
+        return json.loads(line)
+
+    @asynccontextmanager
+    async def calling(self, route: str = "echo", **options: Any) -> AsyncGenerator[Call]:
+        """Call it with our client."""
+        trust = {"anchor": self.anchor, "ca": authority().pem} | options
+        async with connect(f"wss://{HOST}:{self.port}/{route}", **trust) as call:
+            yield call
+
+    async def refusal(self, route: str = "echo", **options: Any) -> tuple[EndedWithCode, dict[str, Any]]:
+        """Call where no session comes about: what our client raises, and what the server saw."""
+        try:
+            async with self.calling(route, **options):
+                raise AssertionError("there is a session")
+        except EndedWithCode as error:
+            return error, await self.line()
+
+    async def fate(self, route: str = "echo", **options: Any) -> tuple[Ended, dict[str, Any]]:
+        """Call a route and speak until it ends: how it did for our client, and what the server saw."""
+        async with self.calling(route, **options) as call:
+            with suppress(CallError), trio.fail_after(PATIENCE):
+                for number in range(8):
+                    await call.send(bytes([number]) * 640)
+                async for _ in call:
+                    pass
+            assert call.ended is not None
+            return call.ended, await self.line()
+
+
+@asynccontextmanager
+async def go_server(peer: str, folder: Path, *options: str) -> AsyncGenerator[GoServer]:
+    """Run a server with a certificate of the test CA and an anchor of its own."""
+    identity = authority().issue(HOST)
+    certificate, key = folder / "leaf.pem", folder / "leaf.key"
+    certificate.write_bytes(identity.certificate.public_bytes(Encoding.PEM))
+    key.write_bytes(identity.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    files = ("-cert", str(certificate), "-key", str(key), "-anchor", str(folder / "anchor.json"))
+    async with trio.open_nursery() as nursery:
+        process: trio.Process = await nursery.start(
+            partial(trio.run_process, [peer, "server", *files, *options], stdout=subprocess.PIPE, check=False)
+        )
+        assert process.stdout is not None
+        async with process.stdout:
+            server = GoServer(process, folder)
+            server.port = (await server.line())["port"]
+            yield server
+            nursery.cancel_scope.cancel()
+
+
+async def echoed(call: Call, frames: list[bytes], pace_seconds: float) -> list[bytes]:
+    """Send frames at a steady pace, give as many that come back, hang up in good order."""
+    back: list[bytes] = []
+
+    async def hear() -> None:
+        async for item in call:
+            if isinstance(item, Audio):
+                back.append(item.payload)
+                if len(back) == len(frames):
+                    break
+
+    with trio.fail_after(PATIENCE):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(hear)
+            start = trio.current_time()
+            for number, frame in enumerate(frames):
+                await trio.sleep_until(start + number * pace_seconds)
+                await call.send(frame)
+    await call.close()
+    return back
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    """Wait for what another process does."""
+    with trio.fail_after(PATIENCE):
+        while not is_so():  # noqa: ASYNC110  a log file has no event to wait on
+            await trio.sleep(0.02)
