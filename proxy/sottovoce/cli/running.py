@@ -1,7 +1,11 @@
-"""Runs what waits for something.  SIGTERM and SIGHUP end it as Ctrl-C does: what was begun is cleared away."""
+"""Runs what waits for something.  Ctrl-C, SIGTERM and SIGHUP cancel it: what was begun is cleared away.
+
+Ctrl-C, too, comes as a signal and not as KeyboardInterrupt, which would strike between any two instructions.  A second
+signal is not waited for: it ends the command as it always does.
+"""
 
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar, TypeVarTuple
 
 import trio
@@ -18,16 +22,18 @@ def run_until_told(function: Callable[[*Ts], Awaitable[T]], *arguments: *Ts) -> 
     results: list[T] = []
     told: list[int] = []
 
-    async def stop_when_told(signals: AsyncIterator[int], scope: trio.CancelScope) -> None:
-        told.append(await anext(signals))
+    async def stop_when_told(scope: trio.CancelScope, *, task_status: trio.TaskStatus[None]) -> None:
+        with trio.open_signal_receiver(*_heeded()) as signals:
+            task_status.started()
+            told.append(await anext(signals))
         scope.cancel()
 
     async def run() -> None:
-        with trio.open_signal_receiver(*_heeded()) as signals:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(stop_when_told, signals, nursery.cancel_scope)
-                results.append(await function(*arguments))
-                nursery.cancel_scope.cancel()
+        async with trio.open_nursery() as nursery:
+            if _heeded():
+                await nursery.start(stop_when_told, nursery.cancel_scope)
+            results.append(await function(*arguments))
+            nursery.cancel_scope.cancel()
 
     trio.run(run)
     if not results:
@@ -37,4 +43,5 @@ def run_until_told(function: Callable[[*Ts], Awaitable[T]], *arguments: *Ts) -> 
 
 def _heeded() -> list[int]:
     """Give the signals that are not ignored: `nohup` says by that what it wants."""
-    return [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is not signal.SIG_IGN]
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    return [number for number in signals if signal.getsignal(number) is not signal.SIG_IGN]

@@ -133,6 +133,7 @@ class Link:
             machine.on_deadline(now)
             self._settle()
 
+    @trio.lowlevel.enable_ki_protection  # a system task has it, the tasks that it starts have not
     async def _write_when_asked(self) -> None:
         while True:
             await self._flush()
