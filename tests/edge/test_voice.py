@@ -9,6 +9,7 @@ from sottovoce.hsm import HsmTimeout
 from sottovoce.observe import events as log_events
 from sottovoce.primitives import Suite
 from sottovoce.session import events
+from sottovoce.transport import ServerWebSocket, WsEvent
 from sottovoce.wire import Code, Codec
 from tests.edge.proxy import CLIENT, Peer, Proxy
 
@@ -233,3 +234,24 @@ async def test_a_data_session_carries_opaque_bytes_both_ways(autojump_clock: tri
         await peer.until(lambda: any(isinstance(event, events.Data) for event in peer.heard))
         assert peer.heard[-1] == events.Data(b"opaque" * 1000)
         await peer.close()
+
+
+async def test_a_flood_is_taken_in_pieces_that_leave_other_calls_their_turn(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy, sizes = Proxy(), list[int]()
+    receive = ServerWebSocket.receive
+
+    def weighed(websocket: ServerWebSocket, data: bytes) -> list[WsEvent]:
+        sizes.append(len(data))
+        return receive(websocket, data)
+
+    async with proxy.called() as peer:
+        monkeypatch.setattr(ServerWebSocket, "receive", weighed)
+        for _ in range(900):
+            peer.websocket.send_ping(b"")
+        await peer.tls.send_all(peer.websocket.to_send())
+        await peer.say(FRAME)
+        await peer.until(lambda: len(peer.audio) == 1)
+    assert sum(sizes) > 5_400
+    assert max(sizes) <= 4_096

@@ -26,6 +26,8 @@ from sottovoce.wire import Code, code_label
 
 MAX_REPLY_BYTES = 65_536
 """Answers to WebSocket pings that may wait for a client that does not read them."""
+_TURN_BYTES = 4_096
+"""Taken at once, however much has come: a client in full flood leaves other calls their turn every few milliseconds."""
 _NAP_SECONDS = 30.0
 """The clock task's longest sleep: while the machine is suspended Trio's clock stands still, the session's does not."""
 _RETRY_SECONDS = 0.05
@@ -145,7 +147,7 @@ class VoiceCall:
     async def _read(self) -> None:
         """Wait for bytes and take all that they hold."""
         try:
-            data = await self._stream.receive_some()
+            data = await self._stream.receive_some(_TURN_BYTES)
         except trio.BrokenResourceError:
             data = b""
         if data:

@@ -23,6 +23,10 @@ HelloRetryRequest; a chain of three ML-DSA-87 certificates has 22 KB."""
 UPGRADE_BYTES = 16_384
 """The most an HTTP/1.1 request or response head may have before the WebSocket opens."""
 
+MAX_IDLE_FRAMES = 1_024
+"""WebSocket frames (pings, pongs, fragments) that a server takes between two whole messages.  A frame of six bytes costs
+as much as a frame of audio, and a client sends a message in each epoch, which has an hour at most."""
+
 READ_BYTES = 65_536
 """How much is asked of a socket at once."""
 

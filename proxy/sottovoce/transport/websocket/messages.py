@@ -23,6 +23,7 @@ from sottovoce.transport.websocket.events import PeerClosed, TextMessage, WsEven
 _PROTOCOL_ERROR: Final = 1002
 _ABNORMAL: Final = 1006
 _INVALID_DATA: Final = 1007
+_POLICY: Final = 1008
 _TOO_BIG: Final = 1009
 _INTERNAL: Final = 1011
 
@@ -39,9 +40,13 @@ class Phase(Enum):
 class WebSocket:
     """One WebSocket of either role, in and after its opening."""
 
-    def __init__(self, core: ServerCore | ClientCore, max_message_bytes: int) -> None:
+    def __init__(
+        self, core: ServerCore | ClientCore, max_message_bytes: int, max_idle_frames: int | None = None
+    ) -> None:
         self._core = core
         self._max_message_bytes = max_message_bytes
+        self._max_idle_frames = max_idle_frames
+        self._idle_frames = 0
         self._phase = Phase.UPGRADING
         self._message: bytearray | None = None  # the fragments so far
         self._message_is_text = False
@@ -113,9 +118,15 @@ class WebSocket:
         core.receive_data(data)
         events: list[WsEvent] = []
         for frame in cast("list[Frame]", core.events_received()):  # once it is open, nothing else comes
+            told = len(events)
             self._take(frame, events)
             if self._phase is Phase.OVER:
                 return events
+            self._idle_frames = self._idle_frames + 1 if len(events) == told else 0
+            if self._idle_frames == self._max_idle_frames:
+                core.fail(_POLICY, "frames that carry nothing")
+                text = f"the peer sent {self._max_idle_frames} frames without completing a message"
+                return events + self._fail(text, None, _POLICY)
         if core.parser_exc is not None:
             events += self._fail(*self._describe(core.parser_exc))
         return events

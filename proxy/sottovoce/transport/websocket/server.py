@@ -14,7 +14,7 @@ from websockets.typing import Subprotocol
 
 from sottovoce.primitives import ApiMisuse
 from sottovoce.transport.errors import WebSocketClosed
-from sottovoce.transport.limits import UPGRADE_BYTES
+from sottovoce.transport.limits import MAX_IDLE_FRAMES, UPGRADE_BYTES
 from sottovoce.transport.websocket.core import SILENT, ServerCore
 from sottovoce.transport.websocket.events import UpgradeRequest, WsEvent
 from sottovoce.transport.websocket.head import HeadBuffer, HeadTooLargeError, is_authority, is_target
@@ -31,7 +31,8 @@ class ServerWebSocket(WebSocket):
     _core: ServerCore
 
     def __init__(self, *, max_message_bytes: int) -> None:
-        super().__init__(ServerCore(max_size=max_message_bytes, logger=SILENT), max_message_bytes)
+        core = ServerCore(max_size=max_message_bytes, logger=SILENT)
+        super().__init__(core, max_message_bytes, MAX_IDLE_FRAMES)
         self._head = HeadBuffer()
         self._offered: tuple[str, ...] = ()
         self._acceptance: Response | None = None
