@@ -24,8 +24,8 @@ UPGRADE_BYTES = 16_384
 """The most an HTTP/1.1 request or response head may have before the WebSocket opens."""
 
 MAX_IDLE_FRAMES = 1_024
-"""WebSocket frames (pings, pongs, fragments) that a server takes between two whole messages.  A frame of six bytes costs
-as much as a frame of audio, and a client sends a message in each epoch, which has an hour at most."""
+"""WebSocket frames (pings, pongs, fragments) that a server takes between two whole messages.  One of six bytes costs as
+much as a frame of audio, and a client sends a message in each epoch, which has an hour at most."""
 
 READ_BYTES = 65_536
 """How much is asked of a socket at once."""
