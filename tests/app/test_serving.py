@@ -69,6 +69,22 @@ def test_ready_is_one_event_and_one_file_exactly_as_long_as_calls_can_come(direc
     assert names[-2:] == ["proxy.draining", "proxy.stopped"]
 
 
+def test_addresses_that_cannot_be_printed_end_the_start_and_leave_no_ready_file(directory: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*SOTTOVOCE, "serve", directory, "--json"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            env=environment(),
+            check=False,
+            timeout=60,
+        )
+    assert done.returncode == 1
+    assert b"No space left on device" in done.stderr.splitlines()[-1]
+    assert list((directory / "run").iterdir()) == []
+
+
 def test_it_may_open_many_files_leaves_no_core_and_is_closed_to_tracers(directory: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 256), hard))

@@ -254,8 +254,8 @@ def _ready(parts: _Parts, announce: Announce) -> Generator[None]:
         reason = f"{path} cannot be written ({error.strerror})"
         problem = Problem("process.ready_file", reason, "give a path in a directory that may be written to")
         raise ConfigurationInvalid([problem]) from None
-    announce(addresses)
     try:
+        announce(addresses)
         yield
     finally:
         path.unlink(missing_ok=True)
