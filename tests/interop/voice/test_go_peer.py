@@ -96,10 +96,14 @@ async def test_go_climbs_the_paths_of_a_batch(peer: str, proxy: Callee) -> None:
 
 
 async def test_hello_retry_both_ways(peer: str, proxy: Callee, tmp_path: Path) -> None:
+    there, back = tmp_path / "there.pcm", tmp_path / "back.pcm"
+    there.write_bytes(b"".join(FRAMES[:20]))
+    audio = ("-in", str(there), "-out", str(back), "-frames", "10", "-metadata", '{"from": "Go"}')
     for suites in ("1", "101", "101,1"):
-        said = await proxy.call(peer, "-suites", suites, "-no-shares", "-fragment", "300")
+        said = await proxy.call(peer, "-suites", suites, "-no-shares", "-fragment", "300", *audio)
         assert_went_well(said)
         assert said["retried"]
+        assert back.read_bytes() == there.read_bytes()
     async with go_server(peer, tmp_path, *HYBRID, "-suites", "101") as server:
         both = (Suite.X25519MLKEM768_AES256GCM, Suite.SECP384R1MLKEM1024_AES256GCM)
         async with server.calling(suites=both) as call:

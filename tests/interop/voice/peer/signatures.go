@@ -34,7 +34,10 @@ func parseKey(b []byte, algs ...int) (publicKey, error) {
 	if err != nil {
 		return publicKey{}, err
 	}
-	if !slices.Contains(algs, alg) || !keyIsGood(alg, key) {
+	if !slices.Contains(algs, alg) {
+		return publicKey{}, fault(BadRecord, "a key of an algorithm that has no place here: %04x", alg)
+	}
+	if !keyIsGood(alg, key) {
 		return publicKey{}, fault(AuthFailed, "a key of algorithm %04x that is none", alg)
 	}
 	return publicKey{alg, key}, nil
