@@ -123,6 +123,30 @@ async def test_draining_ends_every_call_and_the_listener() -> None:
         await trio.open_tcp_stream(listener.address.host, listener.address.port)
 
 
+async def test_a_call_that_comes_about_while_draining_is_told_too() -> None:
+    listener = await bind("listener", ListenerConfig(address="127.0.0.1:0"))
+    proxy = Proxy()
+
+    async def dial() -> Peer:
+        return Peer(await trio.open_tcp_stream(listener.address.host, listener.address.port))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(listener.serve, proxy.services)
+        first, late = await dial(), await dial()
+        await first.open()
+        await late.tls.do_handshake()
+        listener.stop()
+        await trio.testing.wait_all_tasks_blocked(0.02)
+        assert await late.upgrade()
+        closed = await late.hear_end()
+        assert listener.calls > 0, "it was told, not cut off with everything else"
+        await first.hear_end()
+    assert closed is not None
+    assert closed.code == Code.DRAINING
+    for peer in (first, late):
+        await trio.aclose_forcefully(peer.tls.transport)
+
+
 async def test_a_bug_in_one_connection_reaches_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     def crash(*_: object) -> None:
         raise ZeroDivisionError

@@ -156,6 +156,21 @@ async def test_draining_tells_the_client_to_go_elsewhere(autojump_clock: trio.te
     assert closed.code == Code.DRAINING
 
 
+async def test_a_call_that_ends_while_its_backend_is_being_connected_is_told_there(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    proxy = Proxy()
+    proxy.hand.seconds = 2.0
+    async with proxy.called(HAND) as peer:
+        await trio.sleep(1)
+        proxy.calls[0].end(Code.DRAINING, "going down")
+        await trio.sleep(1.5)
+        end = proxy.hand.legs[0].end
+        assert end is not None
+        assert (end.code, end.truncated) == (Code.DRAINING, False)
+        await peer.hear_end()
+
+
 async def test_a_client_that_never_answers_the_close_is_dropped_after_five_seconds(
     autojump_clock: trio.testing.MockClock,
 ) -> None:

@@ -11,7 +11,6 @@ from sottovoce.relay import CallEnd, LegStatistics
 from sottovoce.session import Established
 from sottovoce.wire import code_label
 
-
 Side = Literal["client", "proxy", "backend"]
 """Who ended a call."""
 

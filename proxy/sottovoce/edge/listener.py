@@ -64,7 +64,7 @@ class Listener:
 
     async def _drain(self) -> None:
         for call in tuple(self._calls):
-            call.end(Code.DRAINING, "the proxy is going down")
+            _send_away(call)
         while self._calls:
             self._is_idle = trio.Event()
             await self._is_idle.wait()
@@ -93,6 +93,8 @@ class Listener:
             self._limits.end(peer.host)
             started.append(call)
             self._calls.add(call)
+            if self._accepting.cancel_called:
+                _send_away(call)
 
         self._connections += 1
         try:
@@ -127,6 +129,10 @@ async def bind(name: str, config: ListenerConfig) -> Listener:
         bound.close()
         raise AddressUnusable(name, str(address), error) from None
     return Listener(name, config, trio.SocketListener(bound))
+
+
+def _send_away(call: VoiceCall) -> None:
+    call.end(Code.DRAINING, "the proxy is going down")
 
 
 def _address_of(name: tuple[str, int] | tuple[str, int, int, int]) -> Address:

@@ -70,6 +70,7 @@ class VoiceCall:
         self._sink = ClientSink(self._queue, self._wake_writer, self.end)
         self._leg: Leg | None = None
         self._established: events.Established | None = None
+        self._end: CallEnd | None = None
         self._held: deque[WsEvent] = deque()
         self._records: list[bytes] = []
         self._replies = b""
@@ -130,7 +131,10 @@ class VoiceCall:
     async def _converse(self, start: CallStart) -> None:
         try:
             async with self._route.connect(start, self._sink) as leg:
-                self._leg = leg
+                if self._end is None:
+                    self._leg = leg
+                else:
+                    leg.stop(self._end)  # it ended while the backend was being connected
                 try:
                     held, self._held = self._held, deque()
                     self._receive(held)
@@ -242,7 +246,7 @@ class VoiceCall:
         if established is None:
             self._journal.session_refused(self._client, self._route.name, ended.code, ended.reason)
         else:
-            end = self._call_end(ended)
+            end = self._end = self._call_end(ended)
             leg, self._leg = self._leg, None
             if leg is not None:
                 leg.stop(end)
