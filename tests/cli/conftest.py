@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from sottovoce.cli.main import run
+from sottovoce.cli.tree import run
 from tests.running import copy_directory, make_directory
 
 _UNWANTED = ("OPENSSL_CONF", "OPENSSL_MODULES", "SSLKEYLOGFILE", "SOTTOVOCE_DIR", "SOTTOVOCE_DEBUG")

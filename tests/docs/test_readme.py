@@ -14,7 +14,7 @@ import click
 import pytest
 
 import sottovoce.client
-from sottovoce.cli.main import commands
+from sottovoce.cli.tree import commands
 from sottovoce.identity import TokenFile
 from sottovoce.settings import build
 from sottovoce.transport import SystemClock, SystemEntropy

@@ -65,14 +65,14 @@ def commands() -> None:
     """A voice proxy: audio sealed from the client to here, plaintext at the backend, vouched for by an HSM."""
 
 
-def main(arguments: Sequence[str] | None = None) -> NoReturn:
+def run_and_exit(arguments: Sequence[str]) -> NoReturn:
     """Run a command and exit."""
     code = run(arguments)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one would come while the interpreter takes itself apart
     sys.exit(code)
 
 
-def run(arguments: Sequence[str] | None = None) -> int:
+def run(arguments: Sequence[str]) -> int:
     """Run a command and give its exit code.  Whatever goes wrong is one line on standard error."""
     try:
         code = commands.main(arguments, prog_name="sottovoce", standalone_mode=False)
