@@ -1,5 +1,7 @@
 """SoftHSM's configuration, which has to follow its directory."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -55,6 +57,26 @@ def test_a_token_that_was_never_whole_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "tokens/0000-1111/token.object").write_bytes(b"")
     softhsm.refresh_configuration(tmp_path / "softhsm2.conf")
     assert (tmp_path / "tokens/0000-1111/token.object").read_bytes() == b""
+
+
+def test_without_room_for_the_first_copy_nothing_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A login on a full disk would leave the file empty; with a copy beside it that can be mended."""
+
+    def fail(_path: Path, _data: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    new_configuration(tmp_path / "softhsm2.conf")
+    file = tmp_path / "tokens/0000-1111/token.object"
+    file.parent.mkdir()
+    file.write_bytes(b"first")
+    with monkeypatch.context() as full:
+        full.setattr(softhsm, "_replace", fail)
+        with pytest.raises(OSError, match="No space"):
+            softhsm.refresh_configuration(tmp_path / "softhsm2.conf")
+    softhsm.refresh_configuration(tmp_path / "softhsm2.conf")
+    file.write_bytes(b"second")
+    monkeypatch.setattr(softhsm, "_replace", fail)
+    softhsm.refresh_configuration(tmp_path / "softhsm2.conf")
 
 
 def test_softhsm_is_found_or_said_to_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ ftruncate, then write.  A process that is killed between the two leaves an empty
 """
 
 import contextlib
+import errno
 import os
 import sys
 from pathlib import Path
@@ -26,6 +27,8 @@ _PLACES = (
     Path("/usr/lib64/pkcs11/libsofthsm2.so"),
     Path("/usr/local/lib/softhsm/libsofthsm2.so"),
 )
+_NOT_OURS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR}
+"""Not ours to read, or to write: then SoftHSM does not write it either."""
 _TOKENS, _KEPT, _OWN_FILE = "tokens", "tokens.kept", "token.object"
 
 
@@ -55,7 +58,7 @@ def configuration_text(configuration: Path) -> str:
 def refresh_configuration(configuration: Path) -> None:
     """Before a start: write our configuration anew if its directory has moved, and mend a token that was cut off.
 
-    Raises TokenMissing where there is none.
+    Raises TokenMissing where there is none, OSError where the disk does not allow to start now.
     """
     try:
         text = configuration.read_text()
@@ -83,11 +86,13 @@ def refresh_configuration(configuration: Path) -> None:
 def _mend_tokens(directory: Path) -> None:
     """Keep a copy of each token's own file, and put it back where the file is empty.
 
-    Nobody else writes these files now: the last token process has ended, the next one is not there yet.
+    Nobody else writes these files now: the last token process has ended, the next one is not there yet.  Raises OSError
+    where there is no room for the first copy: a login then could be the token's end.
     """
     for token in (directory / _TOKENS).iterdir():
         file, kept = token / _OWN_FILE, directory / _KEPT / f"{token.name}.{_OWN_FILE}"
-        with contextlib.suppress(OSError):  # not ours to read, or to write: then SoftHSM does not write it either
+        before = b""
+        try:
             now = file.read_bytes()
             before = kept.read_bytes() if kept.exists() else b""
             if not any(now) and before:
@@ -95,6 +100,9 @@ def _mend_tokens(directory: Path) -> None:
             elif now != before and len(now) >= len(before):
                 kept.parent.mkdir(mode=0o700, exist_ok=True)
                 _replace(kept, now)
+        except OSError as error:
+            if error.errno not in _NOT_OURS and not before:
+                raise
 
 
 def _replace(path: Path, data: bytes) -> None:
