@@ -232,6 +232,18 @@ def test_one_that_is_being_made_is_not_cleared_away(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["new"]
 
 
+@pytest.mark.parametrize("name", ["new", "new[1]", "*"])
+def test_only_its_own_leftovers_are_cleared_away(tmp_path: Path, name: str) -> None:
+    (tmp_path / f".{name}.new-0123abcd").mkdir()
+    others = [".new.new-notes", ".other.new-0123abcd", ".new.new-0123abcd.bak"]
+    for other in others:
+        (tmp_path / other).mkdir()
+    (tmp_path / ".new.new-89abcdef").write_text("a file")
+    with staging.whole_directory(tmp_path / name):
+        pass
+    assert {path.name for path in tmp_path.iterdir()} == {name, *others, ".new.new-89abcdef"}
+
+
 async def test_moved_or_copied_it_starts_again(opened: OpenToken, directory: Path) -> None:
     """`directory` is a copy elsewhere; SoftHSM's configuration has to follow."""
     async with opened() as token:

@@ -6,6 +6,7 @@ hidden directory behind, which the next build for the same place removes; one th
 
 import fcntl
 import os
+import re
 import shutil
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
@@ -74,7 +75,10 @@ def _prefix(target: Path) -> str:
 
 
 def _remove_leftovers(target: Path) -> None:
-    for left in target.parent.glob(f"{_prefix(target)}*"):
+    is_ours = re.compile(f"{re.escape(_prefix(target))}[0-9a-f]{{{2 * _TAG_BYTES}}}").fullmatch
+    for left in target.parent.iterdir():
+        if not is_ours(left.name) or left.is_symlink() or not left.is_dir():
+            continue
         descriptor = os.open(left, os.O_RDONLY | os.O_DIRECTORY)
         try:
             with suppress(BlockingIOError):  # it is being built right now, by somebody else
