@@ -162,6 +162,27 @@ async def test_a_bug_in_one_connection_reaches_no_other(monkeypatch: pytest.Monk
     assert len(proxy.log.named(log_events.TASK_CRASHED)) == 1
 
 
+async def test_a_bug_that_shows_while_all_is_cancelled_is_a_line_on_the_log_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def crash_when_cancelled(*_: object) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.sleep_forever)
+            try:
+                await trio.sleep_forever()
+            finally:
+                raise ZeroDivisionError
+
+    proxy = Proxy()
+    monkeypatch.setattr("sottovoce.edge.listener.serve_connection", crash_when_cancelled)
+    async with serving(proxy) as served:
+        await served.dial()
+        await trio.testing.wait_all_tasks_blocked(0.02)
+        served.listener.stop()
+        await trio.testing.wait_all_tasks_blocked(0.02)
+    assert len(proxy.log.named(log_events.TASK_CRASHED)) == 1
+
+
 @pytest.mark.parametrize("garbage", [b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x00\x05hello", bytes(2000)])
 async def test_what_is_no_tls_is_refused_and_logged_without_a_crash(garbage: bytes) -> None:
     proxy = Proxy()

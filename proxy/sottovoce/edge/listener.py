@@ -71,20 +71,19 @@ class Listener:
 
     async def _handle(self, stream: trio.SocketStream, services: EdgeServices) -> None:
         """Serve one connection; nothing that goes wrong in it reaches another."""
-        client = "?"
         try:
             peer = _address_of(stream.socket.getpeername())
-            client = str(peer)
             _limit_silence(stream, self._config.silence_seconds)
-            if refusal := self._admit(peer.host):
-                services.journal.connection_refused(client, refusal)
-                await trio.aclose_forcefully(stream)
-                return
-            await self._serve(stream, services, peer)
         except OSError:
-            await trio.aclose_forcefully(stream)  # the peer went before we looked
-        except Exception as error:  # noqa: BLE001  a bug of ours ends this connection alone
-            services.journal.connection_crashed(client, error)
+            return  # the peer went before we looked
+        if refusal := self._admit(peer.host):
+            services.journal.connection_refused(str(peer), refusal)
+            await trio.aclose_forcefully(stream)
+            return
+        try:
+            await self._serve(stream, services, peer)
+        except* Exception as crash:  # noqa: BLE001  a bug of ours ends this connection alone, also while it is cancelled
+            services.journal.connection_crashed(str(peer), crash)
 
     async def _serve(self, stream: trio.SocketStream, services: EdgeServices, peer: Address) -> None:
         started: list[VoiceCall] = []
