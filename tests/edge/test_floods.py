@@ -20,6 +20,23 @@ def test_one_address_costs_another_nothing() -> None:
     assert limits.begin("b", 0.0) is None
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "is_same"),
+    [
+        ("2001:db8::1", "2001:db8::ffff:1", True),
+        ("2001:db8:0:1::1", "2001:db8:0:2::1", False),
+        ("fe80::1%eth0", "fe80::2%eth0", True),
+        ("192.0.2.1", "192.0.2.2", False),
+    ],
+)
+def test_a_subscribers_ipv6_addresses_count_as_one(one: str, other: str, *, is_same: bool) -> None:
+    limits = HandshakeLimits(per_second=100, at_once=1)
+    assert limits.begin(one, 0.0) is None
+    assert limits.begin(other, 0.0) == (AT_ONCE if is_same else None)
+    limits.end(one)
+    assert limits.begin(one, 0.0) is None
+
+
 def test_a_handshake_that_ends_makes_room() -> None:
     limits = HandshakeLimits(per_second=100, at_once=2)
     assert [limits.begin("a", 0.0) for _ in range(3)] == [None, None, AT_ONCE]

@@ -1,10 +1,11 @@
 """How many handshakes one address may begin.  Pure.
 
 The cheapest check comes first (docs/protocol.md §11: rate limit, then size and syntax, then KEM, then signature): it
-looks at nothing but the address, before a byte is read.  Memory is bounded: of too many addresses, the one seen longest
-ago is forgotten.
+looks at nothing but the address, before a byte is read.  A subscriber of IPv6 has 2^64 addresses at least, so all of a
+/64 count as one.  Memory is bounded: of too many addresses, the one seen longest ago is forgotten.
 """
 
+import ipaddress
 from collections import OrderedDict
 
 from sottovoce.session import TokenBucket
@@ -13,6 +14,7 @@ MAX_ADDRESSES = 65_536
 """Addresses that are remembered; beyond, the one seen longest ago is forgotten, and begins anew."""
 BURST_SECONDS = 2.0
 """How many seconds' worth of handshakes an address may begin at once."""
+_NETWORK_BYTES = 8
 
 
 class HandshakeLimits:
@@ -31,6 +33,7 @@ class HandshakeLimits:
 
     def begin(self, address: str, now: float) -> str | None:
         """Count a handshake in.  Gives the reason why it may not begin (and is not counted), None if it may."""
+        address = _network_of(address)
         if self._running.get(address, 0) >= self._at_once:
             return "max_handshakes_per_address is reached"
         bucket = self._buckets.get(address)
@@ -46,6 +49,15 @@ class HandshakeLimits:
 
     def end(self, address: str) -> None:
         """Count a handshake out."""
+        address = _network_of(address)
         left = self._running.pop(address) - 1
         if left:
             self._running[address] = left
+
+
+def _network_of(address: str) -> str:
+    """Give what counts as one address."""
+    if ":" not in address:
+        return address
+    prefix = ipaddress.IPv6Address(address).packed[:_NETWORK_BYTES]
+    return prefix.hex()
