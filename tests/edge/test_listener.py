@@ -8,6 +8,7 @@ import trio
 
 from sottovoce.edge import AddressUnusable, Listener, ListenerConfig, bind
 from sottovoce.observe import events as log_events
+from sottovoce.session import TokenBucket
 from sottovoce.transport import TlsStream
 from sottovoce.wire import Code
 from tests.edge.proxy import Peer, Proxy
@@ -95,6 +96,20 @@ async def test_too_many_handshakes_of_one_address_are_closed_at_once() -> None:
         await trio.testing.wait_all_tasks_blocked(0.05)
         await served.peer()
     assert proxy.log.named(log_events.CONNECTION_REFUSED)[0]["reason"] == "max_handshakes_per_address is reached"
+
+
+async def test_a_flood_of_refusals_fills_no_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sottovoce.edge.listener._REFUSAL_LINES_PER_SECOND", 0.0)
+    proxy = Proxy()
+    async with serving(proxy, max_connections=1) as served:
+        await served.peer()
+        for _ in range(30):
+            assert await (await served.dial()).receive_some(1) == b""
+        lines = proxy.log.named(log_events.CONNECTION_REFUSED)
+        assert [line["untold"] for line in lines] == [0] * 10
+        monkeypatch.setattr(served.listener, "_refusal_lines", TokenBucket(0.0, 1.0, 0.0))
+        assert await (await served.dial()).receive_some(1) == b""
+        assert proxy.log.named(log_events.CONNECTION_REFUSED)[-1]["untold"] == 20
 
 
 async def test_too_many_connections_are_closed_at_once() -> None:

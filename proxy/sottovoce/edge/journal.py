@@ -47,9 +47,9 @@ class Journal:
         """A request did not become a WebSocket."""
         self._logger.info(events.UPGRADE_REFUSED, client=client, status=status, reason=reason)
 
-    def connection_refused(self, client: str, reason: str) -> None:
-        """A connection was closed before a byte was read."""
-        self._logger.warning(events.CONNECTION_REFUSED, client=client, reason=reason)
+    def connection_refused(self, client: str, reason: str, untold: int) -> None:
+        """A connection was closed before a byte was read; `untold` others had no line, for there were too many."""
+        self._logger.warning(events.CONNECTION_REFUSED, client=client, reason=reason, untold=untold)
 
     def session_refused(self, client: str, route: str, code: int, reason: str) -> None:
         """A voice handshake failed."""

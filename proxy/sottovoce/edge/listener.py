@@ -13,11 +13,14 @@ from sottovoce.edge.errors import AddressUnusable
 from sottovoce.edge.floods import HandshakeLimits
 from sottovoce.edge.services import EdgeServices
 from sottovoce.edge.voice import VoiceCall
+from sottovoce.session import TokenBucket
 from sottovoce.transport import CLOSE_SECONDS
 from sottovoce.wire import Code
 
 _BACKLOG = 1024
 _PROBES = 3
+_REFUSAL_LINES_PER_SECOND, _REFUSAL_LINES_BURST = 5.0, 10.0
+"""Lines of the log about connections that were closed before a byte was read; each tells how many had none."""
 
 
 class Listener:
@@ -31,6 +34,8 @@ class Listener:
         self._bound = bound
         self._connections = 0
         self._limits = HandshakeLimits(config.max_handshakes_per_second, config.max_handshakes_per_address)
+        self._refusal_lines = TokenBucket(_REFUSAL_LINES_PER_SECOND, _REFUSAL_LINES_BURST, trio.current_time())
+        self._untold_refusals = 0
         self._calls: set[VoiceCall] = set()
         self._accepting = trio.CancelScope()
         self._is_idle = trio.Event()
@@ -77,7 +82,7 @@ class Listener:
         except OSError:
             return  # the peer went before we looked
         if refusal := self._admit(peer.host):
-            services.journal.connection_refused(str(peer), refusal)
+            self._tell_refusal(services, str(peer), refusal)
             await trio.aclose_forcefully(stream)
             return
         try:
@@ -105,6 +110,14 @@ class Listener:
                 self._limits.end(peer.host)
             if not self._calls:
                 self._is_idle.set()
+
+    def _tell_refusal(self, services: EdgeServices, client: str, refusal: str) -> None:
+        """Have it logged, unless there are too many to log: a flood must not fill the disk as well."""
+        if self._refusal_lines.take(trio.current_time()):
+            services.journal.connection_refused(client, refusal, self._untold_refusals)
+            self._untold_refusals = 0
+        else:
+            self._untold_refusals += 1
 
     def _admit(self, host: str) -> str | None:
         """Count a handshake in; give the reason why the connection is not taken, None if it is."""
