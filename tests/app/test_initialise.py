@@ -232,6 +232,14 @@ def test_one_that_is_being_made_is_not_cleared_away(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["new"]
 
 
+@pytest.mark.parametrize("name", ["line\nbreak", os.fsdecode(b"not-utf8-\xff"), "\x1b[31mred"])
+def test_a_name_that_no_configuration_could_hold_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DirectoryUnusable, match="choose a name of printable characters") as refused:
+        make(tmp_path / name)
+    assert str(refused.value).isprintable()
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("name", ["new", "new[1]", "*"])
 def test_only_its_own_leftovers_are_cleared_away(tmp_path: Path, name: str) -> None:
     (tmp_path / f".{name}.new-0123abcd").mkdir()

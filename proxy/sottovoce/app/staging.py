@@ -56,6 +56,11 @@ def write_new(path: Path, data: bytes, mode: int = 0o644) -> None:
 
 
 def _refuse_unless_free(target: Path) -> None:
+    if not str(target).isprintable():
+        raise DirectoryUnusable(
+            f"{str(target)!a} has a character that cannot be written into a configuration: "
+            "choose a name of printable characters"
+        )
     try:
         taken = any(target.iterdir())
     except FileNotFoundError:
