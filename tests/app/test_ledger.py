@@ -155,6 +155,19 @@ async def test_a_log_that_hangs_does_not_keep_the_proxy_for_ever(autojump_clock:
             ledger.certificate("tls_leaf", LEAF)
 
 
+async def test_what_a_slow_log_did_not_take_in_time_is_left_to_it(
+    autojump_clock: MockClock, logger: FakeLogger, audit: FakeAudit
+) -> None:
+    async with opened(logger, audit) as ledger:
+        for pid in range(30):
+            ledger.token(TokenUp(pid))
+    written = [event.pid for event in audit.recorded + audit.noted if isinstance(event, TokenStarted)]
+    assert 8 <= len(audit.recorded) <= 10
+    assert written[: len(audit.recorded)] == list(range(len(audit.recorded)))
+    assert written[-1] == 29
+    assert len(written) >= 29, "the one under way when time was up is the log's already"
+
+
 async def test_a_record_that_is_refused_is_told_and_kept_and_the_next_is_tried(
     autojump_clock: MockClock, logger: FakeLogger, audit: FakeAudit
 ) -> None:

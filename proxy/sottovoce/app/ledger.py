@@ -7,7 +7,7 @@ is limited itself.
 
 import math
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Literal
 
 import trio
@@ -64,6 +64,9 @@ class Ledger:
                 except AuditFailed as error:
                     self._audit.note(event)  # it has happened: it goes on the log as soon as that can be written
                     self._logger.error(events.AUDIT_FAILED, reason=str(error))  # noqa: TRY400  one line, no trail
+        with suppress(trio.EndOfChannel):  # time is up: what still waits is left to the audit log, which counts it
+            while True:
+                self._audit.note(self._receive.receive_nowait())
 
     def close(self) -> None:
         """Take no more; `run` ends behind what is left, or when that takes too long."""
