@@ -80,10 +80,12 @@ async def test_killed_again_and_again_while_it_starts_it_comes_up_in_the_end(dir
     chance = random.Random(5)  # noqa: S311  instants to kill at
     keys_before = key_files(directory)
     with running_proxy(directory) as proxy:
-        for _ in range(4):
+        for _ in range(40):
             for pid in token_processes_of(proxy):
                 os.kill(pid, signal.SIGKILL)
-            await trio.sleep(chance.uniform(0.1, 0.3))
+            if "while it started" in " ".join(event["reason"] for event in proxy.events("token.lost")):
+                break
+            await trio.sleep(chance.uniform(0.02, 0.2))
         async with calling(proxy) as call:
             await call.send(bytes(640))
             assert await next_frame(call) == bytes(640)

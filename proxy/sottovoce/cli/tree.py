@@ -5,6 +5,7 @@ output, everything else to standard error.  A command imports what it runs when 
 """
 
 import importlib
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -69,7 +70,20 @@ def run_and_exit(arguments: Sequence[str]) -> NoReturn:
     """Run a command and exit."""
     code = run(arguments)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one would come while the interpreter takes itself apart
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError) as error:
+        # What cannot be written stays in the buffer, and the interpreter's own attempt would decide the exit code.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        code = code or _say(error)
     sys.exit(code)
+
+
+def _say(error: BaseException) -> int:
+    from sottovoce.cli.failures import say_what_failed
+
+    say_what_failed(error)
+    return 1
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -82,12 +96,11 @@ def run(arguments: Sequence[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         return _INTERRUPTED
     except BaseException as error:
-        from sottovoce.cli.failures import is_interruption, say_what_failed
+        from sottovoce.cli.failures import is_interruption
 
         if isinstance(error, SystemExit | GeneratorExit):
             raise
         if is_interruption(error):
             return _INTERRUPTED
-        say_what_failed(error)
-        return 1
+        return _say(error)
     return code if isinstance(code, int) else 0
