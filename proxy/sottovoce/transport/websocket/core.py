@@ -8,7 +8,7 @@ import logging
 from typing import Final
 
 from websockets.client import ClientProtocol
-from websockets.frames import Frame, Opcode
+from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import Protocol
 from websockets.server import ServerProtocol
 
@@ -17,8 +17,15 @@ SILENT: Final = logging.Logger("websockets")  # noqa: LOG001  not getLogger: nob
 SILENT.disabled = True
 
 
-class _ClosableAnywhere(Protocol):
-    """Takes a close between the fragments of a message, as RFC 6455 §5.4 allows; the library calls that an error."""
+class _OurProtocol(Protocol):
+    """Takes a close between the fragments of a message, as RFC 6455 §5.4 allows; the library calls that an error.
+
+    Tells a peer a code and no words (docs/protocol.md §10); the library would describe the fault.
+    """
+
+    def fail(self, code: CloseCode | int, reason: str = "") -> None:
+        del reason
+        super().fail(code)
 
     def recv_frame(self, frame: Frame) -> None:
         if frame.opcode is Opcode.CLOSE:
@@ -26,9 +33,9 @@ class _ClosableAnywhere(Protocol):
         super().recv_frame(frame)
 
 
-class ServerCore(_ClosableAnywhere, ServerProtocol):
+class ServerCore(_OurProtocol, ServerProtocol):
     """The core of a server."""
 
 
-class ClientCore(_ClosableAnywhere, ClientProtocol):
+class ClientCore(_OurProtocol, ClientProtocol):
     """The core of a client."""

@@ -124,7 +124,7 @@ class WebSocket:
                 return events
             self._idle_frames = self._idle_frames + 1 if len(events) == told else 0
             if self._idle_frames == self._max_idle_frames:
-                core.fail(_POLICY, "frames that carry nothing")
+                core.fail(_POLICY)
                 text = f"the peer sent {self._max_idle_frames} frames without completing a message"
                 return events + self._fail(text, None, _POLICY)
         if core.parser_exc is not None:
