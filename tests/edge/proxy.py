@@ -286,10 +286,10 @@ class Peer:
         self.websocket.send_binary(record)
         await self.tls.send_all(self.websocket.to_send())
 
-    async def say(self, frame: bytes, *, flags: int = 0) -> None:
+    async def say(self, frame: bytes, *, flags: int = 0, timestamp: int | None = None) -> None:
         """Seal and write one frame of audio."""
         await self.flush()
-        record = self.voice.seal_audio(frame, self.clock.now(), flags=flags)
+        record = self.voice.seal_audio(frame, self.clock.now(), flags=flags, timestamp=timestamp)
         assert record is not None
         await self.send(record)
 

@@ -41,6 +41,17 @@ async def test_audio_comes_back_through_echo_and_both_logs_know_of_it(autojump_c
     assert proxy.log.named(log_events.SESSION_ENDED)[0]["session"] == started.session
 
 
+async def test_timestamps_come_back_through_echo(autojump_clock: trio.testing.MockClock) -> None:
+    proxy = Proxy()
+    async with proxy.called() as peer:
+        await peer.say(FRAME, flags=0x20, timestamp=8000)
+        await peer.say(FRAME, timestamp=2**32 - 1)
+        await peer.until(lambda: len(peer.audio) == 2)
+        await peer.close()
+    assert peer.audio == [bytes.fromhex("30 00001f40") + FRAME, bytes.fromhex("10 ffffffff") + FRAME]
+    assert proxy.log.named(log_events.TASK_CRASHED) == []
+
+
 async def test_the_backend_is_told_what_the_call_is(autojump_clock: trio.testing.MockClock) -> None:
     proxy = Proxy()
     async with proxy.called(HAND, metadata=b'{"a":1}', send_codec=Codec.PCMU_8K, receive_codec=Codec.OPUS_48K_MONO):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sottovoce.relay import BackendMisbehaved
 from sottovoce.relay.link import MeteredSink
 from sottovoce.relay.raw import RawDialect
+from sottovoce.session import outbound
 from sottovoce.wire import FRAME_MILLISECONDS, MAX_SMALL_RECORD_BYTES, Codec, frames
 from tests.relay.calls import DATA_START, START, RecordingSink
 
@@ -53,13 +54,14 @@ def test_a_text_that_passes_is_one_that_the_session_can_seal(text: str, data_ses
 
 
 @given(st.binary(max_size=40))
+@example(bytes.fromhex("30 00001f40 0000 ff7f"))
 def test_audio_that_passes_is_one_that_the_session_can_seal(message: bytes) -> None:
     for what, codec_bytes, flags, timestamp in passed(binary=message).told:
         assert what == "audio"
         assert isinstance(codec_bytes, bytes)
         assert isinstance(flags, int)
         assert timestamp is None or isinstance(timestamp, int)
-        payload = frames.encode_audio(codec_bytes, flags, timestamp)
+        payload = outbound.audio(codec_bytes, flags, timestamp)
         assert frames.decode_audio_untrusted(payload) == (flags, timestamp, codec_bytes)
 
 

@@ -34,7 +34,7 @@ def test_a_frame_that_an_echoing_backend_returns_is_the_frame(
     payload = frames.encode_audio(codec_bytes, flags, timestamp)
     assert raw.encode_audio(payload, 0, header=False) == codec_bytes
     returned = raw.decode_audio_untrusted(raw.encode_audio(payload, 7, header=True), shape, header=True)
-    assert returned == (codec_bytes, payload[0], timestamp)
+    assert returned == (codec_bytes, flags, timestamp)
 
 
 def test_the_lost_count_stops_at_its_end() -> None:

@@ -82,7 +82,7 @@ class CallSink(Protocol):
     """
 
     def audio(self, codec_bytes: bytes, flags: int, timestamp: int | None) -> None:
-        """One frame for the client: codec bytes (empty: silence), flags and codec clock of protocol §9."""
+        """One frame for the client: codec bytes (empty: silence), flags but the timestamp's, codec clock of §9."""
 
     def data(self, data: bytes) -> None:
         """Opaque data for the client of a data session, at most 8 000 bytes."""

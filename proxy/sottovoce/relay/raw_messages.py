@@ -223,7 +223,7 @@ def decode_text_untrusted(text: str, *, data_session: bool = False) -> BackendTe
 
 
 def decode_audio_untrusted(message: bytes, shape: AudioShape, *, header: bool) -> tuple[bytes, int, int | None]:
-    """Split a binary message from a backend into (codec bytes, flags, timestamp or None).
+    """Split a binary message from a backend into (codec bytes, flags without the timestamp's, timestamp or None).
 
     Raises BackendMisbehaved (bad_audio) for a cut header, unknown flags, and more codec bytes than a frame has or a
     part of a sample.  Fewer are fine (the last frame of a recording), none is silence.
@@ -235,7 +235,8 @@ def decode_audio_untrusted(message: bytes, shape: AudioShape, *, header: bool) -
         flags, ticks, _lost = _HEADER.unpack_from(message)
         if flags & frames.UNKNOWN_FLAGS:
             raise BackendMisbehaved(BackendFault.BAD_AUDIO, f"unknown flags 0x{flags:02x}")
-        timestamp = ticks if flags & frames.FLAG_TIMESTAMP else None
+        if flags & frames.FLAG_TIMESTAMP:
+            flags, timestamp = flags ^ frames.FLAG_TIMESTAMP, ticks
         message = message[HEADER_BYTES:]
     length = len(message)
     if length > shape.max_bytes:

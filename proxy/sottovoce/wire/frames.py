@@ -86,14 +86,17 @@ def allowed_untrusted(
 
 
 def decode_audio_untrusted(payload: bytes) -> tuple[int, int | None, bytes]:
-    """Split an audio payload into (flags, timestamp or None, codec bytes).  Raises bad_record."""
+    """Split an audio payload into (flags, timestamp or None, codec bytes).  Raises bad_record.
+
+    The timestamp's own flag is not among the flags: it is there when the timestamp is.
+    """
     if not payload or payload[0] & UNKNOWN_FLAGS:
         raise bad_record("an audio frame has no flags or unknown ones")
     if not payload[0] & FLAG_TIMESTAMP:
         return payload[0], None, payload[1:]
     if len(payload) < 1 + TIMESTAMP_BYTES:
         raise bad_record("an audio timestamp is cut off")
-    return payload[0], int.from_bytes(payload[1:5]), payload[5:]
+    return payload[0] ^ FLAG_TIMESTAMP, int.from_bytes(payload[1:5]), payload[5:]
 
 
 def encode_audio(codec_bytes: bytes, flags: int, timestamp: int | None) -> bytes:

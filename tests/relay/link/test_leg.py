@@ -159,7 +159,7 @@ async def test_what_a_backend_says_reaches_the_sink_in_order() -> None:
         async with calling.connect() as leg:
             await wait_all_tasks_blocked()
             assert calling.sink.told == [
-                ("audio", bytes.fromhex("ff7ffe"), 0x30, 8000),
+                ("audio", bytes.fromhex("ff7ffe"), 0x20, 8000),
                 ("mark", "greeting"),
                 ("dtmf", 11, 100),
                 ("clear",),
