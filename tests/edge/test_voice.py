@@ -60,6 +60,7 @@ async def test_the_backend_is_told_what_the_call_is(autojump_clock: trio.testing
         assert (start.route, start.metadata, start.client_address) == ("hand", b'{"a":1}', CLIENT)
         assert (start.send_codec, start.receive_codec) == (Codec.PCMU_8K, Codec.OPUS_48K_MONO)
         assert (start.epoch, start.epoch_seconds) == (1, 300)
+        assert start.identity is None
 
 
 async def test_what_a_client_says_reaches_the_backend_in_order(autojump_clock: trio.testing.MockClock) -> None:

@@ -84,7 +84,7 @@ def test_a_token_ends(read: Read, expires: str, seconds: float) -> None:
 def test_no_credential_is_enough_only_where_the_configuration_says_so(read: Read) -> None:
     assert read(entry()).check(0, b"", HOST, ECHO) is Code.AUTH_FAILED
     lenient = read(entry(), require_credential=False)
-    assert lenient.check(0, b"", HOST, ECHO) == Identity("anonymous")
+    assert lenient.check(0, b"", HOST, ECHO) == Identity("")
     assert lenient.check(1, b"bad", HOST, ECHO) is Code.AUTH_FAILED
     assert (read(entry()).kinds, lenient.kinds, read("").kinds) == ((1,), (0, 1), (1,))
 
@@ -94,9 +94,9 @@ def test_other_kinds_are_refused(read: Read, kind: int) -> None:
     assert read(entry(), require_credential=False).check(kind, b"good", HOST, ECHO) is Code.AUTH_FAILED
 
 
-def test_without_a_file_everybody_is_anonymous() -> None:
+def test_without_a_file_nobody_has_a_name() -> None:
     tokens = TokenFile.without_tokens(wall=lambda: NOW, entropy=SystemEntropy())
-    assert tokens.check(0, b"", HOST, ECHO) == Identity("anonymous")
+    assert tokens.check(0, b"", HOST, ECHO) == Identity("")
     assert tokens.check(1, b"", HOST, ECHO) is Code.AUTH_FAILED
     assert (tokens.kinds, len(tokens)) == ((0,), 0)
 

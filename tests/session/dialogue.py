@@ -164,7 +164,7 @@ class Serving:
 class Credentials:
     """Answers every check with `verdict`, and remembers what it was asked."""
 
-    def __init__(self, verdict: Identity | Code = Identity("anonymous")) -> None:  # noqa: B008  frozen
+    def __init__(self, verdict: Identity | Code = Identity("")) -> None:  # noqa: B008  frozen
         self.verdict = verdict
         self.asked: list[tuple[int, bytes, bytes, bytes]] = []
 

@@ -81,6 +81,7 @@ async def test_the_backend_hears_all_of_it_and_the_wire_none(directory: Path, mo
     start, *_, stop = captured.heard
     assert isinstance(start, dict)
     assert (start["type"], start["codec"], start["rate"]) == ("start", "pcm16", 16_000)
+    assert start["identity"] is None
     assert isinstance(stop, dict)
     assert (stop["type"], stop["code"], stop["truncated"]) == ("stop", 1000, False)
 

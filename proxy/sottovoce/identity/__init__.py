@@ -2,7 +2,7 @@
 
 from sottovoce.identity.anchors import load_anchors
 from sottovoce.identity.batcher import Batcher, BatchEvent, BatchFailed, BatchSigned
-from sottovoce.identity.client_tokens import ANONYMOUS, TokenFile
+from sottovoce.identity.client_tokens import TokenFile
 from sottovoce.identity.config import IdentityConfig
 from sottovoce.identity.errors import AnchorsUnusable, IdentityError, TokenFileInvalid, VoiceCertificateRefused
 from sottovoce.identity.keeper import (
@@ -33,7 +33,6 @@ __all__ = [
     "ANCHOR_ALGORITHM",
     "ANCHOR_PURPOSE",
     "ANCHOR_SEED",
-    "ANONYMOUS",
     "ISSUE_VOICE_CERTIFICATE",
     "MAX_VOICE_CERTIFICATE_SECONDS",
     "SERVING_ALGORITHM",

@@ -26,9 +26,9 @@ from sottovoce.primitives import Entropy
 from sottovoce.session import Identity
 from sottovoce.wire import Code, CredentialKind
 
-ANONYMOUS = "anonymous"
 _PATH = b"/v1/voice/"
 _KEY_BYTES = 32
+_NOBODY = Identity("")
 
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 _Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
@@ -85,7 +85,7 @@ class TokenFile:
 
     @classmethod
     def without_tokens(cls, *, wall: Callable[[], float], entropy: Entropy) -> Self:
-        """Let every client in as anonymous: what `development` does."""
+        """Let every client in, without a name: what `development` does."""
         return cls((), require_credential=False, wall=wall, entropy=entropy)
 
     @property
@@ -100,7 +100,7 @@ class TokenFile:
     def check(self, kind: int, value: bytes, authority: bytes, path: bytes) -> Identity | Code:
         """Give the identity, or the code to end with: policy for a good token on a route that is not its own."""
         if kind == CredentialKind.NONE:
-            return Code.AUTH_FAILED if self._require_credential else Identity(ANONYMOUS)
+            return Code.AUTH_FAILED if self._require_credential else _NOBODY
         if kind != CredentialKind.BEARER_TOKEN:
             return Code.AUTH_FAILED
         digest = hashlib.sha256(value).digest()

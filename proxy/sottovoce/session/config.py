@@ -70,7 +70,7 @@ class ServerConfig(msgspec.Struct, frozen=True):
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """Who the client is; `expires_at` is Unix seconds, None where the credential does not end."""
+    """Who the client is, an empty name for nobody in particular; `expires_at` is Unix seconds, None for never."""
 
     name: str
     expires_at: float | None = None
