@@ -1,4 +1,5 @@
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,21 @@ def test_a_pin_that_others_may_read_is_a_problem(directory: Path) -> None:
     (directory / "secrets/pin").chmod(0o604)
     problem = only_problem(check(directory))
     assert (problem.path, problem.remedy) == ("hsm.pin_file", f"chmod 600 {directory}/secrets/pin")
+
+
+@pytest.mark.parametrize("name", ["secrets/pin", "sottovoce.toml", "audit/audit.log", "keys", "pipe", "link"])
+def test_a_ready_file_that_is_something_else_is_a_problem(directory: Path, name: str) -> None:
+    os.mkfifo(directory / "pipe")
+    (directory / "link").symlink_to("secrets/pin")
+    problem = only_problem(check(directory, [f"process.ready_file={name}"]))
+    assert problem.path == "process.ready_file"
+    assert problem.reason == f"{directory}/{name} is there and is no ready file"
+
+
+@pytest.mark.parametrize("content", ["", "127.0.0.1:8443\n", "0.0.0.0:443\n[::1]:8443\n[fe80::1%eth0]:1\n"])
+def test_a_ready_file_that_was_left_is_none(directory: Path, content: str) -> None:
+    (directory / "run/ready").write_text(content)
+    assert check(directory).problems == ()
 
 
 @pytest.mark.parametrize(

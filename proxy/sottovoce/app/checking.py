@@ -22,6 +22,8 @@ _REMEDIES = {
     "identity.tokens_file": "write it as docs/credentials.md tells",
 }
 _OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_READY = re.compile(rb"(?:(?:[\d.]+|\[[^]\s]+\]):\d+\n)*")
+_MAX_READY_BYTES = 65_536
 
 
 class CheckReport(msgspec.Struct, frozen=True):
@@ -43,6 +45,7 @@ def check_loaded(configuration: Configuration, file: Path) -> CheckReport:
     problems = [
         *_environment(configuration),
         *_files(configuration, base),
+        *_ready_file(configuration),
         *_names(configuration),
         *_contents(configuration, base),
     ]
@@ -99,6 +102,23 @@ def _files(configuration: Configuration, base: Path) -> Iterable[Problem]:
         elif key == "hsm.pin_file" and mode & _OPEN_TO_OTHERS:
             reason = f"{path} is open to others (mode {stat.S_IMODE(mode):04o})"
             yield Problem(key, reason, f"chmod 600 {path}")
+
+
+def _ready_file(configuration: Configuration) -> Iterable[Problem]:
+    """See to it that what a start removes is a ready file, and not a PIN or a device because of a slip of the pen."""
+    path = Path(configuration.process.ready_file)
+    try:
+        if stat.S_ISREG(path.lstat().st_mode):
+            with path.open("rb") as stream:
+                if _READY.fullmatch(stream.read(_MAX_READY_BYTES)):
+                    return
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        reason = f"{path} cannot be written ({error.strerror})"
+        yield Problem("process.ready_file", reason, "give a path in a directory that may be written to")
+        return
+    yield Problem("process.ready_file", f"{path} is there and is no ready file", "give another path, or move it away")
 
 
 def _names(configuration: Configuration) -> Iterable[Problem]:
