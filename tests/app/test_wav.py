@@ -1,3 +1,4 @@
+import os
 import stat
 import struct
 import wave
@@ -129,6 +130,16 @@ def test_where_nothing_can_be_written_is_told_before_the_call(tmp_path: Path, na
         with pytest.raises(WavUnusable, match=r": give "):
             write(path)
     assert not list(tmp_path.iterdir())
+
+
+def test_what_is_no_file_is_not_replaced_by_one(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    for write in (refuse_unwritable, lambda path: write_wav(path, Recording(bytes(2), 8_000))):
+        with pytest.raises(WavUnusable, match=r"pipe is no regular file: give another path"):
+            write(path)
+    assert path.is_fifo()
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_looking_leaves_nothing(tmp_path: Path) -> None:

@@ -107,7 +107,9 @@ def write_wav(path: Path, recording: Recording) -> None:
 
 
 def _make_beside(path: Path, *, keep: bool = False) -> tuple[int, Path]:
-    """Make a file of a new name in the directory of `path`; give its descriptor."""
+    """Make a file of a new name in the directory of `path`, which it may replace; give its descriptor."""
+    if path.exists() and not path.is_file():
+        raise WavUnusable(f"{path} is no regular file: give another path")
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:_MAX_PREFIX]}.", dir=path.parent)
     if not keep:
         Path(name).unlink()
