@@ -127,8 +127,15 @@ async def test_the_token_taken_away_and_brought_back(
         await token.call(SIGN, Sign("before"), deadline_seconds=30)
         tokens = directory / "hsm/tokens"
         tokens.rename(directory / "away")
-        with pytest.raises(HsmUnavailable, match="the token is down"):
-            await token.call(SIGN, Sign("while away"), deadline_seconds=1.5)
+
+        async def call_in_vain() -> None:
+            with pytest.raises(HsmUnavailable, match="the token is down"):
+                await token.call(SIGN, Sign("while away"), deadline_seconds=1.5)
+
+        # Two at once meet both threads: one has the key's handle, the other would look for it now.
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(call_in_vain)
+            nursery.start_soon(call_in_vain)
         assert token.state is TokenState.DOWN
         (directory / "away").rename(tokens)
         answer = await token.call(SIGN, Sign("back"), deadline_seconds=30)

@@ -22,7 +22,7 @@ from typing import NoReturn
 
 import msgspec
 
-from sottovoce.hsm.errors import OperationRefused
+from sottovoce.hsm.errors import KeyMissing, OperationRefused, TokenLost
 from sottovoce.hsm.messages import (
     PROBE,
     STATUS,
@@ -179,5 +179,9 @@ def _answer(worker: Worker, request: Request, handlers: dict[str, Handler]) -> R
         return Reply(request.id, msgspec.Raw(handler.respond(worker, request.fields)))
     except msgspec.ValidationError as error:
         return Reply(request.id, failure=failure_from(OperationRefused(f"{request.operation}: {error}")))
+    except KeyMissing as error:
+        # It was there when this process proved itself, so the token is no longer what it was.
+        gone = error if request.operation == PROBE.name else TokenLost(str(error))
+        return Reply(request.id, failure=failure_from(gone))
     except Exception as error:  # noqa: BLE001  one call's failure, told to its caller
         return Reply(request.id, failure=failure_from(error))
