@@ -55,6 +55,10 @@ class StuckBackend:
         while not self.frames or self.frames[-1] != frame:
             await self.news.wait()
 
+    async def until_stopped(self) -> None:
+        while self.stop is None:
+            await self.news.wait()
+
     async def _serve(self, stream: trio.SocketStream) -> None:
         websocket = ServerWebSocket(max_message_bytes=65_536)
         async with stream:

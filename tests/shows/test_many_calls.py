@@ -67,6 +67,8 @@ async def test_a_backend_that_does_not_read_costs_its_own_call_alone(directory: 
                 stuck.go_on.set()
                 with trio.fail_after(PATIENCE):
                     await stuck.until_heard(sent[-1])
+            with trio.fail_after(PATIENCE):
+                await stuck.until_stopped()
         [ended] = [event for event in proxy.events("session.ended") if event["frames_dropped_to_backend"]]
     assert all_well(before)
     assert all_well(during)
