@@ -111,6 +111,29 @@ def test_a_full_disk_under_standard_output_is_one_line(made: Path) -> None:
     assert done.stderr.splitlines()[0].startswith("sottovoce: No space left on device; ")
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(("words", "code"), [("check {}", 0), ("audit verify {}/none", 1), ("--help", 0)])
+def test_a_stream_that_the_shell_closed_is_no_fault(made: Path, closed: str, words: str, code: int) -> None:
+    command = ["sh", "-c", f'exec "$@" {closed}', "sh", *SOTTOVOCE, *words.format(made).split()]
+    done = subprocess.run(command, capture_output=True, check=False, text=True, env=environment())
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+    assert bool(done.stderr) == bool(code and "2" not in closed)
+    assert bool(done.stdout) == bool(not code and ">" not in closed.replace("2>", ""))
+
+
+def test_a_terminal_without_a_character_gets_another_one(made: Path) -> None:
+    program = "import click; click.echo = lambda *_, **__: print('×'); from sottovoce.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "check", str(made)],
+        capture_output=True,
+        check=False,
+        text=True,
+        env=environment() | {"PYTHONIOENCODING": "ascii"},
+    )
+    assert (done.returncode, done.stdout) == (0, "?\n")
+
+
 # --- JSON -----------------------------------------------------------------------------------------------------------
 
 

@@ -1,9 +1,11 @@
 """The command line.  Thin: each command parses its words, calls `app`, and prints what comes of it."""
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+_STDERR = 2
 _FIRST_PAGE = """\
 Usage: sottovoce [OPTIONS] COMMAND [ARGS]...
 
@@ -33,11 +35,22 @@ a test compares the two."""
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and exit."""
     words = sys.argv[1:] if arguments is None else list(arguments)
+    _open_what_was_closed()
     if words in (["--help"], ["-h"]) and _print_first_page():
         sys.exit(0)
     from sottovoce.cli.tree import run_and_exit
 
     run_and_exit(words)
+
+
+def _open_what_was_closed() -> None:
+    """Where the shell closed a standard stream (`2>&-`), put the null device: no socket may get its number."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        pass
+    os.close(descriptor)
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
 
 
 def _print_first_page() -> bool:

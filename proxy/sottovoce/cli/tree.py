@@ -9,7 +9,8 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from io import TextIOWrapper
+from typing import NoReturn, TextIO, cast
 
 import click
 
@@ -68,10 +69,12 @@ def commands() -> None:
 
 def run_and_exit(arguments: Sequence[str]) -> NoReturn:
     """Run a command and exit."""
+    if isinstance(stdout := cast("TextIO", sys.stdout), TextIOWrapper):
+        stdout.reconfigure(errors="replace")  # a terminal that has no × shows another sign, and the command goes on
     code = run(arguments)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one would come while the interpreter takes itself apart
     try:
-        sys.stdout.flush()
+        stdout.flush()
     except (OSError, ValueError) as error:
         # What cannot be written stays in the buffer, and the interpreter's own attempt would decide the exit code.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
