@@ -93,6 +93,11 @@ async def test_it_dumps_no_core_and_is_closed_to_tracers(opened: OpenToken) -> N
         assert (seen.dumpable, seen.core_limits) == (0, (0, 0))
 
 
+async def test_a_terminal_does_not_reach_it(opened: OpenToken, events: list[TokenEvent]) -> None:
+    async with opened():
+        assert os.getpgid(pid_of(events)) == pid_of(events)
+
+
 async def test_signals_of_a_terminal_or_a_service_manager_do_not_end_it(
     opened: OpenToken, events: list[TokenEvent]
 ) -> None:

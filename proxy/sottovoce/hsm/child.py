@@ -63,6 +63,7 @@ class Spawner:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             env=self._environment,
+            process_group=0,  # Ctrl-C at a terminal is for the proxy alone, also while this one still imports
         )
         try:
             return popen, os.pidfd_open(popen.pid)
