@@ -1,7 +1,9 @@
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 from sottovoce.cli.tree import commands
@@ -11,6 +13,7 @@ from tests.running import SOTTOVOCE, environment, sottovoce
 COMMANDS = ("init", "serve", "check", "call", "demo", "audit", "audit verify", "audit tail")
 HEAVY = ("trio", "OpenSSL", "rich", "cryptography", "msgspec", "structlog", "pkcs11", "importlib.metadata")
 
+NO_CONTEXT = click.Context(commands)
 _IMPORTED = """
 import sys
 from sottovoce.cli import main
@@ -39,6 +42,21 @@ def test_the_list_of_commands_is_the_commands(cli: Cli) -> None:
         assert said.code == 0
         assert f"sottovoce {name} " in said.out
         assert f"\n  {name} " in cli("--help").out
+
+
+def paths_of(command: click.Command) -> Iterator[click.Path]:
+    yield from (each.type for each in command.params if isinstance(each.type, click.Path))
+    if isinstance(command, click.Group):
+        for name in command.list_commands(NO_CONTEXT):
+            below = command.get_command(NO_CONTEXT, name)
+            assert below is not None
+            yield from paths_of(below)
+
+
+def test_an_unreadable_path_is_not_taken_for_a_fault_of_usage() -> None:
+    paths = list(paths_of(commands))
+    assert len(paths) == 11
+    assert not [each for each in paths if each.readable or each.writable or each.executable]
 
 
 def test_h_is_help(cli: Cli) -> None:

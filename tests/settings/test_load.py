@@ -81,6 +81,15 @@ def test_where_there_is_no_configuration(tmp_path: Path, place: str, said: str) 
     assert str(caught.value) == said.format(place=path)
 
 
+def test_a_directory_of_somebody_else_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+    with pytest.raises(ConfigurationInvalid, match="Permission denied; run as the user who owns it"):
+        find_file(tmp_path)
+
+
 def test_a_directory_stands_for_the_file_in_it(file: Path) -> None:
     assert find_file(file.parent) == find_file(file) == file
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from sottovoce.cli.output import json_option, print_json, progress_bar, say
+from sottovoce.cli.output import any_path, json_option, print_json, progress_bar, say
 
 if TYPE_CHECKING:
     from sottovoce.app.replay import Replay
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 @click.command("call")
 @click.argument("url")
-@click.argument("wav", required=False, type=click.Path(path_type=Path), metavar="[IN.wav]")
+@click.argument("wav", required=False, type=any_path, metavar="[IN.wav]")
 @click.option("--tone", is_flag=True, help="Send a tone of five seconds instead of a file.")
-@click.option("--out", type=click.Path(path_type=Path), help="Keep what comes back in this WAV file.")
-@click.option("--dir", "directory", type=click.Path(path_type=Path), help="Find anchor and CA in this directory.")
-@click.option("--anchor", type=click.Path(path_type=Path), help="The anchor file that the server's operator gave you.")
-@click.option("--ca", type=click.Path(path_type=Path), help="PEM CA certificates for TLS; without it, the system's.")
-@click.option("--token-file", type=click.Path(path_type=Path), help="A file with the bearer token to show.")
+@click.option("--out", type=any_path, help="Keep what comes back in this WAV file.")
+@click.option("--dir", "directory", type=any_path, help="Find anchor and CA in this directory.")
+@click.option("--anchor", type=any_path, help="The anchor file that the server's operator gave you.")
+@click.option("--ca", type=any_path, help="PEM CA certificates for TLS; without it, the system's.")
+@click.option("--token-file", type=any_path, help="A file with the bearer token to show.")
 @click.option("--frame-ms", type=click.Choice(["10", "20", "40", "60"]), default="20", show_default=True)
 @click.option("--no-echo", is_flag=True, help="The backend answers by itself: do not count what does not come back.")
 @json_option

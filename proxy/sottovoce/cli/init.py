@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from sottovoce.cli.output import json_option, print_json, say_progress
+from sottovoce.cli.output import any_path, json_option, print_json, say_progress
 
 _DEFAULT_NAMES = ("localhost", "127.0.0.1", "::1")
 _MAX_PORT = 65_535
 
 
 @click.command("init")
-@click.argument("directory", type=click.Path(path_type=Path), metavar="DIR")
+@click.argument("directory", type=any_path, metavar="DIR")
 @click.option("--profile", type=click.Choice(["development"]), default="development", show_default=True)
 @click.option("--port", type=click.IntRange(0, _MAX_PORT), default=8443, show_default=True, help="Where to listen.")
 @click.option("--host", "hosts", multiple=True, help="A further DNS name or IP address to vouch for; repeatable.")

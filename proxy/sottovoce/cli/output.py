@@ -11,9 +11,9 @@ _BAR_CELLS = 30
 _WANTED = "sottovoce.json"
 """Where click's context remembers that JSON is wanted, and of which schema."""
 
-directory_argument = click.argument(
-    "directory", type=click.Path(path_type=Path), envvar="SOTTOVOCE_DIR", default=".", metavar="[DIR]"
-)
+any_path = click.Path(path_type=Path, readable=False)
+"""A path as it was written.  Whoever opens it says what is wrong with it: that is no fault of usage."""
+directory_argument = click.argument("directory", type=any_path, envvar="SOTTOVOCE_DIR", default=".", metavar="[DIR]")
 """A directory made by `sottovoce init`; the current one, or $SOTTOVOCE_DIR, unless it is given."""
 
 

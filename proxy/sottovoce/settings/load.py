@@ -31,7 +31,8 @@ def find_file(place: Path) -> Path:
         if path is place and not place.exists() and not place.suffix:
             reason, remedy = "there is no such directory", f"make it with: sottovoce init {shlex.quote(str(place))}"
     except OSError as error:
-        path, reason, remedy = place, error.strerror or "cannot be read", _MAKE_ONE
+        path, reason = place, error.strerror or "cannot be read"
+        remedy = "run as the user who owns it" if isinstance(error, PermissionError) else _MAKE_ONE
     raise _invalid(str(path), reason, remedy)
 
 
