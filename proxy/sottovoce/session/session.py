@@ -42,14 +42,16 @@ from sottovoce.wire import (
 )
 
 _AUDIO_TYPE = b"\x01"
+_NOT_CALLERS_FLAGS = ~outbound.CALLERS_FLAGS
+_FLAGS = [flags.to_bytes(1) for flags in range(outbound.CALLERS_FLAGS + 1)]
 _AGO = float("-inf")
 _NEVER = float("inf")
 _OVERHEAD_BYTES = 8 + 16
 """The longest SFrame header of an ordered carrier (config, KID of 5 bytes, CTR of 2) and the tag."""
 _SMALL_LIMIT = MAX_SMALL_RECORD_BYTES - _OVERHEAD_BYTES
 _LARGE_LIMIT = MAX_RECORD_BYTES - _OVERHEAD_BYTES
-_PADDED = [frames.padded_bytes(payload + 1) for payload in range(1_300)]
-"""Bucket by payload length, for the lengths that voice has."""
+_TAILS = [b"\x01".ljust(frames.padded_bytes(payload + 1) - payload, b"\0") for payload in range(1_300)]
+"""What follows an audio payload of so many bytes in its bucket, type byte and padding; for the lengths of voice."""
 _ABNORMAL = 1006
 """What a truncated end is reported as (RFC 6455 §7.1.5), unless the carriage gave a code."""
 
@@ -163,14 +165,17 @@ class Session(Controls):
             return None
         if self._outbox or self._data_session:
             raise ApiMisuse("audio in a data session, or before the records of to_send() were written")
-        if timestamp is None and not flags & ~outbound.CALLERS_FLAGS:
-            plaintext = flags.to_bytes(1) + codec_bytes + _AUDIO_TYPE
+        if timestamp is None and not flags & _NOT_CALLERS_FLAGS:
+            payload = _FLAGS[flags] + codec_bytes
         else:
-            plaintext = outbound.audio(codec_bytes, flags, timestamp) + _AUDIO_TYPE
-        if self._padded:
-            length = len(plaintext) - 1
-            target = _PADDED[length] if length < len(_PADDED) else frames.padded_bytes(length + 1)
-            plaintext = plaintext.ljust(min(target, _SMALL_LIMIT), b"\0")
+            payload = outbound.audio(codec_bytes, flags, timestamp)
+        length = len(payload)
+        if not self._padded:
+            plaintext = payload + _AUDIO_TYPE
+        elif length < len(_TAILS):
+            plaintext = payload + _TAILS[length]
+        else:
+            plaintext = (payload + _AUDIO_TYPE).ljust(min(frames.padded_bytes(length + 1), _SMALL_LIMIT), b"\0")
         if len(plaintext) > _SMALL_LIMIT:
             raise ApiMisuse("an audio frame is too large for a record")
         return sender.seal(plaintext)
