@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -22,7 +24,9 @@ FIELDS = (
 @pytest.mark.interop(tool="softhsm2-util")
 def test_the_demo_shows_what_it_promises(tmp_path: Path) -> None:
     """The whole of it, once: token, certificates, backend, proxy, call."""
-    ran = sottovoce("demo", "--json", cwd=tmp_path)
+    (tmp_path / "http.py").write_text("raise RuntimeError('not ours')")
+    command = (sys.executable, "-P", "-m", "sottovoce", "demo", "--json")
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env=environment())
     assert (ran.returncode, ran.stderr) == (0, "")
     assert ran.stdout.count("\n") == 1
     shown = json.loads(ran.stdout)
@@ -38,7 +42,7 @@ def test_the_demo_shows_what_it_promises(tmp_path: Path) -> None:
     assert shown["audio_identical"] is True
     assert shown["wav"] == "demo-out/returned.wav"
     assert samples_of(tmp_path / "demo-out/returned.wav") == samples_of(SPEECH)
-    assert [path.name for path in tmp_path.iterdir()] == ["demo-out"]
+    assert {path.name for path in tmp_path.iterdir()} == {"http.py", "demo-out"}
 
 
 def test_all_must_be_well_for_it_to_be_ok() -> None:

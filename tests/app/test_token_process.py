@@ -41,6 +41,16 @@ async def test_a_served_token_makes_no_keys(opened: OpenToken) -> None:
             await token.call(CREATE_KEYS, CreateKeys(), deadline_seconds=DEADLINE)
 
 
+@pytest.mark.parametrize("name", ["http", "trio", "sottovoce"])
+async def test_it_imports_nothing_from_where_the_proxy_was_started(
+    opened: OpenToken, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (tmp_path / f"{name}.py").write_text("raise RuntimeError('a stranger in the process that holds the keys')")
+    monkeypatch.chdir(tmp_path)
+    async with opened() as token:
+        await token.call(STATUS, Status(), deadline_seconds=DEADLINE)
+
+
 async def test_what_it_did_is_counted(opened: OpenToken) -> None:
     async with opened() as token:
         for kind in (LeafKind.SERVER_VERIFY, LeafKind.SERVER_VERIFY, LeafKind.REKEY_VERIFY):

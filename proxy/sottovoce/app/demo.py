@@ -28,6 +28,8 @@ MIN_EPOCHS = 3
 """So many does a recording of six seconds go through."""
 RECORDING = "speech-16k.wav"
 
+_PYTHON = (sys.executable, "-P")
+"""-P: no module is imported from the directory in which the demonstration was started."""
 _START_SECONDS = 30.0
 _STOP_SECONDS = 15.0
 _LOOK_SECONDS = 0.05
@@ -107,7 +109,7 @@ async def _call(directory: Path, address: str, recording: Recording, progress: P
 @asynccontextmanager
 async def _backend() -> AsyncGenerator[str]:
     """Run the echoing backend; give its URL."""
-    command = [sys.executable, "-m", "sottovoce.relay.demo_backend", "--port", "0", "--stop-with-stdin"]
+    command = [*_PYTHON, "-m", "sottovoce.relay.demo_backend", "--port", "0", "--stop-with-stdin"]
     async with _process(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         if process.stdout is None:
             raise DemoFailed("the backend has no standard output")
@@ -132,7 +134,7 @@ async def _proxy(directory: Path, backend: str) -> AsyncGenerator[tuple[str, Pat
     )
     words = [word for change in changes for word in ("--set", change)]
     with log.open("wb") as stderr:
-        command = [sys.executable, "-m", "sottovoce", "serve", str(directory), *words]
+        command = [*_PYTHON, "-m", "sottovoce", "serve", str(directory), *words]
         async with _process(command, stderr=stderr) as process:
             yield await _ready(trio.Path(directory / "run/ready"), process, trio.Path(log)), log
 

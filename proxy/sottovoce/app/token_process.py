@@ -23,8 +23,8 @@ from sottovoce.identity import (
 from sottovoce.pki import CaCertificates, leaf_handler, make_ca_certificates
 from sottovoce.primitives import PublicKey, SignatureAlgorithm
 
-COMMAND = (sys.executable, "-m", "sottovoce.app.token_process")
-"""How `open_token` starts this process."""
+COMMAND = (sys.executable, "-P", "-m", "sottovoce.app.token_process")
+"""How `open_token` starts this process.  -P: nothing is imported from the directory in which the proxy was started."""
 _CREATE_SECONDS = 60.0
 _SIGNING_KEYS = (KeyName.ANCHOR, KeyName.SERVING, KeyName.ROOT_CA, KeyName.ISSUING_CA)
 
