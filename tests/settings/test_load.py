@@ -150,7 +150,10 @@ def test_set_takes_every_fixed_name(file: Path) -> None:
         ("vioce.epoch_seconds=5", "vioce: there is no such section; did you mean voice?"),
         ("identity.names=a", 'identity.names: is text; write a list of texts, as in ["a", "b"]'),
         ("listener.pq=always", 'listener.pq: there is no "always"; write one of "require", "prefer", "off"'),
-        ("listener.address=localhost:1", "listener.address: 'localhost:1' has no IP address; write 127.0.0.1:8443"),
+        (
+            "listener.address=localhost:1",
+            "listener.address: 'localhost:1' is no IP address and port; write 127.0.0.1:8443",
+        ),
         ("routes.echo.adapter=raw", "routes.echo.url: raw needs a backend; write url = "),
         ("voice.suites=" + "[" * 5000, "voice.suites: is text; write a list of texts"),
     ],

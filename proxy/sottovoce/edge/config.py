@@ -36,9 +36,9 @@ def parse_address(text: str) -> Address:
     try:
         ip = ipaddress.ip_address(bare)
     except ValueError:
-        raise ValueError(f"{text!r} has no IP address; write 127.0.0.1:8443, 0.0.0.0:443 or [::]:443") from None
+        raise ValueError(f"{text!r} is no IP address and port; write 127.0.0.1:8443, 0.0.0.0:443 or [::]:443") from None
     if not separator or not port.isascii() or not port.isdigit() or int(port) > MAX_PORT:
-        raise ValueError(f"{text!r} has no port; write {host or bare}:8443")
+        raise ValueError(f"{text!r} has no port from 0 to {MAX_PORT}; write {host or bare}:8443")
     if (ip.version == 6) is not host.startswith("["):  # noqa: PLR2004  as in IPv6
         raise ValueError(f"{text!r} mixes forms; write an IPv6 address in brackets, [::1]:8443, and IPv4 without")
     return Address(str(ip), int(port))
