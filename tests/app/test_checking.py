@@ -42,7 +42,26 @@ def test_every_file_that_is_missing_is_named_at_once(directory: Path) -> None:
     for name in ("secrets/pin", "certs/ca.pem", "certs/anchor.json", "keys/anchor.mldsa87.json"):
         (directory / name).unlink()
     paths = [problem.path for problem in check(directory).problems]
-    assert paths == ["hsm.pin_file", "certs/ca.pem", "keys/anchor.mldsa87.json", "certs/anchor.json"]
+    assert sorted(paths) == ["certs/anchor.json", "certs/ca.pem", "hsm.pin_file", "keys/anchor.mldsa87.json"]
+
+
+@pytest.mark.parametrize("name", ["certs/ca.pem", "certs/issuing.pem"])
+def test_a_certificate_that_is_none_is_a_problem(directory: Path, name: str) -> None:
+    (directory / name).write_text("{}")
+    problem = only_problem(check(directory))
+    assert "holds no PEM certificate" in problem.reason
+
+
+def test_a_ca_of_another_directory_is_a_problem(directory: Path) -> None:
+    (directory / "certs/ca.pem").write_bytes((directory / "certs/issuing.pem").read_bytes())
+    problem = only_problem(check(directory))
+    assert problem.path == "certs/ca.pem"
+    assert "did not issue certs/issuing.pem" in problem.reason
+
+
+def test_a_module_that_is_not_there_is_no_matter_of_a_backup(directory: Path) -> None:
+    problem = only_problem(check(directory, ["hsm.module=nope.so"]))
+    assert (problem.path, problem.remedy) == ("hsm.module", "write the path of your HSM's PKCS#11 library")
 
 
 def test_a_pin_that_others_may_read_is_a_problem(directory: Path) -> None:

@@ -10,7 +10,7 @@ import msgspec
 
 from sottovoce.app.initialise import ANCHOR_KEY, ANCHORS, CA_CERTIFICATE, ISSUING, SERVING_KEY
 from sottovoce.identity import IdentityError, TokenFile, check_authorities, load_anchors
-from sottovoce.pki import PkiError, general_names, read_issuing_certificate
+from sottovoce.pki import PkiError, check_root_certificate, general_names, read_issuing_certificate
 from sottovoce.relay import Route, RouteMisconfigured, build_route
 from sottovoce.settings import Configuration, ConfigurationInvalid, Problem, find_file, load
 from sottovoce.transport import SystemClock, SystemEntropy, TransportMisconfigured, refuse_tls_environment
@@ -90,12 +90,13 @@ def _files(configuration: Configuration, base: Path) -> Iterable[Problem]:
         wanted["hsm.module"] = Path(hsm.module)
     elif hsm.softhsm_config:
         wanted["hsm.softhsm_config"] = Path(hsm.softhsm_config)
-    wanted |= {name: base / name for name in (CA_CERTIFICATE, SERVING_KEY, ANCHOR_KEY)}
+    wanted |= {name: base / name for name in (SERVING_KEY, ANCHOR_KEY)}
     for key, path in wanted.items():
         try:
             mode = path.stat().st_mode
         except OSError as error:
-            yield Problem(key, f"{path} cannot be read ({error.strerror})", _RESTORE)
+            remedy = "write the path of your HSM's PKCS#11 library" if key == "hsm.module" else _RESTORE
+            yield Problem(key, f"{path} cannot be read ({error.strerror})", remedy)
             continue
         if not os.access(path, os.R_OK):
             yield Problem(key, f"{path} cannot be read", "run as the user who owns it")
@@ -132,8 +133,10 @@ def _names(configuration: Configuration) -> Iterable[Problem]:
 
 
 def _contents(configuration: Configuration, base: Path) -> Iterable[Problem]:
+    told: set[str] = set()
     readers: dict[str, Callable[[], object]] = {
         ISSUING: lambda: read_issuing_certificate(base / ISSUING),
+        CA_CERTIFICATE: lambda: check_root_certificate(base / CA_CERTIFICATE, read_issuing_certificate(base / ISSUING)),
         ANCHORS: lambda: load_anchors(base / ANCHORS),
         "identity.tokens_file": lambda: read_credentials(configuration),
     }
@@ -141,7 +144,9 @@ def _contents(configuration: Configuration, base: Path) -> Iterable[Problem]:
         try:
             read()
         except (PkiError, IdentityError) as error:
-            yield _told(key, error)
+            if str(error) not in told:  # of the two that read the issuing certificate, one is enough
+                told.add(str(error))
+                yield _told(key, error)
 
 
 def _environment(configuration: Configuration) -> Iterable[Problem]:

@@ -121,4 +121,5 @@ def _unwritable(path: Path, error: OSError) -> WavUnusable:
 
 
 def _conversion(path: Path) -> str:
-    return f"sox {shlex.quote(str(path))} -b 16 -c 1 -r 16000 converted.wav"
+    name = f"./{path}" if str(path).startswith("-") else str(path)
+    return f"sox {shlex.quote(name)} -b 16 -c 1 -r 16000 converted.wav"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
@@ -81,10 +82,24 @@ def leaf_handler(worker: Worker, start: Start, counts: Counts, wall: Callable[[]
 
 def read_issuing_certificate(path: Path) -> x509.Certificate:
     """Read the issuing CA's certificate, PEM.  Raises IssuerUnusable."""
+    return _read(path, "the issuing CA's certificate")
+
+
+def check_root_certificate(path: Path, issuing: x509.Certificate) -> None:
+    """See that the certificate clients are given, PEM, vouches for the issuing CA.  Raises IssuerUnusable."""
+    root = _read(path, "the root CA's certificate")
+    try:
+        issuing.verify_directly_issued_by(root)
+    except (ValueError, TypeError, InvalidSignature):
+        text = f"{path} did not issue certs/issuing.pem, so clients would refuse us: restore both from the same backup"
+        raise IssuerUnusable(text) from None
+
+
+def _read(path: Path, what: str) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(path.read_bytes())
     except OSError as error:
-        text = f"the issuing CA's certificate {path} cannot be read ({error.strerror}): restore it from its backup"
+        text = f"{what} {path} cannot be read ({error.strerror}): restore it from its backup"
     except ValueError:
         text = f"{path} holds no PEM certificate: restore it from its backup"
     raise IssuerUnusable(text)
