@@ -1,6 +1,6 @@
 """A listening address: accepts, limits, drains.
 
-bind ─▶ serve (until cancelled) ─▶ drain: every call is told to reconnect elsewhere, and has a few seconds to leave
+bind ─▶ serve ─▶ stop ─▶ drain: every call is told to reconnect elsewhere, and has a few seconds to leave
 """
 
 import socket
@@ -14,11 +14,10 @@ from sottovoce.edge.floods import HandshakeLimits
 from sottovoce.edge.services import EdgeServices
 from sottovoce.edge.voice import VoiceCall
 from sottovoce.session import TokenBucket
-from sottovoce.transport import CLOSE_SECONDS
+from sottovoce.transport import CLOSE_SECONDS, limit_silence
 from sottovoce.wire import Code
 
 _BACKLOG = 1024
-_PROBES = 3
 _REFUSAL_LINES_PER_SECOND, _REFUSAL_LINES_BURST = 5.0, 10.0
 """Lines of the log about connections that were closed before a byte was read; each tells how many had none."""
 
@@ -78,7 +77,7 @@ class Listener:
         """Serve one connection; nothing that goes wrong in it reaches another."""
         try:
             peer = _address_of(stream.socket.getpeername())
-            _limit_silence(stream, self._config.silence_seconds)
+            limit_silence(stream, self._config.silence_seconds)
         except OSError:
             return  # the peer went before we looked
         if refusal := self._admit(peer.host):
@@ -149,16 +148,3 @@ def _send_away(call: VoiceCall) -> None:
 
 def _address_of(name: tuple[str, int] | tuple[str, int, int, int]) -> Address:
     return Address(name[0], name[1])
-
-
-def _limit_silence(stream: trio.SocketStream, seconds: int) -> None:
-    """Let TCP find a dead client: probes while nothing is sent, TCP_USER_TIMEOUT (RFC 5482) while something is."""
-    probe_seconds = max(1, seconds // (_PROBES + 1))
-    for option, value in (
-        (socket.TCP_KEEPIDLE, max(1, seconds - _PROBES * probe_seconds)),
-        (socket.TCP_KEEPINTVL, probe_seconds),
-        (socket.TCP_KEEPCNT, _PROBES),
-        (socket.TCP_USER_TIMEOUT, 1000 * seconds),
-    ):
-        stream.setsockopt(socket.IPPROTO_TCP, option, value)
-    stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

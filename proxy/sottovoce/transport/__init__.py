@@ -26,7 +26,7 @@ from sottovoce.transport.openssl import (
     server_context,
 )
 from sottovoce.transport.selftest import refuse_tls_environment, self_test
-from sottovoce.transport.stream import TlsStream
+from sottovoce.transport.stream import TlsStream, limit_silence
 from sottovoce.transport.tls import TlsCore
 from sottovoce.transport.websocket import (
     ClientWebSocket,
@@ -71,6 +71,7 @@ __all__ = [
     "WsEvent",
     "WsFailed",
     "client_context",
+    "limit_silence",
     "refuse_tls_environment",
     "self_test",
     "server_context",

@@ -1,19 +1,12 @@
-"""Byte streams to a backend over the network: TCP with a limit on silence, TLS 1.3 over it for `wss`.
-
-A dead peer is found by TCP itself and costs no timer of ours: keep-alive probes while nothing is sent, TCP_USER_TIMEOUT
-(RFC 5482) while something is, also when the peer answers but never makes room.
-"""
+"""Byte streams to a backend over the network: TCP with a limit on silence, TLS 1.3 over it for `wss`."""
 
 import os
-import socket
 from typing import cast
 
 import trio
 
 from sottovoce.relay.link.address import BackendAddress, is_loopback_ip
-from sottovoce.transport import TlsContext, TlsStream
-
-_PROBES = 3
+from sottovoce.transport import TlsContext, TlsStream, limit_silence
 
 
 async def open_network_stream(
@@ -27,7 +20,7 @@ async def open_network_stream(
     try:
         if loopback_only:
             _refuse_other_machines(address.host, stream.socket.getpeername()[0])
-        _limit_silence(stream, silence_seconds)
+        limit_silence(stream, silence_seconds)
         if tls is None:
             return stream
         secured = TlsStream(stream, tls)
@@ -56,15 +49,3 @@ def _cause(error: Exception) -> str:
 def _refuse_other_machines(host: str, peer: str) -> None:
     if not is_loopback_ip(peer):
         raise OSError(f"{host} leads to {peer}, which is not this machine: write a wss:// url")
-
-
-def _limit_silence(stream: trio.SocketStream, seconds: int) -> None:
-    probe_seconds = max(1, seconds // (_PROBES + 1))
-    for level, option, value in (
-        (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-        (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, max(1, seconds - _PROBES * probe_seconds)),
-        (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, probe_seconds),
-        (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _PROBES),
-        (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * seconds),
-    ):
-        stream.setsockopt(level, option, value)
