@@ -22,7 +22,6 @@ from sottovoce.wire import Code, Codec, code_label
 )
 def test_rates_and_sizes(codec: Codec, rate: int, width: int, at_20_ms: int) -> None:
     assert (codec.sample_rate, codec.bytes_per_sample, codec.frame_bytes(20)) == (rate, width, at_20_ms)
-    assert codec.is_pcm16 is (width == 2)
 
 
 def test_a_code_is_called_as_the_text_calls_it() -> None:

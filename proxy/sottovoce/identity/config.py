@@ -29,12 +29,6 @@ class IdentityConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
                 "require_credential: no client could pass; write tokens_file, or require_credential = false"
             )
 
-    @property
-    def credential_kinds(self) -> tuple[int, ...]:
-        """The kinds of credential that clients may show (docs/protocol.md §3, ServerParams tag 7)."""
-        kinds = () if self.require_credential else (0,)
-        return (*kinds, 1) if self.tokens_file else kinds
-
     def resolved(self, base: Path) -> "IdentityConfig":
         """Give the same with an absolute path, counted from `base`."""
         return msgspec.structs.replace(self, tokens_file=str(base / self.tokens_file) if self.tokens_file else "")

@@ -28,11 +28,6 @@ class Codec(IntEnum):
             return 1
         return 0 if self in {Codec.NONE, Codec.OPUS_48K_MONO, Codec.OPUS_48K_STEREO} else 2
 
-    @property
-    def is_pcm16(self) -> bool:
-        """Whether a frame is 16-bit little-endian linear PCM."""
-        return self.bytes_per_sample == 2  # noqa: PLR2004  two bytes are sixteen bits
-
     def frame_bytes(self, milliseconds: int) -> int:
         """Bytes of a frame that lasts so long; 0 for Opus, whose frames vary."""
         return self.sample_rate * self.bytes_per_sample * milliseconds // 1000

@@ -37,18 +37,6 @@ def test_an_identity_from_pem_text() -> None:
     assert serves(again)
 
 
-def test_an_identity_from_der() -> None:
-    identity = Authority("Issuing", authority()).issue(HOST)
-    again = TlsIdentity.from_der(
-        identity.certificate.public_bytes(Encoding.DER),
-        identity.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()),
-        [each.public_bytes(Encoding.DER) for each in identity.chain],
-    )
-    assert serves(again)
-    with pytest.raises(TransportMisconfigured, match="not a DER certificate"):
-        TlsIdentity.from_der(b"x", b"x")
-
-
 def test_the_repr_of_an_identity_holds_no_key() -> None:
     identity = leaf()
     secret = identity.key.private_numbers().private_value if isinstance(identity.key, ec.EllipticCurvePrivateKey) else 0

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
-from cryptography.hazmat.primitives.serialization import load_der_private_key, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL, crypto
 
 from sottovoce.transport.errors import TransportMisconfigured
@@ -88,15 +88,6 @@ class TlsIdentity:
         """Read PEM text: the certificate first, then its chain; the key unencrypted."""
         first, *chain = load_certificates(certificates, "the TLS certificate file")
         return cls(first, _load(load_pem_private_key, key), chain)
-
-    @classmethod
-    def from_der(cls, certificate: bytes, key: bytes, chain: Sequence[bytes] = ()) -> Self:
-        """Read DER bytes; the key is PKCS#8 or the algorithm's own form, unencrypted."""
-        try:
-            certificates = [x509.load_der_x509_certificate(each) for each in (certificate, *chain)]
-        except ValueError:
-            raise TransportMisconfigured("the TLS certificate or its chain is not a DER certificate") from None
-        return cls(certificates[0], _load(load_der_private_key, key), certificates[1:])
 
 
 class TlsContext:
