@@ -215,9 +215,8 @@ async def _record_start(
         for warning in route.warnings:
             logger.warning(events.PLAINTEXT_NETWORK_ALLOWED, route=name, text=warning)
         if route.plaintext_network:
-            url = (configuration.routes[name].url or "").partition("?")[
-                0
-            ]  # a query may hold what is no auditor's affair
+            # A query may hold what is no auditor's affair.
+            url = (configuration.routes[name].url or "").partition("?")[0]
             await audit.record(PlaintextNetworkAllowed(route=name, url=url))
 
 

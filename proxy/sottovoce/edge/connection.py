@@ -71,20 +71,19 @@ async def _answer(  # noqa: PLR0913, PLR0917  one step of `_open`
     services: EdgeServices,
     client: str,
 ) -> tuple[VoiceCall, list[WsEvent]] | None:
-    match admit(request, services.routes):
+    verdict, reason = admit(request, services.routes), None
+    if isinstance(verdict, Admitted):
+        try:
+            await services.journal.settle()
+        except AuditFailed as error:
+            verdict, reason = Refused(_UNAVAILABLE, "no calls are taken at the moment"), str(error)
+    match verdict:
         case Refused(status, text):
-            services.journal.upgrade_refused(client, status, text)
+            services.journal.upgrade_refused(client, status, reason or text)
             websocket.refuse(status, text)
             await tls.send_all(websocket.to_send())
             return None
         case Admitted(route):
-            try:
-                await services.journal.settle()
-            except AuditFailed as error:
-                services.journal.upgrade_refused(client, _UNAVAILABLE, str(error))
-                websocket.refuse(_UNAVAILABLE, "no calls are taken at the moment")
-                await tls.send_all(websocket.to_send())
-                return None
             websocket.accept(SUBPROTOCOL)
             binding = tls.core.exporter()
             carriage = Carriage(BINDING_TLS_EXPORTER, binding, request.authority, request.target)

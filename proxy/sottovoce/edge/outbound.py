@@ -84,12 +84,13 @@ class ClientQueue:
                 self._frames -= 1
                 self.sealed_frames += 1
                 records.append(record)
-            elif item(session, now):
-                self._controls -= 1
-                records += session.to_send()
-            else:
+                continue
+            self._controls -= 1
+            if not item(session, now):
+                self._controls += 1
                 self._items.appendleft(item)
                 return
+            records += session.to_send()
 
     def drop_audio(self) -> None:
         """Forget the audio that waits: somebody speaks over it."""

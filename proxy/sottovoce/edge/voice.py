@@ -100,7 +100,7 @@ class VoiceCall:
                 nursery.cancel_scope.cancel()
         finally:
             self._nursery = None
-            self._finish_events(self._session.carriage_ended())
+            self._take_events(self._session.carriage_ended())
             self._session.erase()
 
     def end(self, code: Code, reason: str) -> None:
@@ -226,11 +226,6 @@ class VoiceCall:
                     _pass_on(event, leg)
                 case _:
                     pass
-
-    def _finish_events(self, arrived: list[events.Event]) -> None:
-        for event in arrived:
-            if isinstance(event, events.Ended):
-                self._finish(event)
 
     def _on_epoch(self, epoch: int, *, reauthenticated: bool) -> None:
         self._epochs += 1
