@@ -22,6 +22,7 @@ from sottovoce.session import (
     ServerConfig,
     ServerDependencies,
     ServerSession,
+    ShownCredential,
     SignatureWanted,
     encode_certificate,
     merkle_tree,
@@ -75,10 +76,19 @@ class _Identity:
         classical, pq = self._serving.sign(signed_root(wanted.kind, root))
         return Proof(path, directions, root, classical, pq)
 
-    def check(self, kind: int, value: bytes, authority: bytes, path: bytes) -> Identity:
+    def check(self, shown: ShownCredential) -> Identity:
         """Let everybody in."""
-        del kind, value, authority, path
+        del shown
         return Identity("measured")
+
+    def judge(self, shown: ShownCredential) -> Identity:
+        """Let everybody in."""
+        return self.check(shown)
+
+    def still_holds(self, identity: Identity, authority: bytes, path: bytes) -> bool:
+        """Let everybody stay."""
+        del identity, authority, path
+        return True
 
 
 _identity = cache(_Identity)

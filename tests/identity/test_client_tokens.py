@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sottovoce.identity import TokenFile, TokenFileInvalid
-from sottovoce.session import Identity
+from sottovoce.session import Identity, ShownCredential
 from sottovoce.transport import SystemEntropy
 from sottovoce.wire import Code
 
@@ -40,30 +40,30 @@ Read = Callable[..., TokenFile]
 
 def test_a_known_token_gives_its_identity(read: Read) -> None:
     tokens = read(entry())
-    assert tokens.check(1, b"good", HOST, ECHO) == Identity("open")
-    assert tokens.check(1, b"good", b"VOICE.example.com", ECHO + b"?x=1") == Identity("open")
-    assert tokens.check(1, b"good", b"localhost:8443", b"/v1/voice/any") == Identity("open")
+    assert tokens.check(ShownCredential(1, b"good", HOST, ECHO)) == Identity("open")
+    assert tokens.check(ShownCredential(1, b"good", b"VOICE.example.com", ECHO + b"?x=1")) == Identity("open")
+    assert tokens.check(ShownCredential(1, b"good", b"localhost:8443", b"/v1/voice/any")) == Identity("open")
     assert len(tokens) == 1
 
 
 @pytest.mark.parametrize("token", [b"", b"goo", b"good ", b"Good", b"\xff" * 4000, bytes.fromhex(digest(b"good"))])
 def test_an_unknown_token_is_refused(read: Read, token: bytes) -> None:
-    assert read(entry()).check(1, token, HOST, ECHO) is Code.AUTH_FAILED
+    assert read(entry()).check(ShownCredential(1, token, HOST, ECHO)) is Code.AUTH_FAILED
 
 
 @pytest.mark.protocol("P4.16")
 @pytest.mark.parametrize("authority", [b"", b"voice.example.com:8443", b"localhost", b"x.voice.example.com", b"\xff"])
 def test_a_token_of_another_audience_is_refused(read: Read, authority: bytes) -> None:
-    assert read(entry()).check(1, b"good", authority, ECHO) is Code.AUTH_FAILED
+    assert read(entry()).check(ShownCredential(1, b"good", authority, ECHO)) is Code.AUTH_FAILED
 
 
 def test_a_route_that_is_not_its_own_is_a_matter_of_policy(read: Read) -> None:
     tokens = read(entry(more='routes = ["echo", "support"]'))
-    assert tokens.check(1, b"good", HOST, ECHO) == Identity("open")
-    assert tokens.check(1, b"good", HOST, b"/v1/voice/support?a=b") == Identity("open")
+    assert tokens.check(ShownCredential(1, b"good", HOST, ECHO)) == Identity("open")
+    assert tokens.check(ShownCredential(1, b"good", HOST, b"/v1/voice/support?a=b")) == Identity("open")
     for path in (b"/v1/voice/other", b"/v1/voice/", b"/v1/voice/echo/", b"/v1/voice/ech%6f", b"echo", b""):
-        assert tokens.check(1, b"good", HOST, path) is Code.POLICY
-    assert tokens.check(1, b"bad", HOST, b"/v1/voice/other") is Code.AUTH_FAILED
+        assert tokens.check(ShownCredential(1, b"good", HOST, path)) is Code.POLICY
+    assert tokens.check(ShownCredential(1, b"bad", HOST, b"/v1/voice/other")) is Code.AUTH_FAILED
 
 
 @pytest.mark.parametrize(
@@ -76,28 +76,28 @@ def test_a_route_that_is_not_its_own_is_a_matter_of_policy(read: Read) -> None:
 )
 def test_a_token_ends(read: Read, expires: str, seconds: float) -> None:
     text = entry(more=f"expires = {expires}")
-    assert read(text).check(1, b"good", HOST, ECHO) == Identity("open", seconds)
-    assert read(text, now=seconds - 0.1).check(1, b"good", HOST, ECHO) == Identity("open", seconds)
-    assert read(text, now=seconds).check(1, b"good", HOST, ECHO) is Code.AUTH_FAILED
+    assert read(text).check(ShownCredential(1, b"good", HOST, ECHO)) == Identity("open", seconds)
+    assert read(text, now=seconds - 0.1).check(ShownCredential(1, b"good", HOST, ECHO)) == Identity("open", seconds)
+    assert read(text, now=seconds).check(ShownCredential(1, b"good", HOST, ECHO)) is Code.AUTH_FAILED
 
 
 def test_no_credential_is_enough_only_where_the_configuration_says_so(read: Read) -> None:
-    assert read(entry()).check(0, b"", HOST, ECHO) is Code.AUTH_FAILED
+    assert read(entry()).check(ShownCredential(0, b"", HOST, ECHO)) is Code.AUTH_FAILED
     lenient = read(entry(), require_credential=False)
-    assert lenient.check(0, b"", HOST, ECHO) == Identity("")
-    assert lenient.check(1, b"bad", HOST, ECHO) is Code.AUTH_FAILED
+    assert lenient.check(ShownCredential(0, b"", HOST, ECHO)) == Identity("")
+    assert lenient.check(ShownCredential(1, b"bad", HOST, ECHO)) is Code.AUTH_FAILED
     assert (read(entry()).kinds, lenient.kinds, read("").kinds) == ((1,), (0, 1), (1,))
 
 
 @pytest.mark.parametrize("kind", [2, 3, 255])
 def test_other_kinds_are_refused(read: Read, kind: int) -> None:
-    assert read(entry(), require_credential=False).check(kind, b"good", HOST, ECHO) is Code.AUTH_FAILED
+    assert read(entry(), require_credential=False).check(ShownCredential(kind, b"good", HOST, ECHO)) is Code.AUTH_FAILED
 
 
 def test_without_a_file_nobody_has_a_name() -> None:
     tokens = TokenFile.without_tokens(wall=lambda: NOW, entropy=SystemEntropy())
-    assert tokens.check(0, b"", HOST, ECHO) == Identity("")
-    assert tokens.check(1, b"", HOST, ECHO) is Code.AUTH_FAILED
+    assert tokens.check(ShownCredential(0, b"", HOST, ECHO)) == Identity("")
+    assert tokens.check(ShownCredential(1, b"", HOST, ECHO)) is Code.AUTH_FAILED
     assert (tokens.kinds, len(tokens)) == ((0,), 0)
 
 

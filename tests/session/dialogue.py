@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sottovoce.primitives import MldsaSigner, PublicKey, Secret, SignatureAlgorithm, Signer, SystemKem
 from sottovoce.session import Anchor, CertificateFields, LeafKind, Proof, encode_certificate, merkle_tree, signed_root
 from sottovoce.session.client import ClientSession
-from sottovoce.session.config import Carriage, ClientConfig, Dependencies, Identity, ServerConfig, ServerDependencies
+from sottovoce.session.config import Carriage, ClientConfig, Dependencies, ServerConfig, ServerDependencies
+from sottovoce.session.credentials import Identity, ShownCredential
 from sottovoce.session.events import Ended, Event, SignatureWanted
 from sottovoce.session.server import ServerSession
 from sottovoce.wire import Code
@@ -168,9 +169,16 @@ class Credentials:
         self.verdict = verdict
         self.asked: list[tuple[int, bytes, bytes, bytes]] = []
 
-    def check(self, kind: int, value: bytes, authority: bytes, path: bytes) -> Identity | Code:
-        self.asked.append((kind, bytes(value), authority, path))
+    def check(self, shown: ShownCredential) -> Identity | Code | None:
+        value = bytes(memoryview(shown.value))  # a copy: the session overwrites the original
+        self.asked.append((shown.kind, value, shown.authority, shown.path))
         return self.verdict
+
+    def judge(self, shown: ShownCredential) -> Identity | Code:
+        return self.check(shown) or Code.AUTH_FAILED
+
+    def still_holds(self, identity: Identity, authority: bytes, path: bytes) -> bool:
+        return True
 
 
 def dependencies(seed: bytes = b"entropy") -> Dependencies:

@@ -3,7 +3,8 @@
 import pytest
 
 from sottovoce.primitives import Secret
-from sottovoce.session.config import Carriage, Credential, Identity
+from sottovoce.session.config import Carriage, Credential
+from sottovoce.session.credentials import Identity, ShownCredential
 from sottovoce.session.events import Established
 from sottovoce.wire import Code, messages
 from tests.session.dialogue import (
@@ -65,9 +66,9 @@ def test_a_server_that_passes_a_token_on() -> None:
     """Another honest name of the same anchor gets alice's token and shows it elsewhere: the check sees where."""
 
     class ForOneAudience(Credentials):
-        def check(self, kind: int, value: bytes, authority: bytes, path: bytes) -> Identity | Code:
-            super().check(kind, value, authority, path)
-            return Identity("alice") if authority == b"other.example.com" else Code.AUTH_FAILED
+        def check(self, shown: ShownCredential) -> Identity | Code:
+            super().check(shown)
+            return Identity("alice") if shown.authority == b"other.example.com" else Code.AUTH_FAILED
 
     credentials = ForOneAudience()
     meeting = AtServer(

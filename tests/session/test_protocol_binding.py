@@ -5,7 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from sottovoce.session.config import Carriage, Identity, ServerConfig
+from sottovoce.session.config import Carriage, ServerConfig
+from sottovoce.session.credentials import Identity
 from sottovoce.session.events import Established
 from sottovoce.wire import Code
 from tests.session.dialogue import CARRIAGE, WALL, Credentials, Pair, code_of, ended, make_client, make_server
@@ -118,8 +119,15 @@ def test_a_binding_stripped_on_the_way() -> None:
 
 @pytest.mark.protocol("P4.13", "P4.14")
 def test_the_identity_is_the_credentials_and_nothing_else_is_known() -> None:
-    """A machine sees of the carriage what is in the transcript, no header and no certificate."""
-    assert Carriage.__struct_fields__ == ("binding_type", "binding", "authority", "path")
+    """A machine sees no header; of the carriage it sees what is in the transcript, and the certificate of kind 3."""
+    assert Carriage.__struct_fields__ == (
+        "binding_type",
+        "binding",
+        "authority",
+        "path",
+        "has_datagrams",
+        "peer_certificate",
+    )
     meeting = AtServer(credentials=Credentials(Identity("alice")))
     established = meeting.events[-1]
     assert isinstance(established, Established)

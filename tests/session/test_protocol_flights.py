@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from sottovoce.primitives import Secret
-from sottovoce.session.config import Credential, Identity
+from sottovoce.session.config import Credential
+from sottovoce.session.credentials import Identity
 from sottovoce.session.events import Established
 from sottovoce.wire import Code, Codec
 from tests.session.dialogue import Credentials, Pair, code_of, ended, flipped, make_client, make_server, talking

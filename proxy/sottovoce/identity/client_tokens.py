@@ -23,7 +23,7 @@ import msgspec
 
 from sottovoce.identity.errors import TokenFileInvalid
 from sottovoce.primitives import Entropy
-from sottovoce.session import Identity
+from sottovoce.session import Identity, ShownCredential
 from sottovoce.wire import Code, CredentialKind
 
 _PATH = b"/v1/voice/"
@@ -97,8 +97,9 @@ class TokenFile:
     def __len__(self) -> int:
         return len(self._grants)
 
-    def check(self, kind: int, value: bytes, authority: bytes, path: bytes) -> Identity | Code:
+    def check(self, shown: ShownCredential) -> Identity | Code:
         """Give the identity, or the code to end with: policy for a good token on a route that is not its own."""
+        kind, value, authority, path = shown.kind, shown.value, shown.authority, shown.path
         if kind == CredentialKind.NONE:
             return Code.AUTH_FAILED if self._require_credential else _NOBODY
         if kind != CredentialKind.BEARER_TOKEN:
@@ -113,6 +114,15 @@ class TokenFile:
         if grant.routes is not None and _route(path) not in grant.routes:
             return Code.POLICY
         return grant.identity
+
+    def judge(self, shown: ShownCredential) -> Identity | Code:
+        """Nothing is put off."""
+        return self.check(shown)
+
+    def still_holds(self, identity: Identity, authority: bytes, path: bytes) -> bool:
+        """Whether it has not expired."""
+        del authority, path
+        return identity.expires_at is None or self._wall() < identity.expires_at
 
     def _blinded(self, digest: bytes) -> bytes:
         return hmac.digest(self._key, digest, "sha256")

@@ -9,21 +9,22 @@ from sottovoce.session.client import ClientSession
 from sottovoce.session.config import (
     BINDING_NONE,
     BINDING_TLS_EXPORTER,
+    BINDING_WEBTRANSPORT_EXPORTER,
     HANDSHAKE_SECONDS,
     SESSION_SECONDS,
     Carriage,
     ClientConfig,
     Credential,
-    CredentialCheck,
     Dependencies,
-    Identity,
     ServerConfig,
     ServerDependencies,
     ServingCertificate,
 )
+from sottovoce.session.credentials import CredentialCheck, Identity, Possession, ShownCredential
 from sottovoce.session.events import (
     Audio,
     Clear,
+    CredentialShown,
     Data,
     Dtmf,
     Ended,
@@ -35,11 +36,13 @@ from sottovoce.session.events import (
     Mute,
     Pong,
     SignatureWanted,
+    TicketReceived,
 )
 from sottovoce.session.meter import TokenBucket
 from sottovoce.session.ratchet import ReceiveChain, SendChain
 from sottovoce.session.server import ServerSession
 from sottovoce.session.session import Session
+from sottovoce.session.tickets import MAX_TICKET_SECONDS, ClientTicket, SealedTicket, TicketBox, TicketState
 from sottovoce.session.trust import (
     Anchor,
     AnchorFileInvalid,
@@ -70,7 +73,9 @@ from sottovoce.session.trust import (
 __all__ = [
     "BINDING_NONE",
     "BINDING_TLS_EXPORTER",
+    "BINDING_WEBTRANSPORT_EXPORTER",
     "HANDSHAKE_SECONDS",
+    "MAX_TICKET_SECONDS",
     "SESSION_SECONDS",
     "Anchor",
     "AnchorFileInvalid",
@@ -81,8 +86,10 @@ __all__ = [
     "Clear",
     "ClientConfig",
     "ClientSession",
+    "ClientTicket",
     "Credential",
     "CredentialCheck",
+    "CredentialShown",
     "Data",
     "Dependencies",
     "Dtmf",
@@ -97,15 +104,21 @@ __all__ = [
     "Mute",
     "Path",
     "Pong",
+    "Possession",
     "Proof",
     "ReceiveChain",
+    "SealedTicket",
     "SendChain",
     "ServerConfig",
     "ServerDependencies",
     "ServerSession",
     "ServingCertificate",
     "Session",
+    "ShownCredential",
     "SignatureWanted",
+    "TicketBox",
+    "TicketReceived",
+    "TicketState",
     "TokenBucket",
     "VoiceCertificate",
     "anchor_id",

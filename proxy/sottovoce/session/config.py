@@ -4,12 +4,15 @@ from typing import Protocol
 
 import msgspec
 
-from sottovoce.primitives import DEFAULT_SUITES, Entropy, Kem, Secret, Suite
+from sottovoce.primitives import DEFAULT_SUITES, Entropy, Kem, Secret, Signer, Suite
+from sottovoce.session.credentials import CredentialCheck
+from sottovoce.session.tickets import ClientTicket, TicketBox
 from sottovoce.session.trust import Anchor
-from sottovoce.wire import Code, Codec
+from sottovoce.wire import Codec
 
 BINDING_NONE = 0
 BINDING_TLS_EXPORTER = 1
+BINDING_WEBTRANSPORT_EXPORTER = 2
 
 SESSION_SECONDS = 86_400
 """A session lasts a day at most (protocol §4)."""
@@ -20,14 +23,18 @@ HANDSHAKE_SECONDS = 5.0
 class Carriage(msgspec.Struct, frozen=True):
     """The channel a session runs on, as both ends see it.
 
-    `binding_type` is the best this carriage has: 1 with the 32 bytes of the RFC 9266 exporter as `binding`, or 0 with
-    none.  `authority` is the Host value, `path` the raw request target.
+    `binding_type` is the best this carriage has: 1 with the 32 bytes of the RFC 9266 exporter as `binding`, 2 with
+    those of the WebTransport session's, or 0 with none.  `authority` is the Host value, `path` the raw request target.
     """
 
     binding_type: int
     binding: bytes
     authority: bytes
     path: bytes
+    has_datagrams: bool = False
+    """WebTransport: an ordered control stream and a lossy carrier beside it (protocol §1)."""
+    peer_certificate: bytes | None = None
+    """DER of the end-entity certificate that the client proved in the outer TLS; server only (credential kind 3)."""
 
 
 class Dependencies(msgspec.Struct, frozen=True):
@@ -38,10 +45,15 @@ class Dependencies(msgspec.Struct, frozen=True):
 
 
 class Credential(msgspec.Struct, frozen=True):
-    """What the client shows of itself: kind 0 (nothing) or 1 (a bearer token)."""
+    """What the client shows of itself; of the three further fields the one that its kind asks for is set.
+
+    Kind 0: nothing; 1: a bearer token; 2: a signing key; 3: the SHA-256 of its certificate in the outer TLS (DER).
+    """
 
     kind: int = 0
     token: Secret | None = None
+    signer: Signer | None = None
+    certificate_sha256: bytes | None = None
 
 
 class ClientConfig(msgspec.Struct, frozen=True):
@@ -54,6 +66,8 @@ class ClientConfig(msgspec.Struct, frozen=True):
     receive_codec: Codec = Codec.PCM16_16K
     frame_milliseconds: int = 20
     metadata: bytes | None = None
+    ticket: ClientTicket | None = None
+    """Offered if it fits this carriage and is still good; erased by the session that is given it, used or not."""
 
 
 class ServerConfig(msgspec.Struct, frozen=True):
@@ -69,21 +83,6 @@ class ServerConfig(msgspec.Struct, frozen=True):
     require_binding: bool = True
 
 
-class Identity(msgspec.Struct, frozen=True):
-    """Who the client is, an empty name for nobody in particular; `expires_at` is Unix seconds, None for never."""
-
-    name: str
-    expires_at: float | None = None
-
-
-class CredentialCheck(Protocol):
-    """Judges a client's credential; never waits."""
-
-    def check(self, kind: int, value: bytes, authority: bytes, path: bytes) -> Identity | Code:
-        """Give the identity, or the code to end with: auth_failed, or policy where the route is not for it."""
-        ...
-
-
 class ServingCertificate(Protocol):
     """The voice certificate to serve under; it may be replaced while sessions run."""
 
@@ -94,7 +93,8 @@ class ServingCertificate(Protocol):
 
 
 class ServerDependencies(Dependencies, frozen=True):
-    """Beside chance: the certificate to serve under, and the judge of credentials."""
+    """Beside chance: the certificate to serve under, the judge of credentials, and what seals tickets (None: none)."""
 
     serving: ServingCertificate
     credentials: CredentialCheck
+    tickets: TicketBox | None = None

@@ -3,7 +3,8 @@
 import msgspec
 
 from sottovoce.primitives import Suite
-from sottovoce.session.config import Identity
+from sottovoce.session.credentials import Identity, ShownCredential
+from sottovoce.session.tickets import ClientTicket
 from sottovoce.session.trust import LeafKind
 from sottovoce.wire import Codec
 
@@ -13,6 +14,21 @@ class SignatureWanted(msgspec.Struct, frozen=True):
 
     kind: LeafKind
     leaf: bytes
+
+
+class CredentialShown(msgspec.Struct, frozen=True):
+    """Server only: have `shown` judged (`CredentialCheck.judge`, in a thread) and call `provide_verdict`.
+
+    Until then no record is to be handed in: what comes from the network waits.
+    """
+
+    shown: ShownCredential
+
+
+class TicketReceived(msgspec.Struct, frozen=True):
+    """Client only: a ticket for the next session; it belongs to whoever takes the event."""
+
+    ticket: ClientTicket
 
 
 class Established(msgspec.Struct, frozen=True):
@@ -29,6 +45,8 @@ class Established(msgspec.Struct, frozen=True):
     metadata: bytes | None
     identity: Identity | None
     server_signatures: tuple[str, ...] = ()
+    is_resumed: bool = False
+    """A ticket took the place of signatures and credential."""
 
 
 class EpochStarted(msgspec.Struct, frozen=True):
@@ -94,4 +112,19 @@ class Ended(msgspec.Struct, frozen=True):
     truncated: bool = False
 
 
-Event = SignatureWanted | Established | EpochStarted | Audio | Dtmf | Mark | Clear | Mute | Json | Data | Pong | Ended
+Event = (
+    SignatureWanted
+    | CredentialShown
+    | Established
+    | TicketReceived
+    | EpochStarted
+    | Audio
+    | Dtmf
+    | Mark
+    | Clear
+    | Mute
+    | Json
+    | Data
+    | Pong
+    | Ended
+)

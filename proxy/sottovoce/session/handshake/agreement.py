@@ -3,7 +3,7 @@
 import msgspec
 
 from sottovoce.primitives import Suite
-from sottovoce.session.config import Identity
+from sottovoce.session.credentials import Identity
 from sottovoce.session.handshake.schedule import EpochSecrets
 from sottovoce.session.trust import VoiceCertificate
 from sottovoce.wire.messages import ClientParams, ServerParams

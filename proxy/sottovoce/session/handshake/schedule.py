@@ -43,14 +43,21 @@ class HandshakeSecrets(NamedTuple):
 
 
 class EpochSecrets(NamedTuple):
-    """What an epoch on an ordered carrier needs: the base keys of both directions, and rk[e] for the next root."""
+    """What is derived from a root: base keys, rk[e] for the next root, res[e] for tickets.
+
+    `client_to_server` and `server_to_client` are those of the WebSocket, or of the datagrams; the two for the control
+    stream of WebTransport are empty where there is none.
+    """
 
     client_to_server: Secret
     server_to_client: Secret
+    control_client_to_server: Secret
+    control_server_to_client: Secret
     rekey: Secret
+    resumption: Secret
 
     def wipe(self) -> None:
-        """Erase all three."""
+        """Erase all."""
         for secret in self:
             secret.wipe()
 
@@ -113,11 +120,18 @@ def next_root(rekey: Secret, hybrid: Secret, next_transcript_hash: bytes) -> Sec
     return extract_labelled(rekey, hybrid, "root", next_transcript_hash)
 
 
-def epoch_secrets(root: Secret, transcript_hash: bytes) -> EpochSecrets:
+def epoch_secrets(root: Secret, transcript_hash: bytes, *, has_datagrams: bool = False) -> EpochSecrets:
     """Derive what epoch e needs from root[e] and TH[e], and erase the root."""
     with root:
         return EpochSecrets(
             client_to_server=labelled(root, "c2s", transcript_hash, BASE_BYTES),
             server_to_client=labelled(root, "s2c", transcript_hash, BASE_BYTES),
+            control_client_to_server=_control(root, "c2s ctl", transcript_hash, has_datagrams=has_datagrams),
+            control_server_to_client=_control(root, "s2c ctl", transcript_hash, has_datagrams=has_datagrams),
             rekey=labelled(root, "rekey", _EMPTY_HASH, HASH_BYTES),
+            resumption=labelled(root, "res", transcript_hash, HASH_BYTES),
         )
+
+
+def _control(root: Secret, label: str, transcript_hash: bytes, *, has_datagrams: bool) -> Secret:
+    return labelled(root, label, transcript_hash, BASE_BYTES) if has_datagrams else Secret.blank(label, 0)

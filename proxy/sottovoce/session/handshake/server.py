@@ -16,10 +16,10 @@ from sottovoce.primitives import IllegalShare, Suite, wipe_bytes
 from sottovoce.session.config import (
     BINDING_NONE,
     Carriage,
-    Identity,
     ServerConfig,
     ServerDependencies,
 )
+from sottovoce.session.credentials import Identity, ShownCredential
 from sottovoce.session.handshake.agreement import Agreement
 from sottovoce.session.handshake.own import check_carriage, check_server_config, decode_own_certificate
 from sottovoce.session.handshake.parameters import HandshakeBudget, check_client_params
@@ -216,8 +216,10 @@ class ServerHandshake:
         if credential.kind not in self._config.credential_kinds:
             raise WireError(Code.AUTH_FAILED, "a kind of credential that is not accepted")
         carriage = self._carriage
-        judge = self._parts.credentials
-        verdict = judge.check(credential.kind, credential.value, carriage.authority.lower(), carriage.path)
+        shown = ShownCredential(credential.kind, credential.value, carriage.authority.lower(), carriage.path)
+        verdict = self._parts.credentials.check(shown)
+        if verdict is None:
+            verdict = Code.AUTH_FAILED
         if isinstance(verdict, Code):
             raise WireError(verdict, "the credential is refused")
         return verdict
