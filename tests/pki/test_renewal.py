@@ -38,10 +38,20 @@ class Renewals:
         self.failures.append((str(error), retry_seconds))
 
 
-async def watched(renewals: Renewals, seconds: float, entropy: FixedEntropy | None = None) -> None:
+async def watched(
+    renewals: Renewals,
+    seconds: float,
+    entropy: FixedEntropy | None = None,
+    sleeping: trio.lowlevel.ParkingLot | None = None,
+) -> None:
     with trio.move_on_after(seconds):
         await renew_for_ever(
-            renewals.validity(), renewals.renew, renewals.failed, renewals.clock, entropy or FixedEntropy()
+            renewals.validity(),
+            renewals.renew,
+            renewals.failed,
+            renewals.clock,
+            entropy or FixedEntropy(),
+            sleeping or trio.lowlevel.ParkingLot(),
         )
 
 
@@ -55,6 +65,15 @@ async def test_renewed_again_and_again(autojump_clock: MockClock) -> None:
     await watched(renewals, 3 * DAY)
     assert renewals.at == pytest.approx([DAY * 2 / 3 * number for number in (1, 2, 3, 4)], abs=5)
     assert autojump_clock.current_time() == pytest.approx(3 * DAY)
+
+
+async def test_whoever_does_not_want_to_wait_gets_one_at_once(autojump_clock: MockClock) -> None:
+    renewals, sleeping = Renewals(SteppedClock()), trio.lowlevel.ParkingLot()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watched, renewals, DAY / 2, None, sleeping)
+        await trio.sleep(100)
+        sleeping.unpark_all()
+    assert renewals.at == pytest.approx([100])
 
 
 async def test_a_wall_clock_set_forward_is_seen_within_a_minute(autojump_clock: MockClock) -> None:

@@ -64,6 +64,7 @@ class Keeper(ABC):
         self._clock = clock
         self._entropy = entropy
         self._validity = Validity(0, 0)
+        self._sleeping = trio.lowlevel.ParkingLot()
 
     @property
     def not_after(self) -> float:
@@ -76,7 +77,11 @@ class Keeper(ABC):
 
     async def run(self) -> NoReturn:
         """Renew until cancelled; call it after `first`.  A failure is reported and tried again, never raised."""
-        await renew_for_ever(self._validity, self._renew, self._failed, self._clock, self._entropy)
+        await renew_for_ever(self._validity, self._renew, self._failed, self._clock, self._entropy, self._sleeping)
+
+    def renew_now(self) -> None:
+        """Have `run` renew without waiting until that is due; no more than one that is under way already."""
+        self._sleeping.unpark_all()
 
     @abstractmethod
     async def _renew(self) -> Validity:
@@ -97,12 +102,20 @@ def due_at(validity: Validity, entropy: Entropy) -> float:
     return validity.not_before + life * (_DUE_SHARE - _JITTER_SHARE * fraction)
 
 
-async def renew_for_ever(
-    validity: Validity, renew: Callable[[], Awaitable[Validity]], failed: Failed, clock: Clock, entropy: Entropy
+async def renew_for_ever(  # noqa: PLR0913, PLR0917  the parts of a Keeper
+    validity: Validity,
+    renew: Callable[[], Awaitable[Validity]],
+    failed: Failed,
+    clock: Clock,
+    entropy: Entropy,
+    sleeping: trio.lowlevel.ParkingLot,
 ) -> NoReturn:
-    """Call `renew` each time that it is due; `validity` is that of the certificate in use now."""
+    """Call `renew` each time that it is due, or when somebody wakes who is `sleeping`.
+
+    `validity` is that of the certificate in use now.
+    """
     while True:
-        await _sleep_until_due(validity, clock, entropy)
+        await _sleep_until_due(validity, clock, entropy, sleeping)
         validity = await _until_renewed(renew, failed)
 
 
@@ -117,11 +130,15 @@ async def attempt(renew: Callable[[], Awaitable[Validity]], failed: Failed, atte
     return await renew()
 
 
-async def _sleep_until_due(validity: Validity, clock: Clock, entropy: Entropy) -> None:
+async def _sleep_until_due(
+    validity: Validity, clock: Clock, entropy: Entropy, sleeping: trio.lowlevel.ParkingLot
+) -> None:
     due = due_at(validity, entropy)
     wall = clock.wall()
     while True:
-        await trio.sleep(max(_SHORTEST_SLEEP_SECONDS, min(WAKE_SECONDS, due - wall)))
+        with trio.move_on_after(max(_SHORTEST_SLEEP_SECONDS, min(WAKE_SECONDS, due - wall))):
+            await sleeping.park()
+            return  # somebody does not want to wait
         wall = clock.wall()
         if wall >= due or wall < validity.not_before - _BACK_TOLERANCE_SECONDS:
             return
