@@ -51,7 +51,7 @@ async def watched(
             renewals.failed,
             renewals.clock,
             entropy or FixedEntropy(),
-            sleeping or trio.lowlevel.ParkingLot(),
+            trio.lowlevel.ParkingLot() if sleeping is None else sleeping,
         )
 
 
