@@ -79,7 +79,7 @@ def test_the_version_is_told(cli: Cli) -> None:
         ("init", "Missing argument 'DIR'"),
         ("init x --port 70000", "70000 is not in the range 0<=x<=65535"),
         ("init x --port x", "'x' is not a valid integer"),
-        ("init x --profile production", "'production' is not 'development'"),
+        ("init x --profile prod", "'prod' is not one of 'development', 'production'"),
         ("call", "Missing argument 'URL'"),
         ("call wss://localhost/echo --dir x", "give IN.wav or --tone"),
         ("call wss://localhost/echo a.wav --tone --dir x", "give IN.wav or --tone"),

@@ -1,6 +1,6 @@
 """What `sottovoce init` does: a directory with a token of its own, every key, the certificates, a configuration.
 
-    sottovoce.toml                      certs/ca.pem, certs/issuing.pem, certs/anchor.json
+    sottovoce.toml, clients.toml        certs/ca.pem, certs/issuing.pem, certs/anchor.json
     secrets/pin (0600)                  keys/serving.mldsa65.json, keys/anchor.mldsa87.json (sealed seeds)
     hsm/softhsm2.conf, hsm/tokens/      audit/audit.log            run/
 
@@ -30,6 +30,8 @@ CONFIGURATION = "sottovoce.toml"
 CA_CERTIFICATE, ISSUING, ANCHORS = "certs/ca.pem", "certs/issuing.pem", "certs/anchor.json"
 SERVING_KEY, ANCHOR_KEY = "keys/serving.mldsa65.json", "keys/anchor.mldsa87.json"
 AUDIT_LOG = "audit/audit.log"
+CLIENTS = "clients.toml"
+_NO_CLIENTS = b"# Who may call: made and changed by `sottovoce clients`, or by hand (docs/credentials.md).\n"
 _FOLDERS = ("certs", "keys", "secrets", "hsm", "audit", "run")
 _PATIENT = HsmConfig(deadline_seconds=60, start_seconds=60)
 _CREATE_SECONDS = 90.0
@@ -111,6 +113,7 @@ def _write_public(stage: Path, keys: CreatedKeys, hosts: tuple[str, ...], config
     write_new(stage / SERVING_KEY, keys.serving.seed.to_file(), 0o600)
     write_new(stage / ANCHOR_KEY, keys.anchor.seed.to_file(), 0o600)
     write_new(stage / CONFIGURATION, configuration.encode())
+    write_new(stage / CLIENTS, _NO_CLIENTS, 0o600)
     return anchor
 
 

@@ -14,18 +14,19 @@ _MAX_PORT = 65_535
 
 @click.command("init")
 @click.argument("directory", type=any_path, metavar="DIR")
-@click.option("--profile", type=click.Choice(["development"]), default="development", show_default=True)
+@click.option("--profile", type=click.Choice(["development", "production"]), default="development", show_default=True)
 @click.option("--port", type=click.IntRange(0, _MAX_PORT), default=8443, show_default=True, help="Where to listen.")
 @click.option("--host", "hosts", multiple=True, help="A further DNS name or IP address to vouch for; repeatable.")
 @json_option
 def command(directory: Path, profile: str, port: int, hosts: tuple[str, ...], *, as_json: bool) -> None:
     """Make DIR: a SoftHSM token of its own with fresh keys, certificates, an anchor for clients, a configuration.
 
-    DIR must not exist, or be empty.  Either all of it is made or nothing.
+    DIR must not exist, or be empty.  Either all of it is made or nothing.  The profile `production` listens on all
+    addresses, requires post-quantum key agreement, and takes no call without a credential.
     """
     from sottovoce.app.initialise import initialise
     from sottovoce.cli.running import run_until_told
-    from sottovoce.settings import development_text
+    from sottovoce.settings import profile_text
 
     names = tuple(dict.fromkeys((*_DEFAULT_NAMES, *hosts)))
     run_until_told(
@@ -34,7 +35,7 @@ def command(directory: Path, profile: str, port: int, hosts: tuple[str, ...], *,
             directory,
             profile=profile,
             hosts=names,
-            configuration=development_text(port, names),
+            configuration=profile_text(profile, port, names),
             progress=say_progress,
         )
     )
@@ -55,8 +56,12 @@ def _print_json(directory: Path) -> None:
 
 
 def _print_next_steps(directory: Path, profile: str) -> None:
-    click.echo(f"{directory}/ is ready, for this machine ({profile})")
+    where = "this machine" if profile == "development" else "the world"
+    click.echo(f"{directory}/ is ready, for {where} ({profile})")
     click.echo(f"  token   SoftHSM, its own: five keys inside; the PIN is in {directory}/secrets/pin")
     click.echo(f"  anchor  {directory}/certs/anchor.json: give it to clients, it is how they know this proxy")
     click.echo(f"  routes  echo (built in); add others in {directory}/sottovoce.toml")
-    click.echo(f"next:  sottovoce serve {shlex.quote(str(directory))}")
+    place = shlex.quote(str(directory))
+    if profile == "production":
+        click.echo(f"first: sottovoce clients add {place} NAME --token --audience HOST, once for each caller")
+    click.echo(f"next:  sottovoce serve {place}")

@@ -3,7 +3,7 @@
 from sottovoce.settings.configuration import AdminConfig, Configuration, ProcessConfig
 from sottovoce.settings.errors import ConfigurationInvalid, Problem
 from sottovoce.settings.load import FILE_NAME, build, find_file, load
-from sottovoce.settings.reference import development_text, reference_text, schema_text
+from sottovoce.settings.reference import development_text, profile_text, reference_text, schema_text
 
 __all__ = [
     "FILE_NAME",
@@ -16,6 +16,7 @@ __all__ = [
     "development_text",
     "find_file",
     "load",
+    "profile_text",
     "reference_text",
     "schema_text",
 ]

@@ -1,7 +1,7 @@
 """The whole configuration, put together from the sections that lie beside the code they configure."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -33,6 +33,12 @@ class AdminConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 class ProcessConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`[process]`: the proxy's process itself."""
 
+    profile: Literal["development", "production"] = "development"
+    """`production` refuses what only a workbench may have: unnamed callers, classical key agreement, unbound calls."""
+    drain_seconds: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 5.0
+    """Told to stop, the proxy sends its calls elsewhere (4460), spread over this time: they do not all dial at once."""
+    stop_seconds: Annotated[float, msgspec.Meta(ge=0.5, le=300)] = 6.0
+    """After that a call has so long to leave before it is cut off."""
     ready_file: Annotated[str, msgspec.Meta(min_length=1)] = "run/ready"
     """Made when calls can come, removed when they no longer can."""
     allow_tls_environment: bool = False

@@ -40,9 +40,49 @@ _NAMED_OPENING = "# Below: sections that may be there several times, each under 
 _SCHEMA = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "sottovoce.toml"}
 
 
+def profile_text(profile: str, port: int, names: tuple[str, ...]) -> str:
+    """Give the file that `sottovoce init` writes for a profile."""
+    return _production_text(port, names) if profile == "production" else development_text(port, names)
+
+
+def _production_text(port: int, names: tuple[str, ...]) -> str:
+    """Give the file for the profile `production`."""
+    return f"""\
+# A proxy for the world.  Every key with its meaning: config/reference.toml; what is wrong: sottovoce check.
+
+[process]
+profile = "production"        # refuses callers without a name, classical key agreement, and calls bound to no TLS
+
+[listener]
+address = "0.0.0.0:{port}"
+pq = "require"
+
+[admin]
+address = "127.0.0.1:9443"    # not served yet
+
+[identity]
+names = [{_listed(names)}]
+
+[clients]
+file = "clients.toml"         # who may call: sottovoce clients add (docs/credentials.md)
+require_credential = true
+
+[voice]
+epoch_seconds = 300
+messages_per_key = 1000
+
+[routes.echo]                 # comes back as it went: put your own route in its place
+adapter = "echo"
+
+# [routes.bot]
+# adapter = "raw"             # docs/backend-raw.md
+# url = "wss://bot.example.com/"
+# identities = ["kiosk-*"]
+"""
+
+
 def development_text(port: int, names: tuple[str, ...]) -> str:
-    """Give the file that `sottovoce init` writes for the development profile."""
-    listed = ", ".join(_toml(name) for name in names)
+    """Give the file for the profile `development`."""
     return f"""\
 # A proxy for this machine alone.  Every key with its meaning: config/reference.toml; what is wrong: sottovoce check.
 
@@ -54,7 +94,7 @@ pq = "prefer"                 # "require" refuses clients without post-quantum k
 address = "127.0.0.1:9443"    # not served yet
 
 [identity]
-names = [{listed}]
+names = [{_listed(names)}]
 
 [voice]
 epoch_seconds = 300
@@ -67,6 +107,10 @@ adapter = "echo"
 # adapter = "raw"             # docs/backend-raw.md
 # url = "ws://127.0.0.1:9000/"
 """
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(_toml(name) for name in names)
 
 
 def reference_text() -> str:
