@@ -44,7 +44,8 @@ reference: $(STAMP)
 	@$(BIN)/python -c 'from sottovoce.settings import reference_text as text; print(text(), end="")' >config/reference.toml
 	@$(BIN)/python -c 'from sottovoce.settings import schema_text as text; print(text(), end="")' >config/schema.json
 
-# Needs uv. No index line and no host name may get into the lock: a test looks for them.
+# Needs uv. No index line and no host name may get into the lock: a test looks for them. `--universal` keeps the
+# conditions of what has no wheel on every machine.
 lock:
-	uv pip compile pyproject.toml --extra server --group dev --python-version 3.11 --generate-hashes \
+	uv pip compile pyproject.toml --extra server --group dev --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --no-header --quiet --output-file requirements.lock
