@@ -42,7 +42,7 @@ from sottovoce.session.meter import TokenBucket
 from sottovoce.session.ratchet import ReceiveChain, SendChain
 from sottovoce.session.server import ServerSession
 from sottovoce.session.session import Session
-from sottovoce.session.tickets import MAX_TICKET_SECONDS, ClientTicket, SealedTicket, TicketBox, TicketState
+from sottovoce.session.tickets import ClientTicket, SealedTicket, TicketBox, TicketState
 from sottovoce.session.trust import (
     Anchor,
     AnchorFileInvalid,
@@ -75,7 +75,6 @@ __all__ = [
     "BINDING_TLS_EXPORTER",
     "BINDING_WEBTRANSPORT_EXPORTER",
     "HANDSHAKE_SECONDS",
-    "MAX_TICKET_SECONDS",
     "SESSION_SECONDS",
     "Anchor",
     "AnchorFileInvalid",

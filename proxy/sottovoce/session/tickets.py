@@ -11,8 +11,6 @@ import msgspec
 from sottovoce.primitives import Secret, Suite
 from sottovoce.session.credentials import Identity
 
-MAX_TICKET_SECONDS = 3_600
-
 
 class TicketState(msgspec.Struct, frozen=True):
     """What the server seals.  Its owner wipes the psk."""
@@ -34,6 +32,8 @@ class TicketState(msgspec.Struct, frozen=True):
     """Of the certificate of the outer TLS (a session of kind 3); else empty."""
     verified_at: float
     """When the last full handshake was, Unix seconds: a chain of resumed sessions ends 24 h later."""
+    reauthenticate_every: int
+    """Of that handshake (ServerParams tag 6): a client takes nothing weaker in a resumed session."""
 
 
 class SealedTicket(msgspec.Struct, frozen=True):

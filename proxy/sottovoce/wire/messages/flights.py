@@ -189,6 +189,11 @@ class ClientVerify(msgspec.Struct, frozen=True):
 
     signature: tuple[int, bytes]
 
+    def encode(self) -> bytes:
+        """Encode the whole message."""
+        number, signature = self.signature
+        return encode_message(MessageType.CLIENT_VERIFY, [(1, number.to_bytes(2) + signature)])
+
     @classmethod
     def decode_untrusted(cls, message: bytes) -> "ClientVerify":
         """Decode a whole message.  Raises WireError."""

@@ -3,7 +3,7 @@
 import msgspec
 
 from sottovoce.wire.errors import bad_record
-from sottovoce.wire.limits import MAX_TICKET_BYTES
+from sottovoce.wire.limits import MAX_TICKET_BYTES, MAX_TICKET_SECONDS
 from sottovoce.wire.messages.flights import Verification
 from sottovoce.wire.messages.tlv import body_of, encode_message, known_tlvs, tagged_u16, unsigned
 from sottovoce.wire.types import MessageType
@@ -56,13 +56,20 @@ class NewTicket(msgspec.Struct, frozen=True):
     lifetime_seconds: int
     ticket: bytes
 
+    def encode(self) -> bytes:
+        """Encode the whole message."""
+        return encode_message(MessageType.NEW_TICKET, [(1, self.lifetime_seconds.to_bytes(4)), (2, self.ticket)])
+
     @classmethod
     def decode_untrusted(cls, message: bytes) -> "NewTicket":
         """Decode a whole message.  Raises WireError."""
         tlvs = known_tlvs(body_of(message), mandatory=frozenset({1, 2}))
         if len(tlvs[2]) > MAX_TICKET_BYTES:
             raise bad_record("a ticket is too long")
-        return cls(unsigned(tlvs[1], 4, "the ticket's lifetime"), tlvs[2])
+        lifetime = unsigned(tlvs[1], 4, "the ticket's lifetime")
+        if lifetime > MAX_TICKET_SECONDS:
+            raise bad_record("a ticket lives too long")
+        return cls(lifetime, tlvs[2])
 
 
 def encode_rekey_request() -> bytes:
