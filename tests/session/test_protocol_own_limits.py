@@ -9,7 +9,7 @@ from hypothesis import given
 
 from sottovoce.primitives import ApiMisuse, Secret
 from sottovoce.session import BINDING_NONE, BINDING_TLS_EXPORTER, Carriage, Credential, Mark, ServerConfig
-from sottovoce.session.meter import TokenBucket
+from sottovoce.session.talk.meter import TokenBucket
 from sottovoce.wire import (
     CONTROL_FRAMES_BURST,
     CONTROL_FRAMES_PER_SECOND,

@@ -38,10 +38,10 @@ from sottovoce.session.events import (
     SignatureWanted,
     TicketReceived,
 )
-from sottovoce.session.meter import TokenBucket
 from sottovoce.session.ratchet import ReceiveChain, SendChain
 from sottovoce.session.server import ServerSession
 from sottovoce.session.session import Session
+from sottovoce.session.talk.meter import TokenBucket
 from sottovoce.session.tickets import ClientTicket, SealedTicket, TicketBox, TicketState
 from sottovoce.session.trust import (
     Anchor,

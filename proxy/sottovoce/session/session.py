@@ -17,14 +17,14 @@ from abc import abstractmethod
 from enum import Enum, auto
 
 from sottovoce.primitives import ApiMisuse
-from sottovoce.session import outbound
 from sottovoce.session.config import SESSION_SECONDS, Dependencies
-from sottovoce.session.controls import Controls
 from sottovoce.session.events import Audio, Ended, Established, Event
 from sottovoce.session.handshake import Agreement
-from sottovoce.session.inbound import decode_event_untrusted
-from sottovoce.session.meter import TokenBucket
 from sottovoce.session.ratchet import ReceiveChain, SendChain
+from sottovoce.session.talk import outbound
+from sottovoce.session.talk.controls import Controls
+from sottovoce.session.talk.inbound import decode_event_untrusted
+from sottovoce.session.talk.meter import TokenBucket
 from sottovoce.wire import (
     CONTROL_FRAMES_BURST,
     CONTROL_FRAMES_PER_SECOND,

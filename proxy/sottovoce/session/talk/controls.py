@@ -8,7 +8,7 @@ refuse.
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
-from sottovoce.session import outbound
+from sottovoce.session.talk import outbound
 from sottovoce.wire import FrameType
 
 
