@@ -1,14 +1,27 @@
 """Signatures: a peer's bytes verify or do not, and never raise."""
 
+from typing import Any
+
 import hypothesis.strategies as st
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa, x25519
+from cryptography.hazmat.primitives.asymmetric import mldsa as library_mldsa
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    KeySerializationEncryption,
+    NoEncryption,
+    PrivateFormat,
+)
 from hypothesis import given, settings
 
 from sottovoce.primitives import (
     PUBLIC_KEY_BYTES,
     SIGNATURE_BYTES,
     ApiMisuse,
+    KeyRefused,
     MldsaSigner,
+    PemSigner,
     PublicKey,
     Secret,
     SignatureAlgorithm,
@@ -86,3 +99,57 @@ def test_points_that_are_not_uncompressed(first: int) -> None:
 def test_a_classical_algorithm_is_not_expanded_from_a_seed() -> None:
     with pytest.raises(ApiMisuse):
         MldsaSigner(SignatureAlgorithm.ED25519, Secret("seed", bytes(32)))
+
+
+# --- keys from files ------------------------------------------------------------------------------------------------
+
+_IN_FILES = {
+    SignatureAlgorithm.ECDSA_P384: lambda: ec.generate_private_key(ec.SECP384R1()),
+    SignatureAlgorithm.ED25519: ed25519.Ed25519PrivateKey.generate,
+    SignatureAlgorithm.MLDSA44: library_mldsa.MLDSA44PrivateKey.generate,
+    SignatureAlgorithm.MLDSA65: library_mldsa.MLDSA65PrivateKey.generate,
+    SignatureAlgorithm.MLDSA87: library_mldsa.MLDSA87PrivateKey.generate,
+}
+
+
+def _pem(key: Any, encryption: KeySerializationEncryption | None = None) -> bytes:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption or NoEncryption())
+
+
+@pytest.mark.protocol("P6.19")
+@pytest.mark.parametrize("algorithm", SignatureAlgorithm)
+def test_a_client_key_from_a_file_signs_in_the_protocols_form(algorithm: SignatureAlgorithm) -> None:
+    signer = PemSigner.from_pem(_pem(_IN_FILES[algorithm]()))
+    assert signer.public_key.algorithm is algorithm
+    assert signer.public_key.is_valid()
+    signature = signer.sign(b"message")
+    assert len(signature) == SIGNATURE_BYTES[algorithm]
+    assert signer.public_key.verify(b"message", signature)
+    assert not signer.public_key.verify(b"massage", signature)
+    assert repr(signer) == f"PemSigner({algorithm.name})"
+
+
+def test_a_key_that_was_made_by_openssl_in_its_older_form() -> None:
+    key = ec.generate_private_key(ec.SECP384R1())
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+    assert PemSigner.from_pem(pem).public_key == PemSigner.from_pem(_pem(key)).public_key
+
+
+@pytest.mark.parametrize(
+    ("pem", "says"),
+    [
+        (_pem(ed25519.Ed25519PrivateKey.generate(), BestAvailableEncryption(b"pass")), "is encrypted: "),
+        (_pem(ec.generate_private_key(ec.SECP256R1())), "curve secp256r1: give one of Ed25519, P-384 or ML-DSA"),
+        (_pem(rsa.generate_private_key(65537, 2048)), "of another kind: "),
+        (_pem(x25519.X25519PrivateKey.generate()), "of another kind: "),
+        (_pem(ed25519.Ed25519PrivateKey.generate())[:60], "no private key in PEM"),
+        (b"", "no private key in PEM"),
+        (b"-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\n", "no private key in PEM"),
+    ],
+)
+def test_what_is_no_client_key_is_named_in_a_line(pem: bytes, says: str) -> None:
+    with pytest.raises(KeyRefused, match=says) as refusal:
+        PemSigner.from_pem(pem)
+    assert "\n" not in str(refusal.value)
+    assert "hunter2" not in str(refusal.value)
+    assert ": " in str(refusal.value)

@@ -13,7 +13,7 @@ from sottovoce.primitives.aead import (
     split_nonce,
 )
 from sottovoce.primitives.entropy import Entropy
-from sottovoce.primitives.errors import ApiMisuse, IllegalShare, OpenFailed, SottovoceError
+from sottovoce.primitives.errors import ApiMisuse, IllegalShare, KeyRefused, OpenFailed, SottovoceError
 from sottovoce.primitives.kdf import (
     HASH_BYTES,
     ZERO_SECRET,
@@ -30,6 +30,7 @@ from sottovoce.primitives.signatures import (
     PUBLIC_KEY_BYTES,
     SIGNATURE_BYTES,
     MldsaSigner,
+    PemSigner,
     PublicKey,
     SignatureAlgorithm,
     Signer,
@@ -54,9 +55,11 @@ __all__ = [
     "Group",
     "IllegalShare",
     "Kem",
+    "KeyRefused",
     "KeyShare",
     "MldsaSigner",
     "OpenFailed",
+    "PemSigner",
     "PublicKey",
     "Secret",
     "SignatureAlgorithm",

@@ -15,3 +15,7 @@ class IllegalShare(SottovoceError):
 
 class OpenFailed(SottovoceError):
     """An AEAD tag did not verify.  Says nothing more, on purpose."""
+
+
+class KeyRefused(SottovoceError):
+    """A private key in a file cannot be used.  The text follows the file's name: what is wrong, then the remedy."""

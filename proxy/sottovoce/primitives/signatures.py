@@ -12,15 +12,16 @@ hedged.
 
 from collections.abc import Callable
 from enum import IntEnum
-from typing import Protocol
+from typing import Protocol, Self
 
 import msgspec
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa
-from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
-from sottovoce.primitives.errors import ApiMisuse
+from sottovoce.primitives.errors import ApiMisuse, KeyRefused
 from sottovoce.primitives.secret import Secret
 
 _P384_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFC7634D81F4372DDF581A0DB248B0A77AECEC196ACCC52973
@@ -62,6 +63,7 @@ SIGNATURE_BYTES = {
 
 _MldsaPublic = mldsa.MLDSA44PublicKey | mldsa.MLDSA65PublicKey | mldsa.MLDSA87PublicKey
 _MldsaPrivate = mldsa.MLDSA44PrivateKey | mldsa.MLDSA65PrivateKey | mldsa.MLDSA87PrivateKey
+_Private = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | _MldsaPrivate
 _Loaded = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | _MldsaPublic
 
 _LOAD_MLDSA: dict[SignatureAlgorithm, Callable[[bytes], _MldsaPublic]] = {
@@ -160,3 +162,57 @@ class MldsaSigner:
     def sign(self, message: bytes) -> bytes:
         """Sign `message`, hedged, with an empty context."""
         return self._private.sign(message)
+
+
+_MLDSA_OF: dict[type[_MldsaPublic], SignatureAlgorithm] = {
+    mldsa.MLDSA44PublicKey: SignatureAlgorithm.MLDSA44,
+    mldsa.MLDSA65PublicKey: SignatureAlgorithm.MLDSA65,
+    mldsa.MLDSA87PublicKey: SignatureAlgorithm.MLDSA87,
+}
+
+
+class PemSigner:
+    """Signs with the private key of a PEM text (PKCS #8, RFC 5958): Ed25519, ECDSA P-384 or ML-DSA.
+
+    The library holds the key, and cleanses it when this object is dropped.  The text stays the caller's to wipe.
+    """
+
+    def __init__(self, key: _Private) -> None:
+        self._private = key
+        self.public_key = _public_key_of(key)
+
+    @classmethod
+    def from_pem(cls, pem: bytes) -> Self:
+        """Read an unencrypted private key.  Raises KeyRefused, whose text names nothing of the key."""
+        try:
+            key = load_pem_private_key(pem, None)
+        except TypeError:
+            raise KeyRefused("is encrypted: write it without a passphrase, readable by its owner only") from None
+        except (ValueError, UnsupportedAlgorithm):
+            raise KeyRefused("holds no private key in PEM (PKCS #8): give one of Ed25519, P-384 or ML-DSA") from None
+        if isinstance(key, ec.EllipticCurvePrivateKey) and not isinstance(key.curve, ec.SECP384R1):
+            raise KeyRefused(f"holds a key on the curve {key.curve.name}: give one of Ed25519, P-384 or ML-DSA")
+        if not isinstance(key, _Private):
+            raise KeyRefused("holds a private key of another kind: give one of Ed25519, P-384 or ML-DSA")
+        return cls(key)
+
+    def sign(self, message: bytes) -> bytes:
+        """Sign `message`; the signature is in the protocol's byte form."""
+        if isinstance(self._private, ec.EllipticCurvePrivateKey):
+            r, s = decode_dss_signature(self._private.sign(message, ec.ECDSA(hashes.SHA384())))
+            return r.to_bytes(48) + s.to_bytes(48)
+        return self._private.sign(message)
+
+    def __repr__(self) -> str:
+        return f"PemSigner({self.public_key.algorithm.name})"
+
+
+def _public_key_of(key: _Private) -> PublicKey:
+    public = key.public_key()
+    if isinstance(public, ec.EllipticCurvePublicKey):
+        point = public.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+        return PublicKey(SignatureAlgorithm.ECDSA_P384, point)
+    if isinstance(public, ed25519.Ed25519PublicKey):
+        return PublicKey(SignatureAlgorithm.ED25519, public.public_bytes_raw())
+    algorithm = next(number for kind, number in _MLDSA_OF.items() if isinstance(public, kind))
+    return PublicKey(algorithm, public.public_bytes_raw())
