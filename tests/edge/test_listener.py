@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 import trio
 
-from sottovoce.edge import AddressUnusable, Listener, ListenerConfig, bind
+from sottovoce.edge import AddressUnusable, CurrentServices, Listener, ListenerConfig, bind
 from sottovoce.observe import events as log_events
-from sottovoce.session import TokenBucket
+from sottovoce.session import TokenBucket, events
 from sottovoce.transport import TlsStream
 from sottovoce.wire import Code
 from tests.edge.proxy import Peer, Proxy
@@ -43,7 +43,7 @@ class Serving:
 async def serving(proxy: Proxy, **config: object) -> AsyncGenerator[Serving]:
     listener = await bind("listener", ListenerConfig(address="127.0.0.1:0", **config))  # type: ignore[arg-type]
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(listener.serve, proxy.services)
+        nursery.start_soon(listener.serve, CurrentServices(proxy.services))
         served = Serving(listener, nursery)
         try:
             yield served
@@ -124,12 +124,12 @@ async def test_draining_ends_every_call_and_the_listener() -> None:
     peers: list[Peer] = []
     async with trio.open_nursery() as clients:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(listener.serve, Proxy().services)
+            nursery.start_soon(listener.serve, CurrentServices(Proxy().services))
             for _ in range(3):
                 peers.append(Peer(await trio.open_tcp_stream(listener.address.host, listener.address.port)))
                 await peers[-1].open()
                 clients.start_soon(peers[-1].hear_end)
-            listener.stop()
+            listener.drain()
         assert listener.calls == 0
     assert [peer.closed.code for peer in peers if peer.closed] == [Code.DRAINING] * 3
     for peer in peers:
@@ -146,16 +146,17 @@ async def test_a_call_that_comes_about_while_draining_is_told_too() -> None:
         return Peer(await trio.open_tcp_stream(listener.address.host, listener.address.port))
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(listener.serve, proxy.services)
+        nursery.start_soon(listener.serve, CurrentServices(proxy.services))
         first, late = await dial(), await dial()
         await first.open()
         await late.tls.do_handshake()
-        listener.stop()
+        listener.drain()
         await trio.testing.wait_all_tasks_blocked(0.02)
-        assert await late.upgrade()
+        await late.open()
         closed = await late.hear_end()
         assert listener.calls > 0, "it was told, not cut off with everything else"
         await first.hear_end()
+    assert late.heard[-1] == events.Ended(Code.DRAINING, "ended by the other side", local=False), "in a frame of type 7"
     assert closed is not None
     assert closed.code == Code.DRAINING
     for peer in (first, late):
@@ -193,7 +194,7 @@ async def test_a_bug_that_shows_while_all_is_cancelled_is_a_line_on_the_log_too(
     async with serving(proxy) as served:
         await served.dial()
         await trio.testing.wait_all_tasks_blocked(0.02)
-        served.listener.stop()
+        served.listener.drain()
         await trio.testing.wait_all_tasks_blocked(0.02)
     assert len(proxy.log.named(log_events.TASK_CRASHED)) == 1
 

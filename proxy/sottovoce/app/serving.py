@@ -23,7 +23,7 @@ from sottovoce.app.initialise import ANCHORS, ISSUING, token_files
 from sottovoce.app.ledger import Ledger, open_ledger
 from sottovoce.app.token_process import COMMAND
 from sottovoce.audit import AuditFailed, AuditLog, ConfigurationLoaded, PlaintextNetworkAllowed, open_audit
-from sottovoce.edge import EdgeServices, Journal, Listener, ServedRoute, bind
+from sottovoce.edge import CurrentServices, EdgeServices, Journal, Listener, ServedRoute, bind
 from sottovoce.hsm import STATUS, HsmError, Status, Token, open_token
 from sottovoce.identity import Batcher, CertificateKeeper, load_anchors
 from sottovoce.observe import Logger, configure_logging, events, get_logger
@@ -144,13 +144,13 @@ class _Parts:
                 background.start_soon(task)
             async with trio.open_nursery() as serving:
                 for listener, services in self.listeners:
-                    serving.start_soon(listener.serve, services)
+                    serving.start_soon(listener.serve, CurrentServices(services))
                 with _ready(self, announce):
                     await anext(signals)
                 calls = sum(listener.calls for listener, _ in self.listeners)
                 self.logger.info(events.PROXY_DRAINING, calls=calls)
                 for listener, _ in self.listeners:
-                    listener.stop()
+                    listener.drain()
             background.cancel_scope.cancel()
 
 

@@ -6,7 +6,7 @@ from sottovoce.edge.connection import serve_connection
 from sottovoce.edge.errors import AddressUnusable
 from sottovoce.edge.journal import AuditNotes, Journal
 from sottovoce.edge.listener import Listener, bind
-from sottovoce.edge.services import EdgeServices, RootSigner
+from sottovoce.edge.services import CurrentServices, EdgeServices, RootSigner
 from sottovoce.edge.voice import VoiceCall
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "AddressUnusable",
     "Admitted",
     "AuditNotes",
+    "CurrentServices",
     "EdgeServices",
     "Journal",
     "Listener",

@@ -31,6 +31,11 @@ class HandshakeLimits:
         """How many addresses are remembered."""
         return len(self._buckets)
 
+    def reconfigure(self, per_second: float, at_once: int) -> None:
+        """Take other limits; addresses that are known keep what they have had."""
+        self._per_second = per_second
+        self._at_once = at_once
+
     def begin(self, address: str, now: float) -> str | None:
         """Count a handshake in.  Gives the reason why it may not begin (and is not counted), None if it may."""
         address = _network_of(address)

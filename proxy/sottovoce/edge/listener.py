@@ -1,6 +1,9 @@
 """A listening address: accepts, limits, drains.
 
-bind ─▶ serve ─▶ stop ─▶ drain: every call is told to reconnect elsewhere, and has a few seconds to leave
+bind ─▶ serve ─▶ drain: nobody is let in, every call is told to reconnect elsewhere and has a few seconds to leave
+
+While it serves, `app` may put new services and settings in place for the connections to come (`CurrentServices`,
+`reconfigure`), and have the running calls looked at again (`recheck`).
 """
 
 import socket
@@ -11,12 +14,14 @@ from sottovoce.edge.config import Address, ListenerConfig, parse_address
 from sottovoce.edge.connection import serve_connection
 from sottovoce.edge.errors import AddressUnusable
 from sottovoce.edge.floods import HandshakeLimits
-from sottovoce.edge.services import EdgeServices
+from sottovoce.edge.services import CurrentServices, EdgeServices
 from sottovoce.edge.voice import VoiceCall
-from sottovoce.session import TokenBucket
+from sottovoce.primitives import Entropy
+from sottovoce.session import CredentialCheck, TokenBucket
 from sottovoce.transport import CLOSE_SECONDS, limit_silence
-from sottovoce.wire import Code
 
+STOP_SECONDS = CLOSE_SECONDS + 1
+"""For calls that were told to go, unless the caller says otherwise; then they are cut off."""
 _BACKLOG = 1024
 _REFUSAL_LINES_PER_SECOND, _REFUSAL_LINES_BURST = 5.0, 10.0
 """Lines of the log about connections that were closed before a byte was read; each tells how many had none."""
@@ -37,41 +42,63 @@ class Listener:
         self._untold_refusals = 0
         self._calls: set[VoiceCall] = set()
         self._accepting = trio.CancelScope()
-        self._is_idle = trio.Event()
+        self._spread_seconds = 0.0
+        self._stop_seconds = STOP_SECONDS
+        self._empty = trio.lowlevel.ParkingLot()
 
     @property
     def calls(self) -> int:
         """How many calls run."""
         return len(self._calls)
 
-    async def serve(self, services: EdgeServices) -> None:
-        """Serve until `stop`; then tell every call to go, and return when all have, or their time is over."""
+    async def serve(self, current: CurrentServices) -> None:
+        """Serve until `drain`; return when every connection has ended, or the time for that is over."""
         async with trio.open_nursery() as connections:
 
             async def handle(stream: trio.SocketStream) -> None:
-                await self._handle(stream, services)
+                await self._handle(stream, current.services)
 
             with self._accepting:
                 await trio.serve_listeners(handle, [self._bound], handler_nursery=connections)
             await self._bound.aclose()
-            with trio.move_on_after(CLOSE_SECONDS + 1):
-                await self._drain()
+            with trio.move_on_after(self._spread_seconds + self._stop_seconds):
+                async with trio.open_nursery() as sending:
+                    sending.start_soon(self._send_all_away, current.services.parts.entropy)
+                    while self._connections:
+                        await self._empty.park()
+                    sending.cancel_scope.cancel()
             connections.cancel_scope.cancel()
 
-    def stop(self) -> None:
-        """Accept no more, and let `serve` drain."""
+    def drain(self, spread_seconds: float = 0.0, stop_seconds: float = STOP_SECONDS) -> None:
+        """Accept no more, and have `serve` return when all have left.
+
+        Calls are told one after the other in the course of `spread_seconds`, so that they do not all knock elsewhere
+        at once; then there are `stop_seconds` for the last of them to answer.  A call that is just being agreed on is
+        told as soon as it is.  What remains after that is cut off.
+        """
+        self._spread_seconds, self._stop_seconds = spread_seconds, stop_seconds
         self._accepting.cancel()
+
+    def reconfigure(self, config: ListenerConfig) -> None:
+        """Let connections from now on be limited by `config`; its address is not looked at."""
+        self._config = config
+        self._limits.reconfigure(config.max_handshakes_per_second, config.max_handshakes_per_address)
+
+    def recheck(self, credentials: CredentialCheck) -> int:
+        """End every call whose identity may no longer call there; gives how many.  Never waits."""
+        return sum(call.recheck(credentials) for call in tuple(self._calls))
 
     async def aclose(self) -> None:
         """Stop listening; harmless when that is done."""
         await self._bound.aclose()
 
-    async def _drain(self) -> None:
-        for call in tuple(self._calls):
-            _send_away(call)
-        while self._calls:
-            self._is_idle = trio.Event()
-            await self._is_idle.wait()
+    async def _send_all_away(self, entropy: Entropy) -> None:
+        """Tell each call at a moment of its own, by chance within its share of the time."""
+        calls = tuple(self._calls)
+        began, share = trio.current_time(), self._spread_seconds / max(1, len(calls))
+        for place, call in enumerate(calls):
+            await trio.sleep_until(began + share * (place + _chance(entropy)))
+            call.send_away()
 
     async def _handle(self, stream: trio.SocketStream, services: EdgeServices) -> None:
         """Serve one connection; nothing that goes wrong in it reaches another."""
@@ -97,7 +124,7 @@ class Listener:
             started.append(call)
             self._calls.add(call)
             if self._accepting.cancel_called:
-                _send_away(call)
+                call.send_away()
 
         self._connections += 1
         try:
@@ -107,8 +134,8 @@ class Listener:
             self._calls.difference_update(started)
             if not started:
                 self._limits.end(peer.host)
-            if not self._calls:
-                self._is_idle.set()
+            if not self._connections:
+                self._empty.unpark_all()
 
     def _tell_refusal(self, services: EdgeServices, client: str, refusal: str) -> None:
         """Have it logged, unless there are too many to log: a flood must not fill the disk as well."""
@@ -142,8 +169,9 @@ async def bind(name: str, config: ListenerConfig) -> Listener:
     return Listener(name, config, trio.SocketListener(bound))
 
 
-def _send_away(call: VoiceCall) -> None:
-    call.end(Code.DRAINING, "the proxy is going down")
+def _chance(entropy: Entropy) -> float:
+    """From 0 up to 1."""
+    return int.from_bytes(entropy.random(2)) / 0x1_00_00
 
 
 def _address_of(name: tuple[str, int] | tuple[str, int, int, int]) -> Address:

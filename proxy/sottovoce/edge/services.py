@@ -1,9 +1,14 @@
-"""What the edge asks of the rest of the proxy, handed in by `app`: one object for all calls of a listener."""
+"""What the edge asks of the rest of the proxy, handed in by `app`: one object for all calls of a listener.
+
+A reload makes a new one and puts it in the old one's place (`CurrentServices.replace`): a connection takes what is
+there when it comes, and keeps it to its end.
+"""
 
 from collections.abc import Mapping
 from typing import Protocol
 
 import msgspec
+import trio
 
 from sottovoce.edge.admission import ServedRoute
 from sottovoce.edge.config import VoiceConfig
@@ -23,6 +28,10 @@ class RootSigner(Protocol):
         ...
 
 
+JUDGES = 4
+"""Credentials that are judged at the same time, each in a thread; further ones wait, as long as a handshake may."""
+
+
 class EdgeServices(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a connection needs beside its socket."""
 
@@ -34,3 +43,17 @@ class EdgeServices(msgspec.Struct, frozen=True, kw_only=True):
     signer: RootSigner
     clock: Clock
     journal: Journal
+    judging: trio.CapacityLimiter = msgspec.field(default_factory=lambda: trio.CapacityLimiter(JUDGES))
+
+
+class CurrentServices:
+    """The services that new connections take."""
+
+    __slots__ = ("services",)
+
+    def __init__(self, services: EdgeServices) -> None:
+        self.services = services
+
+    def replace(self, services: EdgeServices) -> None:
+        """Let connections from now on use `services`; those already made keep what they have."""
+        self.services = services

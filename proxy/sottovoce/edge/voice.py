@@ -20,7 +20,7 @@ from sottovoce.edge.outbound import ClientQueue, ClientSink
 from sottovoce.edge.services import EdgeServices
 from sottovoce.hsm import HsmError
 from sottovoce.relay import BackendDown, CallEnd, CallStart, CallStatistics, Leg, LegStatistics, Route
-from sottovoce.session import Carriage, ServerSession, SignatureWanted, events
+from sottovoce.session import Carriage, CredentialCheck, ServerSession, SignatureWanted, events
 from sottovoce.transport import CLOSE_SECONDS, PeerClosed, ServerWebSocket, TextMessage, TlsStream, WsEvent, WsFailed
 from sottovoce.wire import Code, code_label
 
@@ -58,6 +58,7 @@ class VoiceCall:
         self._services = services
         self._clock = services.clock
         self._client = client
+        self._carriage = carriage
         self._started_at = self._clock.now()
         self._session = ServerSession(
             services.voice.session_config(route.codecs, services.credential_kinds),
@@ -78,6 +79,7 @@ class VoiceCall:
         self._epochs = 1
         self._frames_from_client = 0
         self._ended_by_backend = False
+        self._is_sent_away = False
         self._retry_at: float | None = None
         self._idle_writer = trio.lowlevel.ParkingLot()
         self._idle_clock = trio.lowlevel.ParkingLot()
@@ -112,6 +114,19 @@ class VoiceCall:
             self._journal.backend_lost(self._established.session_id, self._route.name, reason)
         self._session.close(code, self._clock.now(), reason)
         self._settle()
+
+    def send_away(self) -> None:
+        """Tell the client to reconnect elsewhere: now, or as soon as there is a session to say it in."""
+        self._is_sent_away = True
+        if self._established is not None:
+            self.end(Code.DRAINING, "the proxy is going down")
+
+    def recheck(self, credentials: CredentialCheck) -> bool:
+        """End the call if its identity may no longer make it; gives whether that was so."""
+        if self._established is None or self._session.has_ended or self._still_holds(self._established, credentials):
+            return False
+        self.end(Code.EXPIRED, "its credential was withdrawn or is at its end")
+        return True
 
     @property
     def _journal(self) -> Journal:
@@ -215,9 +230,7 @@ class VoiceCall:
                     if self._nursery is not None:
                         self._nursery.start_soon(self._prove, event)
                 case events.Established():
-                    self._established = event
-                    self._idle_clock.unpark()
-                    self._journal.session_established(self._client, self._route.name, self._stream.core.group, event)
+                    self._on_established(event)
                 case events.EpochStarted(epoch, reauthenticated):
                     self._on_epoch(epoch, reauthenticated=reauthenticated)
                 case events.Ended():
@@ -226,6 +239,21 @@ class VoiceCall:
                     _pass_on(event, leg)
                 case _:
                     pass
+
+    def _on_established(self, established: events.Established) -> None:
+        self._established = established
+        self._idle_clock.unpark()
+        self._journal.session_established(self._client, self._route.name, self._stream.core.group, established)
+        if self._is_sent_away:
+            self.send_away()
+        else:
+            self.recheck(self._services.parts.credentials)  # it may have been withdrawn since the verdict
+
+    def _still_holds(self, established: events.Established, credentials: CredentialCheck) -> bool:
+        identity = established.identity
+        return identity is None or credentials.still_holds(
+            identity, self._carriage.authority.lower(), self._carriage.path
+        )
 
     def _on_epoch(self, epoch: int, *, reauthenticated: bool) -> None:
         self._epochs += 1
