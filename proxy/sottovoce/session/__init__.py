@@ -69,12 +69,14 @@ from sottovoce.session.trust import (
     signed_root,
     verify_certificate,
 )
+from sottovoce.wire import MAX_TICKET_SECONDS
 
 __all__ = [
     "BINDING_NONE",
     "BINDING_TLS_EXPORTER",
     "BINDING_WEBTRANSPORT_EXPORTER",
     "HANDSHAKE_SECONDS",
+    "MAX_TICKET_SECONDS",
     "SESSION_SECONDS",
     "Anchor",
     "AnchorFileInvalid",
