@@ -1,6 +1,6 @@
 """The server's side of a call: listeners, admission, and driving a voice session between client and backend."""
 
-from sottovoce.edge.admission import PATH_PREFIX, SUBPROTOCOL, Admitted, Refused, ServedRoute, admit
+from sottovoce.edge.gate import PATH_PREFIX, SUBPROTOCOL, Admitted, Refused, ServedRoute, admit
 from sottovoce.edge.config import Address, ListenerConfig, VoiceConfig, parse_address
 from sottovoce.edge.connection import serve_connection
 from sottovoce.edge.errors import AddressUnusable

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import trio
 
 from sottovoce.audit import AuditFailed
-from sottovoce.edge.admission import SUBPROTOCOL, Admitted, Refused, admit
+from sottovoce.edge.gate import SUBPROTOCOL, Admitted, Refused, admit
 from sottovoce.edge.services import EdgeServices
 from sottovoce.edge.voice import VoiceCall
 from sottovoce.session import BINDING_TLS_EXPORTER, Carriage

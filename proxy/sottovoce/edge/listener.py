@@ -13,7 +13,7 @@ import trio
 from sottovoce.edge.config import Address, ListenerConfig, parse_address
 from sottovoce.edge.connection import serve_connection
 from sottovoce.edge.errors import AddressUnusable
-from sottovoce.edge.floods import HandshakeLimits
+from sottovoce.edge.gate import HandshakeLimits
 from sottovoce.edge.services import CurrentServices, EdgeServices
 from sottovoce.edge.voice import VoiceCall
 from sottovoce.primitives import Entropy

@@ -10,7 +10,7 @@ from typing import Protocol
 import msgspec
 import trio
 
-from sottovoce.edge.admission import ServedRoute
+from sottovoce.edge.gate import ServedRoute
 from sottovoce.edge.config import VoiceConfig
 from sottovoce.edge.journal import Journal
 from sottovoce.session import LeafKind, Proof, ServerDependencies

@@ -1,6 +1,6 @@
 import pytest
 
-from sottovoce.edge.floods import MAX_ADDRESSES, HandshakeLimits
+from sottovoce.edge.gate.floods import MAX_ADDRESSES, HandshakeLimits
 
 SECOND = "max_handshakes_per_second is reached"
 AT_ONCE = "max_handshakes_per_address is reached"
