@@ -18,7 +18,7 @@ import trio
 
 from sottovoce.hsm import Handler, KeyMissing, Operation, TokenDown, TokenEvent, TokenUp, Worker
 from sottovoce.hsm.child import Spawner
-from sottovoce.hsm.messages import Request
+from sottovoce.hsm.messages import Reply, Request, decode_message
 from sottovoce.hsm.process import _answer
 from tests.hsm.conftest import OpenToken, pid_of
 from tests.hsm.token_child import LOOK_AT_SELF, SIGN, Nothing, Sign
@@ -206,6 +206,7 @@ def test_a_key_that_has_gone_since_the_start_is_a_lost_token(operation: str, kin
         raise KeyMissing("the token has no key")
 
     handler = Handler(Operation(operation, Nothing, Nothing), look_for_it)
-    reply = _answer(cast("Worker", None), Request(1, operation, msgspec.Raw(b"\x80")), {operation: handler})
+    frame = _answer(cast("Worker", None), Request(1, operation, msgspec.Raw(b"\x80")), {operation: handler})
+    reply = decode_message(frame[4:], Reply)
     assert reply.failure is not None
     assert reply.failure.kind == kind

@@ -1,7 +1,8 @@
 """Hardware security modules: one token, in a process of its own, reached over a socketpair.
 
 The proxy's side is `open_token` and `Token.call`; the token process is `run_token_process` with the handlers that the
-packages above compose.  What crosses is parsed values only: no digest, no PIN, no seed.
+packages above compose.  What crosses is parsed values only: no digest, no PIN, no seed; the one
+secret that may is a key that was wrapped for the proxy's own use.
 """
 
 from sottovoce.hsm.config import HsmConfig
@@ -33,7 +34,7 @@ from sottovoce.hsm.messages import (
     StatusAnswer,
 )
 from sottovoce.hsm.process import Counts, Handler, run_token_process
-from sottovoce.hsm.seeds import SealedSeed, read_sealed_seed
+from sottovoce.hsm.seeds import SealedSeed, WrappedKey, read_sealed_seed
 from sottovoce.hsm.softhsm import configuration_text, find_softhsm, new_configuration
 from sottovoce.hsm.token import Report, Token, TokenDown, TokenEvent, TokenLocked, TokenState, TokenUp, open_token
 from sottovoce.hsm.wrapper import KeyName, Worker
@@ -75,6 +76,7 @@ __all__ = [
     "TokenState",
     "TokenUp",
     "Worker",
+    "WrappedKey",
     "configuration_text",
     "find_softhsm",
     "new_configuration",

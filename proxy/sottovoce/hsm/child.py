@@ -18,6 +18,7 @@ import trio
 
 from sottovoce.hsm.errors import HsmUnavailable
 from sottovoce.hsm.messages import FrameReader, Start, Started, decode_message, encode_frame
+from sottovoce.primitives import wipe_bytes
 
 _RECEIVE_BYTES = 65536
 _FAREWELL_SECONDS = 1.0
@@ -107,7 +108,7 @@ class TokenChild:
             raise HsmUnavailable(text) from None
 
     async def receive(self) -> bytes | None:
-        """Give the body of the next frame it sends, or None when it has ended.
+        """Give the body of the next frame it sends, or None when it has ended; the caller wipes it.
 
         Cancelled, it loses nothing.  Raises TokenProcessFailed when what comes is no frame.
         """
@@ -119,6 +120,7 @@ class TokenChild:
             if not data:
                 return None
             self._bodies.extend(self._reader.receive(data))
+            wipe_bytes(data)
         return self._bodies.popleft()
 
     def kill(self) -> None:

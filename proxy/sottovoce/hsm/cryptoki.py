@@ -5,7 +5,7 @@
   refuses a library that does not take it: nothing here runs on an unlocked module.
 - `C_Login` from a buffer that can be wiped.  python-pkcs11 takes the PIN as `str`, leaks the session of a failed
   login, and logs the whole process out when the session that logged in is closed.
-- `C_InitToken`, which it does not have, and `C_Decrypt` into our own buffer.
+- `C_InitToken`, which it does not have, and `C_Decrypt` and `C_GenerateRandom` into our own buffer.
 
 Calls go through the table of C_GetFunctionList, which every module has; some export no other name.  Structures are
 those of PKCS#11 2.40 for Unix (natural alignment, CK_ULONG = unsigned long).
@@ -23,12 +23,13 @@ from sottovoce.hsm.errors import (
     SealedSeedInvalid,
     TokenLost,
 )
-from sottovoce.hsm.seeds import SealedSeed
+from sottovoce.hsm.seeds import Sealed
 
 if TYPE_CHECKING:
     from pkcs11._pkcs11 import lib as Library  # noqa: N812  the library's own class has a lower-case name
 
 _INITIALIZE, _FINALIZE, _INIT_TOKEN, _INIT_PIN, _LOGIN, _LOGOUT, _DECRYPT_INIT, _DECRYPT = 0, 1, 9, 10, 18, 19, 33, 34
+_GENERATE_RANDOM = 64
 """Places in CK_FUNCTION_LIST (PKCS#11 2.40 §3.6)."""
 _ARGUMENTS: dict[int, tuple[type, ...]] = {
     _INITIALIZE: (c_void_p,),
@@ -39,6 +40,7 @@ _ARGUMENTS: dict[int, tuple[type, ...]] = {
     _LOGOUT: (c_ulong,),
     _DECRYPT_INIT: (c_ulong, c_void_p, c_ulong),
     _DECRYPT: (c_ulong, c_void_p, c_ulong, c_void_p, c_void_p),
+    _GENERATE_RANDOM: (c_ulong, c_void_p, c_ulong),
 }
 _OS_LOCKING_OK = 2
 _SECURITY_OFFICER, _USER = 0, 1
@@ -114,9 +116,13 @@ class Module:
         _check(code, "C_InitPIN")
         _check(self._call(_LOGOUT, session), "C_Logout")
 
-    def open_gcm(self, session: int, key: int, seed: SealedSeed, into: bytearray) -> None:
-        """Decrypt a sealed seed into a buffer of ours.  Raises SealedSeedInvalid if it does not open."""
-        nonce, sealed, aad = seed.nonce, seed.sealed, seed.associated_data
+    def random(self, session: int, into: bytearray) -> None:
+        """Fill a buffer of ours from the token's random generator."""
+        _check(self._call(_GENERATE_RANDOM, session, _buffer(into), len(into)), "C_GenerateRandom")
+
+    def open_gcm(self, session: int, key: int, content: Sealed, into: bytearray) -> None:
+        """Decrypt what is sealed into a buffer of ours.  Raises SealedSeedInvalid if it does not open."""
+        nonce, sealed, aad = content.nonce, content.sealed, content.associated_data
         iv, associated = ctypes.create_string_buffer(nonce, len(nonce)), ctypes.create_string_buffer(aad, len(aad))
         parameters = _GcmParams(
             ctypes.addressof(iv), len(nonce), 8 * len(nonce), ctypes.addressof(associated), len(aad), _TAG_BITS
@@ -129,7 +135,7 @@ class Module:
         try:
             code = self._call(_DECRYPT, session, sealed, len(sealed), _buffer(room), byref(length))
             if code in _NOT_SEALED_HERE or (code == _OK and length.value != len(into)):
-                text = "the seed does not open"
+                text = f"what is sealed for {content.purpose} does not open"
                 raise SealedSeedInvalid(text)
             _check(code, "C_Decrypt")
             into[:] = memoryview(room)[: length.value]

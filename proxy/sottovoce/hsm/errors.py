@@ -48,7 +48,7 @@ class PinUnreadable(HsmError):
 
 
 class SealedSeedInvalid(HsmError):
-    """A sealed seed is unreadable, damaged, or sealed by another token or for another use."""
+    """A sealed seed or key is unreadable, damaged, or sealed by another token or for another use."""
 
 
 class OperationRefused(HsmError):

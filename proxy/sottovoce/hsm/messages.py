@@ -4,6 +4,9 @@ A frame is `length u32 ‖ msgpack`.  The first frame from the proxy is `Start`,
 there are `Request`s and `Reply`s, matched by an id, answered in any order.  An `Operation` names one kind of request
 with the shapes of question and answer; packages above declare their own.  Neither PIN nor seed crosses: `Start` names
 the PIN's file, which the token process reads itself.
+
+An answer may hold a `Secret`: it crosses as its bytes, and both ends overwrite what it was in on the way, the sender
+its own copy too.  So every frame of an answer is overwritten; it costs less than to tell them apart.
 """
 
 from typing import Generic, Protocol, TypeVar
@@ -11,7 +14,7 @@ from typing import Generic, Protocol, TypeVar
 import msgspec
 
 from sottovoce.hsm.errors import KINDS, HsmError, OperationRefused, TokenProcessFailed
-from sottovoce.primitives import SottovoceError
+from sottovoce.primitives import Secret, SottovoceError, lend_secret, take_secret, wipe_bytes
 
 WORKERS = 2
 """Calls that a token process answers at the same time, each in a thread.  SoftHSM gains nothing from more."""
@@ -118,13 +121,31 @@ class Reply(msgspec.Struct, frozen=True):
     failure: Failure | None = None
 
 
+def encode_answer(answer: msgspec.Struct) -> bytes:
+    """Encode what a handler answers, and wipe the secrets in it."""
+    try:
+        return msgspec.msgpack.encode(answer, enc_hook=lend_secret)
+    finally:
+        for value in msgspec.structs.astuple(answer):
+            if isinstance(value, Secret):
+                value.wipe()
+
+
+def decode_answer(fields: msgspec.Raw, kind: type[Message]) -> Message:
+    """Read an answer; a secret in it is its reader's to wipe, `fields` are the caller's."""
+    return msgspec.msgpack.decode(fields, type=kind, dec_hook=take_secret)
+
+
 def encode_frame(message: msgspec.Struct) -> bytes:
     """Make a frame of a message."""
     body = msgspec.msgpack.encode(message)
     if len(body) > MAX_FRAME_BYTES:
         text = f"{type(message).__name__} of {len(body)} bytes is larger than a frame may be"
         raise OperationRefused(text)
-    return len(body).to_bytes(_LENGTH_BYTES) + body
+    try:
+        return len(body).to_bytes(_LENGTH_BYTES) + body
+    finally:
+        wipe_bytes(body)
 
 
 def decode_message(body: bytes, kind: type[Message]) -> Message:
@@ -144,7 +165,10 @@ class FrameReader:
         self._buffer = bytearray()
 
     def receive(self, data: bytes) -> list[bytes]:
-        """Take bytes as they come; give the bodies that are complete.  Raises TokenProcessFailed on a huge one."""
+        """Take bytes as they come; give the bodies that are complete, and overwrite them here.
+
+        Raises TokenProcessFailed on a huge one.
+        """
         self._buffer += data
         bodies: list[bytes] = []
         while len(self._buffer) >= _LENGTH_BYTES:
@@ -155,7 +179,9 @@ class FrameReader:
             end = _LENGTH_BYTES + length
             if len(self._buffer) < end:
                 break
-            bodies.append(bytes(self._buffer[_LENGTH_BYTES:end]))
+            with memoryview(self._buffer) as view:
+                bodies.append(bytes(view[_LENGTH_BYTES:end]))
+                view[:end] = bytes(end)
             del self._buffer[:end]
         return bodies
 

@@ -40,10 +40,12 @@ from sottovoce.hsm.messages import (
     Status,
     StatusAnswer,
     decode_message,
+    encode_answer,
     encode_frame,
     failure_from,
 )
 from sottovoce.hsm.wrapper import KeyName, Worker, log_in
+from sottovoce.primitives import wipe_bytes
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
 _RECEIVE_BYTES = 65536
@@ -77,7 +79,7 @@ class Handler:
 
         def respond(worker: Worker, fields: msgspec.Raw) -> bytes:
             question = msgspec.msgpack.decode(fields, type=operation.question_type)
-            return msgspec.msgpack.encode(answer(worker, question))
+            return encode_answer(answer(worker, question))
 
         self.respond = respond
 
@@ -104,11 +106,11 @@ def run_token_process(arguments: list[str], compose: Compose) -> NoReturn:
         counts = Counts()
         handlers = {h.name: h for h in (*_own_handlers(counts, start), *compose(workers[0], start, counts))}
     except Exception as error:  # noqa: BLE001  whatever it is, the parent is told and decides
-        answers.send(Started(os.getpid(), failure_from(error)))
+        answers.send(encode_frame(Started(os.getpid(), failure_from(error))))
         os._exit(1)
     for worker in workers:
         threading.Thread(target=_work, args=(worker, jobs, handlers, answers), daemon=True).start()
-    answers.send(Started(os.getpid()))
+    answers.send(encode_frame(Started(os.getpid())))
     for body in frames:
         jobs.put(decode_message(body, Request))
     os._exit(0)
@@ -132,19 +134,19 @@ def _read_frames(channel: socket.socket, reader: FrameReader) -> Iterator[bytes]
 
 
 class _Answers:
-    """The way back to the proxy; several threads answer, one frame at a time."""
+    """The way back to the proxy; several threads answer, one frame at a time, which is overwritten when it is sent."""
 
     def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
         self._lock = threading.Lock()
 
-    def send(self, message: msgspec.Struct) -> None:
-        frame = encode_frame(message)
+    def send(self, frame: bytes) -> None:
         with self._lock:
             try:
                 self._channel.sendall(frame)
             except OSError:  # the proxy is gone
                 os._exit(0)
+        wipe_bytes(frame)
 
 
 def _own_handlers(counts: Counts, start: Start) -> Iterable[Handler]:
@@ -170,18 +172,25 @@ def _work(worker: Worker, jobs: "queue.SimpleQueue[Request]", handlers: dict[str
         answers.send(_answer(worker, request, handlers))
 
 
-def _answer(worker: Worker, request: Request, handlers: dict[str, Handler]) -> Reply:
+def _answer(worker: Worker, request: Request, handlers: dict[str, Handler]) -> bytes:
     handler = handlers.get(request.operation)
     if handler is None:
         unknown = OperationRefused(f"this token process has no operation {request.operation!r}")
-        return Reply(request.id, failure=failure_from(unknown))
+        return _failure(request, unknown)
     try:
-        return Reply(request.id, msgspec.Raw(handler.respond(worker, request.fields)))
+        fields = handler.respond(worker, request.fields)
+        try:
+            return encode_frame(Reply(request.id, msgspec.Raw(fields)))
+        finally:
+            wipe_bytes(fields)
     except msgspec.ValidationError as error:
-        return Reply(request.id, failure=failure_from(OperationRefused(f"{request.operation}: {error}")))
+        return _failure(request, OperationRefused(f"{request.operation}: {error}"))
     except KeyMissing as error:
         # It was there when this process proved itself, so the token is no longer what it was.
-        gone = error if request.operation == PROBE.name else TokenLost(str(error))
-        return Reply(request.id, failure=failure_from(gone))
+        return _failure(request, error if request.operation == PROBE.name else TokenLost(str(error)))
     except Exception as error:  # noqa: BLE001  one call's failure, told to its caller
-        return Reply(request.id, failure=failure_from(error))
+        return _failure(request, error)
+
+
+def _failure(request: Request, error: Exception) -> bytes:
+    return encode_frame(Reply(request.id, failure=failure_from(error)))

@@ -42,10 +42,12 @@ from sottovoce.hsm.messages import (
     Reply,
     Request,
     Start,
+    decode_answer,
     decode_message,
     encode_frame,
 )
 from sottovoce.hsm.softhsm import find_softhsm, refresh_configuration
+from sottovoce.primitives import wipe_bytes
 
 _MAX_ATTEMPTS = 5
 """Sends of one call before it is taken for the cause of what happens to the process."""
@@ -96,12 +98,15 @@ class _Call:
         self.answer_seconds = answer_seconds
         self.done = trio.Event()
         self.outcome: msgspec.Raw | HsmError | None = None
+        self.frame = b""
         self.attempts = 0
         self.sent_at = 0.0
         self.is_abandoned = False
 
-    def finish(self, outcome: msgspec.Raw | HsmError) -> None:
+    def finish(self, outcome: msgspec.Raw | HsmError, frame: bytes = b"") -> None:
+        """Wake the caller; `frame` is what the outcome lies in, wiped when the caller leaves."""
         self.outcome = outcome
+        self.frame = frame
         self.done.set()
 
 
@@ -142,15 +147,15 @@ class Token:
         try:
             with trio.move_on_after(deadline_seconds):
                 await call.done.wait()
+            match call.outcome:
+                case None:
+                    raise self._late(operation.name, deadline_seconds)
+                case HsmError() as error:
+                    raise error
+                case fields:
+                    return decode_answer(fields, operation.answer_type)
         finally:
             self._let_go(call)
-        match call.outcome:
-            case None:
-                raise self._late(operation.name, deadline_seconds)
-            case HsmError() as error:
-                raise error
-            case fields:
-                return msgspec.msgpack.decode(fields, type=operation.answer_type)
 
     @property
     def waiting(self) -> int:
@@ -246,7 +251,7 @@ class Token:
             nursery.start_soon(self._kill_when_hung, child)
             try:
                 while body := await child.receive():
-                    if not self._take(decode_message(body, Reply)):
+                    if not self._take(body):
                         break
             except TokenProcessFailed as error:
                 self._trouble = str(error)
@@ -290,8 +295,9 @@ class Token:
                 child.kill()
                 return
 
-    def _take(self, reply: Reply) -> bool:
+    def _take(self, body: bytes) -> bool:
         """Take an answer; false if it says that the token is lost."""
+        reply = decode_message(body, Reply)
         call = self._in_flight.get(reply.id)
         if call is None:
             return True
@@ -299,7 +305,9 @@ class Token:
             self._trouble = reply.failure.text
             return False
         del self._in_flight[reply.id]
-        call.finish(reply.fields if reply.failure is None else reply.failure.to_error())
+        call.finish(reply.fields if reply.failure is None else reply.failure.to_error(), body)
+        if call.is_abandoned:
+            wipe_bytes(body)
         self._wake()
         return True
 
@@ -321,6 +329,7 @@ class Token:
 
     def _let_go(self, call: _Call) -> None:
         if call.done.is_set():
+            wipe_bytes(call.frame)
             return
         if call in self._waiting:
             self._waiting.remove(call)

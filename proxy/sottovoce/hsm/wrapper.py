@@ -28,10 +28,11 @@ from pkcs11.util.ec import encode_named_curve_parameters
 from sottovoce.hsm.cryptoki import Module, load_module
 from sottovoce.hsm.errors import HsmWrongPin, KeyMissing, PinUnreadable, SealedSeedInvalid, TokenLost, TokenMissing
 from sottovoce.hsm.messages import Start
-from sottovoce.hsm.seeds import NONCE_BYTES, SEED_BYTES, SERIAL_BYTES, SealedSeed
+from sottovoce.hsm.seeds import NONCE_BYTES, SEED_BYTES, SERIAL_BYTES, WRAPPED_KEY_BYTES, Sealed, SealedSeed, WrappedKey
 from sottovoce.primitives import PublicKey, Secret, SignatureAlgorithm, wipe_bytes
 
 Result = TypeVar("Result")
+Content = TypeVar("Content", bound=Sealed)
 
 _P384 = encode_named_curve_parameters("1.3.132.0.34")
 _POINT_IN_OCTET_STRING = b"\x04\x61\x04"
@@ -117,18 +118,23 @@ class Worker:
 
     def open_seed(self, sealed: SealedSeed) -> Secret:
         """Open a seed; the caller wipes it.  Raises SealedSeedInvalid when it was not sealed by this token so."""
-        seed = Secret.blank(f"{sealed.purpose} seed", SEED_BYTES)
+        return self._open(sealed, Secret.blank(f"{sealed.purpose} seed", SEED_BYTES))
 
-        def attempt() -> None:
-            key = _handle(self._find(KeyName.KEK, pkcs11.ObjectClass.SECRET_KEY))
-            self._module.open_gcm(_handle(self._session), key, sealed, seed.expose())
+    def new_wrapped_key(self, purpose: str) -> WrappedKey:
+        """Make an AES-256 key of the token's own random bytes and wrap it; the key itself is forgotten here."""
+        with Secret.blank("new key", WRAPPED_KEY_BYTES) as key:
+            self._attempt(lambda: self._module.random(_handle(self._session), key.expose()))
+            if key.is_wiped:
+                text = "the token's random generator gives nothing but zeros"
+                raise TokenLost(text)
+            blank = WrappedKey(
+                purpose=purpose, serial=os.urandom(SERIAL_BYTES), nonce=os.urandom(NONCE_BYTES), sealed=b""
+            )
+            return self._attempt(lambda: self._seal(blank, key))
 
-        try:
-            self._attempt(attempt)
-        except KeyError:
-            text = "the seed names an unknown algorithm"
-            raise SealedSeedInvalid(text) from None
-        return seed
+    def open_key(self, wrapped: WrappedKey) -> Secret:
+        """Open a key; the caller wipes it.  Raises SealedSeedInvalid when it was not wrapped by this token so."""
+        return self._open(wrapped, Secret.blank(f"{wrapped.purpose} key", WRAPPED_KEY_BYTES))
 
     def generate_signing_key(self, name: KeyName) -> PublicKey:
         """Make a P-384 key pair that never leaves the token.  Takes a writable token."""
@@ -144,7 +150,7 @@ class Worker:
         return self.public_key(name)
 
     def generate_kek(self) -> None:
-        """Make the AES-256 key that seals seeds.  Takes a writable token."""
+        """Make the AES-256 key that seals seeds and wraps keys.  Takes a writable token."""
         sealing = pkcs11.MechanismFlag.ENCRYPT | pkcs11.MechanismFlag.DECRYPT
         _guarded(
             lambda: self._session.generate_key(
@@ -162,11 +168,23 @@ class Worker:
         key = cast("pkcs11.SignMixin", self._find(name, pkcs11.ObjectClass.PRIVATE_KEY))
         return key.sign(digest, mechanism=pkcs11.Mechanism.ECDSA)
 
-    def _seal(self, blank: SealedSeed, seed: Secret) -> SealedSeed:
+    def _open(self, sealed: Sealed, into: Secret) -> Secret:
+        def attempt() -> None:
+            key = _handle(self._find(KeyName.KEK, pkcs11.ObjectClass.SECRET_KEY))
+            self._module.open_gcm(_handle(self._session), key, sealed, into.expose())
+
+        try:
+            self._attempt(attempt)
+        except KeyError:
+            text = f"what is sealed for {sealed.purpose} names an unknown algorithm"
+            raise SealedSeedInvalid(text) from None
+        return into
+
+    def _seal(self, blank: Content, content: Secret) -> Content:
         key = cast("pkcs11.EncryptMixin", self._find(KeyName.KEK, pkcs11.ObjectClass.SECRET_KEY))
         parameters = pkcs11.GCMParams(blank.nonce, blank.associated_data, 128)
         # python-pkcs11 wants bytes: lend it a copy and overwrite that afterwards.
-        lent = bytes(seed.expose())
+        lent = bytes(content.expose())
         try:
             sealed = cast("bytes", key.encrypt(lent, mechanism=pkcs11.Mechanism.AES_GCM, mechanism_param=parameters))
         finally:

@@ -25,7 +25,7 @@ from sottovoce.primitives.kdf import (
     sha384,
 )
 from sottovoce.primitives.kem import CLIENT_SHARE_BYTES, SERVER_SHARE_BYTES, Group, Kem, KeyShare, SystemKem
-from sottovoce.primitives.secret import Secret, wipe_bytes
+from sottovoce.primitives.secret import Secret, lend_secret, take_secret, wipe_bytes
 from sottovoce.primitives.signatures import (
     PUBLIC_KEY_BYTES,
     SIGNATURE_BYTES,
@@ -72,11 +72,13 @@ __all__ = [
     "extract_labelled",
     "label_info",
     "labelled",
+    "lend_secret",
     "mac384",
     "open_once",
     "seal_once",
     "sframe_derive",
     "sha384",
     "split_nonce",
+    "take_secret",
     "wipe_bytes",
 ]

@@ -93,3 +93,17 @@ class Secret:
 
     def __deepcopy__(self, _: object) -> NoReturn:
         self.__reduce__()
+
+
+def lend_secret(value: object) -> bytearray:
+    """Give an encoder (msgspec's `enc_hook`) the live buffer of a `Secret`: what it encodes is the caller's to wipe."""
+    if isinstance(value, Secret):
+        return value.expose()
+    raise NotImplementedError(type(value).__name__)
+
+
+def take_secret(kind: type, value: object) -> Secret:
+    """Make a `Secret` of what a decoder (msgspec's `dec_hook`) read, and overwrite that."""
+    if kind is Secret and isinstance(value, bytes):
+        return Secret.take("decoded", value)
+    raise NotImplementedError(kind.__name__)
