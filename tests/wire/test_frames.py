@@ -4,7 +4,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from sottovoce.wire import MAX_SMALL_RECORD_BYTES, Code, FrameType, WireError, frames
+from sottovoce.wire import MAX_SMALL_RECORD_BYTES, Code, Codec, FrameType, WireError, frames
 
 BUCKETS = [88, 128, 168, 248, 328, 408, 648, 968, *(320 * n + 8 for n in range(4, 26))]
 
@@ -25,6 +25,24 @@ def test_the_bucket_is_the_smallest_that_fits(length: int) -> None:
     assert frames.padded_bytes(length) == min(bucket for bucket in BUCKETS if bucket >= length)
 
 
+@pytest.mark.protocol("P9.30")
+@pytest.mark.parametrize(
+    ("codec", "milliseconds", "expected"),
+    [
+        (Codec.OPUS_48K_MONO, 20, 408),
+        (Codec.OPUS_48K_STEREO, 60, 408),
+        (Codec.PCM16_16K, 20, 648),
+        (Codec.PCMU_8K, 10, 88),
+        (Codec.PCM16_48K, 60, 5768),
+    ],
+)
+def test_the_one_size_of_class_2(codec: Codec, milliseconds: int, expected: int) -> None:
+    assert frames.constant_bytes(codec, milliseconds) == expected
+    plaintext = frames.encode_constant(FrameType.AUDIO, b"\0voice", expected)
+    assert len(plaintext) == expected
+    assert frames.split_plaintext_untrusted(plaintext) == (FrameType.AUDIO, b"\0voice")
+
+
 @pytest.mark.protocol("P9.1", "P9.2", "P9.28", "P9.31")
 @given(payload=st.binary(max_size=400), kind=st.integers(1, 255), padding=st.sampled_from([0, 1]))
 def test_what_is_built_is_taken_apart_again(payload: bytes, kind: int, padding: int) -> None:
@@ -40,12 +58,14 @@ def _allowed(kind: int, size: int = 100, *, up: bool = True, data: bool = False,
     return code(frames.allowed_untrusted, kind, size, from_client=up, data_session=data, ordered=ordered)
 
 
-@pytest.mark.protocol("P9.3", "P9.4", "P9.19", "P9.25", "P9.26")
+@pytest.mark.protocol("P9.3", "P9.4", "P9.19", "P9.25", "P9.26", "P1.13", "P1.14")
 def test_who_may_send_what_and_where() -> None:
     assert [kind for kind in range(256) if _allowed(kind) is None] == [*range(1, 11), 12, *range(0x80, 256)]
     assert [kind for kind in range(0x80) if _allowed(kind, up=False) is None] == [*range(1, 12)]
     assert [kind for kind in range(0x80) if _allowed(kind, data=True) is None] == [2, 4, 5, 6, 7, 8, 9, 13]
-    assert [kind for kind in range(14) if _allowed(kind) is None and _allowed(kind, ordered=False)] == [2]
+    assert [kind for kind in range(256) if _allowed(kind, ordered=False) is None] == [1, 4, 5, 9, *range(0x80, 256)]
+    assert [kind for kind in range(0x80) if _allowed(kind, data=True, ordered=False) is None] == [4, 5, 9]
+    assert {_allowed(kind, ordered=False) for kind in (2, 3, 6, 7, 8, 10, 12)} == {Code.BAD_RECORD}
     assert {_allowed(kind) for kind in (0, 11, 13, 14, 0x7F)} == {Code.BAD_RECORD}
 
 

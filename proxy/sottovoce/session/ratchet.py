@@ -28,8 +28,9 @@ _KEY_BYTES = 32
 _SALT_BYTES = 12
 _BASE_BYTES = 64
 _GENERATIONS = 16
-_INLINE_COUNTERS = 8
-_ONE_BYTE_COUNTERS = 256
+INLINE_COUNTERS = 8
+ONE_BYTE_COUNTERS = 256
+"""From here on a CTR takes two bytes; below `INLINE_COUNTERS` none (RFC 9605 §4.3)."""
 
 
 def key_id(epoch: int, generation: int) -> int:
@@ -37,7 +38,12 @@ def key_id(epoch: int, generation: int) -> int:
     return epoch << 4 | generation % _GENERATIONS
 
 
-class _Generation:
+def next_base(base: Secret) -> Secret:
+    """The base key of the generation behind that of `base`, which stays the caller's to wipe."""
+    return sframe_derive(base, b"SFrame 1.0 Ratchet", _BASE_BYTES, "sframe base")
+
+
+class Generation:
     """Key, nonce and header material of one generation.
 
     CTR stays below 65 536 (messages per key), so only the last two bytes of a nonce differ from the salt.
@@ -48,6 +54,7 @@ class _Generation:
     decrypt: Callable[[bytes, bytes, bytes], bytes]
 
     def __init__(self, base: Secret, kid: int, suite: Suite) -> None:
+        """Derive from `base`, which stays the caller's."""
         info = kid.to_bytes(8) + suite.sframe_suite.to_bytes(2)
         with (
             sframe_derive(base, b"SFrame 1.0 Secret key " + info, _KEY_BYTES, "sframe key") as key,
@@ -57,19 +64,20 @@ class _Generation:
             self.nonce_head, self.nonce_tail = split_nonce(salt)
         self.encrypt = cipher.encrypt
         self.decrypt = cipher.decrypt
-        self.headers = [sframe.encode_header(kid, counter) for counter in range(_INLINE_COUNTERS)]
-        self.one_byte = sframe.encode_header(kid, _INLINE_COUNTERS)[:-1]
-        self.two_bytes = sframe.encode_header(kid, _ONE_BYTE_COUNTERS)[:-2]
+        self.headers = [sframe.encode_header(kid, counter) for counter in range(INLINE_COUNTERS)]
+        self.one_byte = sframe.encode_header(kid, INLINE_COUNTERS)[:-1]
+        self.two_bytes = sframe.encode_header(kid, ONE_BYTE_COUNTERS)[:-2]
 
     def header(self, counter: int) -> bytes:
         """The minimal SFrame header for CTR `counter`."""
-        if counter >= _ONE_BYTE_COUNTERS:
+        if counter >= ONE_BYTE_COUNTERS:
             return self.two_bytes + counter.to_bytes(2)
-        if counter >= _INLINE_COUNTERS:
+        if counter >= INLINE_COUNTERS:
             return self.one_byte + counter.to_bytes(1)
         return self.headers[counter]
 
     def wipe(self) -> None:
+        """Erase what we own of it; afterwards it refuses to work."""
         wipe_bytes(self.nonce_head)
         self.nonce_tail = 0
         self.encrypt = self.decrypt = _erased
@@ -92,19 +100,19 @@ class _Chain:
         self.messages_per_key = messages_per_key
         self._generation = 0
         self._next_counter = 0
-        self._current = _Generation(base, key_id(epoch, 0), suite)
+        self._current = Generation(base, key_id(epoch, 0), suite)
 
     @property
     def generation(self) -> int:
         """The generation of the last record."""
         return self._generation
 
-    def _following(self) -> tuple[Secret, _Generation]:
+    def _following(self) -> tuple[Secret, Generation]:
         """Derive the next generation aside; nothing of this chain changes."""
-        base = sframe_derive(self._base, b"SFrame 1.0 Ratchet", _BASE_BYTES, "sframe base")
-        return base, _Generation(base, key_id(self.epoch, self._generation + 1), self._suite)
+        base = next_base(self._base)
+        return base, Generation(base, key_id(self.epoch, self._generation + 1), self._suite)
 
-    def _advance(self, base: Secret, generation: _Generation) -> None:
+    def _advance(self, base: Secret, generation: Generation) -> None:
         """Move on, and erase what came before."""
         self._base.wipe()
         self._current.wipe()
@@ -131,7 +139,7 @@ class SendChain(_Chain):
         self._next_counter = counter + 1
         current = self._current
         # Spelt out for most counters: a call costs a tenth of the whole.
-        header = current.two_bytes + counter.to_bytes(2) if counter >= _ONE_BYTE_COUNTERS else current.header(counter)
+        header = current.two_bytes + counter.to_bytes(2) if counter >= ONE_BYTE_COUNTERS else current.header(counter)
         nonce = current.nonce_head + (current.nonce_tail ^ counter).to_bytes(2)
         return header + current.encrypt(nonce, plaintext, header)
 

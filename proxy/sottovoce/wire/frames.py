@@ -4,6 +4,7 @@ Only layout and per-type syntax live here; who may send what, and in which kind 
 table.  Audio passes by `session`'s fast path; `decode_audio_untrusted` is its syntax.
 """
 
+from sottovoce.wire.codecs import Codec
 from sottovoce.wire.errors import bad_record, too_large
 from sottovoce.wire.json import is_json_object
 from sottovoce.wire.limits import (
@@ -27,9 +28,21 @@ _BUCKET_STEP = 320
 _BUCKET_EXTRA = 8
 PADDING_NONE = 0
 PADDING_BUCKETS = 1
+PADDING_CONSTANT = 2
+_CONSTANT_OPUS_BYTES = 408
+_CONSTANT_EXTRA = 8
 
 LARGE_TYPES = frozenset({FrameType.HANDSHAKE, FrameType.CLOSE, FrameType.JSON, FrameType.DATA})
 """Types whose records may be 16 384 bytes; all others 8 192 (§2)."""
+DATAGRAM_TYPES = frozenset({FrameType.AUDIO, FrameType.PING, FrameType.PONG, FrameType.COVER})
+"""The types that a lossy carrier has; all others need the control stream (§1)."""
+SLOT_TYPES = frozenset(
+    {
+        FrameType.AUDIO, FrameType.DTMF, FrameType.PING, FrameType.PONG,
+        FrameType.COVER, FrameType.MARK, FrameType.CLEAR, FrameType.MUTE,
+    }
+)  # fmt: skip
+"""The types that wait for a slot under padding class 2 (§9)."""
 _AUDIO_SESSION_TYPES = frozenset({FrameType.AUDIO, FrameType.DTMF, FrameType.MARK, FrameType.CLEAR, FrameType.MUTE})
 _SERVER_ONLY = frozenset({FrameType.CLEAR})
 _CLIENT_ONLY = frozenset({FrameType.MUTE})
@@ -46,6 +59,18 @@ def padded_bytes(length: int) -> int:
             return bucket
     steps = -(-(length - _BUCKET_EXTRA) // _BUCKET_STEP)
     return steps * _BUCKET_STEP + _BUCKET_EXTRA
+
+
+def constant_bytes(codec: Codec, frame_milliseconds: int) -> int:
+    """The one audio size of padding class 2: a plaintext's bytes, type byte included."""
+    if codec in {Codec.OPUS_48K_MONO, Codec.OPUS_48K_STEREO}:
+        return _CONSTANT_OPUS_BYTES
+    return codec.frame_bytes(frame_milliseconds) + _CONSTANT_EXTRA
+
+
+def encode_constant(frame_type: int, payload: bytes, plaintext_bytes: int) -> bytes:
+    """Build a plaintext of exactly so many bytes; the caller has seen to it that the payload fits."""
+    return (payload + frame_type.to_bytes(1)).ljust(plaintext_bytes, b"\0")
 
 
 def encode_plaintext(frame_type: int, payload: bytes, padding: int, limit: int) -> bytes:
@@ -80,8 +105,8 @@ def allowed_untrusted(
         raise bad_record("a frame in the wrong direction")
     if known in _AUDIO_SESSION_TYPES if data_session else known is FrameType.DATA:
         raise bad_record("a frame of the other kind of session")
-    if known is FrameType.SWITCH and not ordered:
-        raise bad_record("a switch on a lossy carrier")
+    if not ordered and known is not None and known not in DATAGRAM_TYPES:
+        raise bad_record("a frame that needs the control stream")
     return known
 
 

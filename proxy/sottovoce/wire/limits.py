@@ -31,7 +31,16 @@ CONTROL_FRAMES_BURST = 250
 PONGS_PER_SECOND = 5
 """Pings beyond it stay unanswered (§9)."""
 
+LOSSY_FAILURES = 1_000
+"""Datagrams of an epoch that fail in a way that counts, before the session ends (§7)."""
+
 # Chosen by us.
+DATAGRAM_BYTES = 1_100
+"""What fits a QUIC datagram on every path: 1 200 bytes (RFC 9000 §14) less the headers and the tag of QUIC itself."""
+SLOT_QUEUE_FRAMES = 64
+"""Frames that may wait for their slots under padding class 2; then `send_…` says: not now."""
+SLOT_CATCH_UP = 5
+"""Slots that a sender which woke late makes up for; the others stay empty."""
 SENT_CONTROL_FRAMES_PER_SECOND = 20
 SENT_CONTROL_FRAMES_BURST = 40
 """What a sender spends of the receiver's bucket.
