@@ -5,8 +5,10 @@ Where the machine lacks one, the test is skipped by name and listed at the end; 
 is a failure, so that a broken tool cannot turn a proof into silence.
 """
 
+import importlib.util
 import os
 import shutil
+import sys
 from collections.abc import Generator
 from pathlib import Path
 
@@ -20,12 +22,23 @@ settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True
 settings.register_profile("soak", deadline=None, max_examples=5_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "default"))
 
-_SYSTEM_DIRECTORIES = ("/usr/sbin", "/sbin", "/usr/local/sbin")
+_PYTHON = "python:"
+_SYSTEM_DIRECTORIES = (
+    str(Path(sys.executable).parent),  # programs that come as Python packages
+    str(Path(sys.prefix) / "judges/bin"),  # `make judges`
+    *("/usr/sbin", "/sbin", "/usr/local/sbin"),
+)
 _missing_tools = pytest.StashKey[dict[str, list[str]]]()
 
 
 def find_tool(name: str) -> str | None:
-    """Give the path of a program or, for a name with a slash, of a file such as a PKCS#11 module; None without it."""
+    """Give the path of a program; None without it.
+
+    A name with a slash is a file, such as a PKCS#11 module; `python:NAME` is a library that can be imported.
+    """
+    if name.startswith(_PYTHON):
+        spec = importlib.util.find_spec(name.removeprefix(_PYTHON))
+        return spec and spec.origin
     if "/" in name:
         return name if Path(name).exists() else None
     search = os.pathsep.join((os.environ.get("PATH", os.defpath), *_SYSTEM_DIRECTORIES))
