@@ -7,7 +7,7 @@ import msgspec
 
 from sottovoce.primitives import IllegalShare, KeyShare, Secret
 from sottovoce.session.config import HANDSHAKE_SECONDS, Carriage, ClientConfig, Dependencies
-from sottovoce.session.events import EpochStarted, Event
+from sottovoce.session.events import EpochStarted, Event, TicketReceived
 from sottovoce.session.handshake import (
     Agreement,
     ClientHandshake,
@@ -18,6 +18,7 @@ from sottovoce.session.handshake import (
 )
 from sottovoce.session.ratchet import ReceiveChain, SendChain
 from sottovoce.session.session import Session
+from sottovoce.session.tickets import ClientTicket
 from sottovoce.session.trust import (
     CertificateRefused,
     LeafKind,
@@ -30,7 +31,7 @@ from sottovoce.session.trust import (
 )
 from sottovoce.session.trust.proof import verify_proof
 from sottovoce.wire import MAX_EPOCH, Code, FrameType, MessageType, WireError, bad_record, messages
-from sottovoce.wire.messages import RekeyShare, RekeyVerify
+from sottovoce.wire.messages import NewTicket, RekeyShare, RekeyVerify
 
 _ERASE_AFTER_SECONDS = 60
 """The client is gone, keys and all, so long after an epoch's age (§7)."""
@@ -48,6 +49,7 @@ class _Step(msgspec.Struct):
     share: KeyShare
     init: bytes
     receiver: ReceiveChain | None = None
+    resumption: Secret = msgspec.field(default_factory=lambda: Secret.blank("res", 0))
 
 
 class ClientSession(Session):
@@ -61,9 +63,10 @@ class ClientSession(Session):
         self._config = config
         self._carriage = carriage
         self._wall = wall
-        self._handshake: ClientHandshake | None = ClientHandshake(config, carriage, parts, wall)
+        self._handshake: ClientHandshake | None = ClientHandshake(config, carriage, parts, now, wall)
         self._transcript = b""
         self._rekey = Secret.blank("rekey", 0)
+        self._resumption = Secret.blank("res", 0)
         self._certificate = b""
         self._step: _Step | None = None
         self._is_reauthenticated = False
@@ -71,6 +74,8 @@ class ClientSession(Session):
         self._last_response_at = _AGO
         self._epoch_began_at = now
         self._tickets = 0
+        self._verified_at = _AGO
+        self._promised = 0
         self._outbox.append(self._handshake.start())
 
     def send_mute(self, now: float, *, muted: bool) -> bool:
@@ -94,8 +99,10 @@ class ClientSession(Session):
         if self._handshake is not None:
             self._handshake.erase()
         self._rekey.wipe()
+        self._resumption.wipe()
         if self._step is not None:
             self._step.share.erase()
+            self._step.resumption.wipe()
             if self._step.receiver is not None:
                 self._step.receiver.wipe()
         self._step = self._rekey_at = None
@@ -115,8 +122,12 @@ class ClientSession(Session):
         self._transcript = agreement.transcript
         self._rekey = agreement.secrets.rekey
         self._certificate = agreement.certificate
-        keys = agreement.decoded_certificate.fields
-        self._open(agreement, now, tuple(key.algorithm.name for key in (keys.classical, keys.pq) if key))
+        self._resumption = agreement.secrets.resumption
+        ticket, keys = agreement.ticket, agreement.decoded_certificate.fields
+        self._verified_at = now if ticket is None else ticket.verified_at
+        self._promised = (agreement.params if ticket is None else ticket).reauthenticate_every
+        signed = (keys.classical, keys.pq) if ticket is None else ()
+        self._open(agreement, now, tuple(key.algorithm.name for key in signed if key))
         self._epoch_began_at = now
         self._rekey_at = self._moment_of_step(now)
         self._end_at(now + self._epoch_seconds + _ERASE_AFTER_SECONDS)
@@ -146,14 +157,31 @@ class ClientSession(Session):
             messages.check_rekey_request_untrusted(inside[0][1])
             self._on_request(now)
         elif kinds == (MessageType.NEW_TICKET,):
-            messages.NewTicket.decode_untrusted(inside[0][1])
-            self._tickets += 1
-            if self._tickets > _TICKETS_PER_EPOCH:
-                raise WireError(Code.RATE_LIMITED, "too many tickets in an epoch")
+            self._on_ticket(NewTicket.decode_untrusted(inside[0][1]), now)
         elif kinds[0] in {MessageType.REKEY_INIT, MessageType.REKEY_VERIFY}:
             raise WireError(Code.REKEY_PROTOCOL, "a message of the root step that a server does not send so")
         else:
             raise bad_record("a frame of type 6 with other messages than it may hold")
+
+    def _on_ticket(self, message: NewTicket, now: float) -> None:
+        """Keep a ticket; its psk is res[e] of the epoch under which it came."""
+        self._tickets += 1
+        if self._tickets > _TICKETS_PER_EPOCH:
+            raise WireError(Code.RATE_LIMITED, "too many tickets in an epoch")
+        carriage = self._carriage
+        ticket = ClientTicket(
+            ticket=message.ticket,
+            psk=Secret.take("psk", self._resumption.copy_for_sealing()),
+            suite=self._agreed.suite,
+            binding_type=carriage.binding_type,
+            authority=carriage.authority.lower(),
+            path=carriage.path,
+            certificate=self._certificate,
+            expires_at=now + message.lifetime_seconds,
+            verified_at=self._verified_at,
+            reauthenticate_every=self._promised,
+        )
+        self._events.append(TicketReceived(ticket))
 
     def _on_request(self, now: float) -> None:
         """The server asks for a root step; during one this means nothing."""
@@ -190,6 +218,7 @@ class ClientSession(Session):
     def _install(self, step: _Step, secrets: EpochSecrets, epoch: int, now: float) -> None:
         """Make the new receive keys ready and send under the new epoch from here on."""
         suite, per_key = self._agreed.suite, self._agreed.params.messages_per_key
+        step.resumption = secrets.resumption
         step.receiver = ReceiveChain(secrets.server_to_client, epoch, suite, per_key)
         self._switch_sender(SendChain(secrets.client_to_server, epoch, suite, per_key), now)
         self._last_response_at = self._epoch_began_at = now
@@ -199,6 +228,8 @@ class ClientSession(Session):
         if step is None or step.receiver is None or epoch != step.receiver.epoch:
             raise WireError(Code.REKEY_PROTOCOL, "a switch to an epoch that is not agreed")
         self._switch_receiver(step.receiver)
+        self._resumption.wipe()
+        self._resumption = step.resumption
         self._step = None
         self._tickets = 0
         self._rekey_at = self._moment_of_step(self._epoch_began_at)
@@ -221,7 +252,7 @@ class ClientSession(Session):
         except CertificateRefused as error:
             raise WireError(Code.AUTH_FAILED, f"the voice certificate is refused: {error}") from None
         verify_proof(LeafKind.REKEY_VERIFY, rekey_leaf(transcript, encoded), message.verification, certificate)
-        self._certificate = encoded
+        self._certificate, self._verified_at = encoded, now
 
     def _check_replacement(self, certificate: VoiceCertificate, wall: float) -> None:
         if certificate.fields.anchor_id != self._agreed.decoded_certificate.fields.anchor_id:

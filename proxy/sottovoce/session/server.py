@@ -6,13 +6,15 @@
 
 import msgspec
 
-from sottovoce.primitives import IllegalShare, Secret
+from sottovoce.primitives import ApiMisuse, IllegalShare, Secret
 from sottovoce.session.config import HANDSHAKE_SECONDS, Carriage, ServerConfig, ServerDependencies
-from sottovoce.session.events import EpochStarted, SignatureWanted
+from sottovoce.session.credentials import Identity, ShownCredential
+from sottovoce.session.events import CredentialShown, EpochStarted, SignatureWanted
 from sottovoce.session.handshake import (
     Agreement,
     EpochSecrets,
     ServerHandshake,
+    TicketIssuer,
     decode_own_certificate,
     epoch_secrets,
     next_root,
@@ -60,11 +62,13 @@ class ServerSession(Session):
         """`wall` is Unix time at `now`, which is when the HTTP response was sent."""
         super().__init__(parts, now, HANDSHAKE_SECONDS)
         self._serving = parts.serving
+        self._tickets = parts.tickets
         self._wall = wall
         self._handshake: ServerHandshake | None = ServerHandshake(config, carriage, parts)
         self._transcript = b""
         self._rekey = Secret.blank("rekey", 0)
-        self._certificate = b""
+        self._issuer: TicketIssuer | None = None
+        self._resumption = Secret.blank("res", 0)
         self._step: _Step | None = None
         self._last_init_at = _AGO
 
@@ -78,6 +82,25 @@ class ServerSession(Session):
                 self._outbox.append(flight)
         elif self._step is not None and self._step.leaf == wanted.leaf:
             self._answer_step(self._step, proof)
+
+    @property
+    def has_verdict_due(self) -> bool:
+        """Whether a verdict is due (`CredentialShown`): until it is there, no record is to be handed in."""
+        return self._handshake is not None and self._handshake.shown is not None
+
+    def provide_verdict(self, shown: ShownCredential, verdict: Identity | Code, now: float) -> None:
+        """Answer `CredentialShown`; then see `events()`.  What comes late, twice or for another one is ignored."""
+        handshake = self._handshake
+        if now >= self._ends_at:
+            self._expire(now)
+        elif handshake is not None:
+            try:
+                handshake.provide_verdict(shown, verdict)
+            except WireError as error:
+                self._fail(error.code, error.reason)
+                return
+            if handshake.agreement is not None:
+                self._establish(handshake.agreement, now)
 
     def request_rekey(self) -> None:
         """Ask the client to begin a root step now."""
@@ -94,6 +117,7 @@ class ServerSession(Session):
         if self._handshake is not None:
             self._handshake.erase()
         self._rekey.wipe()
+        self._resumption.wipe()
         if self._step is not None:
             self._step.wipe()
         self._step = None
@@ -102,10 +126,12 @@ class ServerSession(Session):
         handshake = self._handshake
         if self.has_ended or handshake is None:
             return
+        if self.has_verdict_due:
+            raise ApiMisuse("a record was handed in while a verdict is due")
         had_leaf = handshake.leaf is not None
-        answer = handshake.receive(record)
-        if answer is not None:
-            self._outbox.append(answer)
+        self._outbox += handshake.receive(record, self._wall_at(now))
+        if handshake.shown is not None:
+            self._events.append(CredentialShown(handshake.shown))
         if handshake.leaf is not None and not had_leaf:
             self._events.append(SignatureWanted(LeafKind.SERVER_VERIFY, handshake.leaf))
         if handshake.agreement is not None:
@@ -115,11 +141,19 @@ class ServerSession(Session):
         self._handshake = None
         self._transcript = agreement.transcript
         self._rekey = agreement.secrets.rekey
-        self._certificate = agreement.certificate
+        if agreement.state is not None:
+            self._issuer = TicketIssuer(self._tickets, agreement.state)
         if agreement.identity is not None and agreement.identity.expires_at is not None:
             self._session_until = min(self._session_until, now + agreement.identity.expires_at - self._wall_at(now))
         self._open(agreement, now)
         self._end_at(now + self._epoch_seconds + _CLOSE_AFTER_SECONDS)
+        self._issue_ticket(agreement.secrets.resumption, now)
+
+    def _issue_ticket(self, resumption: Secret, now: float) -> None:
+        """Send the epoch's ticket, if there is one to be had; res[e] is gone afterwards."""
+        message = None if self._issuer is None else self._issuer.issue(resumption, self._wall_at(now))
+        if message is not None:
+            self._seal(FrameType.HANDSHAKE, message)
 
     def _wall_at(self, now: float) -> float:
         return self._wall + (now - self._started_at)
@@ -168,9 +202,7 @@ class ServerSession(Session):
         inside = step.response
         if proof is not None:
             verification = verification_of(proof, step.decoded_certificate)
-            replacement = step.certificate if step.certificate != self._certificate else None
-            inside += RekeyVerify(verification, replacement).encode()
-            self._certificate = step.certificate
+            inside += RekeyVerify(verification, self._replacement(step)).encode()
         suite, per_key = self._agreed.suite, self._agreed.params.messages_per_key
         self._rekey, self._transcript = step.secrets.rekey, step.transcript
         step.chains = (
@@ -180,12 +212,20 @@ class ServerSession(Session):
         step.leaf = None
         self._seal(FrameType.HANDSHAKE, inside)
 
+    def _replacement(self, step: _Step) -> bytes | None:
+        """The certificate to send along, unless the client has it: from the handshake, a step before or its ticket."""
+        if self._issuer is None or self._issuer.is_believed(step.certificate):
+            return None
+        self._issuer.replace_certificate(step.certificate, step.decoded_certificate)
+        return step.certificate
+
     def _on_switch(self, epoch: int) -> None:
         step = self._step
         if step is None or step.chains is None or epoch != step.epoch:
             raise WireError(Code.REKEY_PROTOCOL, "a switch to an epoch that is not agreed")
         receiver, self._next_sender = step.chains
         self._switch_receiver(receiver)
+        self._resumption = step.secrets.resumption
         self._step = None
 
     def _on_first_record_of_epoch(self, chain: SendChain, now: float) -> None:
@@ -195,3 +235,4 @@ class ServerSession(Session):
         self._switch_sender(chain, now)
         self._end_at(now + self._epoch_seconds + _CLOSE_AFTER_SECONDS)
         self._events.append(EpochStarted(chain.epoch, is_reauthenticated))
+        self._issue_ticket(self._resumption, now)

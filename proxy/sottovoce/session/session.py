@@ -286,6 +286,7 @@ class Session(Controls):
             metadata=client.metadata,
             identity=agreement.identity,
             server_signatures=server_signatures,
+            is_resumed=agreement.is_resumed,
         )
         self._events.append(established)
 

@@ -11,6 +11,9 @@ import msgspec
 from sottovoce.primitives import Secret, Suite
 from sottovoce.session.credentials import Identity
 
+MAX_TICKET_CHAIN_SECONDS = 86_400
+"""So long after the last full handshake (the client: proof) no ticket is good any more (protocol §6)."""
+
 
 class TicketState(msgspec.Struct, frozen=True):
     """What the server seals.  Its owner wipes the psk."""

@@ -3,6 +3,7 @@
 from sottovoce.session.handshake.agreement import Agreement
 from sottovoce.session.handshake.client import ClientHandshake
 from sottovoce.session.handshake.own import decode_own_certificate
+from sottovoce.session.handshake.resumption import TicketIssuer
 from sottovoce.session.handshake.schedule import (
     EpochSecrets,
     HandshakeSecrets,
@@ -24,6 +25,7 @@ __all__ = [
     "EpochSecrets",
     "HandshakeSecrets",
     "ServerHandshake",
+    "TicketIssuer",
     "Transcript",
     "decode_own_certificate",
     "epoch_secrets",

@@ -3,6 +3,8 @@
     start() → ClientHello;  receive(HelloRetry) → ClientHello;  receive(ServerHello) → nothing;
     receive(server's flight) → client's flight, and `agreement` is there.
 
+A ticket that may be used here is offered; its psk is erased when ServerHello came, accepted or not.
+
 `receive` raises WireError for a peer that breaks a rule; the handshake is then over and everything is to be erased.
 The credential leaves only after ServerVerify and ServerFinished were verified.
 """
@@ -10,10 +12,12 @@ The credential leaves only after ServerVerify and ServerFinished were verified.
 import hmac
 from enum import Enum, auto
 
-from sottovoce.primitives import Group, IllegalShare, KeyShare, wipe_bytes
-from sottovoce.session.config import Carriage, ClientConfig, Dependencies
+from sottovoce.primitives import Group, IllegalShare, KeyShare, Secret, Suite, wipe_bytes
+from sottovoce.session.config import Carriage, ClientConfig, Credential, Dependencies
+from sottovoce.session.credentials import CLIENT_VERIFY_LABEL
 from sottovoce.session.handshake.agreement import Agreement
-from sottovoce.session.handshake.own import check_carriage, check_client_config
+from sottovoce.session.handshake.offer import Offer, usable_ticket
+from sottovoce.session.handshake.own import check_carriage, check_client_config, check_credential
 from sottovoce.session.handshake.parameters import HandshakeBudget, check_server_params
 from sottovoce.session.handshake.schedule import (
     HandshakeSecrets,
@@ -37,7 +41,16 @@ from sottovoce.session.trust import (
 )
 from sottovoce.session.trust.proof import verify_proof
 from sottovoce.wire import Code, MessageType, WireError, bad_record, messages, records
-from sottovoce.wire.messages import ClientCredential, ClientHello, ClientParams, HelloRetry, ServerHello, Verification
+from sottovoce.wire.messages import (
+    ClientCredential,
+    ClientHello,
+    ClientParams,
+    ClientVerify,
+    HelloRetry,
+    ServerHello,
+    ServerParams,
+    Verification,
+)
 
 _FLIGHT = (
     MessageType.SERVER_PARAMS,
@@ -45,6 +58,7 @@ _FLIGHT = (
     MessageType.SERVER_VERIFY,
     MessageType.SERVER_FINISHED,
 )
+_RESUMED_FLIGHT = (MessageType.SERVER_PARAMS, MessageType.SERVER_FINISHED)
 _RANDOM_BYTES = 32
 _MAX_GREASE_BYTES = 8
 
@@ -60,10 +74,11 @@ class _State(Enum):
 class ClientHandshake:
     """Drives one handshake to an `Agreement`."""
 
-    def __init__(self, config: ClientConfig, carriage: Carriage, parts: Dependencies, wall: float) -> None:
-        """`wall` is Unix time, against which certificates are judged."""
+    def __init__(self, config: ClientConfig, carriage: Carriage, parts: Dependencies, now: float, wall: float) -> None:
+        """`wall` is Unix time at `now`; against it certificates are judged."""
         check_client_config(config)
         check_carriage(carriage)
+        check_credential(config.credential, carriage.binding_type)
         self._config = config
         self._carriage = carriage
         self._parts = parts
@@ -77,6 +92,8 @@ class ClientHandshake:
         self._secrets: HandshakeSecrets | None = None
         self._hello: ClientHello | None = None
         self._suite = config.suites[0]
+        self._offered = usable_ticket(config, carriage, now, wall)
+        self._accepted: Offer | None = None
         self.agreement: Agreement | None = None
 
     def start(self) -> bytes:
@@ -89,6 +106,7 @@ class ClientHandshake:
             random=self._parts.entropy.random(_RANDOM_BYTES),
             shares=(self._new_share(self._suite.group),),
             binding_type=self._carriage.binding_type,
+            ticket=self._offered.ticket.ticket if self._offered else None,
             skippable=(skippable,),
         )
         self._state = _State.HELLO_SENT
@@ -117,6 +135,11 @@ class ClientHandshake:
         self._shares.clear()
         if self._secrets is not None:
             self._secrets.wipe()
+        self._erase_ticket()
+
+    def _erase_ticket(self) -> None:
+        if self._offered is not None:
+            self._offered.ticket.erase()
 
     def _new_share(self, group: Group) -> tuple[int, bytes]:
         share = self._parts.kem.generate(group)
@@ -149,6 +172,7 @@ class ClientHandshake:
             random=first.random,
             shares=(self._new_share(group),),
             binding_type=first.binding_type,
+            ticket=first.ticket,
             skippable=first.skippable,
         )
         self._state = _State.RETRIED
@@ -159,8 +183,7 @@ class ClientHandshake:
         suite = next((suite for suite in self._config.suites if suite == hello.suite), None)
         if hello.version != messages.VERSION_1 or suite is None:
             raise WireError(Code.NO_COMMON_SUITE, "the server chose a version or suite that was not offered")
-        if hello.ticket_accepted:
-            raise bad_record("a ticket was accepted that was not sent")
+        psk = self._psk_of(suite) if hello.ticket_accepted else None
         share = self._shares.get(suite.group)
         if share is None or hello.group != suite.group:
             raise WireError(Code.ILLEGAL_SHARE, "the server's share is of another group than its suite's or ours")
@@ -171,34 +194,51 @@ class ClientHandshake:
         except IllegalShare as error:
             raise WireError(Code.ILLEGAL_SHARE, str(error)) from None
         with hybrid:
-            self._secrets = handshake_secrets(hybrid, None, self._transcript.digest())
+            self._secrets = handshake_secrets(hybrid, psk, self._transcript.digest())
+        self._erase_ticket()
         for other in self._shares.values():
             other.erase()
         self._state = _State.FLIGHT_DUE
+
+    def _psk_of(self, suite: Suite) -> Secret:
+        """The psk of the ticket that the server has accepted.  Raises bad_record where it cannot be."""
+        if self._offered is None:
+            raise bad_record("a ticket was accepted that was not sent")
+        if suite != self._offered.ticket.suite:
+            raise bad_record("a ticket was accepted with another suite than its own")
+        self._accepted = self._offered
+        return self._accepted.ticket.psk
 
     def _on_flight(self, record: bytes, secrets: HandshakeSecrets) -> bytes:
         plaintext = open_flight_untrusted(secrets.server, self._suite.cipher, record)
         self._budget.count(plaintext)
         flight = messages.split_messages(plaintext)
-        if tuple(kind for kind, _ in flight) != _FLIGHT:
-            raise bad_record("the server's flight is not its four messages in order")
-        params, certificate, verify, finished = (message for _, message in flight)
-        decoded_params = messages.ServerParams.decode_untrusted(params)
+        if tuple(kind for kind, _ in flight) != (_FLIGHT if self._accepted is None else _RESUMED_FLIGHT):
+            raise bad_record("the server's flight is not its messages in order")
+        params = ServerParams.decode_untrusted(flight[0][1])
+        mac = messages.decode_finished_untrusted(flight[-1][1])
+        self._transcript.add(flight[0][1])
+        if self._accepted is None:
+            encoded, certificate = self._check_identity(flight[1][1], flight[2][1])
+        else:
+            encoded, certificate = self._accepted.ticket.certificate, self._accepted.certificate
+        if not hmac.compare_digest(mac, finished_mac(secrets.server, self._transcript.digest())):
+            raise WireError(Code.AUTH_FAILED, "ServerFinished is wrong")
+        self._transcript.add(flight[-1][1])
+        secrets.server.wipe()
+        check_server_params(params, self._config, None if self._accepted is None else self._accepted.ticket)
+        return self._answer(secrets, params, encoded, certificate)
+
+    def _check_identity(self, certificate: bytes, verify: bytes) -> tuple[bytes, VoiceCertificate]:
+        """Check ServerCertificate and ServerVerify, taking both into the transcript."""
         encoded = messages.ServerCertificate.decode_untrusted(certificate).certificate
         decoded = decode_certificate_untrusted(encoded)
         verification = Verification.decode_untrusted(verify)
-        mac = messages.decode_finished_untrusted(finished)
-        self._transcript.add(params)
         self._transcript.add(certificate)
         self._judge_certificate(decoded)
         verify_proof(LeafKind.SERVER_VERIFY, handshake_leaf(self._transcript.digest()), verification, decoded)
         self._transcript.add(verify)
-        if not hmac.compare_digest(mac, finished_mac(secrets.server, self._transcript.digest())):
-            raise WireError(Code.AUTH_FAILED, "ServerFinished is wrong")
-        self._transcript.add(finished)
-        secrets.server.wipe()
-        check_server_params(decoded_params, self._config)
-        return self._answer(secrets, decoded_params, encoded, decoded)
+        return encoded, decoded
 
     def _judge_certificate(self, certificate: VoiceCertificate) -> Anchor:
         host = host_of(self._carriage.authority.decode("latin-1"))
@@ -210,7 +250,7 @@ class ClientHandshake:
     def _answer(
         self,
         secrets: HandshakeSecrets,
-        params: messages.ServerParams,
+        params: ServerParams,
         encoded_certificate: bytes,
         certificate: VoiceCertificate,
     ) -> bytes:
@@ -225,29 +265,45 @@ class ClientHandshake:
             suite=self._suite,
             params=params,
             client=client,
-            secrets=epoch_secrets(root, transcript),
+            secrets=epoch_secrets(root, transcript, has_datagrams=self._carriage.has_datagrams),
             transcript=transcript,
             certificate=encoded_certificate,
             decoded_certificate=certificate,
             identity=None,
+            is_resumed=self._accepted is not None,
+            ticket=None if self._accepted is None else self._accepted.ticket,
         )
         return record
 
     def _seal_flight(self, secrets: HandshakeSecrets, params: bytes) -> bytes:
         """Show the credential, and overwrite each copy of a token on the way."""
-        credential = self._config.credential
-        token = credential.token.copy_for_sealing() if credential.token is not None else b""
-        shown = ClientCredential(credential.kind, token).encode()
-        wipe_bytes(token)
+        credential = self._config.credential if self._accepted is None else Credential()
+        value = _value_of(credential)
+        shown = ClientCredential(credential.kind, value).encode()
+        wipe_bytes(value)
         self._transcript.add(params)
         self._transcript.add(shown)
+        verify = b""
+        if credential.signer is not None:
+            signature = credential.signer.sign(CLIENT_VERIFY_LABEL + self._transcript.digest())
+            verify = ClientVerify((credential.signer.public_key.algorithm, signature)).encode()
+            self._transcript.add(verify)
         mac = finished_mac(secrets.client, self._transcript.digest())
         finished = messages.encode_finished(MessageType.CLIENT_FINISHED, mac)
         self._transcript.add(finished)
-        flight = b"".join((params, shown, finished))
+        flight = b"".join((params, shown, verify, finished))
         wipe_bytes(shown)
         try:
             self._budget.count(flight)
             return seal_flight(secrets.client, self._suite.cipher, flight)
         finally:
             wipe_bytes(flight)
+
+
+def _value_of(credential: Credential) -> bytes:
+    """A copy of what is shown, which the caller overwrites."""
+    if credential.token is not None:
+        return credential.token.copy_for_sealing()
+    if credential.signer is not None:
+        return credential.signer.public_key.encoded
+    return bytes(bytearray(credential.certificate_sha256 or b""))

@@ -1,7 +1,14 @@
 """Our own choices, looked at before a peer sees them: what it would refuse is a fault of this side (ApiMisuse)."""
 
 from sottovoce.primitives import ApiMisuse
-from sottovoce.session.config import BINDING_TLS_EXPORTER, Carriage, ClientConfig, Credential, ServerConfig
+from sottovoce.session.config import (
+    BINDING_NONE,
+    BINDING_TLS_EXPORTER,
+    Carriage,
+    ClientConfig,
+    Credential,
+    ServerConfig,
+)
 from sottovoce.session.handshake.parameters import PADDING_CLASSES
 from sottovoce.session.trust import VoiceCertificate, decode_certificate_untrusted
 from sottovoce.wire import (
@@ -19,7 +26,9 @@ from sottovoce.wire import (
 _BINDING_BYTES = 32
 _MAX_U8 = 0xFF
 _MAX_U16 = 0xFFFF
-_SPOKEN_KINDS = frozenset({CredentialKind.NONE, CredentialKind.BEARER_TOKEN})
+_SHA256_BYTES = 32
+_SPOKEN_KINDS = frozenset(CredentialKind)
+_SPOKEN_KINDS_WITH_VALUE = (CredentialKind.BEARER_TOKEN, CredentialKind.SIGNING_KEY, CredentialKind.OUTER_CERTIFICATE)
 
 
 def _demand(*, that: bool, otherwise: str) -> None:
@@ -46,7 +55,6 @@ def check_client_config(config: ClientConfig) -> None:
     codecs = {config.send_codec, config.receive_codec}
     durations = FRAME_MILLISECONDS if Codec.NONE not in codecs else (0,) if codecs == {Codec.NONE} else ()
     _demand(that=config.frame_milliseconds in durations, otherwise="no such frame duration for these codecs")
-    _check_credential(config.credential)
     _demand(
         that=config.metadata is None
         or (len(config.metadata) <= MAX_METADATA_BYTES and is_json_object(config.metadata)),
@@ -54,13 +62,21 @@ def check_client_config(config: ClientConfig) -> None:
     )
 
 
-def _check_credential(credential: Credential) -> None:
-    _demand(that=credential.kind in _SPOKEN_KINDS, otherwise="a kind of credential that this client does not speak")
-    if credential.kind == CredentialKind.NONE:
-        _demand(that=credential.token is None, otherwise="a token without its kind")
-    else:
-        length = len(credential.token) if credential.token is not None else 0
-        _demand(that=0 < length <= MAX_TOKEN_BYTES, otherwise="a token is missing or too long")
+def check_credential(credential: Credential, binding_type: int) -> None:
+    """Hold what a client shows of itself against its kind, and the kind against the carriage."""
+    token, signer, digest = credential.token, credential.signer, credential.certificate_sha256
+    there = (token is not None, signer is not None, digest is not None)
+    wanted = tuple(credential.kind == kind for kind in _SPOKEN_KINDS_WITH_VALUE)
+    _demand(
+        that=credential.kind in _SPOKEN_KINDS and there == wanted,
+        otherwise="a kind of credential that this client does not speak, or another field than its kind asks for",
+    )
+    _demand(that=token is None or 0 < len(token) <= MAX_TOKEN_BYTES, otherwise="a token is empty or too long")
+    _demand(that=signer is None or signer.public_key.is_valid(), otherwise="a signer's public key is not a valid key")
+    _demand(
+        that=digest is None or (len(digest) == _SHA256_BYTES and binding_type != BINDING_NONE),
+        otherwise="a certificate's SHA-256 has 32 bytes, and wants a carriage with a binding",
+    )
 
 
 def decode_own_certificate(encoded: bytes) -> VoiceCertificate:

@@ -1,6 +1,7 @@
 """What one side may ask of the other: ranges of the parameters (protocol §3, §9), and a handshake's size (§2)."""
 
 from sottovoce.session.config import ClientConfig, ServerConfig
+from sottovoce.session.tickets import ClientTicket
 from sottovoce.wire import (
     EPOCH_SECONDS,
     FRAME_MILLISECONDS,
@@ -8,6 +9,7 @@ from sottovoce.wire import (
     MESSAGES_PER_KEY,
     Code,
     Codec,
+    CredentialKind,
     WireError,
     too_large,
 )
@@ -35,8 +37,8 @@ def _policy(reason: str) -> WireError:
     return WireError(Code.POLICY, reason)
 
 
-def check_server_params(params: ServerParams, config: ClientConfig) -> None:
-    """The client's judgement of the server's parameters.  Raises policy."""
+def check_server_params(params: ServerParams, config: ClientConfig, ticket: ClientTicket | None) -> None:
+    """The client's judgement of the server's parameters; `ticket` in a resumed session.  Raises policy."""
     if params.epoch_seconds not in EPOCH_SECONDS:
         raise _policy("epoch seconds out of range")
     if params.messages_per_key not in MESSAGES_PER_KEY:
@@ -45,8 +47,19 @@ def check_server_params(params: ServerParams, config: ClientConfig) -> None:
         raise _policy("a padding class that this client does not speak")
     if config.send_codec not in params.codecs or config.receive_codec not in params.codecs:
         raise _policy("the server does not accept this client's codecs")
-    if config.credential.kind not in params.credential_kinds:
+    if ticket is not None:
+        _check_resumed_params(params, ticket)
+    elif config.credential.kind not in params.credential_kinds:
         raise _policy("the server does not accept this client's kind of credential")
+
+
+def _check_resumed_params(params: ServerParams, ticket: ClientTicket) -> None:
+    """A resumed session shows no credential, and its server proves itself as often as it promised at first."""
+    if params.credential_kinds != (CredentialKind.NONE,):
+        raise _policy("a resumed session asks for a credential")
+    promised = ticket.reauthenticate_every
+    if promised != 0 and not 0 < params.reauthenticate_every <= promised:
+        raise _policy("a resumed session would be re-authenticated less often than the full one")
 
 
 def check_client_params(params: ClientParams, config: ServerConfig) -> None:

@@ -1,18 +1,21 @@
 """The server's side of the handshake (protocol §3, §4, §6).
 
     receive(ClientHello) → HelloRetry, or ServerHello and `leaf` is there to be signed;
-    provide_proof(…) for that leaf → the server's flight;  receive(client's flight) → nothing, and `agreement` is there.
+    provide_proof(…) for that leaf → the server's flight;  receive(client's flight) → nothing, and `agreement` is there,
+    or `shown` is there to be judged;  provide_verdict(…) on it → `agreement` is there.
 
-`receive` raises WireError for a peer that breaks a rule; the handshake is then over and everything is to be erased.
-Checks come in the order of their cost: syntax, version and suites, binding, share; only then is a secret computed.
+With a ticket that can be used, ServerHello is followed at once by the server's flight, and nothing is signed.
+
+`receive` and `provide_verdict` raise WireError for a peer that breaks a rule; the handshake is then over and everything
+is to be erased.  Checks come in the order of their cost: syntax, version and suites, binding, ticket, share; only then
+is a secret computed.
 """
 
-import hmac
 from enum import Enum, auto
 
 import msgspec
 
-from sottovoce.primitives import IllegalShare, Suite, wipe_bytes
+from sottovoce.primitives import IllegalShare, Secret, Suite, wipe_bytes
 from sottovoce.session.config import (
     BINDING_NONE,
     Carriage,
@@ -21,8 +24,10 @@ from sottovoce.session.config import (
 )
 from sottovoce.session.credentials import Identity, ShownCredential
 from sottovoce.session.handshake.agreement import Agreement
+from sottovoce.session.handshake.claim import check_finished, check_shape, decode_flight_untrusted, shown_credential
 from sottovoce.session.handshake.own import check_carriage, check_server_config, decode_own_certificate
 from sottovoce.session.handshake.parameters import HandshakeBudget, check_client_params
+from sottovoce.session.handshake.resumption import Place, open_ticket, state_of_full_handshake
 from sottovoce.session.handshake.schedule import (
     HandshakeSecrets,
     epoch_secrets,
@@ -33,15 +38,14 @@ from sottovoce.session.handshake.schedule import (
     seal_flight,
 )
 from sottovoce.session.handshake.transcript import Transcript, prologue
+from sottovoce.session.tickets import TicketState
 from sottovoce.session.trust import Proof, handshake_leaf
 from sottovoce.session.trust.proof import verification_of
 from sottovoce.wire import Code, CredentialKind, MessageType, WireError, bad_record, messages, records
-from sottovoce.wire.messages import ClientCredential, ClientHello, ClientParams, HelloRetry, ServerHello, ServerParams
+from sottovoce.wire.messages import ClientHello, ClientParams, HelloRetry, ServerHello, ServerParams
 
 _RANDOM_BYTES = 32
 _SESSION_ID_BYTES = 16
-_FLIGHT = (MessageType.CLIENT_PARAMS, MessageType.CLIENT_CREDENTIAL, MessageType.CLIENT_FINISHED)
-_FLIGHT_WITH_VERIFY = (*_FLIGHT[:2], MessageType.CLIENT_VERIFY, _FLIGHT[2])
 
 
 class _State(Enum):
@@ -49,6 +53,7 @@ class _State(Enum):
     SECOND_HELLO_DUE = auto()
     PROOF_DUE = auto()
     FLIGHT_DUE = auto()
+    VERDICT_DUE = auto()
     OVER = auto()
 
 
@@ -71,15 +76,22 @@ class ServerHandshake:
         self._secrets: HandshakeSecrets | None = None
         self._suite = config.suites[0]
         self._flight = b""
+        self._binding_type = BINDING_NONE
+        self._wall = 0.0
+        self._state_of_ticket: TicketState | None = None
+        self._client: ClientParams | None = None
+        self._value = b""
         self.params = self._make_params()
         self.leaf: bytes | None = None
+        self.shown: ShownCredential | None = None
         self.agreement: Agreement | None = None
 
-    def receive(self, record: bytes) -> bytes | None:
-        """Take the client's next record; gives the record to answer with, if one is due.  Raises WireError."""
+    def receive(self, record: bytes, wall: float) -> list[bytes]:
+        """Take the client's next record at `wall`, Unix time; gives the records to answer with.  Raises WireError."""
+        self._wall = wall
         if self._state is _State.FLIGHT_DUE and self._secrets is not None:
             self._on_flight(record, self._secrets)
-            return None
+            return []
         if self._state not in {_State.HELLO_DUE, _State.SECOND_HELLO_DUE}:
             raise bad_record("a handshake record out of order")
         message_type, message = records.decode_plain_untrusted(record)
@@ -95,23 +107,34 @@ class ServerHandshake:
             return None
         verify = verification_of(proof, self._decoded_certificate).encode()
         self._transcript.add(verify)
-        finished = messages.encode_finished(
-            MessageType.SERVER_FINISHED, finished_mac(secrets.server, self._transcript.digest())
-        )
-        self._transcript.add(finished)
-        flight = self._flight + verify + finished
-        self._budget.count(flight)
-        record = seal_flight(secrets.server, self._suite.cipher, flight)
-        secrets.server.wipe()
-        self._flight = b""
-        self._state = _State.FLIGHT_DUE
-        return record
+        self._flight += verify
+        return self._seal_flight(secrets)
+
+    def provide_verdict(self, shown: ShownCredential, verdict: Identity | Code) -> None:
+        """Go on with what the judge said of `shown`; anything else than the one that is due is ignored.
+
+        An identity that was withdrawn while the judge was at work does not get in.  Raises WireError.
+        """
+        if self._state is not _State.VERDICT_DUE or shown is not self.shown:
+            return
+        if isinstance(verdict, Identity) and not self._parts.credentials.still_holds(
+            verdict, shown.authority, shown.path
+        ):
+            verdict = Code.AUTH_FAILED
+        self._settle(shown.kind, verdict)
 
     def erase(self) -> None:
         """Wipe what is left; harmless when called again."""
         self._state = _State.OVER
         if self._secrets is not None:
             self._secrets.wipe()
+        self._forget_value()
+
+    def _forget_value(self) -> None:
+        """Overwrite what was shown, which may be a token."""
+        self.shown = None
+        wipe_bytes(self._value)
+        self._value = b""
 
     def _make_params(self) -> ServerParams:
         config = self._config
@@ -125,7 +148,7 @@ class ServerHandshake:
             credential_kinds=config.credential_kinds,
         )
 
-    def _on_hello(self, message: bytes) -> bytes:
+    def _on_hello(self, message: bytes) -> list[bytes]:
         hello = ClientHello.decode_untrusted(message)
         if self._first_hello is not None:
             _check_second_hello(self._first_hello, hello)
@@ -139,8 +162,9 @@ class ServerHandshake:
         shares = dict(hello.shares)
         suite = next((suite for suite in common if suite.group in shares), None)
         if suite is None:
-            return self._retry(hello, message, common[0])
-        return self._answer(message, suite, shares[suite.group])
+            return [self._retry(hello, message, common[0])]
+        self._suite = suite
+        return self._answer(hello.ticket, message, shares[suite.group])
 
     def _prologue(self, binding_type: int) -> bytes:
         carriage = self._carriage
@@ -148,6 +172,7 @@ class ServerHandshake:
             raise WireError(Code.BINDING_MISMATCH, "a binding type that this carriage does not have")
         if binding_type == BINDING_NONE and self._config.require_binding:
             raise WireError(Code.POLICY, "a binding is required")
+        self._binding_type = binding_type
         binding = carriage.binding if binding_type else b""
         return prologue(binding_type, binding, carriage.authority, carriage.path)
 
@@ -161,25 +186,69 @@ class ServerHandshake:
         self._state = _State.SECOND_HELLO_DUE
         return records.encode_plain(retry)
 
-    def _answer(self, message: bytes, suite: Suite, client_share: bytes) -> bytes:
-        """Compute the hybrid secret, make ServerHello, and have the leaf ready to be signed."""
+    def _answer(self, ticket: bytes | None, message: bytes, client_share: bytes) -> list[bytes]:
+        """Open the ticket, compute the hybrid secret, and go on with the ticket or without."""
+        state = None if ticket is None else open_ticket(ticket, self._place, self._config, self._parts, self._wall)
         try:
-            share, hybrid = self._parts.kem.encapsulate(suite.group, client_share)
+            share, hybrid = self._parts.kem.encapsulate(self._suite.group, client_share)
+            with hybrid:
+                if ticket is not None and state is not None and self._is_spent(ticket):
+                    self._state_of_ticket = state
+                hello = self._say_hello(message, share, hybrid, self._state_of_ticket)
         except IllegalShare as error:
             raise WireError(Code.ILLEGAL_SHARE, str(error)) from None
-        with hybrid:
-            random = self._parts.entropy.random(_RANDOM_BYTES)
-            hello = ServerHello(messages.VERSION_1, suite, random, suite.group, share).encode()
-            self._budget.count(hello)
-            self._transcript.add(message)
-            self._transcript.add(hello)
-            self._secrets = handshake_secrets(hybrid, None, self._transcript.digest())
-        self._suite = suite
-        self._flight = self.params.encode() + messages.ServerCertificate(self._certificate).encode()
-        self._transcript.add(self._flight)
-        self.leaf = handshake_leaf(self._transcript.digest())
-        self._state = _State.PROOF_DUE
+        finally:
+            if state is not None:
+                state.psk.wipe()
+        return [hello, *self._begin_flight()]
+
+    @property
+    def _place(self) -> Place:
+        return Place(self._carriage, self._suite, self._binding_type, self._decoded_certificate)
+
+    def _is_spent(self, ticket: bytes) -> bool:
+        """Use a ticket up; false when somebody else did before us."""
+        return self._parts.tickets is not None and self._parts.tickets.spend(ticket)
+
+    def _say_hello(self, message: bytes, share: bytes, hybrid: Secret, state: TicketState | None) -> bytes:
+        """Make ServerHello's record, and the handshake's secrets."""
+        suite = self._suite
+        random = self._parts.entropy.random(_RANDOM_BYTES)
+        hello = ServerHello(
+            messages.VERSION_1, suite, random, suite.group, share, ticket_accepted=state is not None
+        ).encode()
+        self._budget.count(hello)
+        self._transcript.add(message)
+        self._transcript.add(hello)
+        self._secrets = handshake_secrets(hybrid, None if state is None else state.psk, self._transcript.digest())
         return records.encode_plain(hello)
+
+    def _begin_flight(self) -> list[bytes]:
+        """Have the leaf ready to be signed; with a ticket the flight needs none, and is sealed at once."""
+        if self._state_of_ticket is None:
+            self._flight = self.params.encode() + messages.ServerCertificate(self._certificate).encode()
+            self._transcript.add(self._flight)
+            self.leaf = handshake_leaf(self._transcript.digest())
+            self._state = _State.PROOF_DUE
+            return []
+        self.params = msgspec.structs.replace(self.params, credential_kinds=(CredentialKind.NONE,))
+        self._flight = self.params.encode()
+        self._transcript.add(self._flight)
+        return [] if self._secrets is None else [self._seal_flight(self._secrets)]
+
+    def _seal_flight(self, secrets: HandshakeSecrets) -> bytes:
+        """Add ServerFinished and seal the flight, which consumes its key."""
+        finished = messages.encode_finished(
+            MessageType.SERVER_FINISHED, finished_mac(secrets.server, self._transcript.digest())
+        )
+        self._transcript.add(finished)
+        flight = self._flight + finished
+        self._budget.count(flight)
+        record = seal_flight(secrets.server, self._suite.cipher, flight)
+        secrets.server.wipe()
+        self._flight = b""
+        self._state = _State.FLIGHT_DUE
+        return record
 
     def _on_flight(self, record: bytes, secrets: HandshakeSecrets) -> None:
         plaintext = open_flight_untrusted(secrets.client, self._suite.cipher, record)
@@ -187,56 +256,59 @@ class ServerHandshake:
         try:
             self._budget.count(plaintext)
             flight = messages.split_messages(plaintext)
-            params, credential = self._check_flight(flight, secrets)
-            check_client_params(params, self._config)
-            identity = self._identify(credential)
+            claim = decode_flight_untrusted(flight)
+            self._value = claim.credential.value
+            check_shape(claim)
+            until_credential = check_finished(claim, flight, self._transcript, secrets.client)
         finally:  # there may be a token in it
             for copy in (plaintext, *(message for _, message in flight)):
                 wipe_bytes(copy)
-        self._agree(secrets, params, identity)
-
-    def _check_flight(
-        self, flight: list[tuple[int, bytes]], secrets: HandshakeSecrets
-    ) -> tuple[ClientParams, ClientCredential]:
-        """Check order, syntax and ClientFinished."""
-        if tuple(kind for kind, _ in flight) not in {_FLIGHT, _FLIGHT_WITH_VERIFY}:
-            raise bad_record("the client's flight is not its messages in order")
-        params = ClientParams.decode_untrusted(flight[0][1])
-        credential = ClientCredential.decode_untrusted(flight[1][1])
-        _check_flight_syntax(credential, has_verify=len(flight) == len(_FLIGHT_WITH_VERIFY))
-        mac = messages.decode_finished_untrusted(flight[-1][1])
-        for _, message in flight[:-1]:
-            self._transcript.add(message)
-        if not hmac.compare_digest(mac, finished_mac(secrets.client, self._transcript.digest())):
-            raise WireError(Code.AUTH_FAILED, "ClientFinished is wrong")
-        self._transcript.add(flight[-1][1])
-        return params, credential
-
-    def _identify(self, credential: ClientCredential) -> Identity:
-        if credential.kind not in self._config.credential_kinds:
+        check_client_params(claim.params, self._config)
+        self._client = claim.params
+        if claim.credential.kind not in self.params.credential_kinds:
             raise WireError(Code.AUTH_FAILED, "a kind of credential that is not accepted")
-        carriage = self._carriage
-        shown = ShownCredential(credential.kind, credential.value, carriage.authority.lower(), carriage.path)
-        verdict = self._parts.credentials.check(shown)
+        self._identify(shown_credential(claim, until_credential, self._carriage, self._binding_type))
+
+    def _identify(self, shown: ShownCredential) -> None:
+        credentials, state = self._parts.credentials, self._state_of_ticket
+        if state is not None:
+            holds = credentials.still_holds(state.identity, shown.authority, shown.path)
+            self._settle(shown.kind, state.identity if holds else Code.AUTH_FAILED)
+            return
+        verdict = credentials.check(shown)
         if verdict is None:
-            verdict = Code.AUTH_FAILED
+            self.shown = shown
+            self._state = _State.VERDICT_DUE
+        else:
+            self._settle(shown.kind, verdict)
+
+    def _settle(self, kind: int, verdict: Identity | Code) -> None:
+        """Agree with whom the verdict names.  Raises WireError where it is a refusal."""
+        self._forget_value()
         if isinstance(verdict, Code):
             raise WireError(verdict, "the credential is refused")
-        return verdict
+        if self._secrets is not None and self._client is not None:
+            self._agree(self._secrets, self._client, kind, verdict)
 
-    def _agree(self, secrets: HandshakeSecrets, params: ClientParams, identity: Identity) -> None:
+    def _agree(self, secrets: HandshakeSecrets, params: ClientParams, kind: int, identity: Identity) -> None:
         transcript = self._transcript.digest()
         root = first_root(secrets.master_salt, transcript)
         self.erase()
+        every = self.params.reauthenticate_every
         self.agreement = Agreement(
             suite=self._suite,
             params=self.params,
             client=params,
-            secrets=epoch_secrets(root, transcript),
+            secrets=epoch_secrets(root, transcript, has_datagrams=self._carriage.has_datagrams),
             transcript=transcript,
             certificate=self._certificate,
             decoded_certificate=self._decoded_certificate,
             identity=identity,
+            is_resumed=self._state_of_ticket is not None,
+            state=self._state_of_ticket
+            or state_of_full_handshake(
+                self._place, self._certificate, identity, kind=kind, reauthenticate_every=every, wall=self._wall
+            ),
         )
 
 
@@ -248,10 +320,3 @@ def _check_second_hello(first: ClientHello, second: ClientHello) -> None:
     kept = (first.versions, first.suites, first.random, first.ticket, first.binding_type)
     if kept != (second.versions, second.suites, second.random, second.ticket, second.binding_type):
         raise bad_record("the second ClientHello differs from the first")
-
-
-def _check_flight_syntax(credential: ClientCredential, *, has_verify: bool) -> None:
-    if has_verify is not (credential.kind == CredentialKind.SIGNING_KEY):
-        raise bad_record("ClientVerify without a signing key, or a signing key without it")
-    if credential.kind == CredentialKind.NONE and credential.value:
-        raise bad_record("a credential of kind 0 has a value")

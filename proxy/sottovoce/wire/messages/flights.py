@@ -2,6 +2,7 @@
 
 import msgspec
 
+from sottovoce.primitives import wipe_bytes
 from sottovoce.wire.errors import bad_record
 from sottovoce.wire.json import is_json_object
 from sottovoce.wire.limits import MAX_METADATA_BYTES, MAX_PATH_NODES
@@ -180,7 +181,11 @@ class ClientCredential(msgspec.Struct, frozen=True):
     @classmethod
     def decode_untrusted(cls, message: bytes) -> "ClientCredential":
         """Decode a whole message.  Raises WireError."""
-        tlvs = known_tlvs(body_of(message), mandatory=frozenset({1, 2}))
+        body = body_of(message)
+        try:
+            tlvs = known_tlvs(body, mandatory=frozenset({1, 2}))
+        finally:
+            wipe_bytes(body)  # a copy of what may be a token
         return cls(kind=unsigned(tlvs[1], 1, "the credential kind"), value=tlvs[2])
 
 
