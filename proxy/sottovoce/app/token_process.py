@@ -19,6 +19,7 @@ from sottovoce.identity import (
     SERVING_PURPOSE,
     identity_handlers,
     open_signer,
+    ticket_handlers,
 )
 from sottovoce.pki import CaCertificates, leaf_handler, make_ca_certificates
 from sottovoce.primitives import PublicKey, SignatureAlgorithm
@@ -56,7 +57,11 @@ def compose(worker: Worker, start: Start, counts: Counts) -> Iterable[Handler]:
     """Set up what this process answers."""
     if start.create:
         return [Handler(CREATE_KEYS, _create_keys)]
-    return [*identity_handlers(worker, start, counts), leaf_handler(worker, start, counts)]
+    return [
+        *identity_handlers(worker, start, counts),
+        *ticket_handlers(counts),
+        leaf_handler(worker, start, counts),
+    ]
 
 
 def _create_keys(worker: Worker, _: CreateKeys) -> CreatedKeys:

@@ -28,6 +28,14 @@ from sottovoce.identity.signing import (
     identity_handlers,
     open_signer,
 )
+from sottovoce.identity.tickets import (
+    TicketKeyErased,
+    TicketKeyEvent,
+    TicketKeyFailed,
+    TicketKeyReplaced,
+    Tickets,
+    ticket_handlers,
+)
 
 __all__ = [
     "ANCHOR_ALGORITHM",
@@ -51,6 +59,11 @@ __all__ = [
     "IssuedVoiceCertificate",
     "RootSignatures",
     "SignRoot",
+    "TicketKeyErased",
+    "TicketKeyEvent",
+    "TicketKeyFailed",
+    "TicketKeyReplaced",
+    "Tickets",
     "TokenFile",
     "TokenFileInvalid",
     "VoiceCertificateRefused",
@@ -58,4 +71,5 @@ __all__ = [
     "identity_handlers",
     "load_anchors",
     "open_signer",
+    "ticket_handlers",
 ]

@@ -1,0 +1,179 @@
+"""`Tickets`: the session's `TicketBox`, with keys that the HSM makes and wraps (protocol §6, Tickets).
+
+A key seals for an hour at most and is replaced before that; it stays for opening until its last ticket has expired, and
+is then erased with its record of used tickets.  While no key can be had the old one seals until its hour is over; then
+there are no tickets, and handshakes are full ones.  Nothing is written anywhere: after a restart every ticket is one
+that cannot be used, which its client hears as a full handshake.
+
+Keys age on the clock that nobody sets and that runs on in suspend; `seal` and `open` compare with it themselves, so
+that it does not matter when `run` wakes.
+"""
+
+from collections.abc import Callable
+from typing import NoReturn
+
+import trio
+
+from sottovoce.hsm import Caller, TokenProcessFailed
+from sottovoce.identity.tickets import layout
+from sottovoce.identity.tickets.events import TicketKeyErased, TicketKeyEvent, TicketKeyFailed, TicketKeyReplaced
+from sottovoce.identity.tickets.key import TicketKey, key_id_of, lives
+from sottovoce.identity.tickets.operations import NEW_TICKET_KEY, OPEN_TICKET_KEY, NewTicketKey, OpenTicketKey
+from sottovoce.primitives import Entropy, SottovoceError
+from sottovoce.session import MAX_TICKET_SECONDS, SealedTicket, TicketState
+from sottovoce.transport import Clock
+
+REPLACE_SECONDS = 3_000
+"""When a key is replaced: ten minutes remain in which a token that is down may come back without anybody noticing."""
+_JITTER_SECONDS = 300
+_CHAIN_SECONDS = 86_400
+"""After the last full handshake (protocol §6): a chain of resumed sessions ends then."""
+_MIN_LIFETIME_SECONDS = 30
+"""Below this a ticket is not worth its bytes."""
+_TOLERANCE_SECONDS = 60.0
+"""How far the wall clock may be set back without making tickets those of the future."""
+_DEADLINE_SECONDS = 10.0
+_RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+_WAKE_SECONDS = 60.0
+"""`trio.sleep` stands still in suspend, so nobody sleeps longer than this."""
+_SHORTEST_SLEEP_SECONDS = 1.0
+_FRACTION_BYTES = 4
+_FRACTIONS = 1 << 32
+
+
+class Tickets:
+    """Seals and opens tickets: `first`, then `run`; its owner calls `close`.  A session.TicketBox."""
+
+    def __init__(
+        self, token: Caller, *, report: Callable[[TicketKeyEvent], None], clock: Clock, entropy: Entropy
+    ) -> None:
+        """Take the token and whom to tell; there are no tickets yet."""
+        self._token = token
+        self._report = report
+        self._clock = clock
+        self._entropy = entropy
+        self._keys: dict[bytes, TicketKey] = {}
+        self._current: TicketKey | None = None
+        self._replace_at = clock.now()
+        self._failures = 0
+        self._told_seals = False
+        self._is_closed = False
+
+    async def first(self) -> None:
+        """Get the first key.  What prevents it is reported, not raised: calls do without tickets meanwhile."""
+        await self._replace()
+
+    async def run(self) -> NoReturn:
+        """Replace and erase keys in time, until cancelled; after that nobody does, so `close` follows."""
+        while True:
+            self._erase_dead()
+            if self._clock.now() >= self._replace_at:
+                await self._replace()
+            due = min((self._replace_at, *(self._dies_at(key) for key in self._keys.values())))
+            await trio.sleep(min(_WAKE_SECONDS, max(_SHORTEST_SLEEP_SECONDS, due - self._clock.now())))
+
+    def close(self) -> None:
+        """Erase every key: no ticket opens any more, none is made.  Closing twice is harmless."""
+        self._is_closed = True
+        self._current = None
+        for key in tuple(self._keys.values()):
+            self._erase(key)
+
+    def seal(self, state: TicketState, wall: float) -> SealedTicket | None:
+        """Make a ticket; None when there is no key for it now, or what is behind it ends too soon."""
+        now, key = self._clock.now(), self._current
+        if key is None or not key.can_seal(now):
+            return None
+        lifetime = _lifetime(state, wall)
+        if lifetime is None:
+            return None
+        content = layout.Content.of(state, lifetime, wall, now)
+        ticket = key.seal(content, state.authority, state.path, self._entropy)
+        return None if ticket is None else SealedTicket(ticket, lifetime)
+
+    def open(self, ticket: bytes, authority: bytes, path: bytes, wall: float) -> TicketState | None:
+        """Give what is in a ticket that was sealed here for this authority and path and has not expired; else None."""
+        head = layout.decode_head_untrusted(ticket)
+        key = None if head is None else self._keys.get(head.key_id)
+        if head is None or key is None:
+            return None
+        content = key.open(ticket, head, authority, path)
+        if content is None:
+            return None
+        if lives(content, wall, self._clock.now(), tolerance_seconds=_TOLERANCE_SECONDS):
+            return content.to_state(authority, path)
+        content.psk.wipe()
+        return None
+
+    def spend(self, ticket: bytes) -> bool:
+        """Mark a ticket used that was opened; false if it was already, or its key is gone."""
+        head = layout.decode_head_untrusted(ticket)
+        key = None if head is None else self._keys.get(head.key_id)
+        return head is not None and key is not None and key.spend(head)
+
+    async def _replace(self) -> None:
+        try:
+            key = await self._new_key()
+        except SottovoceError as error:
+            self._failed(str(error))
+            return
+        if self._is_closed:
+            key.erase()
+            return
+        self._failures = 0
+        self._keys[key.id] = self._current = key
+        fraction = int.from_bytes(self._entropy.random(_FRACTION_BYTES)) / _FRACTIONS
+        self._replace_at = self._clock.now() + REPLACE_SECONDS - _JITTER_SECONDS * fraction
+        self._report(TicketKeyReplaced(key.id.hex()))
+
+    async def _new_key(self) -> TicketKey:
+        """Have a key made and opened; what it was opened as is wiped."""
+        made = await self._token.call(NEW_TICKET_KEY, NewTicketKey(), deadline_seconds=_DEADLINE_SECONDS)
+        if key_id_of(made.wrapped) in self._keys:  # 64 random bits do not meet: something is broken there
+            text = "the token process gave a new ticket key the id of one that is in use"
+            raise TokenProcessFailed(text)
+        question = OpenTicketKey(made.wrapped)
+        opened = await self._token.call(OPEN_TICKET_KEY, question, deadline_seconds=_DEADLINE_SECONDS)
+        with opened.key:
+            return TicketKey(made.wrapped, opened.key, self._clock.now())
+
+    def _failed(self, reason: str) -> None:
+        seconds = _RETRY_SECONDS[min(self._failures, len(_RETRY_SECONDS) - 1)]
+        now = self._clock.now()
+        self._failures += 1
+        self._replace_at = now + seconds
+        seals = self._current is not None and self._current.can_seal(now)
+        if self._failures == 1 or seals != self._told_seals:
+            self._report(TicketKeyFailed(reason, seconds, seals))
+        self._told_seals = seals
+
+    def _erase_dead(self) -> None:
+        now = self._clock.now()
+        for key in tuple(self._keys.values()):
+            if now >= self._dies_at(key):
+                self._erase(key)
+
+    def _dies_at(self, key: TicketKey) -> float:
+        """When a key is of no use any more: it seals no more, and none of its tickets is left to be opened."""
+        return max(key.seals_until, key.opens_until) if key is self._current else key.opens_until
+
+    def _erase(self, key: TicketKey) -> None:
+        if key is self._current:
+            self._current = None
+        del self._keys[key.id]
+        key.erase()
+        self._report(TicketKeyErased(key.id.hex(), key.sealed, key.spent))
+
+
+def _lifetime(state: TicketState, wall: float) -> int | None:
+    """How long a ticket may live from `wall` on; None if that is not worth it.
+
+    A full handshake of the future means that the clock was set back since: how long ago it was cannot be told.
+    """
+    ends = [state.certificate_not_after, state.verified_at + _CHAIN_SECONDS]
+    if state.identity.expires_at is not None:
+        ends.append(state.identity.expires_at)
+    left = [end - wall for end in ends]
+    if state.verified_at > wall + _TOLERANCE_SECONDS or not all(each >= _MIN_LIFETIME_SECONDS for each in left):
+        return None
+    return int(min(MAX_TICKET_SECONDS, *left))
