@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from sottovoce.app.initialise import ANCHOR_KEY, ANCHORS, CA_CERTIFICATE, ISSUING, SERVING_KEY
-from sottovoce.identity import IdentityError, TokenFile, check_authorities, load_anchors
+from sottovoce.identity import Clients, ClientsUnusable, IdentityError, check_authorities, load_anchors, read_clients
 from sottovoce.pki import PkiError, check_root_certificate, general_names, read_issuing_certificate
 from sottovoce.relay import Route, RouteMisconfigured, build_route
 from sottovoce.settings import Configuration, ConfigurationInvalid, Problem, find_file, load
@@ -19,7 +19,7 @@ _RESTORE = "restore it from its backup, or make a new directory with: sottovoce 
 _WITH_REMEDY = re.compile(r"(.*)[:;] ((?:ask|check|renew|restore|write) .*)")
 _REMEDIES = {
     "identity.names": "write each name that clients use once, and fewer of them",
-    "identity.tokens_file": "write it as docs/credentials.md tells",
+    "clients": "write it as docs/credentials.md tells",
 }
 _OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _READY = re.compile(rb"(?:(?:[\d.]+|\[[^]\s]+\]):\d+\n)*")
@@ -73,13 +73,9 @@ def build_routes(configuration: Configuration, file: Path) -> dict[str, Route]:
     return routes
 
 
-def read_credentials(configuration: Configuration) -> TokenFile:
-    """Give the judge of clients' credentials.  Raises IdentityError."""
-    identity, wall, entropy = configuration.identity, SystemClock().wall, SystemEntropy()
-    if not identity.tokens_file:
-        return TokenFile.without_tokens(wall=wall, entropy=entropy)
-    path = Path(identity.tokens_file)
-    return TokenFile.read(path, require_credential=identity.require_credential, wall=wall, entropy=entropy)
+def read_credentials(configuration: Configuration) -> Clients:
+    """Give the judge of clients' credentials.  Raises ClientsUnusable."""
+    return read_clients(configuration.clients, SystemClock().wall, SystemEntropy())
 
 
 def _files(configuration: Configuration, base: Path) -> Iterable[Problem]:
@@ -138,7 +134,7 @@ def _contents(configuration: Configuration, base: Path) -> Iterable[Problem]:
         ISSUING: lambda: read_issuing_certificate(base / ISSUING),
         CA_CERTIFICATE: lambda: check_root_certificate(base / CA_CERTIFICATE, read_issuing_certificate(base / ISSUING)),
         ANCHORS: lambda: load_anchors(base / ANCHORS),
-        "identity.tokens_file": lambda: read_credentials(configuration),
+        "clients": lambda: read_credentials(configuration),
     }
     for key, read in readers.items():
         try:
@@ -159,5 +155,8 @@ def _environment(configuration: Configuration) -> Iterable[Problem]:
 
 def _told(key: str, error: PkiError | IdentityError) -> Problem:
     """Take one of our lines apart, where it ends in a remedy."""
+    remedy = _REMEDIES.get(key, _RESTORE)
+    if isinstance(error, ClientsUnusable):
+        key = f"{key}.{error.key}"
     match = _WITH_REMEDY.fullmatch(str(error))
-    return Problem(key, match[1], match[2]) if match else Problem(key, str(error), _REMEDIES.get(key, _RESTORE))
+    return Problem(key, match[1], match[2]) if match else Problem(key, str(error), remedy)

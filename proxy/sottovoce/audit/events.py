@@ -77,6 +77,20 @@ class RootSigned(AuditEvent, frozen=True, kw_only=True):
     root: str
 
 
+class ClientAdded(AuditEvent, frozen=True, kw_only=True):
+    """A client was written into the clients file; `credential` names its token or key without telling it."""
+
+    name: str
+    credential: str
+
+
+class ClientRevoked(AuditEvent, frozen=True, kw_only=True):
+    """A client was taken out of the clients file; without `credential`, whatever has this name is withdrawn."""
+
+    name: str
+    credential: str = ""
+
+
 class CallStarted(AuditEvent, frozen=True, kw_only=True):
     """A voice session was established."""
 

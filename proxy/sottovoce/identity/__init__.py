@@ -1,10 +1,16 @@
-"""Who we are to clients, and who they are to us: voice certificates, signed handshakes, anchors, client tokens."""
+"""Who we are to clients, and who they are to us: voice certificates, signed handshakes, anchors, clients."""
 
 from sottovoce.identity.anchors import load_anchors
 from sottovoce.identity.batcher import Batcher, BatchEvent, BatchFailed, BatchSigned
-from sottovoce.identity.client_tokens import TokenFile
+from sottovoce.identity.clients import Clients, ClientsConfig, ClientsContents, read_clients, read_contents
 from sottovoce.identity.config import IdentityConfig
-from sottovoce.identity.errors import AnchorsUnusable, IdentityError, TokenFileInvalid, VoiceCertificateRefused
+from sottovoce.identity.errors import (
+    AnchorsUnusable,
+    ClientRefused,
+    ClientsUnusable,
+    IdentityError,
+    VoiceCertificateRefused,
+)
 from sottovoce.identity.keeper import (
     CertificateKeeper,
 )
@@ -53,6 +59,11 @@ __all__ = [
     "BatchSigned",
     "Batcher",
     "CertificateKeeper",
+    "ClientRefused",
+    "Clients",
+    "ClientsConfig",
+    "ClientsContents",
+    "ClientsUnusable",
     "IdentityConfig",
     "IdentityError",
     "IssueVoiceCertificate",
@@ -64,12 +75,12 @@ __all__ = [
     "TicketKeyFailed",
     "TicketKeyReplaced",
     "Tickets",
-    "TokenFile",
-    "TokenFileInvalid",
     "VoiceCertificateRefused",
     "check_authorities",
     "identity_handlers",
     "load_anchors",
     "open_signer",
+    "read_clients",
+    "read_contents",
     "ticket_handlers",
 ]

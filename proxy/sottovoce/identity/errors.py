@@ -15,5 +15,16 @@ class VoiceCertificateRefused(IdentityError):
     """No voice certificate is made for what was asked."""
 
 
-class TokenFileInvalid(IdentityError):
-    """The file of client tokens cannot be used; the text names the entry and the remedy."""
+class ClientsUnusable(IdentityError):
+    """One of the files that say who may call cannot be used; the text names it, the entry and the remedy.
+
+    `key` is the field of `[clients]` that names the file.
+    """
+
+    def __init__(self, key: str, text: str) -> None:
+        super().__init__(text)
+        self.key = key
+
+
+class ClientRefused(IdentityError):
+    """A change of the clients file is not made: the client is unknown, or not to be written like this."""

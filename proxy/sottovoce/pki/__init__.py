@@ -1,9 +1,26 @@
-"""X.509: the root and issuing CA, whose keys are in the token, and the TLS leaves they vouch for.
+"""X.509: our CAs, whose keys are in the token, the TLS leaves they vouch for, and what clients show (`clients`).
 
 The proxy's side is `LeafKeeper`; in the token process `leaf_handler` answers it.
 """
 
-from sottovoce.pki.errors import IssuerUnusable, LeafRefused, LeafWrong, PkiError
+from sottovoce.pki.clients import (
+    CertifiedClient,
+    ClientCas,
+    ClientKeyAlgorithm,
+    format_public_key,
+    new_private_key,
+    parse_public_key,
+    read_public_key_file,
+)
+from sottovoce.pki.errors import (
+    ClientCaUnusable,
+    ClientKeyUnusable,
+    IssuerUnusable,
+    LeafRefused,
+    LeafWrong,
+    PkiError,
+    RevocationListUnusable,
+)
 from sottovoce.pki.facts import CertificateFacts, certificate_facts, certificate_pem
 from sottovoce.pki.issuing import (
     ISSUE_LEAF,
@@ -29,6 +46,11 @@ __all__ = [
     "CaCertificates",
     "CertificateFacts",
     "CertificateRenewed",
+    "CertifiedClient",
+    "ClientCaUnusable",
+    "ClientCas",
+    "ClientKeyAlgorithm",
+    "ClientKeyUnusable",
     "IssueLeaf",
     "IssuerUnusable",
     "Keeper",
@@ -39,13 +61,18 @@ __all__ = [
     "PkiError",
     "RenewalEvent",
     "RenewalFailed",
+    "RevocationListUnusable",
     "TokenKey",
     "Validity",
     "certificate_facts",
     "certificate_pem",
     "check_root_certificate",
+    "format_public_key",
     "general_names",
     "leaf_handler",
     "make_ca_certificates",
+    "new_private_key",
+    "parse_public_key",
     "read_issuing_certificate",
+    "read_public_key_file",
 ]

@@ -17,3 +17,15 @@ class IssuerUnusable(PkiError):
 
 class LeafWrong(PkiError):
     """What the issuer answered is not the certificate that was asked for; it is not used."""
+
+
+class ClientCaUnusable(PkiError):
+    """The CAs of clients cannot be used; the text names the one and the remedy, and is to follow the file's name."""
+
+
+class RevocationListUnusable(PkiError):
+    """A list of revoked certificates cannot be used; the text likewise."""
+
+
+class ClientKeyUnusable(PkiError):
+    """What was given is no public key that a client may have; the text says which to give."""

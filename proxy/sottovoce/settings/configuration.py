@@ -8,7 +8,7 @@ import msgspec
 from sottovoce.audit import AuditConfig
 from sottovoce.edge import ListenerConfig, VoiceConfig, parse_address
 from sottovoce.hsm import HsmConfig
-from sottovoce.identity import IdentityConfig
+from sottovoce.identity import ClientsConfig, IdentityConfig
 from sottovoce.observe import LogConfig
 from sottovoce.relay import RouteConfig
 
@@ -53,6 +53,7 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     voice: VoiceConfig = VoiceConfig()
     routes: dict[Name, RouteConfig] = msgspec.field(default_factory=lambda: {"echo": RouteConfig(adapter="echo")})
     identity: IdentityConfig = IdentityConfig()
+    clients: ClientsConfig = ClientsConfig()
     hsm: HsmConfig = HsmConfig()
     audit: AuditConfig = AuditConfig()
     log: LogConfig = LogConfig()
@@ -75,7 +76,7 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         ready_file = str(base / self.process.ready_file)
         return msgspec.structs.replace(
             self,
-            identity=self.identity.resolved(base),
+            clients=self.clients.resolved(base),
             hsm=self.hsm.resolved(base),
             audit=self.audit.resolved(base),
             process=msgspec.structs.replace(self.process, ready_file=ready_file),

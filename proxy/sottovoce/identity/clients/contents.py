@@ -1,0 +1,150 @@
+"""What the files of `[clients]` say at one moment, read and checked as a whole."""
+
+import hashlib
+import hmac
+from collections.abc import Callable
+from pathlib import Path
+
+from sottovoce.audit import AuditEvent, ClientAdded, ClientRevoked
+from sottovoce.identity.clients.config import ClientsConfig
+from sottovoce.identity.clients.file import ClientsFile, parse_clients
+from sottovoce.identity.clients.grants import Grant
+from sottovoce.identity.clients.jwt import JwtIssuer
+from sottovoce.identity.errors import ClientsUnusable
+from sottovoce.pki import ClientCas, ClientCaUnusable, RevocationListUnusable
+from sottovoce.primitives import Entropy
+
+MAX_FILE_BYTES = 64 * 1024 * 1024
+_KEY_BYTES = 32
+_NOUNS = {
+    "file": "the clients file",
+    "jwks_file": "the key set",
+    "ca_file": "the file of CAs",
+    "crl_file": "the file of revocation lists",
+}
+
+
+class ClientsContents:
+    """Who may call.  Never changed; made by `read_contents`.
+
+    Digests of tokens are looked up under a key made for this object, so that the time a look-up takes tells nothing
+    about them.
+    """
+
+    def __init__(
+        self, file: ClientsFile, jwts: JwtIssuer | None, cas: ClientCas | None, *, require_credential: bool, key: bytes
+    ) -> None:
+        grants = [(entry, entry.grant) for entry in file.client]
+        self._key = key
+        self._tokens = {
+            self._blinded(digest): (digest, grant)
+            for entry, grant in grants
+            if entry.token_sha256 is not None and (digest := bytes.fromhex(entry.token_sha256))
+        }
+        self._keys = {entry.key: grant for entry, grant in grants if entry.public_key is not None}
+        self._grants = {grant.identity.credential: grant for _, grant in grants}
+        self.jwts = jwts
+        self.cas = cas
+        self.withdrawn = frozenset(file.withdrawn)
+        self.require_credential = require_credential
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens are known."""
+        return len(self._tokens)
+
+    @property
+    def keys(self) -> int:
+        """How many clients' keys are known."""
+        return len(self._keys)
+
+    def token_grant(self, token: bytes) -> Grant | None:
+        """Give what a bearer token of the file grants."""
+        digest = hashlib.sha256(token).digest()
+        known, grant = self._tokens.get(self._blinded(digest), (b"", None))
+        return grant if grant is not None and hmac.compare_digest(known, digest) else None
+
+    def key_grant(self, key: bytes) -> Grant | None:
+        """Give what a client's public key grants, by its byte form with its algorithm."""
+        return self._keys.get(key)
+
+    def grant_of(self, credential: str) -> Grant | None:
+        """Give what a token or key of the file grants, by its name."""
+        return self._grants.get(credential)
+
+    def changes_since(self, before: "ClientsContents") -> tuple[AuditEvent, ...]:
+        """Say for the audit log who was added to the file and who was taken out or withdrawn."""
+        old, new = before.grants_by_name(), self.grants_by_name()
+        added = [ClientAdded(name=name, credential=credential) for name, credential in sorted(new - old)]
+        gone = [(name, credential) for name, credential in sorted(old - new)]
+        gone += [(name, "") for name in sorted(self.withdrawn - before.withdrawn)]
+        return (*added, *(ClientRevoked(name=name, credential=credential) for name, credential in gone))
+
+    def grants_by_name(self) -> set[tuple[str, str]]:
+        """Give each client of the file with its credential's name."""
+        return {(grant.identity.name, credential) for credential, grant in self._grants.items()}
+
+    def _blinded(self, digest: bytes) -> bytes:
+        return hmac.digest(self._key, digest, "sha256")
+
+
+def read_contents(config: ClientsConfig, wall: Callable[[], float], entropy: Entropy) -> ClientsContents:
+    """Read all files that the configuration names; slow with many clients, and fit for a thread.
+
+    Raises ClientsUnusable, one line that names file, entry and remedy; whoever has older contents keeps them.
+    """
+    file = ClientsFile()
+    if config.file:
+        try:
+            file = parse_clients(_text("file", config.file))
+        except ClientsUnusable as error:
+            raise _named("file", config.file, error) from None
+    jwts = None
+    if config.jwks_file:
+        data = _bytes("jwks_file", config.jwks_file)
+        try:
+            jwts = JwtIssuer.parse(data, config.jwt_issuer)
+        except ClientsUnusable as error:
+            raise _named("jwks_file", config.jwks_file, error) from None
+    return ClientsContents(
+        file,
+        jwts,
+        _read_cas(config, wall()) if config.ca_file else None,
+        require_credential=config.require_credential,
+        key=entropy.random(_KEY_BYTES),
+    )
+
+
+def _read_cas(config: ClientsConfig, now: float) -> ClientCas:
+    cas = _bytes("ca_file", config.ca_file)
+    lists = _bytes("crl_file", config.crl_file) if config.crl_file else None
+    try:
+        return ClientCas.read(cas, lists, now)
+    except ClientCaUnusable as error:
+        raise _named("ca_file", config.ca_file, error) from None
+    except RevocationListUnusable as error:
+        raise _named("crl_file", config.crl_file, error) from None
+
+
+def _bytes(key: str, path: str) -> bytes:
+    what = f"{_NOUNS[key]} {path}"
+    try:
+        with Path(path).open("rb") as stream:
+            data = stream.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise ClientsUnusable(key, f"{what} cannot be read ({error.strerror}): check clients.{key}") from None
+    if len(data) > MAX_FILE_BYTES:
+        raise ClientsUnusable(key, f"{what} has more than {MAX_FILE_BYTES} bytes: check clients.{key}")
+    return data
+
+
+def _text(key: str, path: str) -> str:
+    try:
+        return _bytes(key, path).decode()
+    except UnicodeDecodeError:
+        raise ClientsUnusable(key, "it is not UTF-8 text: write it as TOML") from None
+
+
+def _named(key: str, path: str, error: Exception) -> ClientsUnusable:
+    said = "".join(char if char.isprintable() else "?" for char in str(error))
+    return ClientsUnusable(key, f"{_NOUNS[key]} {path}: {said}")
