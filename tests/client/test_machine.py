@@ -180,7 +180,8 @@ def test_too_many_controls_have_to_wait() -> None:
 
 
 def test_keys_turn_within_an_epoch_and_from_one_to_the_next() -> None:
-    talk = Talk(PureServer(config=ServerConfig(messages_per_key=16, epoch_seconds=100, reauthenticate_every=2))).run()
+    server = PureServer(config=ServerConfig(messages_per_key=16, epoch_seconds=100, reauthenticate_every=2))
+    talk = Talk(server, settings(keepalive=float("inf"))).run()
     for _ in range(40):
         talk.machine.send_audio(FRAME, 0.0)
     talk.run()

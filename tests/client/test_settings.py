@@ -50,7 +50,10 @@ def test_a_token_that_was_read_here_is_wiped_one_of_the_users_own_is_not() -> No
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"codec": Codec.NONE}, "codec 0"),
+        ({"codec": Codec.NONE, "receive_codec": Codec.PCM16_8K}, "codec 0"),
+        ({"codec": Codec.NONE, "frame_ms": 20}, "has no frames"),
+        ({"keepalive": 0.5}, "less than a second"),
+        ({"keepalive": float("nan")}, "less than a second"),
         ({"receive_codec": Codec.NONE}, "codec 0"),
         ({"frame_ms": 30}, "10, 20, 40 or 60"),
         ({"suites": ()}, "no suite"),

@@ -3,14 +3,11 @@ from pathlib import Path
 import pytest
 
 from sottovoce.client import CallMisconfigured, trust_from_directory
-from sottovoce.client.trust import read_anchors, read_ca, read_token
-from sottovoce.primitives import Secret
+from sottovoce.client.trust import read_anchors, read_ca
 from sottovoce.session import format_anchor_file
 from tests.client.servers import anchors
 from tests.session.dialogue import anchor_of, classical_anchor_keys
 from tests.transport.certificates import authority
-
-_TOKEN = "eyJhbGciOi.hunter2"
 
 
 @pytest.fixture
@@ -76,26 +73,3 @@ def test_a_file_that_cannot_be_one(tmp_path: Path) -> None:
     large.write_bytes(bytes(2_000_000))
     with pytest.raises(CallMisconfigured, match="far too large"):
         read_ca(large)
-
-
-def test_a_token_comes_from_a_file_as_text_or_as_a_secret(tmp_path: Path) -> None:
-    path = tmp_path / "token"
-    path.write_text(_TOKEN + "\n")
-    own = Secret("mine", _TOKEN.encode())
-    assert read_token(path) == read_token(_TOKEN) == Secret("token", _TOKEN.encode())
-    assert read_token(own) is own
-
-
-@pytest.mark.parametrize("content", ["", " \n", "hunter2 and more", "hunter2é", "hunter2" * 2000, "hunter2\0"])
-def test_what_is_no_token_is_refused_and_not_shown(tmp_path: Path, content: str) -> None:
-    path = tmp_path / "token"
-    path.write_text(content)
-    for source, named in ((path, str(path)), (content, "the token")):
-        with pytest.raises(CallMisconfigured, match="is not a token") as refusal:
-            read_token(source)
-        assert named in str(refusal.value)
-        assert "hunter2" not in str(refusal.value)
-
-
-def test_a_text_with_a_path_in_it_is_a_token_and_never_shown() -> None:
-    assert repr(read_token("/etc/hunter2")) == "<Secret bearer token, 12 bytes>"

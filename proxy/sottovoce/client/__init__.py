@@ -1,9 +1,10 @@
 """The SDK for voice clients: `async with connect(url, anchor=…) as call`.
 
-`connect` and `Call` are those for Trio, the first of the shells around `client.machine`.  The base installation is
+`connect` and `calls` are those for Trio, the first of the shells around `client.machine`.  The base installation is
 enough for this package: it needs nothing of the server's.
 """
 
+from sottovoce.client.continuity import TicketStore
 from sottovoce.client.errors import (
     ERRORS_BY_CODE,
     AuthFailed,
@@ -31,8 +32,8 @@ from sottovoce.client.errors import (
     SessionExpired,
     UnlistedCode,
 )
-from sottovoce.client.items import Audio, Clear, Dtmf, Ended, Item, Json, Mark, Mute, Statistics
-from sottovoce.client.trio import Call, connect
+from sottovoce.client.items import Audio, Clear, Data, Dtmf, Ended, Item, Json, Mark, Mute, Statistics
+from sottovoce.client.trio import Call, Calls, Leg, calls, connect
 from sottovoce.client.trust import Trust, trust_from_directory
 from sottovoce.primitives import Suite
 from sottovoce.transport import PqPolicy
@@ -50,9 +51,11 @@ __all__ = [
     "CallError",
     "CallMisconfigured",
     "CallTruncated",
+    "Calls",
     "Clear",
     "Codec",
     "ConnectFailed",
+    "Data",
     "DecryptFailed",
     "Draining",
     "Dtmf",
@@ -63,6 +66,7 @@ __all__ = [
     "Item",
     "Json",
     "KeyLimitReached",
+    "Leg",
     "Mark",
     "Mute",
     "NoCommonSuite",
@@ -76,8 +80,10 @@ __all__ = [
     "SessionExpired",
     "Statistics",
     "Suite",
+    "TicketStore",
     "Trust",
     "UnlistedCode",
+    "calls",
     "connect",
     "trust_from_directory",
 ]

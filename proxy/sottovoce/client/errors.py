@@ -31,11 +31,15 @@ class CallMisconfigured(CallError):
 
 
 class ConnectFailed(CallError):
-    """There is no connection that speaks `sottovoce.v1`; no audio has left.  `status` is the HTTP status, if any."""
+    """There is no connection that speaks `sottovoce.v1`; no audio has left.  `status` is the HTTP status, if any.
 
-    def __init__(self, happened: str, remedy: str, *, status: int | None = None) -> None:
+    `may_pass`: it may go well later without anything being changed.
+    """
+
+    def __init__(self, happened: str, remedy: str, *, status: int | None = None, may_pass: bool = False) -> None:
         super().__init__(happened, remedy)
         self.status = status
+        self.may_pass = may_pass
 
 
 class ServerNotTrusted(ConnectFailed):
@@ -55,7 +59,10 @@ class CallEnded(CallError):
 
 
 class EndedWithCode(CallError):
-    """The call, or the attempt at one, ended with a code.  `local`: the fault was found on this side."""
+    """The call, or the attempt at one, ended with a code.
+
+    `local`: the fault was found on this side.  `is_proven`: the code came under the voice keys.
+    """
 
     number: ClassVar[Code | None] = None
     found_here: ClassVar[tuple[str, str]]
@@ -69,6 +76,7 @@ class EndedWithCode(CallError):
         detail = f": {ended.reason}" if ended.local else "" if is_proven else ", unproven"
         super().__init__(f"{happened} ({code}{detail})", remedy, code=ended.code)
         self.local = ended.local
+        self.is_proven = is_proven
 
 
 class BadRecord(EndedWithCode):
@@ -89,7 +97,7 @@ class AuthFailed(EndedWithCode):
     )
     said_by_server = (
         "the server refused this client's credential, or the two disagree about the connection between them",
-        "check that the token is current and made for this host, and that nothing on the way rewrites host or path",
+        "check that the credential is current and for this host, and that nothing on the way rewrites host or path",
     )
 
 
@@ -270,6 +278,7 @@ def failure_of(ended: Ended, *, was_open: bool, was_heard: bool) -> CallError | 
     return ConnectFailed(
         f"the server ended the connection before the voice keys were agreed ({code_label(ended.code)})",
         f"call again; if it happens again {_ASK_OPERATOR}",
+        may_pass=True,
     )
 
 
@@ -285,7 +294,7 @@ _CERTIFICATE_REMEDIES = {
 _TLS_REMEDIES = {
     TlsReason.NOT_TLS: "check host and port: something else listens there",
     TlsReason.NO_COMMON_GROUP: "choose pq so that it fits the server's policy",
-    TlsReason.ALERT: "the server's log says more; check that pq fits the server's policy",
+    TlsReason.ALERT: "the server's log says more; check pq, and the client certificate if the server wants one",
     TlsReason.TRUNCATED: "check host and port, and that the server runs",
 }
 
@@ -295,9 +304,12 @@ def tls_failure(error: TlsError, host: str) -> ConnectFailed:
     if isinstance(error, CertificateRefused):
         happened = f"the TLS certificate of {host} is not accepted ({error.problem.value.replace('_', ' ')})"
         return ServerNotTrusted(happened, _CERTIFICATE_REMEDIES[error.problem], error.problem)
-    return ConnectFailed(f"no TLS with {host}: {error}", _TLS_REMEDIES.get(error.reason, _ASK_OPERATOR))
+    may_pass = error.reason is TlsReason.TRUNCATED
+    remedy = _TLS_REMEDIES.get(error.reason, _ASK_OPERATOR)
+    return ConnectFailed(f"no TLS with {host}: {error}", remedy, may_pass=may_pass)
 
 
+_PASSING_STATUS = frozenset({429, 500, 502, 503, 504})
 _STATUS_REMEDIES = {
     400: "it does not serve calls by sottovoce.v1 at this address: check the URL",
     403: "this origin may not use the route: ask the operator",
@@ -313,7 +325,8 @@ def upgrade_failure(reason: str, status: int | None, host: str) -> ConnectFailed
     remedy = _STATUS_REMEDIES.get(status or 0, "check the URL: this is not a server of sottovoce.v1")
     if status is not None and status // 100 == 3:  # noqa: PLR2004  HTTP's redirections
         remedy = "a call does not follow to another address: use the final one"
-    return ConnectFailed(f"{host} did not open the call: {reason}", remedy, status=status)
+    may_pass = status in _PASSING_STATUS
+    return ConnectFailed(f"{host} did not open the call: {reason}", remedy, status=status, may_pass=may_pass)
 
 
 def dial_failure(error: OSError, address: str) -> ConnectFailed:
@@ -324,4 +337,12 @@ def dial_failure(error: OSError, address: str) -> ConnectFailed:
         cause = next((each for each in attempts if isinstance(each, OSError)), error)
     by_number = os.strerror(cause.errno) if cause.errno and cause.errno > 0 else None  # a resolver's are negative
     why = by_number or cause.strerror or "no answer"
-    return ConnectFailed(f"cannot reach {address}: {why}", "check host and port, and that the server runs")
+    return ConnectFailed(f"cannot reach {address}: {why}", _CHECK_HOST, may_pass=True)
+
+
+def dial_timeout(address: str) -> ConnectFailed:
+    """Give what is to be raised when the attempt to reach `address` took too long."""
+    return ConnectFailed(f"cannot reach {address}: no answer in time", _CHECK_HOST, may_pass=True)
+
+
+_CHECK_HOST = "check host and port, and that the server runs"

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from sottovoce.session import events
 from sottovoce.wire import code_label
 
 
@@ -56,6 +57,15 @@ class Json(msgspec.Struct, frozen=True):
     value: Mapping[str, object]
 
 
+class Data(msgspec.Struct, frozen=True):
+    """Bytes of a call without audio (codec 0), as they were sent: at most 8 000."""
+
+    payload: bytes
+
+    def __repr__(self) -> str:
+        return f"Data({len(self.payload)} bytes)"
+
+
 class Ended(msgspec.Struct, frozen=True):
     """The call is over.
 
@@ -74,7 +84,24 @@ class Ended(msgspec.Struct, frozen=True):
         return code_label(self.code)
 
 
-Item = Audio | Mark | Clear | Dtmf | Mute | Json | Ended
+Item = Audio | Mark | Clear | Dtmf | Mute | Json | Data | Ended
+
+
+def item_of(event: events.Event) -> Item | None:
+    """Give the item of something that the peer said beside audio; None for what a user is not told."""
+    match event:
+        case events.Mark(name=name):
+            return Mark(name)
+        case events.Clear():
+            return Clear()
+        case events.Dtmf(event=key, duration_milliseconds=duration):
+            return Dtmf(key, duration)
+        case events.Json(data=data):
+            return Json(msgspec.json.decode(data))
+        case events.Data(data=data):
+            return Data(data)
+        case _:
+            return None  # The answer to a ping; what only servers have.
 
 
 class Statistics(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,6 +119,10 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     suite: str | None = None
     server_signatures: tuple[str, ...] = ()
     """The algorithms by which the server proved itself."""
+    is_resumed: bool = False
+    """A ticket took the place of signatures and credential."""
+    tickets: int = 0
+    """Tickets that the server has given for further calls."""
     session_id: str | None = None
     epochs: int = 0
     """Epochs this side has sent under: each has keys of a key agreement of its own."""

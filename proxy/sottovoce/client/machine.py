@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterable, Mapping
 import msgspec
 
 from sottovoce.client.channel import Channel, ChannelEvent
+from sottovoce.client.continuity import Beat, Heartbeat
 from sottovoce.client.errors import (
     CLEAN_CODES,
     CallEnded,
@@ -32,13 +33,13 @@ from sottovoce.client.errors import (
     upgrade_failure,
 )
 from sottovoce.client.inbox import Inbox
-from sottovoce.client.items import Audio, Clear, Dtmf, Ended, Item, Json, Mark, Statistics
+from sottovoce.client.items import Audio, Ended, Item, Statistics, item_of
 from sottovoce.client.settings import CallSettings
 from sottovoce.client.tally import Tally
 from sottovoce.primitives import ApiMisuse
-from sottovoce.session import BINDING_TLS_EXPORTER, Carriage, ClientSession, Dependencies, events
+from sottovoce.session import BINDING_TLS_EXPORTER, Carriage, ClientSession, ClientTicket, Dependencies, events
 from sottovoce.transport import CLOSE_SECONDS, PeerClosed, TextMessage, TlsError, UpgradeAccepted, WsFailed
-from sottovoce.wire import Code, frames
+from sottovoce.wire import PING_BYTES, Code, Codec, frames
 
 _ABNORMAL = 1006
 _TOO_BIG = 1009
@@ -57,6 +58,7 @@ class CallMachine:
         self._parts = parts
         self._channel = Channel(settings.address, settings.tls)
         self._session: ClientSession | None = None
+        self._is_data = config.send_codec is Codec.NONE
         self._frame_bytes = config.send_codec.frame_bytes(config.frame_milliseconds)
         self._inbox = Inbox()
         self._tally = Tally(now)
@@ -65,6 +67,8 @@ class CallMachine:
         self._connect_by = connect_by
         self._closing_until: float | None = None
         self._lost_at: float | None = None
+        self._heartbeat = Heartbeat(settings.keepalive_seconds, now)
+        self._owner = b""
         self._was_heard = False
         self.is_open = False
         """The voice keys were agreed and the call has not ended."""
@@ -122,7 +126,8 @@ class CallMachine:
         if self._closing_until is not None:
             return self._closing_until
         due = self._connect_by if self._session is None else self._session.next_deadline()
-        return min((each for each in (due, self._lost_at) if each is not None), default=None)
+        beat = self._heartbeat.due_at if self.is_open else None
+        return min((each for each in (due, beat, self._lost_at) if each is not None), default=None)
 
     def on_deadline(self, now: float) -> None:
         """Do what is due; nothing, if it is too early."""
@@ -133,8 +138,20 @@ class CallMachine:
             self._cut_off("the connection broke and nobody said why")
         elif self._session is not None:
             self._settle(self._session, self._session.on_deadline(now), now)
+            if self.is_open and now >= self._heartbeat.due_at:
+                self._beat(self._session, now)
         elif now >= self._connect_by:
             self._fail(self._no_answer())
+
+    def _beat(self, session: ClientSession, now: float) -> None:
+        match self._heartbeat.beat(now):
+            case Beat.PING:
+                session.send_ping(self._parts.entropy.random(PING_BYTES), now)
+                self._settle(session, (), now)
+            case Beat.DEAD:
+                self._cut_off("nothing was heard from the server, which did not answer pings either")
+            case Beat.NOTHING:
+                pass
 
     # What the user says.  False everywhere: not now, as keys are due to be renewed or too much was said; or never more.
 
@@ -153,6 +170,8 @@ class CallMachine:
     ) -> bool:
         """Seal one frame of the call's codec, or an empty one for silence.  Raises ApiMisuse for what is no frame."""
         session = self._session
+        if self._is_data:
+            raise ApiMisuse("audio in a call without audio: send_data is for its bytes")
         if session is None:
             return False
         if self._frame_bytes and len(frame) > self._frame_bytes:
@@ -166,6 +185,12 @@ class CallMachine:
         self._tally.sent += 1
         self._tally.keys(session)
         return True
+
+    def send_data(self, data: bytes, now: float) -> bool:
+        """Send bytes in a call without audio.  Raises ApiMisuse in one with, or if they are too many."""
+        if not self._is_data:
+            raise ApiMisuse("data in a call with audio: make one with codec=Codec.NONE for it")
+        return self._say(lambda session: session.send_data(data, now), now)
 
     def send_dtmf(self, event: int, duration_ms: int, now: float) -> bool:
         """Say that a telephone key was pressed.  Raises ApiMisuse for one that there is not."""
@@ -266,9 +291,13 @@ class CallMachine:
         carriage = Carriage(
             BINDING_TLS_EXPORTER, self._channel.exporter, address.authority.encode(), address.target.encode()
         )
+        config, tickets = self._settings.config, self._settings.tickets
+        if tickets is not None:
+            self._owner = tickets.owner_of(config.credential)
+            config = msgspec.structs.replace(config, ticket=tickets.take(self._owner, carriage, config.suites, now))
         wall = self._wall + (now - self._began_at)
         self._tally.upgraded(now)
-        self._session = ClientSession(self._settings.config, carriage, self._parts, now, wall)
+        self._session = ClientSession(config, carriage, self._parts, now, wall)
         self._settle(self._session, (), now)
 
     def _on_record(self, session: ClientSession, record: bytes, now: float) -> None:
@@ -276,9 +305,12 @@ class CallMachine:
         payload = session.open_audio(record, now)
         if payload is None:
             self._settle(session, session.events(), now)
-            self._was_heard |= was_open and (self.ended is None or not self.ended.local)
+            if self.ended is None or not self.ended.local:
+                self._was_heard |= was_open
+                self._heartbeat.heard_at = now
             return
         self._was_heard = True
+        self._heartbeat.heard_at = now
         self._tally.received += 1
         if payload[0]:
             flags, timestamp, frame = frames.decode_audio_untrusted(payload)  # as the session has checked
@@ -305,23 +337,27 @@ class CallMachine:
                 self._on_established(event, now)
             case events.EpochStarted():
                 self._tally.epoch_started(event)
-            case events.Mark(name=name):
-                self._inbox.put(Mark(name))
-            case events.Clear():
-                self._inbox.put(Clear())
-            case events.Dtmf(event=key, duration_milliseconds=duration):
-                self._inbox.put(Dtmf(key, duration))
-            case events.Json(data=data):
-                self._inbox.put(Json(msgspec.json.decode(data)))
+            case events.TicketReceived(ticket=ticket):
+                self._on_ticket(ticket, now)
             case events.Ended():
                 self._on_ended(Ended(event.code, event.reason, truncated=event.truncated, local=event.local))
+            case _ if (item := item_of(event)) is not None:
+                self._inbox.put(item)
             case _:
-                pass  # The answer to a ping; what only servers and data sessions have.
+                pass
 
     def _on_established(self, event: events.Established, now: float) -> None:
         self.is_open = True
         self._settings.wipe_token()
         self._tally.established(event, now)
+        self._heartbeat = Heartbeat(self._settings.keepalive_seconds, now)
+
+    def _on_ticket(self, ticket: ClientTicket, now: float) -> None:
+        self._tally.ticket()
+        if self._settings.tickets is None:
+            ticket.erase()
+        else:
+            self._settings.tickets.put(self._owner, ticket, now)
 
     # The end.
 
@@ -353,5 +389,7 @@ class CallMachine:
         where = "the HTTP upgrade" if self._channel.is_encrypted else "the TLS handshake"
         address = self._settings.address
         return ConnectFailed(
-            f"{address} did not complete {where}", "check host and port, and that the server runs well"
+            f"{address} did not complete {where}",
+            "check host and port, and that the server runs well",
+            may_pass=True,
         )

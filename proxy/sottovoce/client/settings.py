@@ -6,12 +6,18 @@ from pathlib import Path
 import msgspec
 
 from sottovoce.client.address import Address, parse_address
+from sottovoce.client.continuity import TicketStore
+from sottovoce.client.credentials import Shown, read_shown, read_token
 from sottovoce.client.errors import CallMisconfigured
-from sottovoce.client.trust import read_anchors, read_ca, read_token
-from sottovoce.primitives import DEFAULT_SUITES, Secret, Suite
+from sottovoce.client.trust import read_anchors, read_ca
+from sottovoce.primitives import DEFAULT_SUITES, Secret, Signer, Suite
 from sottovoce.session import Anchor, ClientConfig, Credential
 from sottovoce.transport import PqPolicy, TlsContext, TransportMisconfigured, client_context
 from sottovoce.wire import FRAME_MILLISECONDS, MAX_METADATA_BYTES, Codec, CredentialKind
+
+KEEPALIVE_SECONDS = 20.0
+DEFAULT_FRAME_MS = 20
+_LEAST_KEEPALIVE_SECONDS = 1.0
 
 
 class CallOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,12 +26,17 @@ class CallOptions(msgspec.Struct, frozen=True, kw_only=True):
     anchor: str | Path | bytes | tuple[Anchor, ...]
     ca: str | Path | bytes | None = None
     token: str | Path | Secret | None = None
+    key: str | Path | Signer | None = None
+    certificate: str | Path | None = None
+    certificate_key: str | Path | None = None
     codec: Codec = Codec.PCM16_16K
     receive_codec: Codec | None = None
-    frame_ms: int = 20
+    frame_ms: int | None = None
     metadata: Mapping[str, object] | None = None
     pq: PqPolicy = PqPolicy.PREFER
     suites: tuple[Suite, ...] = DEFAULT_SUITES
+    keepalive: float = KEEPALIVE_SECONDS
+    tickets: TicketStore | None = None
 
     def __repr__(self) -> str:
         return f"CallOptions(token={self._has_token})"
@@ -45,47 +56,73 @@ class CallSettings(msgspec.Struct, frozen=True):
     tls: TlsContext
     config: ClientConfig
     owned_token: Secret | None
+    keepalive_seconds: float = KEEPALIVE_SECONDS
+    tickets: TicketStore | None = None
 
     def wipe_token(self) -> None:
         """Wipe the token, unless it is the user's own secret."""
         if self.owned_token is not None:
             self.owned_token.wipe()
 
+    def with_token_of(self, path: Path) -> "CallSettings":
+        """Give the same settings with the token that is in a file now.  Raises CallMisconfigured."""
+        token = read_token(path)
+        credential = Credential(CredentialKind.BEARER_TOKEN, token)
+        config = msgspec.structs.replace(self.config, credential=credential)
+        return msgspec.structs.replace(self, config=config, owned_token=token)
+
 
 def settings_for(url: str, options: CallOptions) -> CallSettings:
     """Check everything and read every file.  Raises CallMisconfigured; nothing was sent then."""
     address = parse_address(url)
-    _check_audio(options)
+    receive_codec = options.codec if options.receive_codec is None else options.receive_codec
+    frame_ms = _frame_milliseconds(options, receive_codec)
     if not options.suites:
         raise CallMisconfigured("no suite is offered", "leave suites out, or name one")
+    if not options.keepalive >= _LEAST_KEEPALIVE_SECONDS:
+        raise CallMisconfigured("keepalive is less than a second", "give the seconds of silence before a ping")
     anchors = read_anchors(options.anchor)
-    tls = _tls(address, options)
     metadata = _encode(options.metadata)
-    token = None if options.token is None else read_token(options.token)
+    shown = read_shown(options.token, options.key, options.certificate, options.certificate_key)
     config = ClientConfig(
         anchors=anchors,
         suites=options.suites,
-        credential=Credential() if token is None else Credential(CredentialKind.BEARER_TOKEN, token),
+        credential=shown.credential,
         send_codec=options.codec,
-        receive_codec=options.codec if options.receive_codec is None else options.receive_codec,
-        frame_milliseconds=options.frame_ms,
+        receive_codec=receive_codec,
+        frame_milliseconds=frame_ms,
         metadata=metadata,
     )
-    return CallSettings(address, tls, config, None if isinstance(options.token, Secret) else token)
+    tls = _tls(address, options, shown)
+    return CallSettings(address, tls, config, shown.owned_token, options.keepalive, options.tickets)
 
 
-def _check_audio(options: CallOptions) -> None:
-    if Codec.NONE in {options.codec, options.receive_codec}:
-        raise CallMisconfigured("a call without audio (codec 0) is not spoken yet", "choose a codec")
-    if options.frame_ms not in FRAME_MILLISECONDS:
-        raise CallMisconfigured(f"a frame of {options.frame_ms} ms does not exist", "choose 10, 20, 40 or 60 ms")
+def _frame_milliseconds(options: CallOptions, receive_codec: Codec) -> int:
+    """Give the frame duration: 0 in a data session, which has no audio either way (protocol §9)."""
+    is_data = options.codec is Codec.NONE
+    if is_data is not (receive_codec is Codec.NONE):
+        raise CallMisconfigured(
+            "a call without audio (codec 0) has none in either direction", "give Codec.NONE as codec alone"
+        )
+    if is_data:
+        if options.frame_ms:
+            raise CallMisconfigured("a call without audio has no frames", "leave frame_ms out")
+        return 0
+    frame_ms = DEFAULT_FRAME_MS if options.frame_ms is None else options.frame_ms
+    if frame_ms not in FRAME_MILLISECONDS:
+        raise CallMisconfigured(f"a frame of {frame_ms} ms does not exist", "choose 10, 20, 40 or 60 ms")
+    return frame_ms
 
 
-def _tls(address: Address, options: CallOptions) -> TlsContext:
-    ca = None if options.ca is None else read_ca(options.ca)
+def _tls(address: Address, options: CallOptions, shown: Shown) -> TlsContext:
     try:
-        return client_context(address.host, pq=PqPolicy(options.pq), ca_pem=ca)
-    except TransportMisconfigured as error:
+        ca = None if options.ca is None else read_ca(options.ca)
+        return client_context(address.host, pq=PqPolicy(options.pq), ca_pem=ca, identity=shown.identity)
+    except BaseException as error:
+        if shown.owned_token is not None:
+            shown.owned_token.wipe()
+        if not isinstance(error, TransportMisconfigured):
+            raise
         happened, _, remedy = str(error).partition(": ")
         where = f" ({options.ca})" if isinstance(options.ca, (str, Path)) else ""
         raise CallMisconfigured(happened + where, remedy or "check host and CA file") from None

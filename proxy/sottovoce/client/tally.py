@@ -35,7 +35,12 @@ class Tally:
             suite=event.suite.name,
             server_signatures=event.server_signatures,
             session_id=event.session_id.hex(),
+            is_resumed=event.is_resumed,
         )
+
+    def ticket(self) -> None:
+        """A ticket came."""
+        self._note(tickets=self._known.tickets + 1)
 
     def epoch_started(self, event: events.EpochStarted) -> None:
         """Both sides use the keys of a new epoch."""

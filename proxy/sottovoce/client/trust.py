@@ -1,19 +1,18 @@
-"""Reads what a client trusts and what it shows: anchors, CA certificates, a token.  From files, or as given.
+"""Reads what a client trusts, anchors and CA certificates, from files or as given.  A message names file and remedy.
 
-A message names the file and the remedy; it never holds what stood in a token's file.
+What it shows of itself is read by `credentials`.
 """
 
+import os
+import stat
 from pathlib import Path
 
 import msgspec
 
 from sottovoce.client.errors import CallMisconfigured
-from sottovoce.primitives import Secret, wipe_bytes
 from sottovoce.session import Anchor, AnchorFileInvalid, check_anchors, parse_anchor_file
 
 _MAX_FILE_BYTES = 1_048_576
-_MAX_TOKEN_BYTES = 8_192
-"""Far above any token, and well within a handshake message."""
 
 
 class Trust(msgspec.Struct, frozen=True):
@@ -37,7 +36,7 @@ def read_anchors(source: str | Path | bytes | tuple[Anchor, ...]) -> tuple[Ancho
             raise CallMisconfigured("no anchor is given", "give the anchor.json that the server's operator hands out")
         return _checked(source)
     named = "the anchor file" if isinstance(source, bytes) else str(source)
-    data = source if isinstance(source, bytes) else _read(source, "the server's operator hands out anchor.json")
+    data = source if isinstance(source, bytes) else read_file(source, "the server's operator hands out anchor.json")
     try:
         return parse_anchor_file(data)
     except AnchorFileInvalid as error:
@@ -48,30 +47,7 @@ def read_ca(source: str | Path | bytes) -> bytes:
     """Give a CA file's PEM text.  Raises CallMisconfigured."""
     if isinstance(source, bytes):
         return source
-    return _read(source, "it is certs/ca.pem in the server's directory; for a public CA give none")
-
-
-def read_token(source: str | Path | Secret) -> Secret:
-    """Give the token in a file (Path), or this one (str), for the caller to wipe.  Raises CallMisconfigured."""
-    if isinstance(source, Secret):
-        return source
-    if isinstance(source, str):
-        return _token(source.encode(), "the token")
-    return _token(_read(source, "have a token issued and put into this file"), str(source))
-
-
-def _token(content: bytes, where: str) -> Secret:
-    """Take what nobody else refers to: it is overwritten, whatever comes of it."""
-    text = content.strip()
-    try:
-        if not text or len(text) > _MAX_TOKEN_BYTES or not text.isascii() or any(byte <= b" "[0] for byte in text):
-            raise CallMisconfigured(
-                f"{where} is not a token: it is empty, too long, or has spaces in it", "have one issued"
-            )
-        return Secret("bearer token", text)
-    finally:
-        wipe_bytes(text)
-        wipe_bytes(content)
+    return read_file(source, "it is certs/ca.pem in the server's directory; for a public CA give none")
 
 
 def _checked(anchors: tuple[Anchor, ...]) -> tuple[Anchor, ...]:
@@ -87,9 +63,12 @@ def _invalid(what: str, error: AnchorFileInvalid) -> CallMisconfigured:
     return CallMisconfigured(f"{what}: {happened}", remedy or "ask the operator for anchor.json again")
 
 
-def _read(path: str | Path, remedy: str) -> bytes:
+def read_file(path: str | Path, remedy: str, *, private: bool = False) -> bytes:
+    """Read a file of sensible size; a private one only if others cannot.  Raises CallMisconfigured with `remedy`."""
     try:
         with Path(path).open("rb") as file:
+            if private:
+                _refuse_readable(os.fstat(file.fileno()), path)
             data = file.read(_MAX_FILE_BYTES + 1)
     except (OSError, ValueError) as error:
         why = (error.strerror if isinstance(error, OSError) else None) or "it is no file's name"
@@ -97,3 +76,13 @@ def _read(path: str | Path, remedy: str) -> bytes:
     if len(data) > _MAX_FILE_BYTES:
         raise CallMisconfigured(f"{path} is far too large", remedy)
     return data
+
+
+def _refuse_readable(found: os.stat_result, path: str | Path) -> None:
+    """Refuse a private key that others can read, as ssh does.
+
+    What belongs to somebody else, root mostly, may be open to a group: that is how a service gets to read it.
+    """
+    is_own = found.st_uid == os.geteuid()
+    if stat.S_ISREG(found.st_mode) and found.st_mode & (stat.S_IRWXO | (stat.S_IRWXG if is_own else 0)):
+        raise CallMisconfigured(f"{path} holds a private key and is open to others", f"chmod 600 {path}")

@@ -154,7 +154,8 @@ async def test_the_keys_turn_while_nobody_reads_or_sends(autojump_clock: MockClo
 
 
 async def test_a_send_waits_while_the_keys_are_too_old_and_order_is_kept(autojump_clock: MockClock) -> None:
-    async with a_call(PureServer(echo=True, config=ServerConfig(epoch_seconds=100))) as (call, server):
+    pure = PureServer(echo=True, config=ServerConfig(epoch_seconds=100))
+    async with a_call(pure, keepalive=float("inf")) as (call, server):
         server.hears = False
         await trio.sleep(105)
         sent: list[int] = []

@@ -141,7 +141,8 @@ async def test_a_send_cancelled_in_its_write_ends_the_call(autojump_clock: MockC
 
 
 async def test_a_send_cancelled_before_it_may_seal_has_sent_nothing(autojump_clock: MockClock) -> None:
-    async with a_call(PureServer(echo=True, config=ServerConfig(epoch_seconds=100))) as (call, server):
+    pure = PureServer(echo=True, config=ServerConfig(epoch_seconds=100))
+    async with a_call(pure, keepalive=float("inf")) as (call, server):
         with trio.CancelScope() as scope:
             scope.cancel()
             await call.send(b"cancelled from the start")
@@ -189,7 +190,8 @@ async def test_a_server_that_never_answers_the_closing(autojump_clock: MockClock
 
 @pytest.mark.protocol("P7.27")
 async def test_a_server_that_stops_reading_keeps_nobody_waiting_for_ever(autojump_clock: MockClock) -> None:
-    async with serving(pair=trio.testing.lockstep_stream_pair) as (stream, server), calling(stream) as call:
+    pair = trio.testing.lockstep_stream_pair
+    async with serving(pair=pair) as (stream, server), calling(stream, keepalive=float("inf")) as call:
         await trio.testing.wait_all_tasks_blocked()
         server.reads = False
         await call.send(FRAME)
@@ -198,3 +200,14 @@ async def test_a_server_that_stops_reading_keeps_nobody_waiting_for_ever(autojum
         with pytest.raises(SessionExpired):
             await _read_to_the_end(call)
         assert trio.current_time() < 300 + 60 + 10
+
+
+async def test_a_server_that_is_silent_and_stops_reading_is_given_up_after_a_minute(autojump_clock: MockClock) -> None:
+    async with serving(pair=trio.testing.lockstep_stream_pair) as (stream, server), calling(stream) as call:
+        await trio.testing.wait_all_tasks_blocked()
+        server.reads = False
+        started = trio.current_time()
+        await call.send(FRAME)
+        with pytest.raises(CallTruncated, match="nothing was heard"):
+            await call.send(FRAME)
+        assert trio.current_time() - started <= 60 + 2

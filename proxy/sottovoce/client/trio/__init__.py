@@ -4,6 +4,8 @@
         await call.send(frame)
         async for item in call: …
 
+`calls` is the same for a conversation that is to outlive a call.
+
 **One task of its own.**  Keys have to be renewed while the user neither reads nor sends, so something must run in the
 background; and a call may be opened in one task and closed in another, so no nursery or cancel scope may stay open
 across the user's block.  Therefore each call has one system task of Trio's (`link`).  It ends when the call does, at
@@ -17,5 +19,6 @@ cancellation still says so to the server, which takes a second at most.
 """
 
 from sottovoce.client.trio.call import Call, connect
+from sottovoce.client.trio.calls import Calls, Leg, calls
 
-__all__ = ["Call", "connect"]
+__all__ = ["Call", "Calls", "Leg", "calls", "connect"]

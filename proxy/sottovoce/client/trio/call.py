@@ -6,14 +6,15 @@ from pathlib import Path
 
 import trio
 
-from sottovoce.client.errors import ConnectFailed, dial_failure
+from sottovoce.client.address import Address
+from sottovoce.client.continuity import TicketStore
 from sottovoce.client.items import Audio, Ended, Item, Mark, Statistics
-from sottovoce.client.machine import CallMachine
-from sottovoce.client.settings import CallOptions, CallSettings, settings_for
+from sottovoce.client.settings import KEEPALIVE_SECONDS, CallOptions, settings_for
 from sottovoce.client.trio.link import Link
-from sottovoce.primitives import DEFAULT_SUITES, Secret, Suite, SystemKem
-from sottovoce.session import Anchor, Dependencies
-from sottovoce.transport import HANDSHAKE_SECONDS, Clock, PqPolicy, SystemClock, SystemEntropy
+from sottovoce.client.trio.opening import Dial, dial_tcp, open_call
+from sottovoce.primitives import DEFAULT_SUITES, Secret, Signer, Suite
+from sottovoce.session import Anchor
+from sottovoce.transport import Clock, PqPolicy, SystemClock
 from sottovoce.wire import Code, Codec
 
 
@@ -41,6 +42,10 @@ class Call:
                 frame, now, talk_spurt=talk_spurt, end_of_turn=end_of_turn, timestamp=timestamp
             )
         )
+
+    async def send_data(self, data: bytes) -> None:
+        """Send up to 8 000 bytes, in a call without audio (`codec=Codec.NONE`); they arrive whole, as one `Data`."""
+        await self._link.say(lambda now: self._link.machine.send_data(data, now))
 
     async def dtmf(self, event: int, duration_ms: int = 160) -> None:
         """Press a key of the telephone: 0–9, 10 for *, 11 for #, 12–15 for A–D."""
@@ -116,12 +121,17 @@ async def connect(  # noqa: PLR0913  each is a choice of the user's, by name
     anchor: str | Path | bytes | tuple[Anchor, ...],
     ca: str | Path | bytes | None = None,
     token: str | Path | Secret | None = None,
+    key: str | Path | Signer | None = None,
+    certificate: str | Path | None = None,
+    certificate_key: str | Path | None = None,
     codec: Codec = Codec.PCM16_16K,
     receive_codec: Codec | None = None,
-    frame_ms: int = 20,
+    frame_ms: int | None = None,
     metadata: Mapping[str, object] | None = None,
     pq: PqPolicy = PqPolicy.PREFER,
     suites: tuple[Suite, ...] = DEFAULT_SUITES,
+    keepalive: float = KEEPALIVE_SECONDS,
+    tickets: TicketStore | None = None,
     stream: trio.abc.Stream | None = None,
     clock: Clock | None = None,
 ) -> AsyncGenerator[Call]:
@@ -129,9 +139,14 @@ async def connect(  # noqa: PLR0913  each is a choice of the user's, by name
 
     - `url`: `wss://host:port/route`.  `anchor`: whom to trust: the anchor file, its content, or anchors.
     - `ca`: the CA of the TLS certificate, as a file or PEM bytes; None for those that the system trusts.
-    - `token`: who you are, where the server wants to know: the text itself as str, or a file that holds it as Path.
-    - `codec`, `receive_codec` (the same unless given), `frame_ms`: what is spoken.  `metadata`: for the backend.
+    - Who you are, where the server wants to know, one of: `token`: the text itself as str, or a file that holds it as
+      Path; `key`: the PEM file of a private key (Ed25519, P-384, ML-DSA), or what signs with one; `certificate` with
+      `certificate_key`: PEM files for the outer TLS, which then says to the network whose certificate it is.
+    - `codec`, `receive_codec` (the same unless given), `frame_ms` (20): what is spoken.  `Codec.NONE` is a call without
+      audio: `send_data` and the item `Data`.  `metadata`: for the backend.
     - `pq`: post-quantum key agreement in TLS.  `suites`: what the voice protocol offers; there is no second offer.
+    - `keepalive`: after so many seconds of silence the server is pinged; after three times as many, without an answer,
+      the call counts as cut off.  `tickets`: where tickets are kept, and taken from for a shorter handshake.
     - `stream`: a connection to the server that is there already, to be taken over.  `clock`: for tests.
 
     Left in good order, the block ends the call with code 1000, otherwise with 1001.
@@ -140,17 +155,22 @@ async def connect(  # noqa: PLR0913  each is a choice of the user's, by name
         anchor=anchor,
         ca=ca,
         token=token,
+        key=key,
+        certificate=certificate,
+        certificate_key=certificate_key,
         codec=codec,
         receive_codec=receive_codec,
         frame_ms=frame_ms,
         metadata=metadata,
         pq=pq,
         suites=suites,
+        keepalive=keepalive,
+        tickets=tickets,
     )
-    del token  # this frame lives as long as the call, and may be shown in a traceback
+    del token, key  # this frame lives as long as the call, and may be shown in a traceback
     settings = settings_for(url, options)
     del options
-    link = await _open(settings, stream, clock or SystemClock())
+    link = await open_call(settings, clock or SystemClock(), dial_tcp if stream is None else _taking(stream))
     try:
         yield Call(link)
     except BaseException:
@@ -159,35 +179,11 @@ async def connect(  # noqa: PLR0913  each is a choice of the user's, by name
     await link.close(Code.NORMAL)
 
 
-async def _open(settings: CallSettings, stream: trio.abc.Stream | None, clock: Clock) -> Link:
-    connect_by = clock.now() + HANDSHAKE_SECONDS
-    try:
-        stream = await _dial(settings) if stream is None else stream
-    except BaseException:
-        settings.wipe_token()
-        raise
-    machine = CallMachine(
-        settings, Dependencies(SystemKem(), SystemEntropy()), clock.now(), clock.wall(), connect_by=connect_by
-    )
-    link = Link(machine, stream, clock)
-    trio.lowlevel.spawn_system_task(link.run, name=f"sottovoce call to {settings.address}")
-    try:
-        while not machine.is_open and not link.has_ended:
-            await link.news.park()
-    except BaseException:
-        await link.close(Code.GOING_AWAY)
-        raise
-    if link.failure is not None:
-        await link.close(Code.NORMAL)
-        raise link.failure
-    return link
+def _taking(stream: trio.abc.Stream) -> Dial:
+    """Give what hands out a connection that is there already."""
 
+    async def dial(_: Address) -> trio.abc.Stream:
+        await trio.lowlevel.cancel_shielded_checkpoint()
+        return stream
 
-async def _dial(settings: CallSettings) -> trio.abc.Stream:
-    address = settings.address
-    with trio.move_on_after(HANDSHAKE_SECONDS):
-        try:
-            return await trio.open_tcp_stream(address.host, address.port)
-        except OSError as error:
-            raise dial_failure(error, str(address)) from None
-    raise ConnectFailed(f"cannot reach {address}: no answer in time", "check host and port, and that the server runs")
+    return dial

@@ -52,6 +52,10 @@ class Link:
         """Whether the call is over for its user."""
         return self.machine.ended is not None or self._crash is not None
 
+    def now(self) -> float:
+        """Give the time of the call's clock."""
+        return self._clock.now()
+
     async def run(self) -> None:
         """Serve the call until it is over and the stream closed.  Raises nothing but Cancelled."""
         try:

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL, crypto
 
@@ -80,6 +81,11 @@ class TlsIdentity:
         self.key = key
         self.chain = tuple(chain)
 
+    @property
+    def certificate_sha256(self) -> bytes:
+        """SHA-256 of the certificate's DER."""
+        return self.certificate.fingerprint(SHA256())
+
     def __repr__(self) -> str:
         return f"TlsIdentity(serial={self.certificate.serial_number:x}, chain={len(self.chain)})"
 
@@ -128,15 +134,27 @@ class CurrentContext:
 
 
 def server_context(
-    identity: TlsIdentity, *, pq: PqPolicy, client_ca_pem: bytes | None = None, key_log: KeyLog | None = None
+    identity: TlsIdentity,
+    *,
+    pq: PqPolicy,
+    request_client_certificate: bool = False,
+    client_ca_pem: bytes | None = None,
+    key_log: KeyLog | None = None,
 ) -> TlsContext:
-    """Make a server's settings.  With `client_ca_pem` a client must show a certificate that leads to one of these."""
+    """Make a server's settings.
+
+    With `client_ca_pem` a client must show a certificate that leads to one of these.  With `request_client_certificate`
+    it may show one, and proves in the handshake that it has its key (RFC 8446 §4.4.3); whose it is, what vouches for
+    it and whether it is still good, the caller judges.
+    """
     context = _context(SSL.TLS_SERVER_METHOD, pq.groups, key_log)
     select_alpn(context)
     _use(context, identity)
     if client_ca_pem is not None:
         _trust(context, client_ca_pem, "the file of client CAs")
         context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT)
+    elif request_client_certificate:
+        context.set_verify(SSL.VERIFY_PEER, _accept_for_judgement)
     return TlsContext(context, Role.SERVER, pq, None)
 
 
@@ -197,6 +215,11 @@ def _context(method: int, groups: str, key_log: KeyLog | None) -> SSL.Context:
         sink = key_log
         context.set_keylog_callback(lambda _connection, line: sink(line))
     return context
+
+
+def _accept_for_judgement(*_: object) -> bool:
+    """Let the chain pass unseen; OpenSSL checks the proof of possession all the same, and no callback can waive it."""
+    return True
 
 
 def _use(context: SSL.Context, identity: TlsIdentity) -> None:
