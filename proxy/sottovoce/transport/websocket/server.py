@@ -30,9 +30,9 @@ class ServerWebSocket(WebSocket):
 
     _core: ServerCore
 
-    def __init__(self, *, max_message_bytes: int) -> None:
+    def __init__(self, *, max_message_bytes: int, max_idle_frames: int = MAX_IDLE_FRAMES) -> None:
         core = ServerCore(max_size=max_message_bytes, logger=SILENT)
-        super().__init__(core, max_message_bytes, MAX_IDLE_FRAMES)
+        super().__init__(core, max_message_bytes, max_idle_frames)
         self._head = HeadBuffer()
         self._offered: tuple[str, ...] = ()
         self._acceptance: Response | None = None
