@@ -6,10 +6,20 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from sottovoce import identity
 from sottovoce.app.ledger import Ledger, open_ledger
-from sottovoce.audit import AuditEvent, AuditFailed, CertificateIssued, RootSigned, TokenLost, TokenStarted
+from sottovoce.audit import (
+    AuditEvent,
+    AuditFailed,
+    CertificateIssued,
+    RootSigned,
+    TicketKeyCreated,
+    TicketKeyErased,
+    TokenLost,
+    TokenStarted,
+)
 from sottovoce.hsm import TokenDown, TokenLocked, TokenUp
-from sottovoce.identity import BatchFailed, BatchSigned
+from sottovoce.identity import BatchFailed, BatchSigned, TicketKeyFailed, TicketKeyReplaced
 from sottovoce.observe import events
 from sottovoce.pki import CertificateRenewed, RenewalFailed
 from sottovoce.session import LeafKind
@@ -98,6 +108,23 @@ async def test_certificates_are_on_both_logs_and_failures_on_one(
         ("error", events.VOICE_CERTIFICATE_RENEWAL_FAILED),
     ]
     assert logger.lines[2][2] == {"reason": "the token is down", "retry_seconds": 2.0, "not_after": 20}
+
+
+async def test_ticket_keys_are_on_the_audit_log_from_their_making_to_their_end(
+    autojump_clock: MockClock, logger: FakeLogger, audit: FakeAudit
+) -> None:
+    async with opened(logger, audit) as ledger:
+        ledger.ticket_key(TicketKeyReplaced("1f2e"))
+        ledger.ticket_key(TicketKeyFailed("the token is down", 2.0, seals=True))
+        ledger.ticket_key(identity.TicketKeyErased("1f2e", sealed=7, spent=3))
+    assert audit.recorded == [
+        TicketKeyCreated(key="1f2e", token="sottovoce"),
+        TicketKeyErased(key="1f2e", sealed=7, spent=3),
+    ]
+    assert logger.lines == [
+        ("info", events.TICKET_KEY_REPLACED, {"key": "1f2e"}),
+        ("warning", events.TICKET_KEY_FAILED, {"reason": "the token is down", "retry_seconds": 2.0, "seals": True}),
+    ]
 
 
 async def test_batches_are_noted_without_waiting(

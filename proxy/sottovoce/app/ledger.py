@@ -12,9 +12,19 @@ from typing import Literal
 
 import trio
 
-from sottovoce.audit import AuditEvent, AuditFailed, AuditLog, CertificateIssued, RootSigned, TokenLost, TokenStarted
+from sottovoce.audit import (
+    AuditEvent,
+    AuditFailed,
+    AuditLog,
+    CertificateIssued,
+    RootSigned,
+    TicketKeyCreated,
+    TicketKeyErased,
+    TokenLost,
+    TokenStarted,
+)
 from sottovoce.hsm import TokenDown, TokenEvent, TokenLocked, TokenUp
-from sottovoce.identity import BatchEvent, BatchFailed, BatchSigned
+from sottovoce.identity import BatchEvent, BatchFailed, BatchSigned, TicketKeyEvent, TicketKeyFailed, TicketKeyReplaced
 from sottovoce.observe import Logger, events
 from sottovoce.pki import CertificateRenewed, RenewalEvent, RenewalFailed
 from sottovoce.session import LeafKind
@@ -107,6 +117,17 @@ class Ledger:
                 )
             case RenewalFailed(reason, retry_seconds, not_after):
                 self._logger.error(failed, reason=reason, retry_seconds=retry_seconds, not_after=not_after)
+
+    def ticket_key(self, event: TicketKeyEvent) -> None:
+        """Take what became of a ticket key."""
+        match event:
+            case TicketKeyReplaced(key):
+                self._logger.info(events.TICKET_KEY_REPLACED, key=key)
+                self._record(TicketKeyCreated(key=key, token=self._token_label))
+            case TicketKeyFailed(reason, retry_seconds, seals):
+                self._logger.warning(events.TICKET_KEY_FAILED, reason=reason, retry_seconds=retry_seconds, seals=seals)
+            case erased:
+                self._record(TicketKeyErased(key=erased.key, sealed=erased.sealed, spent=erased.spent))
 
     def batch(self, event: BatchEvent) -> None:
         """Take what became of a batch of leaves; there are many of these, so they are noted with the calls."""

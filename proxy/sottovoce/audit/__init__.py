@@ -21,6 +21,8 @@ from sottovoce.audit.events import (
     KeyGenerated,
     PlaintextNetworkAllowed,
     RootSigned,
+    TicketKeyCreated,
+    TicketKeyErased,
     TokenLost,
     TokenStarted,
 )
@@ -50,6 +52,8 @@ __all__ = [
     "PlaintextNetworkAllowed",
     "Record",
     "RootSigned",
+    "TicketKeyCreated",
+    "TicketKeyErased",
     "TokenLost",
     "TokenStarted",
     "WallClock",

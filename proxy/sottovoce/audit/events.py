@@ -42,6 +42,24 @@ class KeyGenerated(AuditEvent, frozen=True, kw_only=True):
     """Of its public key."""
 
 
+class TicketKeyCreated(AuditEvent, frozen=True, kw_only=True):
+    """A key for tickets was made in a token, wrapped there, and opened for the proxy's memory."""
+
+    key: str
+    """Its id, as the tickets name it."""
+    token: str
+
+
+class TicketKeyErased(AuditEvent, frozen=True, kw_only=True):
+    """A key for tickets is gone, and none of its tickets opens any more."""
+
+    key: str
+    sealed: int
+    """Tickets that were given out."""
+    spent: int
+    """Tickets that came back and were honoured."""
+
+
 class CertificateIssued(AuditEvent, frozen=True, kw_only=True):
     """A certificate was signed."""
 

@@ -39,6 +39,8 @@ LEAF_ISSUED: Final = "leaf.issued"
 LEAF_RENEWAL_FAILED: Final = "leaf.renewal_failed"
 VOICE_CERTIFICATE_ISSUED: Final = "voice_certificate.issued"
 VOICE_CERTIFICATE_RENEWAL_FAILED: Final = "voice_certificate.renewal_failed"
+TICKET_KEY_REPLACED: Final = "ticket_key.replaced"
+TICKET_KEY_FAILED: Final = "ticket_key.failed"
 
 # The audit log
 AUDIT_REPAIRED: Final = "audit.repaired"
