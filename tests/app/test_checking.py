@@ -10,9 +10,9 @@ from sottovoce.wire import CredentialKind
 
 TOKEN = b"a-token-of-128-bits-of-chance"
 TOKENS = f"""
-[[token]]
+[[client]]
 name = "kiosk"
-sha256 = "{hashlib.sha256(TOKEN).hexdigest()}"
+token_sha256 = "{hashlib.sha256(TOKEN).hexdigest()}"
 audience = ["localhost"]
 """
 
@@ -88,26 +88,28 @@ def test_a_ready_file_that_was_left_is_none(directory: Path, content: str) -> No
 @pytest.mark.parametrize(
     ("content", "reason", "remedy"),
     [
-        ("nonsense", "tokens.toml: Expected '=' after a key", "write it as docs/credentials.md tells"),
-        ("[[token]]\nname = 'a'\n", "tokens.toml: token[0]: ", "write it as docs/credentials.md tells"),
+        ("nonsense", "clients.toml: it is no TOML (Expected '=' after a key", "write each client as a [[client]]"),
+        ("[[client]]\nname = 'a'\n", "clients.toml: client[0] (a) has both or none", "write one of the two"),
         (TOKENS + "expires = 2027-01-31T00:00:00\n", "has no time zone", "write it with Z, like 2027-01-31T00:00:00Z"),
-        (None, "cannot be read (No such file or directory)", "check identity.tokens_file"),
+        (None, "cannot be read (No such file or directory)", "check clients.file"),
     ],
 )
 def test_the_file_of_tokens_is_read(directory: Path, content: str | None, reason: str, remedy: str) -> None:
-    if content is not None:
-        (directory / "tokens.toml").write_text(content)
-    problem = only_problem(check(directory, ["identity.tokens_file=tokens.toml"]))
-    assert problem.path == "identity.tokens_file"
+    if content is None:
+        (directory / "clients.toml").unlink(missing_ok=True)
+    else:
+        (directory / "clients.toml").write_text(content)
+    problem = only_problem(check(directory, ["clients.file=clients.toml"]))
+    assert problem.path == "clients.file"
     assert reason in problem.reason
     assert remedy in problem.remedy
 
 
 def test_credentials_are_those_of_the_file(directory: Path) -> None:
-    (directory / "tokens.toml").write_text(TOKENS)
+    (directory / "clients.toml").write_text(TOKENS)
     file = find_file(directory)
     assert read_credentials(load(file)).kinds == (CredentialKind.NONE,)
-    sets = ["identity.tokens_file=tokens.toml", "identity.require_credential=true"]
+    sets = ["clients.file=clients.toml", "clients.require_credential=true"]
     credentials = read_credentials(load(file, sets))
     assert credentials.kinds == (CredentialKind.BEARER_TOKEN,)
     assert check(directory, sets).problems == ()

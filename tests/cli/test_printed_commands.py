@@ -90,11 +90,11 @@ def test_a_token_is_made_and_shown(made: Path, tmp_path: Path) -> None:
         entry[1].replace("0" * 64, shell(digest, tmp_path).split()[0]).replace("voice.example.com", f"localhost:{port}")
     )
     directory = Path(shutil.copytree(made, tmp_path / "voice"))
-    (directory / "tokens.toml").write_text(tokens)
+    (directory / "clients.toml").write_text(tokens)
     shutil.copy(directory / "certs/anchor.json", tmp_path)
     sets = (
         *(f"listener.address=127.0.0.1:{port}", "routes.support.adapter=echo"),
-        *("identity.tokens_file=tokens.toml", "identity.require_credential=true"),
+        *("clients.file=clients.toml", "clients.require_credential=true"),
     )
     with running_proxy(directory, *sets) as proxy:
         line = call.replace("voice.example.com", f"localhost:{port}")

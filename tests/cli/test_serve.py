@@ -148,7 +148,7 @@ def test_with_a_ready_file_where_none_can_be(cli: Cli, directory: Path) -> None:
         ("voice.nonsense=1", "voice.nonsense: there is no such key; known here: epoch_seconds, messages_per_key"),
         ("routes.b.adapter=raw", 'routes.b.url: raw needs a backend; write url = "ws://127.0.0.1:PORT/" or a wss://'),
         ('identity.names=["a b"]', "identity.names: 'a b' is no host name or IP address; write names as A-labels"),
-        ("identity.tokens_file=none.toml", "identity.tokens_file: the token file "),
+        ("clients.file=none.toml", "clients.file: the clients file "),
         ("hsm.module=none.so", "hsm.module: "),
         ("hsm.module=sottovoce.toml", "is no usable PKCS#11 library ("),
     ],

@@ -15,7 +15,7 @@ import pytest
 
 import sottovoce.client
 from sottovoce.cli.tree import commands
-from sottovoce.identity import TokenFile
+from sottovoce.identity import ClientsConfig, read_clients
 from sottovoce.settings import build
 from sottovoce.transport import SystemClock, SystemEntropy
 
@@ -102,14 +102,12 @@ TOML = [(path.relative_to(ROOT), body) for path in DOCUMENTS for body in blocks(
 @pytest.mark.parametrize(("path", "body"), TOML, ids=[str(path) for path, _ in TOML])
 def test_what_is_shown_as_configuration_is_accepted(path: Path, body: str, tmp_path: Path) -> None:
     """A whole configuration, some of its sections, or a file of tokens."""
-    if "[[token]]" not in body:
+    if "[[client]]" not in body:
         build(tomllib.loads(body))
         return
-    (tmp_path / "tokens.toml").write_text(body)
-    tokens = TokenFile.read(
-        tmp_path / "tokens.toml", require_credential=True, wall=SystemClock().wall, entropy=SystemEntropy()
-    )
-    assert len(tokens) == body.count("[[token]]"), path
+    (tmp_path / "clients.toml").write_text(body)
+    clients = read_clients(ClientsConfig(file=str(tmp_path / "clients.toml")), SystemClock().wall, SystemEntropy())
+    assert clients.contents.tokens + clients.contents.keys == body.count("[[client]]"), path
 
 
 def test_the_sample_is_short_and_uses_what_the_client_offers() -> None:

@@ -31,7 +31,7 @@ SUITES = (
         ("[route.a]\n", "route: there is no such section; did you mean routes?"),
         (
             "qqq = 3",
-            "qqq: there is no such key; known here: listener, listeners, voice, routes, identity, hsm, audit, log, ",
+            "qqq: there is no such key; known here: listener, listeners, voice, routes, identity, clients, hsm, audit, ",
         ),
         ('[voice]\n"a\\nb" = 3', 'voice."a\\nb": there is no such key; known here: '),
         (
@@ -153,8 +153,8 @@ SUITES = (
         ("[voice]\nsuites = []", "voice.suites: none is left; write suites = ["),
         ("[identity]\nnames = []", 'identity.names: there is none; write names = ["voice.example.com"]'),
         (
-            "[identity]\nrequire_credential = true",
-            "identity.require_credential: no client could pass; write tokens_file",
+            "[clients]\nrequire_credential = true",
+            "clients.require_credential: no client could pass; write file, jwks_file or ca_file",
         ),
     ],
 )

@@ -95,9 +95,9 @@ def test_a_directory_stands_for_the_file_in_it(file: Path) -> None:
 
 
 def test_paths_count_from_the_file(file: Path) -> None:
-    configuration = load(file, ["identity.tokens_file=tokens.toml", "audit.file=/var/a.log"])
+    configuration = load(file, ["clients.file=clients.toml", "audit.file=/var/a.log"])
     assert configuration.hsm.pin_file == str(file.parent / "secrets/pin")
-    assert configuration.identity.tokens_file == str(file.parent / "tokens.toml")
+    assert configuration.clients.file == str(file.parent / "clients.toml")
     assert configuration.process.ready_file == str(file.parent / "run/ready")
     assert configuration.audit.file == "/var/a.log"
 

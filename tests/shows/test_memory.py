@@ -123,10 +123,10 @@ def proxy(directory: Path) -> Generator[Watched]:
     token, port = secrets.token_hex(24), free_port()
     (directory / "token").write_text(token)
     digest = hashlib.sha256(token.encode()).hexdigest()
-    (directory / "tokens.toml").write_text(
-        f'[[token]]\nname = "watched"\nsha256 = "{digest}"\naudience = ["localhost:{port}"]\n'
+    (directory / "clients.toml").write_text(
+        f'[[client]]\nname = "watched"\ntoken_sha256 = "{digest}"\naudience = ["localhost:{port}"]\n'
     )
-    listener = (f"listener.address=127.0.0.1:{port}", "identity.tokens_file=tokens.toml")
+    listener = (f"listener.address=127.0.0.1:{port}", "clients.file=clients.toml")
     changes = (*listener, "voice.epoch_seconds=2", "voice.messages_per_key=16", "log.format=json")
     ready = directory / "run/ready"
     with Watched(directory / "proxy.notes", "serve", str(directory), *changes) as proxy:

@@ -19,7 +19,7 @@ from rich.pretty import pretty_repr
 
 from sottovoce.client import connect
 from sottovoce.client.settings import CallOptions
-from sottovoce.identity import TokenFile
+from sottovoce.identity import ClientsConfig, read_clients
 from sottovoce.primitives import Secret
 from sottovoce.transport import SystemEntropy
 from tests.edge.proxy import AUTHORITY, Proxy, TrioClock
@@ -53,9 +53,9 @@ def reachable(roots: Iterable[object]) -> list[object]:
 def proxy_that_knows_the_token(place: Path) -> Proxy:
     """With the real judge of tokens: the tests' own remembers what it was shown."""
     digest = hashlib.sha256(TOKEN.encode()).hexdigest()
-    file = place / "tokens.toml"
-    file.write_text(f'[[token]]\nname = "caller"\nsha256 = "{digest}"\naudience = ["{AUTHORITY}"]\n')
-    judge = TokenFile.read(file, require_credential=True, wall=time.time, entropy=SystemEntropy())
+    file = place / "clients.toml"
+    file.write_text(f'[[client]]\nname = "caller"\ntoken_sha256 = "{digest}"\naudience = ["{AUTHORITY}"]\n')
+    judge = read_clients(ClientsConfig(file=str(file), require_credential=True), time.time, SystemEntropy())
     proxy = Proxy()
     parts = msgspec.structs.replace(proxy.services.parts, credentials=judge)
     proxy.services = msgspec.structs.replace(proxy.services, credential_kinds=judge.kinds, parts=parts)

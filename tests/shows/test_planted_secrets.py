@@ -124,15 +124,15 @@ def _prepare(stage: Stage, port: int) -> list[str]:
     (directory / "token").write_text(token)
     (directory / "wrong-token").write_text(stage.plant("wrong token", secrets.token_urlsafe(32)))
     digest = hashlib.sha256(token.encode()).hexdigest()
-    (directory / "tokens.toml").write_text(
-        f'[[token]]\nname = "caller"\nsha256 = "{digest}"\naudience = ["localhost:{port}"]\n'
+    (directory / "clients.toml").write_text(
+        f'[[client]]\nname = "caller"\ntoken_sha256 = "{digest}"\naudience = ["localhost:{port}"]\n'
     )
     noise = os.urandom(16_000)
     stage.planted.append(("audio", noise[640:1280]))
     with wave.open(str(stage.place / "noise.wav"), "wb") as wav:
         wav.setparams((1, 2, 16_000, 0, "NONE", ""))
         wav.writeframes(noise)
-    changes = ("log.level=debug", "log.format=json", "identity.tokens_file=tokens.toml", "routes.crash.adapter=echo")
+    changes = ("log.level=debug", "log.format=json", "clients.file=clients.toml", "routes.crash.adapter=echo")
     quick = ("voice.messages_per_key=16", "voice.epoch_seconds=2")
     return [word for change in (*changes, *quick) for word in ("--set", change)]
 

@@ -35,14 +35,14 @@ def made_by_init(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def proxy(made_by_init: Path) -> Generator[Callee]:
     """`sottovoce serve`, whose epochs last two seconds and whose keys sixteen records.  It knows one token."""
     port = free_port()
-    tokens = made_by_init / "tokens.toml"
+    tokens = made_by_init / "clients.toml"
     digest = hashlib.sha256(TOKEN.encode()).hexdigest()
-    tokens.write_text(f'[[token]]\nname = "go"\nsha256 = "{digest}"\naudience = ["localhost:{port}"]\n')
+    tokens.write_text(f'[[client]]\nname = "go"\ntoken_sha256 = "{digest}"\naudience = ["localhost:{port}"]\n')
     sets = (
         f"listener.address=127.0.0.1:{port}",
         "voice.epoch_seconds=2",
         "voice.messages_per_key=16",
-        "identity.tokens_file=tokens.toml",
+        "clients.file=clients.toml",
     )
     with running_proxy(made_by_init, *sets) as running:
         yield Callee(running, made_by_init)
