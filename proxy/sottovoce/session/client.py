@@ -6,6 +6,7 @@ timer or RekeyRequest → RekeyInit → (RekeyResponse [RekeyVerify]) → switch
 import msgspec
 
 from sottovoce.primitives import IllegalShare, KeyShare, Secret
+from sottovoce.session.carriers import EpochChains
 from sottovoce.session.config import HANDSHAKE_SECONDS, Carriage, ClientConfig, Dependencies
 from sottovoce.session.events import EpochStarted, Event, TicketReceived
 from sottovoce.session.handshake import (
@@ -16,7 +17,7 @@ from sottovoce.session.handshake import (
     next_root,
     next_transcript,
 )
-from sottovoce.session.ratchet import ReceiveChain, SendChain
+from sottovoce.session.ratchet import ReceiveChain
 from sottovoce.session.session import Session
 from sottovoce.session.tickets import ClientTicket
 from sottovoce.session.trust import (
@@ -210,24 +211,26 @@ class ClientSession(Session):
         except IllegalShare as error:
             raise WireError(Code.ILLEGAL_SHARE, str(error)) from None
         with hybrid, self._rekey as rekey:
-            secrets = epoch_secrets(next_root(rekey, hybrid, transcript), transcript)
+            root = next_root(rekey, hybrid, transcript)
+            secrets = epoch_secrets(root, transcript, has_datagrams=self._carriage.has_datagrams)
         self._rekey, self._transcript = secrets.rekey, transcript
         self._is_reauthenticated = due
         self._install(step, secrets, response.epoch, now)
 
     def _install(self, step: _Step, secrets: EpochSecrets, epoch: int, now: float) -> None:
         """Make the new receive keys ready and send under the new epoch from here on."""
-        suite, per_key = self._agreed.suite, self._agreed.params.messages_per_key
+        chains = self._chains_of(secrets, epoch)
         step.resumption = secrets.resumption
-        step.receiver = ReceiveChain(secrets.server_to_client, epoch, suite, per_key)
-        self._switch_sender(SendChain(secrets.client_to_server, epoch, suite, per_key), now)
+        step.receiver = chains.receiver
+        self._switch_sender(chains, now)
         self._last_response_at = self._epoch_began_at = now
 
-    def _on_switch(self, epoch: int) -> None:
+    def _on_switch(self, epoch: int, now: float) -> None:
         step = self._step
         if step is None or step.receiver is None or epoch != step.receiver.epoch:
             raise WireError(Code.REKEY_PROTOCOL, "a switch to an epoch that is not agreed")
         self._switch_receiver(step.receiver)
+        self._switch_datagrams(now)
         self._resumption.wipe()
         self._resumption = step.resumption
         self._step = None
@@ -236,8 +239,11 @@ class ClientSession(Session):
         self._end_at(self._epoch_began_at + self._epoch_seconds + _ERASE_AFTER_SECONDS)
         self._events.append(EpochStarted(epoch, self._is_reauthenticated))
 
-    def _on_first_record_of_epoch(self, chain: SendChain, now: float) -> None:
+    def _on_first_record_of_epoch(self, chains: EpochChains, now: float) -> None:
         """Nothing: the client has switched already."""
+
+    def _on_first_datagram_of_epoch(self, now: float) -> None:
+        """Nothing: the step is done when the server has switched on the control stream."""
 
     def _check_reauthentication(self, message: RekeyVerify, transcript: bytes, now: float) -> None:
         """Check RekeyVerify, and the certificate it is made under, at the wall clock of now.  Raises auth_failed."""

@@ -7,6 +7,7 @@
 import msgspec
 
 from sottovoce.primitives import ApiMisuse, IllegalShare, Secret
+from sottovoce.session.carriers import EpochChains
 from sottovoce.session.config import HANDSHAKE_SECONDS, Carriage, ServerConfig, ServerDependencies
 from sottovoce.session.credentials import Identity, ShownCredential
 from sottovoce.session.events import CredentialShown, EpochStarted, SignatureWanted
@@ -20,7 +21,6 @@ from sottovoce.session.handshake import (
     next_root,
     next_transcript,
 )
-from sottovoce.session.ratchet import ReceiveChain, SendChain
 from sottovoce.session.session import Session
 from sottovoce.session.trust import LeafKind, Proof, VoiceCertificate, rekey_leaf
 from sottovoce.session.trust.proof import verification_of
@@ -43,12 +43,12 @@ class _Step(msgspec.Struct):
     certificate: bytes
     decoded_certificate: VoiceCertificate
     leaf: bytes | None = None
-    chains: tuple[ReceiveChain, SendChain] | None = None
+    chains: EpochChains | None = None
 
     def wipe(self) -> None:
         self.secrets.wipe()
-        for chain in self.chains or ():
-            chain.wipe()
+        if self.chains is not None:
+            self.chains.wipe()
 
 
 class ServerSession(Session):
@@ -63,6 +63,7 @@ class ServerSession(Session):
         super().__init__(parts, now, HANDSHAKE_SECONDS)
         self._serving = parts.serving
         self._tickets = parts.tickets
+        self._has_datagrams = carriage.has_datagrams
         self._wall = wall
         self._handshake: ServerHandshake | None = ServerHandshake(config, carriage, parts)
         self._transcript = b""
@@ -189,7 +190,8 @@ class ServerSession(Session):
         response = RekeyShare(init.epoch, agreement.suite.group, share).encode(MessageType.REKEY_RESPONSE)
         transcript = next_transcript(self._transcript, message, response)
         with hybrid, self._rekey as rekey:
-            secrets = epoch_secrets(next_root(rekey, hybrid, transcript), transcript)
+            root = next_root(rekey, hybrid, transcript)
+            secrets = epoch_secrets(root, transcript, has_datagrams=self._has_datagrams)
         self._step = _Step(init.epoch, response, secrets, transcript, certificate, decoded)
         if self._is_proof_due:
             self._step.leaf = rekey_leaf(transcript, certificate)
@@ -203,12 +205,8 @@ class ServerSession(Session):
         if proof is not None:
             verification = verification_of(proof, step.decoded_certificate)
             inside += RekeyVerify(verification, self._replacement(step)).encode()
-        suite, per_key = self._agreed.suite, self._agreed.params.messages_per_key
         self._rekey, self._transcript = step.secrets.rekey, step.transcript
-        step.chains = (
-            ReceiveChain(step.secrets.client_to_server, step.epoch, suite, per_key),
-            SendChain(step.secrets.server_to_client, step.epoch, suite, per_key),
-        )
+        step.chains = self._chains_of(step.secrets, step.epoch)
         step.leaf = None
         self._seal(FrameType.HANDSHAKE, inside)
 
@@ -219,20 +217,31 @@ class ServerSession(Session):
         self._issuer.replace_certificate(step.certificate, step.decoded_certificate)
         return step.certificate
 
-    def _on_switch(self, epoch: int) -> None:
+    def _on_switch(self, epoch: int, now: float) -> None:  # noqa: ARG002  the client's side needs the time
         step = self._step
         if step is None or step.chains is None or epoch != step.epoch:
             raise WireError(Code.REKEY_PROTOCOL, "a switch to an epoch that is not agreed")
-        receiver, self._next_sender = step.chains
-        self._switch_receiver(receiver)
+        self._switch_receiver(step.chains.receiver)
         self._resumption = step.secrets.resumption
+        if self.epoch != epoch:  # else a datagram overtook this frame, and we have switched
+            self._next_chains = step.chains
         self._step = None
 
-    def _on_first_record_of_epoch(self, chain: SendChain, now: float) -> None:
-        """The client sends under e+1: from here on we do too, and the step is done."""
-        self._next_sender = None
+    def _on_first_record_of_epoch(self, chains: EpochChains, now: float) -> None:
+        """The client sends under e+1: from here on we do too; the step is done, or waits for the control stream."""
+        self._next_chains = None
         is_reauthenticated = self._is_proof_due
-        self._switch_sender(chain, now)
+        self._switch_sender(chains, now)
+        self._switch_datagrams(now)
         self._end_at(now + self._epoch_seconds + _CLOSE_AFTER_SECONDS)
-        self._events.append(EpochStarted(chain.epoch, is_reauthenticated))
+        self._events.append(EpochStarted(self.epoch, is_reauthenticated))
         self._issue_ticket(self._resumption, now)
+
+    def _on_first_datagram_of_epoch(self, now: float) -> None:
+        """The client sends under e+1, as a datagram says that has overtaken `switch` or the ping behind it."""
+        step = self._step
+        if step is not None and step.chains is not None:
+            self._resumption = step.secrets.resumption
+            self._on_first_record_of_epoch(step.chains, now)
+        elif self._next_chains is not None:
+            self._on_first_record_of_epoch(self._next_chains, now)

@@ -3,8 +3,8 @@
 Drive it so: hand every record to `open_audio` (or `receive`), then look at `events()`; write what `to_send()` gives,
 in order, before anything that `seal_audio` gives; call `on_deadline` when `next_deadline` has passed.
 
-    record ─▶ open_audio ─▶ codec bytes, or None and events()
-    codec bytes ─▶ seal_audio ─▶ record          control: send_…() ─▶ to_send()
+    record ─▶ open_audio ─▶ codec bytes, or None and events()         datagram ─▶ open_datagram ─▶ likewise
+    codec bytes ─▶ seal_audio ─▶ record          control: send_…() ─▶ to_send()          (`session.talk.sending`)
 
 No method raises for a peer's bytes: a fault ends the session, the last event is `Ended`, and the last record to send is
 the frame that names the code.  What our own side hands in and a peer would refuse raises ApiMisuse, and nothing was
@@ -17,23 +17,23 @@ from abc import abstractmethod
 from enum import Enum, auto
 
 from sottovoce.primitives import ApiMisuse
-from sottovoce.session.config import SESSION_SECONDS, Dependencies
+from sottovoce.session.carriers import EpochChains, LossyChain, chains_of
+from sottovoce.session.config import Dependencies
 from sottovoce.session.events import Audio, Ended, Established, Event
-from sottovoce.session.handshake import Agreement
-from sottovoce.session.ratchet import ReceiveChain, SendChain
+from sottovoce.session.handshake import Agreement, EpochSecrets
+from sottovoce.session.ratchet import ReceiveChain
 from sottovoce.session.talk import outbound
-from sottovoce.session.talk.controls import Controls
 from sottovoce.session.talk.inbound import decode_event_untrusted
 from sottovoce.session.talk.meter import TokenBucket
+from sottovoce.session.talk.sending import Sending
+from sottovoce.session.talk.slots import Slots
 from sottovoce.wire import (
     CONTROL_FRAMES_BURST,
     CONTROL_FRAMES_PER_SECOND,
+    LOSSY_FAILURES,
     MAX_RECORD_BYTES,
     MAX_SMALL_RECORD_BYTES,
-    PING_BYTES,
     PONGS_PER_SECOND,
-    SENT_CONTROL_FRAMES_BURST,
-    SENT_CONTROL_FRAMES_PER_SECOND,
     Code,
     Codec,
     FrameType,
@@ -42,16 +42,7 @@ from sottovoce.wire import (
 )
 
 _AUDIO_TYPE = b"\x01"
-_NOT_CALLERS_FLAGS = ~outbound.CALLERS_FLAGS
-_FLAGS = [flags.to_bytes(1) for flags in range(outbound.CALLERS_FLAGS + 1)]
-_AGO = float("-inf")
 _NEVER = float("inf")
-_OVERHEAD_BYTES = 8 + 16
-"""The longest SFrame header of an ordered carrier (config, KID of 5 bytes, CTR of 2) and the tag."""
-_SMALL_LIMIT = MAX_SMALL_RECORD_BYTES - _OVERHEAD_BYTES
-_LARGE_LIMIT = MAX_RECORD_BYTES - _OVERHEAD_BYTES
-_TAILS = [b"\x01".ljust(frames.padded_bytes(payload + 1) - payload, b"\0") for payload in range(1_300)]
-"""What follows an audio payload of so many bytes in its bucket, type byte and padding; for the lengths of voice."""
 _ABNORMAL = 1006
 """What a truncated end is reported as (RFC 6455 §7.1.5), unless the carriage gave a code."""
 
@@ -62,34 +53,22 @@ class _Phase(Enum):
     ENDED = auto()
 
 
-def _wipe_chain(chain: SendChain | ReceiveChain | None) -> None:
-    if chain is not None:
-        chain.wipe()
-
-
-class Session(Controls):
+class Session(Sending):
     """What ClientSession and ServerSession have in common.  See the module's text for how to drive it."""
 
     def __init__(self, parts: Dependencies, now: float, handshake_seconds: float) -> None:
         """Begin in the handshake, which must be over in `handshake_seconds`."""
-        super().__init__()
-        self._parts = parts
+        super().__init__(parts, now)
         self._phase = _Phase.HANDSHAKE
-        self._outbox: list[bytes] = []
         self._events: list[Event] = []
-        self._sender: SendChain | None = None
         self._receiver: ReceiveChain | None = None
+        self._lossy: LossyChain | None = None
+        self._datagrams_lost = 0
         self._started_at = now
         self._agreement: Agreement | None = None
-        self._session_until = now + SESSION_SECONDS
-        self._seal_until = _AGO
         self._ends_at = now + handshake_seconds
-        self._epoch_seconds = 0
-        self._padded = False
-        self._data_session = False
-        self._next_sender: SendChain | None = None
+        self._next_chains: EpochChains | None = None
         self._received_control = TokenBucket(CONTROL_FRAMES_PER_SECOND, CONTROL_FRAMES_BURST, now)
-        self._sent_control = TokenBucket(SENT_CONTROL_FRAMES_PER_SECOND, SENT_CONTROL_FRAMES_BURST, now)
         self._pongs = TokenBucket(PONGS_PER_SECOND, PONGS_PER_SECOND, now)
 
     # What the shell calls.
@@ -103,16 +82,6 @@ class Session(Controls):
     def has_ended(self) -> bool:
         """Whether an `Ended` was given out."""
         return self._phase is _Phase.ENDED
-
-    @property
-    def epoch(self) -> int:
-        """The epoch this side sends under; 0 before the handshake is done."""
-        return self._sender.epoch if self._sender else 0
-
-    @property
-    def generation(self) -> int:
-        """The generation this side sends under."""
-        return self._sender.generation if self._sender else 0
 
     def receive(self, record: bytes, now: float) -> list[Event]:
         """Take one record and give all events, audio included.  The media path uses `open_audio` instead."""
@@ -135,8 +104,8 @@ class Session(Controls):
                 self._fail(Code.TOO_LARGE, "a record is above the limit")
                 return None
             plaintext = receiver.open(record).rstrip(b"\0")
-            if self._next_sender is not None:
-                self._on_first_record_of_epoch(self._next_sender, now)
+            if self._next_chains is not None:
+                self._on_first_record_of_epoch(self._next_chains, now)
             if (
                 plaintext.endswith(_AUDIO_TYPE)
                 and not plaintext[0] & (frames.UNKNOWN_FLAGS | frames.FLAG_TIMESTAMP)
@@ -152,47 +121,52 @@ class Session(Controls):
             self._fail(Code.INTERNAL, "a fault of this side")
             raise
 
-    def seal_audio(
-        self, codec_bytes: bytes, now: float, *, flags: int = 0, timestamp: int | None = None
-    ) -> bytes | None:
-        """Seal one audio frame into a record.  None: not now (the epoch is past its age, or the session is over).
+    def open_datagram(self, record: bytes, now: float) -> bytes | None:
+        """Take one datagram; gives its audio as `open_audio` does, or None: see `events()`.
 
-        Raises ApiMisuse when `to_send()` still holds records, which must be written first, for a frame that a peer
-        would refuse, and in a data session.
+        What cannot be one of the peer's, or came before, is dropped without a word (protocol §7, Lossy carrier); so is
+        every datagram before the handshake ends.
         """
-        sender = self._sender
-        if now >= self._seal_until or sender is None:
+        lossy = self._lossy
+        try:
+            if now >= self._ends_at:
+                self._expire(now)
+                return None
+            if lossy is None or len(record) > MAX_RECORD_BYTES:
+                return None
+            epoch = lossy.epoch
+            plaintext = lossy.open(record, now)
+            if plaintext is None:
+                if lossy.failures >= LOSSY_FAILURES:
+                    self._fail(Code.DECRYPT_FAILED, "too many datagrams of an epoch did not open")
+                return None
+            plaintext = plaintext.rstrip(b"\0")
+            if lossy.epoch != epoch:
+                self._on_first_datagram_of_epoch(now)
+            if (
+                plaintext.endswith(_AUDIO_TYPE)
+                and not plaintext[0] & (frames.UNKNOWN_FLAGS | frames.FLAG_TIMESTAMP)
+                and len(record) <= MAX_SMALL_RECORD_BYTES
+                and not self._data_session
+            ):
+                return plaintext[:-1]
+            return self._on_frame(plaintext, len(record), now, is_datagram=True)
+        except WireError as error:
+            self._fail(error.code, error.reason)
             return None
-        if self._outbox or self._data_session:
-            raise ApiMisuse("audio in a data session, or before the records of to_send() were written")
-        if timestamp is None and not flags & _NOT_CALLERS_FLAGS:
-            payload = _FLAGS[flags] + codec_bytes
-        else:
-            payload = outbound.audio(codec_bytes, flags, timestamp)
-        length = len(payload)
-        if not self._padded:
-            plaintext = payload + _AUDIO_TYPE
-        elif length < len(_TAILS):
-            plaintext = payload + _TAILS[length]
-        else:
-            plaintext = (payload + _AUDIO_TYPE).ljust(min(frames.padded_bytes(length + 1), _SMALL_LIMIT), b"\0")
-        if len(plaintext) > _SMALL_LIMIT:
-            raise ApiMisuse("an audio frame is too large for a record")
-        return sender.seal(plaintext)
+        except BaseException:
+            self._fail(Code.INTERNAL, "a fault of this side")
+            raise
+
+    @property
+    def datagrams_lost(self) -> int:
+        """How many of the peer's datagrams have not come, as far as the numbers of those that came tell."""
+        return self._lossy.lost if self._lossy is not None else self._datagrams_lost
 
     def events(self) -> list[Event]:
         """Take the events that have come up."""
         events, self._events = self._events, []
         return events
-
-    def to_send(self) -> list[bytes]:
-        """Take the records to write, in this order, each as one binary message."""
-        outbox, self._outbox = self._outbox, []
-        return outbox
-
-    def may_send(self, now: float) -> bool:
-        """Whether audio and control frames may be sealed now."""
-        return now < self._seal_until
 
     def close(self, code: int, now: float, reason: str = "closed by this side") -> None:
         """End the session: the last record names `code`.  Harmless when it has ended."""
@@ -210,20 +184,33 @@ class Session(Controls):
 
     def next_deadline(self) -> float | None:
         """When `on_deadline` has to be called; None once the session has ended."""
-        return None if self._phase is _Phase.ENDED else self._ends_at
+        if self._phase is _Phase.ENDED:
+            return None
+        due = self._ends_at
+        if self._slots is not None:
+            due = min(due, self._slots.due_at)
+        if self._lossy is not None and self._lossy.forget_at is not None:
+            due = min(due, self._lossy.forget_at)
+        return due
 
     def on_deadline(self, now: float) -> list[Event]:
-        """Do what is due."""
+        """Do what is due; under padding class 2 at most one slot, so look at `next_deadline` again."""
         if now >= self._ends_at:
             self._expire(now)
+        if self._lossy is not None:
+            self._lossy.forget(now)
+        if self._slots is not None and now >= self._slots.due_at:
+            self._fill_slot(self._slots, now)
         return self.events()
 
     def erase(self) -> None:
         """Wipe every secret.  The session cannot be used afterwards."""
-        self._seal_until = _AGO
-        for chain in (self._sender, self._receiver, self._next_sender):
-            _wipe_chain(chain)
-        self._sender = self._receiver = self._next_sender = None
+        super().erase()
+        self._datagrams_lost = self.datagrams_lost
+        for keys in (self._receiver, self._lossy, self._next_chains):
+            if keys is not None:
+                keys.wipe()
+        self._receiver = self._lossy = self._next_chains = None
         if self._agreement is not None:
             self._agreement.secrets.wipe()
 
@@ -238,12 +225,16 @@ class Session(Controls):
         """Take a frame of type 6."""
 
     @abstractmethod
-    def _on_switch(self, epoch: int) -> None:
-        """The peer has sealed its last record under the old epoch."""
+    def _on_switch(self, epoch: int, now: float) -> None:
+        """The peer has sealed its last record under the old epoch, on this carrier."""
 
     @abstractmethod
-    def _on_first_record_of_epoch(self, chain: SendChain, now: float) -> None:
-        """The first record under the new epoch has verified; `chain` is the one to send under from here on."""
+    def _on_first_record_of_epoch(self, chains: EpochChains, now: float) -> None:
+        """The first record under the new epoch has verified; `chains` are those to send under from here on."""
+
+    @abstractmethod
+    def _on_first_datagram_of_epoch(self, now: float) -> None:
+        """A datagram under the new epoch has verified, perhaps before the control stream has come so far."""
 
     # What the roles use.
 
@@ -263,15 +254,18 @@ class Session(Controls):
     def _open(self, agreement: Agreement, now: float, server_signatures: tuple[str, ...] = ()) -> None:
         """Begin epoch 1."""
         self._agreement = agreement
-        secrets, params, client = agreement.secrets, agreement.params, agreement.client
-        out, into = secrets.server_to_client, secrets.client_to_server
-        if self._is_client:
-            out, into = into, out
-        self._sender = SendChain(out, 1, agreement.suite, params.messages_per_key)
-        self._receiver = ReceiveChain(into, 1, agreement.suite, params.messages_per_key)
+        params, client, suite = agreement.params, agreement.client, agreement.suite
+        chains = chains_of(agreement.secrets, 1, suite, params.messages_per_key, is_client=self._is_client)
+        self._sender, self._receiver, self._datagram_sender = chains.sender, chains.receiver, chains.datagram_sender
+        if chains.datagram_base is not None:
+            self._lossy = LossyChain(chains.datagram_base, 1, suite, params.messages_per_key)
         self._epoch_seconds = params.epoch_seconds
-        self._padded = params.padding != frames.PADDING_NONE
+        self._padding = frames.PADDING_BUCKETS if params.padding else frames.PADDING_NONE
         self._data_session = client.send_codec == Codec.NONE
+        if params.padding == frames.PADDING_CONSTANT:
+            codec = client.send_codec if self._is_client else client.receive_codec
+            self._slots = Slots(Codec(codec), client.frame_milliseconds, now)
+        self._seals_no_audio = self._data_session or self._slots is not None
         self._phase = _Phase.OPEN
         self._seal_until = min(now + self._epoch_seconds, self._session_until)
         established = Established(
@@ -294,36 +288,24 @@ class Session(Controls):
         """Have the session end when its epoch does, or before that when it has lasted long enough."""
         self._ends_at = min(moment, self._session_until)
 
-    def _send(self, frame_type: FrameType, payload: bytes, now: float, *, metered: bool = True) -> bool:
-        if now >= self._seal_until:
-            return False
-        outbound.check_kind(frame_type, from_client=self._is_client, data_session=self._data_session)
-        if metered and frame_type in frames.METERED_TYPES and not self._sent_control.take(now):
-            return False
-        self._seal(frame_type, payload)
-        return True
-
-    def _seal(self, frame_type: FrameType, payload: bytes) -> None:
-        """Seal a frame under the current epoch, whatever its age, and queue the record."""
-        sender = self._sender
-        if sender is None:
-            raise ApiMisuse("a frame was sealed outside a session")
-        limit = _LARGE_LIMIT if frame_type in frames.LARGE_TYPES else _SMALL_LIMIT
-        padding = frames.PADDING_BUCKETS if self._padded else frames.PADDING_NONE
-        self._outbox.append(sender.seal(frames.encode_plaintext(frame_type, payload, padding, limit)))
-
-    def _switch_sender(self, chain: SendChain, now: float) -> None:
-        """Say `switch`, the last record under the old epoch; from here on send under the new one, at once a ping."""
-        self._seal(FrameType.SWITCH, chain.epoch.to_bytes(4))
-        self._sender, old = chain, self._sender
-        _wipe_chain(old)
-        self._seal_until = min(now + self._epoch_seconds, self._session_until)
-        self._seal(FrameType.PING, self._parts.entropy.random(PING_BYTES))
-
     def _switch_receiver(self, chain: ReceiveChain) -> None:
         """Forget the old receive keys; the next record is the first one of the new epoch."""
         self._receiver, old = chain, self._receiver
-        _wipe_chain(old)
+        if old is not None:
+            old.wipe()
+
+    def _chains_of(self, secrets: EpochSecrets, epoch: int) -> EpochChains:
+        """Make the chains of a new epoch, and have datagrams under it open from here on."""
+        agreed = self._agreed
+        chains = chains_of(secrets, epoch, agreed.suite, agreed.params.messages_per_key, is_client=self._is_client)
+        if self._lossy is not None and chains.datagram_base is not None:
+            self._lossy.prepare(chains.datagram_base)
+        return chains
+
+    def _switch_datagrams(self, now: float) -> None:
+        """The control stream is in the new epoch: so are datagrams, if none has said so."""
+        if self._lossy is not None:
+            self._lossy.begin_epoch(now)
 
     def _expire(self, now: float) -> None:
         """End what has reached `_ends_at`."""
@@ -352,10 +334,14 @@ class Session(Controls):
 
     # Frames that come in.
 
-    def _on_frame(self, plaintext: bytes, record_bytes: int, now: float) -> bytes | None:
+    def _on_frame(self, plaintext: bytes, record_bytes: int, now: float, *, is_datagram: bool = False) -> bytes | None:
         number, payload = frames.split_plaintext_untrusted(plaintext)
         kind = frames.allowed_untrusted(
-            number, record_bytes, from_client=not self._is_client, data_session=self._data_session
+            number,
+            record_bytes,
+            from_client=not self._is_client,
+            data_session=self._data_session,
+            ordered=not is_datagram,
         )
         if kind is None:
             return None
@@ -365,22 +351,22 @@ class Session(Controls):
         is_echo = kind is FrameType.MARK and self._heard_mark()
         if kind in frames.METERED_TYPES and not is_echo and not self._received_control.take(now):
             raise WireError(Code.RATE_LIMITED, "too many control frames")
-        self._on_control(kind, payload, now)
+        self._on_control(kind, payload, now, is_datagram=is_datagram)
         return None
 
-    def _on_control(self, kind: FrameType, payload: bytes, now: float) -> None:
+    def _on_control(self, kind: FrameType, payload: bytes, now: float, *, is_datagram: bool) -> None:
         match kind:
             case FrameType.HANDSHAKE:
                 self._on_handshake_frame(payload, now)
             case FrameType.SWITCH:
-                self._on_switch(frames.decode_switch_untrusted(payload))
+                self._on_switch(frames.decode_switch_untrusted(payload), now)
             case FrameType.CLOSE:
                 code = frames.decode_close_untrusted(payload)
                 self._end(Ended(code, "ended by the other side", local=False))
             case FrameType.PING:
                 data = frames.decode_ping_untrusted(payload)
                 if now < self._seal_until and self._pongs.take(now):
-                    self._seal(FrameType.PONG, data)
+                    self._answer_ping(data, as_datagram=is_datagram)
             case _:
                 event = decode_event_untrusted(kind, payload)
                 if event is not None:

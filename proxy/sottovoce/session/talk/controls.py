@@ -22,16 +22,18 @@ class Controls(ABC):
         self._marks_outstanding = 0
 
     @abstractmethod
-    def _send(self, frame_type: FrameType, payload: bytes, now: float, *, metered: bool = True) -> bool:
+    def _send(
+        self, frame_type: FrameType, payload: bytes, now: float, *, metered: bool = True, as_datagram: bool = False
+    ) -> bool:
         """Queue a frame, unless it may not be sealed now or, if metered, there is no token for it."""
 
     def send_dtmf(self, event: int, duration_milliseconds: int, now: float) -> bool:
         """Queue a telephone key."""
         return self._send(FrameType.DTMF, outbound.dtmf(event, duration_milliseconds), now)
 
-    def send_ping(self, data: bytes, now: float) -> bool:
-        """Queue a ping of eight bytes."""
-        return self._send(FrameType.PING, outbound.ping(data), now)
+    def send_ping(self, data: bytes, now: float, *, as_datagram: bool = False) -> bool:
+        """Queue a ping of eight bytes; the pong comes back over the same carrier."""
+        return self._send(FrameType.PING, outbound.ping(data), now, as_datagram=as_datagram)
 
     def send_json(self, data: bytes, now: float) -> bool:
         """Queue a JSON object for the other end's application."""
@@ -48,9 +50,9 @@ class Controls(ABC):
             self._marks_outstanding += 1
         return sent
 
-    def send_cover(self, length_bytes: int, now: float) -> bool:
+    def send_cover(self, length_bytes: int, now: float, *, as_datagram: bool = False) -> bool:
         """Queue filling that the peer ignores."""
-        return self._send(FrameType.COVER, outbound.cover(length_bytes), now)
+        return self._send(FrameType.COVER, outbound.cover(length_bytes), now, as_datagram=as_datagram)
 
     def send_data(self, data: bytes, now: float) -> bool:
         """Queue opaque bytes; data sessions only."""
