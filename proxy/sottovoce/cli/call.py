@@ -9,7 +9,10 @@ from sottovoce.cli.output import any_path, json_option, print_json, progress_bar
 
 if TYPE_CHECKING:
     from sottovoce.app.replay import Replay
+    from sottovoce.client import ConnectOptions
     from sottovoce.session import Anchor
+
+_STDIN = Path("/dev/stdin")
 
 
 @click.command("call")
@@ -20,9 +23,13 @@ if TYPE_CHECKING:
 @click.option("--dir", "directory", type=any_path, help="Find anchor and CA in this directory.")
 @click.option("--anchor", type=any_path, help="The anchor file that the server's operator gave you.")
 @click.option("--ca", type=any_path, help="PEM CA certificates for TLS; without it, the system's.")
-@click.option("--token-file", type=any_path, help="A file with the bearer token to show.")
+@click.option("--token", "--token-file", "token", type=any_path, help="A file with the bearer token; - is stdin.")
+@click.option("--key", type=any_path, help="A PEM file with this client's private key.")
+@click.option("--cert", type=any_path, help="A PEM file with this client's certificate and what issued it.")
+@click.option("--cert-key", type=any_path, help="The private key of --cert.")
 @click.option("--frame-ms", type=click.Choice(["10", "20", "40", "60"]), default="20", show_default=True)
 @click.option("--no-echo", is_flag=True, help="The backend answers by itself: do not count what does not come back.")
+@click.option("--reconnect", is_flag=True, help="Call again, with the rest, when the server drains or the call breaks.")
 @json_option
 def command(  # noqa: PLR0913, PLR0917  a command's options
     url: str,
@@ -31,14 +38,20 @@ def command(  # noqa: PLR0913, PLR0917  a command's options
     directory: Path | None,
     anchor: Path | None,
     ca: Path | None,
-    token_file: Path | None,
+    token: Path | None,
+    key: Path | None,
+    cert: Path | None,
+    cert_key: Path | None,
     frame_ms: str,
     *,
     tone: bool,
     no_echo: bool,
+    reconnect: bool,
     as_json: bool,
 ) -> int:
     """Call URL (wss://HOST:PORT/ROUTE), send IN.wav, and say how it went.
+
+    Where the server wants to know who calls, give one of --token, --key, and --cert with --cert-key.
 
     IN.wav is 16-bit PCM, mono, at 8, 16, 24 or 48 kHz.  Exit 0: authenticated, ended in good order, nothing lost;
     1: refused, cut off or lossy, with the reason; 2: usage.
@@ -47,26 +60,36 @@ def command(  # noqa: PLR0913, PLR0917  a command's options
         raise click.UsageError("give IN.wav or --tone")
     if (directory is None) is (anchor is None):
         raise click.UsageError("give --dir DIR (made by sottovoce init), or --anchor FILE")
-    from sottovoce.app.replay import replay
+    if sum(each is not None for each in (token, key, cert or cert_key)) > 1 or (cert is None) is not (cert_key is None):
+        raise click.UsageError("give one of --token, --key, and --cert with --cert-key")
+    from sottovoce.app.replay import replay, replay_over
     from sottovoce.app.wav import make_tone, read_wav, refuse_unwritable, write_wav
     from sottovoce.cli.running import run_until_told
-    from sottovoce.client import connect
+    from sottovoce.client import calls, connect
 
     recording = make_tone() if wav is None else read_wav(wav)
     if out is not None:
         refuse_unwritable(out)
     trust = _trust(directory, anchor, ca)
 
+    options: ConnectOptions = {
+        "anchor": trust.anchors,
+        "ca": trust.ca,
+        "token": _STDIN if token == Path("-") else token,
+        "key": key,
+        "certificate": cert,
+        "certificate_key": cert_key,
+        "codec": recording.codec,
+        "frame_ms": int(frame_ms),
+    }
+    milliseconds, echo, progress = int(frame_ms), not no_echo, progress_bar()
+
     async def run() -> "Replay":
-        async with connect(
-            url,
-            anchor=trust.anchors,
-            ca=trust.ca,
-            token=token_file,
-            codec=recording.codec,
-            frame_ms=int(frame_ms),
-        ) as call:
-            return await replay(call, recording, frame_ms=int(frame_ms), echo=not no_echo, progress=progress_bar())
+        if reconnect:
+            legs = calls(url, **options)
+            return await replay_over(legs, recording, frame_ms=milliseconds, echo=echo, progress=progress)
+        async with connect(url, **options) as call:
+            return await replay(call, recording, frame_ms=milliseconds, echo=echo, progress=progress)
 
     done = run_until_told(run)
     if out is not None:
@@ -113,6 +136,10 @@ def summary(done: "Replay") -> dict[str, object]:
         "server_signatures": figures.server_signatures,
         "epochs": figures.epochs,
         "generations": figures.generations,
+        "resumed": figures.is_resumed,
+        "reconnects": len(done.lost_calls),
+        "resumptions": done.resumptions,
+        "lost_calls": done.lost_calls,
         "frames_sent": done.frames_sent,
         "frames_returned": done.frames_returned,
         "frames_lost": done.frames_lost,
@@ -130,6 +157,12 @@ def summary(done: "Replay") -> dict[str, object]:
 def _fault(done: "Replay") -> str | None:
     if done.ended is None or done.ended.truncated:
         return "the call was cut off: what came back may be incomplete"
+    if done.frames_lost and done.lost_calls:
+        calls = _counted(len(done.lost_calls), "time")
+        return (
+            f"{done.frames_lost} of {done.frames_sent} frames did not come back, as the call was lost {calls}: "
+            + "; ".join(dict.fromkeys(done.lost_calls))
+        )
     if done.frames_lost:
         return f"{done.frames_lost} of {done.frames_sent} frames did not come back (--no-echo if none should)"
     return None
@@ -146,8 +179,14 @@ def _lines(done: "Replay") -> list[tuple[str, str]]:
         )
         if value is not None
     )
+    how = ", by ticket" if figures.is_resumed else ""
+    again = [
+        ("again", f"{_counted(len(done.lost_calls), 'time')}, {done.resumptions} by ticket: {reason}")
+        for reason in done.lost_calls[-1:]
+    ]
     return [
-        ("handshake", f"TLS {figures.tls_ms or 0:.0f} ms, voice {figures.voice_ms or 0:.0f} ms"),
+        *again,
+        ("handshake", f"TLS {figures.tls_ms or 0:.0f} ms, voice {figures.voice_ms or 0:.0f} ms{how}"),
         ("TLS group", figures.tls_group or "-"),
         ("suite", figures.suite or "-"),
         ("signed by", " + ".join(figures.server_signatures)),

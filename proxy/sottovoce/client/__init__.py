@@ -33,7 +33,7 @@ from sottovoce.client.errors import (
     UnlistedCode,
 )
 from sottovoce.client.items import Audio, Clear, Data, Dtmf, Ended, Item, Json, Mark, Mute, Statistics
-from sottovoce.client.trio import Call, Calls, Leg, calls, connect
+from sottovoce.client.trio import Call, Calls, ConnectOptions, Leg, calls, connect
 from sottovoce.client.trust import Trust, trust_from_directory
 from sottovoce.primitives import Suite
 from sottovoce.transport import PqPolicy
@@ -55,6 +55,7 @@ __all__ = [
     "Clear",
     "Codec",
     "ConnectFailed",
+    "ConnectOptions",
     "Data",
     "DecryptFailed",
     "Draining",

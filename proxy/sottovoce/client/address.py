@@ -72,7 +72,7 @@ def _check_parts(parts: SplitResult) -> None:
         raise CallMisconfigured("the URL does not begin with wss://", _FORM)
     if "@" in parts.netloc:
         raise CallMisconfigured(
-            "the URL holds a user name or password, which would reach logs", "give a token as token=… or --token-file"
+            "the URL holds a user name or password, which would reach logs", "give a token as token=… or --token FILE"
         )
     if parts.fragment:
         raise CallMisconfigured("the URL has a fragment (#…), which is not sent", "leave it out")

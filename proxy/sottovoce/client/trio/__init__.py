@@ -19,6 +19,6 @@ cancellation still says so to the server, which takes a second at most.
 """
 
 from sottovoce.client.trio.call import Call, connect
-from sottovoce.client.trio.calls import Calls, Leg, calls
+from sottovoce.client.trio.calls import Calls, ConnectOptions, Leg, calls
 
-__all__ = ["Call", "Calls", "Leg", "calls", "connect"]
+__all__ = ["Call", "Calls", "ConnectOptions", "Leg", "calls", "connect"]
