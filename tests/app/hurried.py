@@ -3,7 +3,7 @@
 So it is renewed once a second, the least that a keeper sleeps; voice certificates live for a week and are not.
 """
 
-from sottovoce.app import serving
+from sottovoce.app.serving import parts
 from sottovoce.cli import main
 from sottovoce.transport import SystemClock
 
@@ -16,5 +16,5 @@ class HurriedClock(SystemClock):
 
 
 if __name__ == "__main__":
-    setattr(serving, "_CLOCK", HurriedClock())  # noqa: B010  a constant, for everybody else
+    setattr(parts, "CLOCK", HurriedClock())  # noqa: B010  a constant, for everybody else
     main()

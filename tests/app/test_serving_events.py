@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import trio
 
-from sottovoce.app import serving
 from sottovoce.app.checking import build_routes
+from sottovoce.app.serving import parts, serve
 from sottovoce.audit import AuditEvent, AuditFailed, ConfigurationLoaded, PlaintextNetworkAllowed
 from sottovoce.observe import events
 from sottovoce.settings import ConfigurationInvalid, build
@@ -40,7 +40,7 @@ async def test_audio_that_may_leave_the_machine_in_the_clear_is_warned_of_and_on
     configuration = build({"routes": {"open": route, "echo": {"adapter": "echo"}}})
     lines, audit = Lines(), Audit()
     routes = build_routes(configuration, file)
-    await serving._record_start(configuration, file, routes, audit, lines)  # type: ignore[arg-type]
+    await parts.record_configuration(configuration, file, routes, audit, lines)  # type: ignore[arg-type]
     [warned] = [(level, fields) for level, event, fields in lines.said if event == events.PLAINTEXT_NETWORK_ALLOWED]
     assert warned[0] == "warning"
     assert warned[1]["route"] == "open"
@@ -51,7 +51,7 @@ async def test_audio_that_may_leave_the_machine_in_the_clear_is_warned_of_and_on
 
 def test_the_audit_logs_failing_and_mending_are_said() -> None:
     lines = Lines()
-    report = serving._reporter(lines)  # type: ignore[arg-type]
+    report = parts._reporter(lines)  # type: ignore[arg-type]
     report(AuditFailed("the disk is full"))
     report(None)
     assert lines.said == [
@@ -64,9 +64,9 @@ async def test_the_number_of_files_is_said_and_a_directory_without_its_files_is_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines = Lines()
-    monkeypatch.setattr(serving, "harden_process", lambda: 4096)
-    monkeypatch.setattr(serving, "configure_logging", lambda _: None)
-    monkeypatch.setattr(serving, "get_logger", lambda _: lines)
+    monkeypatch.setattr("sottovoce.app.serving.lifetime.harden_process", lambda: 4096)
+    monkeypatch.setattr("sottovoce.app.serving.lifetime.configure_logging", lambda _: None)
+    monkeypatch.setattr("sottovoce.app.serving.lifetime.get_logger", lambda _: lines)
     with pytest.raises(ConfigurationInvalid, match=r"anchor\.json cannot be read"):
-        await serving.serve(build({}).resolved(tmp_path), tmp_path / "sottovoce.toml")
+        await serve(build({}).resolved(tmp_path), tmp_path / "sottovoce.toml")
     assert lines.said == [("debug", events.FILE_LIMIT_RAISED, {"limit": 4096})]

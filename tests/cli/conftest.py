@@ -58,7 +58,7 @@ def cli(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> C
 @pytest.fixture(autouse=True)
 def unhardened(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let `serve`, run in this process, not change what pytest may do."""
-    monkeypatch.setattr("sottovoce.app.serving.harden_process", lambda: 0)
+    monkeypatch.setattr("sottovoce.app.serving.lifetime.harden_process", lambda: 0)
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import trio
 
-from sottovoce.app import serving
+from sottovoce.app.serving import lifetime
 from sottovoce.cli import main
 from sottovoce.client import connect, trust_from_directory
 from tests.shows.telling import tell_secrets
@@ -21,7 +21,7 @@ from tests.shows.telling import tell_secrets
 
 def serve(words: list[str]) -> None:
     directory, *changes = words
-    serving.harden_process = lambda: 0
+    lifetime.harden_process = lambda: 0
     main(["serve", directory, *(word for change in changes for word in ("--set", change))])
 
 

@@ -19,7 +19,8 @@ import msgspec
 import trio
 
 from loadtest.bench.lag.slow_token import COMMAND
-from sottovoce.app import serving
+from sottovoce.app.serving import parts
+from sottovoce.app.serving import serve as serve_proxy
 from sottovoce.settings import find_file, load
 
 PERIOD_SECONDS = 0.002
@@ -70,14 +71,14 @@ async def serve(directory: Path, watch: Watch) -> None:
     configuration = load(file, ["log.format=json"])
     async with trio.open_nursery() as nursery:
         nursery.start_soon(watch.run)
-        await serving.serve(configuration, file)
+        await serve_proxy(configuration, file)
         nursery.cancel_scope.cancel()
 
 
 def main() -> None:
     """Serve, then write."""
     directory, out = map(Path, sys.argv[1:])
-    setattr(serving, "COMMAND", COMMAND)  # noqa: B010  there is no other place to hand in one's own token process
+    setattr(parts, "COMMAND", COMMAND)  # noqa: B010  there is no other place to hand in one's own token process
     with Path(f"/proc/self/task/{threading.get_native_id()}/schedstat").open("rb", buffering=0) as counters:
         watch = Watch(cast("BinaryIO", counters))
         trio.run(serve, directory, watch)

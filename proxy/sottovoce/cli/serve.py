@@ -1,6 +1,7 @@
 """`sottovoce serve`: the proxy."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import click
@@ -16,8 +17,11 @@ def command(directory: Path, changes: tuple[str, ...], *, as_json: bool) -> None
     """Run the proxy of DIR until it is told to stop (SIGTERM, SIGINT).
 
     When calls can come, the event `proxy.ready` names the addresses, and the ready file (process.ready_file) is there.
-    Calls in progress are told to reconnect elsewhere (4460) and have five seconds to leave.  With --json the addresses
-    are printed as well.
+    With --json the addresses are printed as well.
+
+    Told to stop, it lets nobody in and tells calls in progress to reconnect elsewhere (4460), in the course of
+    process.drain_seconds; told again, it cuts them off.  SIGHUP has it read its configuration again; a change in the
+    clients' files takes effect by itself.
     """
     from sottovoce.app.serving import serve
     from sottovoce.cli.running import run_until_told
@@ -29,4 +33,4 @@ def command(directory: Path, changes: tuple[str, ...], *, as_json: bool) -> None
 
     file = find_file(directory).absolute()
     configuration = load(file, changes)
-    run_until_told(serve, configuration, file, announce)
+    run_until_told(serve, configuration, file, announce, partial(load, file, changes))

@@ -7,6 +7,10 @@ from typing import Final
 
 # The process
 CONFIGURATION_LOADED: Final = "configuration.loaded"
+CONFIGURATION_REFUSED: Final = "configuration.refused"
+RESTART_NEEDED: Final = "restart.needed"
+CLIENTS_LOADED: Final = "clients.loaded"
+CLIENTS_REFUSED: Final = "clients.refused"
 PROXY_READY: Final = "proxy.ready"
 PROXY_DRAINING: Final = "proxy.draining"
 PROXY_STOPPED: Final = "proxy.stopped"

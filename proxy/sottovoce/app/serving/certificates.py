@@ -1,0 +1,80 @@
+"""The certificates that a proxy serves under, kept valid, and each listener's TLS settings made of them."""
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from sottovoce.app.initialise import ANCHORS, ISSUING
+from sottovoce.app.ledger import Ledger
+from sottovoce.hsm import Token
+from sottovoce.identity import CertificateKeeper, IdentityConfig, load_anchors
+from sottovoce.pki import LeafKeeper, read_issuing_certificate
+from sottovoce.primitives import Entropy
+from sottovoce.transport import Clock, CurrentContext, PqPolicy, TlsIdentity, self_test, server_context
+
+
+class TlsPolicy(msgspec.Struct, frozen=True):
+    """What a listener asks of TLS."""
+
+    pq: PqPolicy
+
+
+class TlsContexts:
+    """Every listener's TLS settings, made anew with each certificate and each policy."""
+
+    def __init__(self, policies: Mapping[str, TlsPolicy]) -> None:
+        """Take each listener's policy, by its name."""
+        self.contexts: dict[str, CurrentContext] = {}
+        self._policies = policies
+        self._identity: TlsIdentity | None = None
+
+    def install(self, identity: TlsIdentity) -> None:
+        """Take a certificate; the first time, prove that each listener negotiates what its policy says."""
+        self._identity = identity
+        for name, policy in self._policies.items():
+            context = server_context(identity, pq=policy.pq)
+            if name in self.contexts:
+                self.contexts[name].replace(context)
+            else:
+                self_test(context)
+                self.contexts[name] = CurrentContext(context)
+
+    def reconfigure(self, policies: Mapping[str, TlsPolicy]) -> None:
+        """Take other policies for the same listeners; connections that exist keep what they have."""
+        self._policies = policies
+        if self._identity is not None:
+            self.install(self._identity)
+
+
+def certificate_keepers(  # noqa: PLR0913, PLR0917  the parts they need
+    config: IdentityConfig,
+    base: Path,
+    token: Token,
+    tls: TlsContexts,
+    ledger: Ledger,
+    clock: Clock,
+    entropy: Entropy,
+) -> tuple[LeafKeeper, CertificateKeeper]:
+    """Make what keeps the TLS certificate and the voice certificate; neither has one yet."""
+    leaf = LeafKeeper(
+        token,
+        read_issuing_certificate(base / ISSUING),
+        config.names,
+        lifetime_seconds=config.leaf_hours * 3600,
+        install=tls.install,
+        report=partial(ledger.certificate, "tls_leaf"),
+        clock=clock,
+        entropy=entropy,
+    )
+    voice = CertificateKeeper(
+        token,
+        load_anchors(base / ANCHORS),
+        config.names,
+        lifetime_seconds=config.certificate_hours * 3600,
+        report=partial(ledger.certificate, "voice"),
+        clock=clock,
+        entropy=entropy,
+    )
+    return leaf, voice

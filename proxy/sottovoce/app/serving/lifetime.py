@@ -1,0 +1,96 @@
+"""From a configuration to a proxy that serves until it is told to stop.
+
+    parts ─▶ ready … SIGHUP: reload … SIGTERM ─▶ drain ─▶ the parts are closed, the last first
+
+Whatever cannot be had at start ends the start with one error and nothing half-done.  Later the proxy goes on as long as
+it can: a lost token is replaced, a renewal that fails is tried again, a configuration that is wrong is not taken.
+"""
+
+import signal
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+
+import trio
+
+from sottovoce.app.checking import check_loaded
+from sottovoce.app.hardening import harden_process
+from sottovoce.app.serving.parts import Parts
+from sottovoce.app.serving.ready import ready
+from sottovoce.app.serving.reload import Reloader, stamps
+from sottovoce.hsm import STATUS, HsmError, Status, Token
+from sottovoce.observe import configure_logging, events, get_logger
+from sottovoce.settings import Configuration, ConfigurationInvalid, load
+
+_STATUS_SECONDS = 2.0
+
+Announce = Callable[[Mapping[str, str]], None]
+"""Is told the address of each listener once calls can come."""
+
+
+def _announce_nothing(_: Mapping[str, str]) -> None:
+    """The log tells."""
+
+
+async def serve(
+    configuration: Configuration,
+    file: Path,
+    announce: Announce = _announce_nothing,
+    reread: Callable[[], Configuration] | None = None,
+) -> None:
+    """Serve a (resolved) configuration until SIGTERM or SIGINT.  Raises SottovoceError for what prevents a start.
+
+    `reread` gives the configuration anew, for SIGHUP; without it, it is what stands in `file`.
+    """
+    limit = harden_process()
+    configure_logging(configuration.log)
+    logger = get_logger(__name__)
+    logger.debug(events.FILE_LIMIT_RAISED, limit=limit)
+    if problems := check_loaded(configuration, file).problems:
+        raise ConfigurationInvalid(problems)
+    async with AsyncExitStack() as stack:
+        seen = stamps(configuration.clients)
+        parts = await Parts.build(configuration, file, logger, stack)
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+            await _run(parts, Reloader(parts, reread or partial(load, file), seen), signals, announce)
+        served, signed = parts.batcher.batches_served, await _roots_signed(parts.token)
+    logger.info(events.PROXY_STOPPED, batches_served=served, roots_signed=signed)
+
+
+async def _run(parts: Parts, reloader: Reloader, signals: AsyncIterator[int], announce: Announce) -> None:
+    """Serve until a signal says to stop; then drain.  A second one ends what still drains."""
+    async with trio.open_nursery() as background:
+        for task in parts.background_tasks:
+            background.start_soon(task)
+        async with trio.open_nursery() as listening:
+            for served in parts.listeners:
+                listening.start_soon(served.listener.serve, served.services)
+            with ready(parts, announce):
+                async with trio.open_nursery() as reloading:
+                    reloading.start_soon(reloader.run)
+                    await _until_told_to_stop(signals, reloader)
+                    reloading.cancel_scope.cancel()
+            parts.drain()
+            background.start_soon(_cut_off_when_told_again, signals, listening.cancel_scope)
+        background.cancel_scope.cancel()
+
+
+async def _until_told_to_stop(signals: AsyncIterator[int], reloader: Reloader) -> None:
+    while await anext(signals) == signal.SIGHUP:
+        reloader.ask()
+
+
+async def _cut_off_when_told_again(signals: AsyncIterator[int], listening: trio.CancelScope) -> None:
+    while await anext(signals) == signal.SIGHUP:
+        pass
+    listening.cancel()
+
+
+async def _roots_signed(token: Token) -> int | None:
+    """Give how many roots the token process has signed; None if it does not say."""
+    try:
+        status = await token.call(STATUS, Status(), deadline_seconds=_STATUS_SECONDS)
+    except HsmError:
+        return None
+    return status.counts.get("roots_signed", 0)

@@ -1,0 +1,206 @@
+"""What runs while the proxy serves, put together in the order in which each needs the others.
+
+    audit ─▶ ledger ─▶ token process ─▶ certificates ─▶ listeners
+
+Nothing here decides anything: it hands each part what it asks for.
+"""
+
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+
+import msgspec
+
+from sottovoce.app.checking import build_routes, read_credentials
+from sottovoce.app.initialise import token_files
+from sottovoce.app.ledger import open_ledger
+from sottovoce.app.serving.certificates import TlsContexts, TlsPolicy, certificate_keepers
+from sottovoce.app.token_process import COMMAND
+from sottovoce.audit import AuditFailed, AuditLog, ConfigurationLoaded, PlaintextNetworkAllowed, open_audit
+from sottovoce.edge import CurrentServices, EdgeServices, Journal, Listener, ServedRoute, bind
+from sottovoce.hsm import Token, open_token
+from sottovoce.identity import Batcher, CertificateKeeper, Clients, ClientsContents, Tickets
+from sottovoce.observe import Logger, events
+from sottovoce.pki import LeafKeeper
+from sottovoce.primitives import SystemKem
+from sottovoce.relay import Route
+from sottovoce.session import ServerDependencies
+from sottovoce.settings import Configuration
+from sottovoce.transport import SystemClock, SystemEntropy
+
+CLOCK = SystemClock()
+ENTROPY = SystemEntropy()
+
+
+class ServedListener(msgspec.Struct, frozen=True):
+    """A listener, and what its next connections are given."""
+
+    listener: Listener
+    services: CurrentServices
+
+
+class Parts:
+    """Made by `build`; everything that must be closed is on its stack."""
+
+    def __init__(  # noqa: PLR0913  the parts
+        self,
+        *,
+        configuration: Configuration,
+        file: Path,
+        logger: Logger,
+        audit: AuditLog,
+        token: Token,
+        tls: TlsContexts,
+        routes: Mapping[str, Route],
+        leaf: LeafKeeper,
+        voice: CertificateKeeper,
+        batcher: Batcher,
+        tickets: Tickets,
+        clients: Clients,
+    ) -> None:
+        self.configuration = configuration
+        self.file = file
+        self.logger = logger
+        self.token = token
+        self.leaf = leaf
+        self.voice = voice
+        self.batcher = batcher
+        self.tickets = tickets
+        self.clients = clients
+        self.listeners: tuple[ServedListener, ...] = ()
+        self._audit = audit
+        self._tls = tls
+        self._routes = routes
+
+    @classmethod
+    async def build(cls, configuration: Configuration, file: Path, logger: Logger, stack: AsyncExitStack) -> "Parts":
+        """Start the token process, get certificates, bind the listeners."""
+        base = file.absolute().parent  # noqa: ASYNC240  at start, nobody waits
+        routes = build_routes(configuration, file)
+        clients = read_credentials(configuration)
+        tls = TlsContexts(_tls_policies(configuration))
+        audit = await stack.enter_async_context(open_audit(configuration.audit, CLOCK, report=_reporter(logger)))
+        _forget_killed(configuration)
+        await record_configuration(configuration, file, routes, audit, logger)
+        ledger = await stack.enter_async_context(open_ledger(logger, audit, configuration.hsm.token))
+        token = await stack.enter_async_context(
+            open_token(configuration.hsm, command=COMMAND, files=token_files(base), report=ledger.token)
+        )
+        leaf, voice = certificate_keepers(configuration.identity, base, token, tls, ledger, CLOCK, ENTROPY)
+        await leaf.first()
+        await voice.first()
+        tickets = Tickets(token, report=ledger.ticket_key, clock=CLOCK, entropy=ENTROPY)
+        stack.callback(tickets.close)
+        await tickets.first()
+        parts = cls(
+            configuration=configuration,
+            file=file,
+            logger=logger,
+            audit=audit,
+            token=token,
+            tls=tls,
+            routes=routes,
+            leaf=leaf,
+            voice=voice,
+            batcher=Batcher(token, report=ledger.batch),
+            tickets=tickets,
+            clients=clients,
+        )
+        await parts._listen(stack)
+        return parts
+
+    @property
+    def background_tasks(self) -> tuple[Callable[[], Awaitable[object]], ...]:
+        """What runs beside the listeners, as long as they do."""
+        return self.leaf.run, self.voice.run, self.batcher.run, self.tickets.run
+
+    async def apply(self, configuration: Configuration, routes: Mapping[str, Route], clients: ClientsContents) -> None:
+        """Let calls from now on be served by this; those that run keep what they have, if they may still call.
+
+        Addresses and whatever else a start settles have to be those of the configuration before.
+        """
+        await record_configuration(configuration, self.file, routes, self._audit, self.logger)
+        self.configuration = configuration
+        self._routes = routes
+        self._tls.reconfigure(_tls_policies(configuration))
+        for each in self.listeners:
+            each.listener.reconfigure(configuration.all_listeners()[each.listener.name])
+        self.take_clients(clients)
+
+    def take_clients(self, contents: ClientsContents) -> int:
+        """Let these call from now on, and end the calls of those who may no longer; gives how many ended."""
+        self.clients.replace(contents)
+        served = self._served_routes()
+        for each in self.listeners:
+            each.services.replace(self._services(each.listener.name, served))
+        return sum(each.listener.recheck(self.clients) for each in self.listeners)
+
+    def drain(self) -> None:
+        """Let nobody in and send the calls away; the listeners end when they have gone, or their time is over."""
+        calls = sum(each.listener.calls for each in self.listeners)
+        self.logger.info(events.PROXY_DRAINING, calls=calls)
+        process = self.configuration.process
+        for each in self.listeners:
+            each.listener.drain(process.drain_seconds, process.stop_seconds)
+
+    async def _listen(self, stack: AsyncExitStack) -> None:
+        served = self._served_routes()
+        for name, config in self.configuration.all_listeners().items():
+            listener = await bind(name, config)
+            stack.push_async_callback(listener.aclose)
+            self.listeners += (ServedListener(listener, CurrentServices(self._services(name, served))),)
+
+    def _served_routes(self) -> dict[str, ServedRoute]:
+        configured = self.configuration.routes
+        return {name: ServedRoute(route, configured[name].origins) for name, route in self._routes.items()}
+
+    def _services(self, listener: str, routes: Mapping[str, ServedRoute]) -> EdgeServices:
+        return EdgeServices(
+            tls=self._tls.contexts[listener],
+            routes=routes,
+            voice=self.configuration.voice,
+            credential_kinds=self.clients.kinds,
+            parts=ServerDependencies(SystemKem(), ENTROPY, self.voice, self.clients, self.tickets),
+            signer=self.batcher,
+            clock=CLOCK,
+            journal=Journal(self.logger, self._audit),
+        )
+
+
+def _tls_policies(configuration: Configuration) -> dict[str, TlsPolicy]:
+    return {name: TlsPolicy(each.pq) for name, each in configuration.all_listeners().items()}
+
+
+def _forget_killed(configuration: Configuration) -> None:
+    """Remove the ready file of a proxy that was killed: whoever holds the lock of the audit log is the only one."""
+    with suppress(OSError):
+        Path(configuration.process.ready_file).unlink(missing_ok=True)
+
+
+async def record_configuration(
+    configuration: Configuration, file: Path, routes: Mapping[str, Route], audit: AuditLog, logger: Logger
+) -> None:
+    """Put on the audit log what the proxy is told, and what of it leaves audio unprotected."""
+    digest = hashlib.sha256(msgspec.json.encode(configuration)).hexdigest()
+    await audit.record(ConfigurationLoaded(file=str(file), sha256=digest))
+    logger.info(events.CONFIGURATION_LOADED, file=str(file), routes=sorted(routes))
+    for name, route in routes.items():
+        for warning in route.warnings:
+            logger.warning(events.PLAINTEXT_NETWORK_ALLOWED, route=name, text=warning)
+        if route.plaintext_network:
+            # A query may hold what is no auditor's affair.
+            url = (configuration.routes[name].url or "").partition("?")[0]
+            await audit.record(PlaintextNetworkAllowed(route=name, url=url))
+
+
+def _reporter(logger: Logger) -> Callable[[AuditFailed | None], None]:
+    """Say that the audit log can no longer be written, or (None) that it can again."""
+
+    def report(failure: AuditFailed | None) -> None:
+        if failure is None:
+            logger.warning(events.AUDIT_REPAIRED)
+        else:
+            logger.error(events.AUDIT_FAILED, reason=str(failure))
+
+    return report

@@ -1,0 +1,107 @@
+"""A running proxy that is told something else."""
+
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from sottovoce.app.serving.reload import settle
+from sottovoce.client import ConnectFailed, connect, trust_from_directory
+from sottovoce.settings import build
+from tests.running import RunningProxy, copy_directory, running_proxy
+
+PATIENCE_SECONDS = 20.0
+TEXT = '[listener]\naddress = "127.0.0.1:0"\n'
+
+
+def test_what_a_start_settles_stays_and_is_named() -> None:
+    running = build({"listener": {"address": "127.0.0.1:1"}, "listeners": {"old": {"address": "127.0.0.1:2"}}})
+    fresh = build(
+        {
+            "listener": {"address": "127.0.0.1:3", "max_connections": 7},
+            "listeners": {"new": {"address": "127.0.0.1:4"}},
+            "hsm": {"deadline_seconds": 9},
+            "process": {"ready_file": "other", "drain_seconds": 1},
+            "voice": {"epoch_seconds": 9},
+            "routes": {"other": {"adapter": "echo"}},
+        }
+    )
+    settled, waiting = settle(running, fresh)
+    assert waiting == ("hsm", "process.ready_file", "listeners.new", "listeners.old", "listener.address")
+    assert (settled.listener.address, settled.listener.max_connections) == ("127.0.0.1:1", 7)
+    assert settled.listeners == running.listeners
+    assert settled.hsm == running.hsm
+    assert (settled.process.ready_file, settled.process.drain_seconds) == (running.process.ready_file, 1)
+    assert (settled.voice, settled.routes) == (fresh.voice, fresh.routes)
+    assert settle(running, running) == (running, ())
+
+
+@pytest.fixture
+def directory(made_directory: Path, tmp_path: Path) -> Path:
+    directory = copy_directory(made_directory, tmp_path)
+    (directory / "sottovoce.toml").write_text(TEXT)
+    return directory
+
+
+def told(proxy: RunningProxy, text: str, event: str) -> dict[str, Any]:
+    """Write a configuration, send SIGHUP, wait for one more event of that name."""
+    before = len(proxy.events(event))
+    (proxy.directory / "sottovoce.toml").write_text(text)
+    proxy.process.send_signal(signal.SIGHUP)
+    give_up_at = time.monotonic() + PATIENCE_SECONDS
+    while len(proxy.events(event)) == before:
+        assert time.monotonic() < give_up_at, proxy.log.read_text()
+        time.sleep(0.02)
+    return proxy.events(event)[-1]
+
+
+@pytest.mark.interop(tool="softhsm2-util")
+async def test_a_new_route_is_there_a_running_call_goes_on_and_certificates_are_new(directory: Path) -> None:
+    trust = trust_from_directory(directory)
+    with running_proxy(directory) as proxy, trio.fail_after(PATIENCE_SECONDS):
+        with pytest.raises(ConnectFailed):
+            async with connect(f"{proxy.url}/second", anchor=trust.anchors, ca=trust.ca):
+                pass
+        async with connect(f"{proxy.url}/echo", anchor=trust.anchors, ca=trust.ca) as call:
+            text = TEXT + '[routes.echo]\nadapter = "echo"\n[routes.second]\nadapter = "echo"\n'
+            loaded = await trio.to_thread.run_sync(told, proxy, text, "configuration.loaded")
+            assert loaded["routes"] == ["echo", "second"]
+            await call.send(bytes(640))
+            await anext(call)
+            async with connect(f"{proxy.url}/second", anchor=trust.anchors, ca=trust.ca) as other:
+                await other.send(bytes(640))
+                await anext(other)
+        while not (len(proxy.events("leaf.issued")) == len(proxy.events("voice_certificate.issued")) == 2):  # noqa: ASYNC110  another process writes them
+            await trio.sleep(0.05)
+        assert proxy.events("restart.needed") == []
+
+
+@pytest.mark.interop(tool="softhsm2-util")
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[routes.echo", "this is not TOML"),
+        ('[routes.echo]\nadapter = "ehco"\n', "routes.echo.adapter"),
+        ('[routes.b]\nadapter = "raw"\nurl = "wss://127.0.0.1:1/"\nca_file = "none.pem"\n', "routes.b.ca_file"),
+    ],
+)
+async def test_a_configuration_that_is_wrong_leaves_everything_as_it_was(directory: Path, text: str, said: str) -> None:
+    trust = trust_from_directory(directory)
+    with running_proxy(directory) as proxy, trio.fail_after(PATIENCE_SECONDS):
+        refused = await trio.to_thread.run_sync(told, proxy, TEXT + text, "configuration.refused")
+        assert said in refused["reason"]
+        assert "\n" not in refused["reason"]
+        async with connect(f"{proxy.url}/echo", anchor=trust.anchors, ca=trust.ca) as call:
+            await call.send(bytes(640))
+            await anext(call)
+        assert len(proxy.events("configuration.loaded")) == 1
+
+
+@pytest.mark.interop(tool="softhsm2-util")
+def test_a_key_that_needs_a_restart_is_named(directory: Path) -> None:
+    with running_proxy(directory) as proxy:
+        waiting = told(proxy, TEXT + "[hsm]\ndeadline_seconds = 9\n", "restart.needed")
+        assert waiting["keys"] == ["hsm"]
