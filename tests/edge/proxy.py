@@ -175,10 +175,16 @@ class RecordingRoute:
 class Proxy:
     """Serves connections in memory."""
 
-    def __init__(self, voice: VoiceConfig | None = None, *, pq: PqPolicy = PqPolicy.PREFER) -> None:
+    def __init__(
+        self,
+        voice: VoiceConfig | None = None,
+        *,
+        pq: PqPolicy = PqPolicy.PREFER,
+        credentials: Credentials | None = None,
+    ) -> None:
         self.log = Log()
         self.signer = Signer()
-        self.credentials = Credentials()
+        self.credentials = credentials or Credentials()
         self.hand = RecordingRoute()
         self.calls: list[VoiceCall] = []
         served: dict[str, ServedRoute] = {

@@ -14,6 +14,7 @@ from sottovoce.transport import (
     TlsIdentity,
     TlsReason,
     client_context,
+    self_test,
     server_context,
 )
 from tests.transport.certificates import HOST, Authority, authority, leaf
@@ -84,3 +85,36 @@ def test_a_client_with_a_certificate_of_somebody_else() -> None:
     assert "client's certificate" in str(by_server)
     assert by_client is not None
     assert by_client.alert == 48
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: authority().issue(subject="some client"),
+        lambda: Authority("Somebody else").issue(subject="some client"),
+        lambda: authority().issue(subject="some client", days=(-3, -2)),
+        lambda: authority().issue("a server", usage=ExtendedKeyUsageOID.SERVER_AUTH),
+        lambda: Authority("Issuing", Authority("Unknown root")).issue(subject="some client"),
+    ],
+    ids=["ours", "unknown", "expired", "for servers", "chain"],
+)
+def test_a_certificate_that_was_asked_for_is_handed_on_to_be_judged(make: Callable[[], TlsIdentity]) -> None:
+    settings, shown = server_context(leaf(), pq=PqPolicy.PREFER, request_client_certificate=True), make()
+    mine = client_context(HOST, pq=PqPolicy.PREFER, ca_pem=authority().pem, identity=shown)
+    _, theirs = connected(mine, settings)
+    der = theirs.peer_certificate_der()
+    assert der is not None
+    assert x509.load_der_x509_certificate(der) == shown.certificate
+
+
+def test_a_client_without_a_certificate_is_let_in_where_one_is_only_asked_for() -> None:
+    settings = server_context(leaf(), pq=PqPolicy.PREFER, request_client_certificate=True)
+    _, theirs = connected(client(), settings)
+    assert theirs.peer_certificate_der() is None
+    assert self_test(settings) == "X25519MLKEM768"
+
+
+def test_no_certificate_is_asked_for_unless_somebody_wants_one() -> None:
+    mine = client_context(HOST, pq=PqPolicy.PREFER, ca_pem=authority().pem, identity=authority().issue(subject="x"))
+    _, theirs = connected(mine, server_context(leaf(), pq=PqPolicy.PREFER))
+    assert theirs.peer_certificate_der() is None

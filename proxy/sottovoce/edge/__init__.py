@@ -1,9 +1,9 @@
 """The server's side of a call: listeners, admission, and driving a voice session between client and backend."""
 
-from sottovoce.edge.gate import PATH_PREFIX, SUBPROTOCOL, Admitted, Refused, ServedRoute, admit
 from sottovoce.edge.config import Address, ListenerConfig, VoiceConfig, parse_address
 from sottovoce.edge.connection import serve_connection
 from sottovoce.edge.errors import AddressUnusable
+from sottovoce.edge.gate import PATH_PREFIX, SUBPROTOCOL, Admitted, Refused, ServedRoute, admit
 from sottovoce.edge.journal import AuditNotes, Journal
 from sottovoce.edge.listener import Listener, bind
 from sottovoce.edge.services import CurrentServices, EdgeServices, RootSigner

@@ -85,6 +85,11 @@ async def _answer(  # noqa: PLR0913, PLR0917  one step of `_open`
             return None
         case Admitted(route):
             websocket.accept(SUBPROTOCOL)
-            binding = tls.core.exporter()
-            carriage = Carriage(BINDING_TLS_EXPORTER, binding, request.authority, request.target)
+            carriage = Carriage(
+                BINDING_TLS_EXPORTER,
+                tls.core.exporter(),
+                request.authority,
+                request.target,
+                peer_certificate=tls.core.peer_certificate_der(),
+            )
             return VoiceCall(tls, websocket, route, carriage, services, client), early

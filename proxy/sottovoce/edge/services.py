@@ -10,8 +10,8 @@ from typing import Protocol
 import msgspec
 import trio
 
-from sottovoce.edge.gate import ServedRoute
 from sottovoce.edge.config import VoiceConfig
+from sottovoce.edge.gate import ServedRoute
 from sottovoce.edge.journal import Journal
 from sottovoce.session import LeafKind, Proof, ServerDependencies
 from sottovoce.transport import Clock, CurrentContext

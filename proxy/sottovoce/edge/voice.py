@@ -15,12 +15,12 @@ from collections import deque
 
 import trio
 
+from sottovoce.edge.errands import Errands
 from sottovoce.edge.journal import Journal, Side
 from sottovoce.edge.outbound import ClientQueue, ClientSink
 from sottovoce.edge.services import EdgeServices
-from sottovoce.hsm import HsmError
 from sottovoce.relay import BackendDown, CallEnd, CallStart, CallStatistics, Leg, LegStatistics, Route
-from sottovoce.session import Carriage, CredentialCheck, ServerSession, SignatureWanted, events
+from sottovoce.session import Carriage, CredentialCheck, ServerSession, events
 from sottovoce.transport import CLOSE_SECONDS, PeerClosed, ServerWebSocket, TextMessage, TlsStream, WsEvent, WsFailed
 from sottovoce.wire import Code, code_label
 
@@ -32,8 +32,6 @@ _NAP_SECONDS = 30.0
 """The clock task's longest sleep: while the machine is suspended Trio's clock stands still, the session's does not."""
 _RETRY_SECONDS = 0.05
 """After the session's own limit of control frames has held one back."""
-_SIGN_PAUSE_SECONDS = 0.1
-"""Before the HSM is asked again."""
 _NO_LEG = LegStatistics(
     frames_to_backend=0, frames_from_backend=0, frames_dropped_to_backend=0, frames_dropped_from_backend=0
 )
@@ -67,6 +65,7 @@ class VoiceCall:
             self._started_at,
             self._clock.wall(),
         )
+        self._errands = Errands(self._session, services, client, self._settle)
         self._queue = ClientQueue(services.voice.queue_frames)
         self._sink = ClientSink(self._queue, self._wake_writer, self.end)
         self._leg: Leg | None = None
@@ -137,7 +136,11 @@ class VoiceCall:
     async def _live(self, early: list[WsEvent]) -> None:
         self._receive(early)
         while self._established is None and not self._is_over:
-            await self._read()
+            if self._errands.is_judging:
+                await self._errands.wait_for_verdict()
+                self._receive(self._take_held())
+            else:
+                await self._read()
         if self._established is not None and not self._session.has_ended:
             await self._converse(self._call_start(self._established))
         while not self._is_over:
@@ -151,8 +154,7 @@ class VoiceCall:
                 else:
                     leg.stop(self._end)  # it ended while the backend was being connected
                 try:
-                    held, self._held = self._held, deque()
-                    self._receive(held)
+                    self._receive(self._take_held())
                     while not self._session.has_ended and not self._is_over:
                         await self._read()
                 finally:
@@ -186,7 +188,7 @@ class VoiceCall:
                 else:
                     self._frames_from_client += 1
                     leg.audio(payload, 0)
-            elif leg is None and session.is_open:
+            elif leg is None and (session.is_open or self._errands.is_judging):
                 self._held.append(event)
             elif isinstance(event, bytes):
                 session.open_audio(event, now)
@@ -195,6 +197,10 @@ class VoiceCall:
                 self._on_carriage(event)
         self._take_replies()
         self._settle()
+
+    def _take_held(self) -> deque[WsEvent]:
+        held, self._held = self._held, deque()
+        return held
 
     def _on_carriage(self, event: WsEvent) -> None:
         match event:
@@ -228,7 +234,10 @@ class VoiceCall:
             match event:
                 case events.SignatureWanted():
                     if self._nursery is not None:
-                        self._nursery.start_soon(self._prove, event)
+                        self._nursery.start_soon(self._errands.prove, event)
+                case events.CredentialShown(shown):
+                    if self._nursery is not None:
+                        self._errands.show(shown, self._nursery)
                 case events.Established():
                     self._on_established(event)
                 case events.EpochStarted(epoch, reauthenticated):
@@ -264,6 +273,7 @@ class VoiceCall:
     def _finish(self, ended: events.Ended) -> None:
         """The session is over: tell the backend, begin the closing handshake, give it a limit."""
         established = self._established
+        self._errands.stop()
         self._queue.clear()
         self._held.clear()
         if established is None:
@@ -365,26 +375,6 @@ class VoiceCall:
                 self._wake_writer()
             self._take_events(self._session.on_deadline(now))
             self._settle()
-
-    async def _prove(self, wanted: SignatureWanted) -> None:
-        """Have a leaf signed; ask again as long as the session waits for it."""
-        source = self._client.rpartition(":")[0]
-        has_failed = False
-        while (deadline := self._session.next_deadline()) is not None:
-            remaining = deadline - self._clock.now()
-            try:
-                proof = await self._services.signer.sign(
-                    wanted.kind, wanted.leaf, source, trio.current_time() + remaining
-                )
-            except HsmError as error:
-                if not has_failed:
-                    self._journal.signature_late(self._client, str(error))
-                has_failed = True
-                await trio.sleep(_SIGN_PAUSE_SECONDS)
-                continue
-            self._session.provide_proof(wanted, proof, self._clock.now())
-            self._settle()
-            return
 
 
 def _pass_on(event: events.Event, leg: Leg) -> None:
