@@ -20,6 +20,7 @@ from sottovoce.session.config import Carriage, ClientConfig, Dependencies, Serve
 from sottovoce.session.credentials import Identity, ShownCredential
 from sottovoce.session.events import Ended, Event, SignatureWanted
 from sottovoce.session.server import ServerSession
+from sottovoce.session.tickets import SealedTicket, TicketState
 from sottovoce.wire import Code
 
 WALL = 1_800_000_000.0
@@ -163,22 +164,59 @@ class Serving:
 
 
 class Credentials:
-    """Answers every check with `verdict`, and remembers what it was asked."""
+    """Answers every check with `verdict` (None: it takes its time), and remembers what it was asked."""
 
-    def __init__(self, verdict: Identity | Code = Identity("")) -> None:  # noqa: B008  frozen
+    def __init__(self, verdict: Identity | Code | None = Identity("")) -> None:  # noqa: B008  frozen
         self.verdict = verdict
         self.asked: list[tuple[int, bytes, bytes, bytes]] = []
+        self.shown: list[ShownCredential] = []
+        self.withdrawn: set[str] = set()
 
     def check(self, shown: ShownCredential) -> Identity | Code | None:
         value = bytes(memoryview(shown.value))  # a copy: the session overwrites the original
         self.asked.append((shown.kind, value, shown.authority, shown.path))
+        self.shown.append(shown)
         return self.verdict
 
     def judge(self, shown: ShownCredential) -> Identity | Code:
         return self.check(shown) or Code.AUTH_FAILED
 
     def still_holds(self, identity: Identity, authority: bytes, path: bytes) -> bool:
-        return True
+        return identity.name not in self.withdrawn
+
+
+MASK = bytes(byte ^ 0xA5 for byte in range(256))
+NO_PSK = Secret.blank("psk", 0)
+
+
+class Box:
+    """Tickets of one node: what was sealed and what was used.  It leaves every limit to the session.
+
+    A psk is kept under a mask: whoever searches the memory for secrets does not find it here.
+    """
+
+    def __init__(self, lifetime_seconds: int = 3_600) -> None:
+        self.lifetime_seconds = lifetime_seconds
+        self.states: dict[bytes, TicketState] = {}
+        self.masked: dict[bytes, bytearray] = {}
+        self.spent: list[bytes] = []
+
+    def seal(self, state: TicketState, wall: float) -> SealedTicket | None:
+        ticket = b"ticket %d" % len(self.states)
+        self.states[ticket] = msgspec.structs.replace(state, psk=NO_PSK)
+        self.masked[ticket] = state.psk.expose().translate(MASK)
+        return SealedTicket(ticket, self.lifetime_seconds)
+
+    def open(self, ticket: bytes, authority: bytes, path: bytes, wall: float) -> TicketState | None:
+        if ticket not in self.states:
+            return None
+        psk = Secret.take("psk", bytes(self.masked[ticket].translate(MASK)))
+        return msgspec.structs.replace(self.states[ticket], psk=psk)
+
+    def spend(self, ticket: bytes) -> bool:
+        is_first = ticket not in self.spent
+        self.spent.append(ticket)
+        return is_first
 
 
 def dependencies(seed: bytes = b"entropy") -> Dependencies:
@@ -191,6 +229,7 @@ def make_server(  # noqa: PLR0913  what a server is made of
     *,
     serving: Serving | None = None,
     credentials: Credentials | None = None,
+    tickets: Box | None = None,
     now: float = 0.0,
     wall: float = WALL,
 ) -> ServerSession:
@@ -199,6 +238,7 @@ def make_server(  # noqa: PLR0913  what a server is made of
         entropy=CountingEntropy(b"s"),
         serving=serving or Serving(),
         credentials=credentials or Credentials(),
+        tickets=tickets,
     )
     return ServerSession(config or ServerConfig(), carriage, parts, now, wall)
 

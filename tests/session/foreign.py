@@ -10,6 +10,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
+from sottovoce.primitives import Signer
 from sottovoce.session import LeafKind
 from tests.session.dialogue import CARRIAGE, Edit, Keys, certificate, serving_keys
 from tests.session.foreign_bytes import GROUPS, Chain, client_share, message, ref, server_share, split, tlvs_of, u
@@ -39,6 +40,7 @@ class Peer:
         self.suite = 0
         self.epoch = 0
         self.params: dict[int, bytes] = {}
+        self.psk: bytes | None = None
 
     def t(self) -> bytes:
         """T of everything so far."""
@@ -51,7 +53,7 @@ class Peer:
         return edited
 
     def agree(self, secret: bytes) -> None:
-        ref.handshake(self.log, None, secret, self.t())
+        ref.handshake(self.log, self.psk, secret, self.t())
 
     def sealed_record(self, side: str, messages: list[bytes]) -> bytes:
         plaintext = b"".join(self.arrange(messages))
@@ -93,6 +95,8 @@ class ForeignClient(Peer):
         credential: tuple[int, bytes] = (0, b""),
         codecs: tuple[int, int, int] = (3, 3, 20),
         metadata: bytes | None = None,
+        ticket: tuple[bytes, bytes] | None = None,
+        signer: Signer | None = None,
         edit: Edit = unchanged,
         arrange: Arrange = in_order,
     ) -> None:
@@ -103,13 +107,16 @@ class ForeignClient(Peer):
         self.credential = credential
         self.codecs = codecs
         self.metadata = metadata
+        self.ticket = ticket
+        self.signer = signer
         self.certificate = b""
         self.first = b""
 
     def _hello(self) -> bytes:
         shares = b"".join(u(group, 2) + u(len(share), 2) + share for group, (share, _) in self.shares.items())
         suites = b"".join(u(suite, 2) for suite in self.suites)
-        return message(1, t1=u(1, 2), t2=suites, t3=b"\x0c" * 32, t4=shares, t6=u(self.binding_type, 1))
+        offered = {} if self.ticket is None else {"t5": self.ticket[0]}
+        return message(1, t1=u(1, 2), t2=suites, t3=b"\x0c" * 32, t4=shares, t6=u(self.binding_type, 1), **offered)
 
     def hello(self) -> bytes:
         self.first = self.add("ClientHello", self._hello())
@@ -127,6 +134,10 @@ class ForeignClient(Peer):
         found = tlvs_of(record[5:])
         self.suite = int.from_bytes(found[2])
         self.seen += record[1:]
+        if 5 in found:
+            assert found[5] == b"\x01"
+            assert self.ticket is not None
+            self.psk = self.ticket[1]
         group = int.from_bytes(found[4][:2])
         self.agree(self.shares[group][1](found[4][2:]))
 
@@ -137,9 +148,9 @@ class ForeignClient(Peer):
                 assert made == self.finished("s")
             self.seen += made
             names[made[0]] = made
-        assert list(names) == [4, 5, 6, 7]
+        assert list(names) == ([4, 5, 6, 7] if self.psk is None else [4, 7])
         self.params = tlvs_of(names[4][4:])
-        self.certificate = tlvs_of(names[5][4:])[1]
+        self.certificate = tlvs_of(names[5][4:])[1] if 5 in names else b""
 
     def flight(self) -> bytes:
         optional = {} if self.metadata is None else {"t4": self.metadata}
@@ -149,6 +160,10 @@ class ForeignClient(Peer):
             self.add("ClientParams", message(8, t1=send, t2=receive, t3=milliseconds, **optional)),
             self.add("ClientCredential", message(9, t1=u(kind, 1), t2=value)),
         ]
+        if self.signer is not None:
+            signature = self.signer.sign(b"sottovoce.v1 client verify\x00" + self.t())
+            algorithm = u(self.signer.public_key.algorithm, 2)
+            messages.append(self.add("ClientVerify", message(10, t1=algorithm + signature)))
         messages.append(self.add("ClientFinished", self.finished("c")))
         record = self.sealed_record("c", messages)
         self.begin()
@@ -182,6 +197,7 @@ class ForeignServer(Peer):
         binding_type: int | None = None,
         keys: Keys | None = None,
         encoded: bytes | None = None,
+        psk: bytes | None = None,
         edit: Edit = unchanged,
         arrange: Arrange = in_order,
         **params: bytes,
@@ -190,6 +206,7 @@ class ForeignServer(Peer):
         self.suite = suite
         self.keys = keys or serving_keys()
         self.encoded = certificate() if encoded is None else encoded
+        self.psk = psk
         self.siblings: list[tuple[int, bytes]] = [(1, ref.sha384(b"\x00another"))]
         self.labels = {
             LeafKind.SERVER_VERIFY: b"sottovoce.v1 server verify",
@@ -199,7 +216,7 @@ class ForeignServer(Peer):
         self.client_messages: list[bytes] = []
         defaults = {
             "t1": b"\x1d" * 16, "t2": u(300, 2), "t3": u(1000, 4), "t4": b"\x01", "t5": bytes(range(1, 9)),
-            "t6": b"\x01", "t7": b"\x00\x01",
+            "t6": b"\x01", "t7": b"\x00\x01\x02\x03" if psk is None else b"\x00",
         }  # fmt: skip
         self.server_params = message(4, **(defaults | params))
 
@@ -225,7 +242,8 @@ class ForeignServer(Peer):
     def hello(self) -> bytes:
         group = GROUPS[self.suite]
         share, secret = server_share(group, self.client_shares()[group])
-        made = message(2, t1=u(1, 2), t2=u(self.suite, 2), t3=b"\x0d" * 32, t4=u(group, 2) + share)
+        accepted = {} if self.psk is None else {"t5": b"\x01"}
+        made = message(2, t1=u(1, 2), t2=u(self.suite, 2), t3=b"\x0d" * 32, t4=u(group, 2) + share, **accepted)
         record = b"\x00" + self.add("ServerHello", made)
         self.agree(secret)
         return record
@@ -245,12 +263,12 @@ class ForeignServer(Peer):
         return found
 
     def flight(self) -> bytes:
-        messages = [
-            self.add("ServerParams", self.server_params),
-            self.add("ServerCertificate", message(5, t1=self.encoded)),
-        ]
-        proof = self.proof_tlvs(LeafKind.SERVER_VERIFY, ref.sha384(b"\x00" + self.t()))
-        messages.append(self.add("ServerVerify", message(6, **proof)))
+        """All four messages; with a ticket accepted ServerParams and ServerFinished only."""
+        messages = [self.add("ServerParams", self.server_params)]
+        if self.psk is None:
+            messages.append(self.add("ServerCertificate", message(5, t1=self.encoded)))
+            proof = self.proof_tlvs(LeafKind.SERVER_VERIFY, ref.sha384(b"\x00" + self.t()))
+            messages.append(self.add("ServerVerify", message(6, **proof)))
         messages.append(self.add("ServerFinished", self.finished("s")))
         self.params = tlvs_of(self.server_params[4:])
         return self.sealed_record("s", messages)

@@ -10,6 +10,8 @@ from sottovoce.session.events import Ended, Event, SignatureWanted
 from sottovoce.session.session import Session
 from tests.session.dialogue import (
     CARRIAGE,
+    WALL,
+    Box,
     Credentials,
     Serving,
     client_config,
@@ -73,18 +75,23 @@ class Meeting:
 class AtServer(Meeting):
     """Our server and a foreign client."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what a server is made of
         self,
         *,
         serving: Serving | None = None,
         credentials: Credentials | None = None,
         client: dict[str, Any] | None = None,
+        tickets: Box | None = None,
+        carriage: Carriage = CARRIAGE,
+        wall: float = WALL,
         established: bool = True,
         **config: Any,
     ) -> None:
         super().__init__()
         self.credentials = credentials or Credentials()
-        self.server = make_server(ServerConfig(**config), serving=serving, credentials=self.credentials)
+        self.server = make_server(
+            ServerConfig(**config), carriage, serving=serving, credentials=self.credentials, tickets=tickets, wall=wall
+        )
         self.ours = self.server
         self.peer = ForeignClient(**(client or {}))
         self.keys = serving_keys()
@@ -101,7 +108,8 @@ class AtServer(Meeting):
     def until_flight(self) -> None:
         """Up to the client's flight, without it."""
         self.take(self.peer.hello())
-        self.prove()
+        if self.wanted:
+            self.prove()
         hello, flight = self.server.to_send()
         self.peer.server_hello(hello)
         self.peer.server_flight(flight)
@@ -138,10 +146,13 @@ class AtClient(Meeting):
         server: dict[str, Any] | None = None,
         established: bool = True,
         carriage: Carriage = CARRIAGE,
+        now: float = 0.0,
+        wall: float = WALL,
         **config: Any,
     ) -> None:
         super().__init__()
-        self.client = make_client(client_config(**config), carriage)
+        self.now = now
+        self.client = make_client(client_config(**config), carriage, now=now, wall=wall)
         self.ours = self.client
         self.peer = ForeignServer(**(server or {}))
         self.peer.take_hello(self.client.to_send()[0])

@@ -8,9 +8,9 @@ import gc
 import sys
 
 from sottovoce.primitives import Secret
-from tests.session.dialogue import talking
+from sottovoce.session import ClientTicket, ServerConfig, TicketReceived
+from tests.session.dialogue import MASK, WALL, Box, Pair, client_config, make_client, make_server
 
-MASK = bytes(byte ^ 0xA5 for byte in range(256))
 notes: list[tuple[str, bytearray]] = []
 
 
@@ -28,8 +28,25 @@ def stop(point: str, told: list[tuple[str, bytearray]]) -> None:
     sys.stdin.readline()
 
 
+def tickets_of(pair: Pair) -> list[ClientTicket]:
+    return [event.ticket for event in pair.client_events if isinstance(event, TicketReceived)]
+
+
+def resumed(ticket: ClientTicket, box: Box, now: float) -> None:
+    """Another session, with a ticket."""
+    client = make_client(client_config(ticket=ticket), now=now, wall=WALL + now)
+    pair = Pair(client, make_server(tickets=box, now=now, wall=WALL + now), now=now).run()
+    assert client.is_open
+    assert not pair.wanted, "nothing was signed"
+    pair.voice(up=3, down=3)
+    for received in tickets_of(pair):
+        received.erase()
+    client.close(1000, now)
+    pair.run()
+
+
 def main() -> None:
-    """Handshake, generations, two root steps, end."""
+    """Handshake, generations, two root steps, end, and a resumed session."""
     wipe = Secret.wipe
 
     def noting_wipe(secret: Secret) -> None:
@@ -37,7 +54,8 @@ def main() -> None:
         wipe(secret)
 
     Secret.wipe = noting_wipe  # type: ignore[method-assign]
-    pair = talking(epoch_seconds=10, messages_per_key=16)
+    box = Box()
+    pair = Pair(server=make_server(ServerConfig(epoch_seconds=10, messages_per_key=16), tickets=box)).run()
     gc.collect()
     for thing in gc.get_objects():
         if isinstance(thing, Secret):
@@ -50,9 +68,14 @@ def main() -> None:
     before = len(notes)
     pair.step()
     gc.collect()
-    stop("switched", [told for index, told in enumerate(notes) if index < before or told[0] != "sframe key"])
+    for old in tickets_of(pair)[:-1]:  # what a client's store does
+        old.erase()
+    # Of the newest epoch live its keys, and the client's res, which the server has wiped already.
+    still = {"sframe key", "res"}
+    stop("switched", [told for index, told in enumerate(notes) if index < before or told[0] not in still])
     pair.client.close(1000, pair.now)
     pair.run()
+    resumed(tickets_of(pair)[-1], box, pair.now)
     gc.collect()
     stop("closed", notes)
 

@@ -103,16 +103,15 @@ def _flights(given: Values, secrets: HandshakeSecrets, transcript: Transcript, o
 
 
 def _epoch(number: int, root: bytes, transcript: bytes, ours: Values) -> Secret:
-    """Give rk[e].  Control-stream chains and res are not built yet: the labelled derivation alone makes them."""
+    """Give rk[e]."""
     ours[f"root[{number}]"], ours[f"TH[{number}]"] = root, transcript
-    secrets = epoch_secrets(Secret("root", root), transcript)
+    secrets = epoch_secrets(Secret("root", root), transcript, has_datagrams=True)
     ours[f"base_c2s[{number}]"] = _bytes(secrets.client_to_server)
     ours[f"base_s2c[{number}]"] = _bytes(secrets.server_to_client)
     ours[f"rk[{number}]"] = _bytes(secrets.rekey)
-    again = Secret("root", root)
-    for direction in ("c2s", "s2c"):
-        ours[f"ctl_{direction}[{number}]"] = _bytes(labelled(again, f"{direction} ctl", transcript, 64))
-    ours[f"res[{number}]"] = _bytes(labelled(again, "res", transcript))
+    ours[f"ctl_c2s[{number}]"] = _bytes(secrets.control_client_to_server)
+    ours[f"ctl_s2c[{number}]"] = _bytes(secrets.control_server_to_client)
+    ours[f"res[{number}]"] = _bytes(secrets.resumption)
     return secrets.rekey
 
 

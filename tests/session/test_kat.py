@@ -87,8 +87,7 @@ def _of_epochs() -> Answers:
         "base_c2s epoch 1 generation 1": _bytes(
             sframe_derive(first.client_to_server, b"SFrame 1.0 Ratchet", 64, "base")
         ),
-        # Tickets are not built yet: res[1] comes from the labelled derivation alone.
-        "ticket psk": _bytes(labelled(Secret("root", root), "res", _TH_1)),
+        "ticket psk": _bytes(first.resumption),
         "TH[2] (shares 01*1216, 02*1120)": transcript,
         "root[2] (hybrid 52*64)": _bytes(next_root(first.rekey, Secret("hybrid", b"\x52" * 64), transcript)),
         "rekey leaf (certificate 63*100)": rekey_leaf(transcript, b"\x63" * 100),

@@ -7,7 +7,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from sottovoce.primitives import ApiMisuse, Secret
+from sottovoce.primitives import ApiMisuse, PublicKey, Secret, SignatureAlgorithm
 from sottovoce.session import BINDING_NONE, BINDING_TLS_EXPORTER, Carriage, Credential, Mark, ServerConfig
 from sottovoce.session.talk.meter import TokenBucket
 from sottovoce.wire import (
@@ -19,7 +19,7 @@ from sottovoce.wire import (
     SENT_CONTROL_FRAMES_PER_SECOND,
     Codec,
 )
-from tests.session.dialogue import Credentials, Pair, client_config, make_client, make_server, talking
+from tests.session.dialogue import Credentials, Ed25519Signer, Pair, client_config, make_client, make_server, talking
 from tests.session.meeting import AtClient, AtServer
 
 Send = Callable[[Any], object]
@@ -142,6 +142,15 @@ def test_a_bucket_does_not_fill_when_the_clock_seems_to_go_back() -> None:
     assert bucket.take(101.0)
 
 
+class _Useless:
+    """A signer whose key is of small order."""
+
+    public_key = PublicKey(SignatureAlgorithm.ED25519, bytes(32))
+
+    def sign(self, message: bytes) -> bytes:
+        return bytes(64)
+
+
 BAD_FOR_CLIENT: list[dict[str, Any]] = [
     {"suites": ()},
     {"anchors": ()},
@@ -156,6 +165,13 @@ BAD_FOR_CLIENT: list[dict[str, Any]] = [
     {"credential": Credential(1, Secret("token", b""))},
     {"credential": Credential(1, Secret("token", b"x" * (MAX_TOKEN_BYTES + 1)))},
     {"credential": Credential(2, Secret("token", b"x"))},
+    {"credential": Credential(2)},
+    {"credential": Credential(4)},
+    {"credential": Credential(1, Secret("token", b"x"), signer=Ed25519Signer(b"k" * 32))},
+    {"credential": Credential(1, Secret("token", b"x"), certificate_sha256=bytes(32))},
+    {"credential": Credential(2, signer=_Useless())},
+    {"credential": Credential(3)},
+    {"credential": Credential(3, certificate_sha256=bytes(31))},
 ]
 
 
@@ -164,6 +180,15 @@ BAD_FOR_CLIENT: list[dict[str, Any]] = [
 def test_a_client_that_would_be_refused_is_not_made(changes: dict[str, Any]) -> None:
     with pytest.raises(ApiMisuse):
         make_client(client_config(**changes))
+
+
+@pytest.mark.protocol("P4.19")
+def test_an_outer_certificate_is_not_named_on_a_carriage_without_a_binding() -> None:
+    with pytest.raises(ApiMisuse):
+        make_client(
+            client_config(credential=Credential(3, certificate_sha256=bytes(32))),
+            Carriage(BINDING_NONE, b"", b"host", b"/"),
+        )
 
 
 @pytest.mark.protocol("P3.20")
@@ -186,7 +211,7 @@ BAD_FOR_SERVER: list[dict[str, Any]] = [
     {"padding": 2},
     {"reauthenticate_every": 256},
     {"reauthenticate_every": -1},
-    {"credential_kinds": (0, 2)},
+    {"credential_kinds": (0, 4)},
 ]
 
 
