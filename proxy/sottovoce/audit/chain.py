@@ -118,5 +118,5 @@ def _trailer(leaf: bytes, head: bytes) -> bytes:
 def _check_body(body: bytes) -> None:
     try:
         msgspec.json.decode(body, type=_Stamp)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RecordInvalid("its hashes are right, but it is no event") from error

@@ -86,7 +86,7 @@ def read_tail(path: str | os.PathLike[str], count: int) -> list[Record]:
         lines = _last_lines(stream, count)
         try:
             return [_decode(line) for line in lines]
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             stream.seek(0)
             for _ in walk(stream, os.fspath(path)):
                 pass  # this tells the line, or that the chain is whole all the same

@@ -152,7 +152,7 @@ def decode_message(body: bytes, kind: type[Message]) -> Message:
     """Read a frame's body.  Raises TokenProcessFailed when the other end speaks something else."""
     try:
         return msgspec.msgpack.decode(body, type=kind)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         text = f"the token process sent no {kind.__name__}: {error}"
         raise TokenProcessFailed(text) from None
 

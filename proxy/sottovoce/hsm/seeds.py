@@ -86,7 +86,7 @@ def read_sealed_seed(data: bytes, *, purpose: str, algorithm: SignatureAlgorithm
     """Read a sealed seed's file.  Raises SealedSeedInvalid unless it is one for this purpose and algorithm."""
     try:
         seed = msgspec.json.decode(data, type=SealedSeed)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         text = f"is no sealed seed ({error})"
         raise SealedSeedInvalid(text) from None
     if (seed.format, seed.purpose, seed.algorithm) != (_FORMAT, purpose, algorithm.name.lower()):
