@@ -5,6 +5,7 @@ are here by name, and together as `session.events`, for a `match`.
 """
 
 from sottovoce.session import events
+from sottovoce.session.carriers import LossyChain
 from sottovoce.session.client import ClientSession
 from sottovoce.session.config import (
     BINDING_NONE,
@@ -38,6 +39,7 @@ from sottovoce.session.events import (
     SignatureWanted,
     TicketReceived,
 )
+from sottovoce.session.profiles import SessionProfile
 from sottovoce.session.ratchet import ReceiveChain, SendChain
 from sottovoce.session.server import ServerSession
 from sottovoce.session.session import Session
@@ -101,6 +103,7 @@ __all__ = [
     "Identity",
     "Json",
     "LeafKind",
+    "LossyChain",
     "Mark",
     "Mute",
     "Path",
@@ -115,6 +118,7 @@ __all__ = [
     "ServerSession",
     "ServingCertificate",
     "Session",
+    "SessionProfile",
     "ShownCredential",
     "SignatureWanted",
     "TicketBox",

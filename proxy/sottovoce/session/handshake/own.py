@@ -4,6 +4,7 @@ from sottovoce.primitives import ApiMisuse
 from sottovoce.session.config import (
     BINDING_NONE,
     BINDING_TLS_EXPORTER,
+    BINDING_WEBTRANSPORT_EXPORTER,
     Carriage,
     ClientConfig,
     Credential,
@@ -38,10 +39,12 @@ def _demand(*, that: bool, otherwise: str) -> None:
 
 def check_carriage(carriage: Carriage) -> None:
     """Hold a carriage against what a prologue can say (protocol §4)."""
-    binding_bytes = _BINDING_BYTES if carriage.binding_type == BINDING_TLS_EXPORTER else 0
+    kinds = {BINDING_NONE: 0, BINDING_TLS_EXPORTER: _BINDING_BYTES}
+    if carriage.has_datagrams:
+        kinds[BINDING_WEBTRANSPORT_EXPORTER] = _BINDING_BYTES
     _demand(
-        that=0 <= carriage.binding_type <= BINDING_TLS_EXPORTER and len(carriage.binding) == binding_bytes,
-        otherwise="a binding is 32 bytes of type 1, or none of type 0",
+        that=kinds.get(carriage.binding_type) == len(carriage.binding),
+        otherwise="a binding is 32 bytes of type 1, of type 2 where there are datagrams, or none of type 0",
     )
     _demand(
         that=len(carriage.authority) <= _MAX_U16 and len(carriage.path) <= _MAX_U16,

@@ -11,12 +11,12 @@ from sottovoce.wire import (
     Codec,
     CredentialKind,
     WireError,
+    frames,
     too_large,
 )
 from sottovoce.wire.messages import ClientParams, ServerParams
 
-PADDING_CLASSES = (0, 1)
-"""Class 2 (constant rate) is not spoken yet: a server that asks for it is refused."""
+PADDING_CLASSES = (frames.PADDING_NONE, frames.PADDING_BUCKETS, frames.PADDING_CONSTANT)
 
 
 class HandshakeBudget:
@@ -44,7 +44,9 @@ def check_server_params(params: ServerParams, config: ClientConfig, ticket: Clie
     if params.messages_per_key not in MESSAGES_PER_KEY:
         raise _policy("messages per key out of range")
     if params.padding not in PADDING_CLASSES:
-        raise _policy("a padding class that this client does not speak")
+        raise _policy("a padding class that does not exist")
+    if params.padding == frames.PADDING_CONSTANT and config.send_codec == Codec.NONE:
+        raise _policy("a data session has no frame duration, so no constant rate")
     if config.send_codec not in params.codecs or config.receive_codec not in params.codecs:
         raise _policy("the server does not accept this client's codecs")
     if ticket is not None:
@@ -69,5 +71,7 @@ def check_client_params(params: ClientParams, config: ServerConfig) -> None:
     if Codec.NONE in {params.send_codec, params.receive_codec}:
         if params.send_codec != params.receive_codec or params.frame_milliseconds != 0:
             raise _policy("codec 0 in one direction only, or with a duration")
+        if config.padding == frames.PADDING_CONSTANT:
+            raise _policy("a data session has no frame duration, so no constant rate")
     elif params.frame_milliseconds not in FRAME_MILLISECONDS:
         raise _policy("another frame duration than 10, 20, 40 or 60 ms")
