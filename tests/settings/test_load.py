@@ -2,12 +2,22 @@ import datetime as dt
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sottovoce.settings import Configuration, ConfigurationInvalid, Problem, build, development_text, find_file, load
+from sottovoce.settings import (
+    Configuration,
+    ConfigurationInvalid,
+    Problem,
+    build,
+    development_text,
+    find_file,
+    load,
+    profile_text,
+)
 from sottovoce.settings.load import MAX_FILE_BYTES
 from sottovoce.transport import PqPolicy
 
@@ -231,3 +241,34 @@ def test_what_msgspec_gets_is_what_it_takes() -> None:
     """The words are ours, the judgement is msgspec's: what is not explained is converted."""
     table = tomllib.loads("[listener]\nhandshake_seconds = 1\n[voice]\nsuites = ['X25519_AES256GCM']")
     assert build(table).voice.suites == ("X25519_AES256GCM",)
+
+
+PRODUCTION: dict[str, object] = {
+    "process": {"profile": "production"},
+    "clients": {"file": "clients.toml", "require_credential": True},
+    "listener": {"pq": "require"},
+}
+
+
+def test_the_profile_production_as_init_writes_it_is_taken() -> None:
+    configuration = build(tomllib.loads(profile_text("production", 8443, ("voice.example.com",))))
+    assert configuration.process.profile == "production"
+    assert configuration.clients.require_credential
+    assert configuration.listener.pq == "require"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"clients": {}}, "clients.require_credential: production takes no unnamed caller"),
+        ({"listener": {"pq": "prefer"}}, "listener.pq: production requires post-quantum"),
+        ({"listeners": {"b": {"address": "127.0.0.1:1", "pq": "off"}}}, "listeners.b.pq: production requires"),
+        ({"voice": {"require_binding": False}}, "voice.require_binding: production takes no call that is bound"),
+        ({"voice": {"suites": ["X25519_AES256GCM"]}}, "voice.suites: production has no classical suite"),
+    ],
+)
+def test_production_refuses_what_only_a_workbench_may_have(change: dict[str, Any], said: str) -> None:
+    build(PRODUCTION)
+    with pytest.raises(ConfigurationInvalid, match=said):
+        build(PRODUCTION | change)
+    build({"clients": {"file": "a"}} | change)

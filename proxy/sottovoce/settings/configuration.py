@@ -10,7 +10,9 @@ from sottovoce.edge import ListenerConfig, VoiceConfig, parse_address
 from sottovoce.hsm import HsmConfig
 from sottovoce.identity import ClientsConfig, IdentityConfig
 from sottovoce.observe import LogConfig
+from sottovoce.primitives import Suite
 from sottovoce.relay import RouteConfig
+from sottovoce.transport import PqPolicy
 
 Name = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9._~-]{1,64}$")]
 """Of a route or a listener, chosen by the operator: it stands in URLs and in logs."""
@@ -70,6 +72,20 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
             other = places.setdefault(str(address), name)
             if other != name and address.port:
                 raise ValueError(f"{name}.address: {other} has {address} already; write another port")
+        if self.process.profile == "production":
+            self._check_production()
+
+    def _check_production(self) -> None:
+        """Refuse what only a workbench may have."""
+        if not self.clients.require_credential:
+            raise ValueError("clients.require_credential: production takes no unnamed caller; write true")
+        if not self.voice.require_binding:
+            raise ValueError("voice.require_binding: production takes no call that is bound to no TLS; write true")
+        for name, each in self.all_listeners().items():
+            if each.pq is not PqPolicy.REQUIRE:
+                raise ValueError(f'{name}.pq: production requires post-quantum key agreement; write "require"')
+        if classical := [name for name in self.voice.suites if Suite[name].is_classical]:
+            raise ValueError(f"voice.suites: production has no classical suite; remove {classical[0]}")
 
     def resolved(self, base: Path) -> "Configuration":
         """Give the same with absolute paths, counted from `base`."""

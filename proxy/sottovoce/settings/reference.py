@@ -96,6 +96,10 @@ address = "127.0.0.1:9443"    # not served yet
 [identity]
 names = [{_listed(names)}]
 
+[clients]
+file = "clients.toml"         # who may call: sottovoce clients add (docs/credentials.md)
+require_credential = false    # true refuses whoever is not in it
+
 [voice]
 epoch_seconds = 300
 messages_per_key = 1000
