@@ -84,6 +84,11 @@ class Sending(Controls):
         """Under padding class 2 the time from one record to the next, else 0; `next_deadline` knows about it."""
         return self._slots.milliseconds if self._slots is not None else 0
 
+    @property
+    def frames_waiting(self) -> int:
+        """How many frames wait for their slots under padding class 2; `close` would leave them behind."""
+        return len(self._slots) if self._slots is not None else 0
+
     def seal_audio(
         self, codec_bytes: bytes, now: float, *, flags: int = 0, timestamp: int | None = None
     ) -> bytes | None:

@@ -32,6 +32,9 @@ class Slots:
         """When the next record has to leave."""
         return self._began_at + self._index * self._seconds
 
+    def __len__(self) -> int:
+        return len(self._waiting)
+
     def has_room(self, kind: FrameType) -> bool:
         """Whether `put` may be called: one frame of audio may wait, and so many frames in all."""
         return len(self._waiting) < SLOT_QUEUE_FRAMES and not (kind is FrameType.AUDIO and self._has_audio)
