@@ -2,7 +2,6 @@ import datetime as dt
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -267,8 +266,9 @@ def test_the_profile_production_as_init_writes_it_is_taken() -> None:
         ({"voice": {"suites": ["X25519_AES256GCM"]}}, "voice.suites: production has no classical suite"),
     ],
 )
-def test_production_refuses_what_only_a_workbench_may_have(change: dict[str, Any], said: str) -> None:
+def test_production_refuses_what_only_a_workbench_may_have(change: dict[str, object], said: str) -> None:
     build(PRODUCTION)
     with pytest.raises(ConfigurationInvalid, match=said):
         build(PRODUCTION | change)
-    build({"clients": {"file": "a"}} | change)
+    clients: dict[str, object] = {"clients": {"file": "a"}}
+    build(clients | change)
