@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.stamp
 SOURCES := proxy $(wildcard loadtest)
 
-.PHONY: setup demo test check bench soak lock reference
+.PHONY: setup judges demo test check bench soak lock reference
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -17,6 +17,13 @@ $(STAMP): requirements.lock pyproject.toml .ci/system-packages
 	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --no-index --editable .
 	@touch $@
+
+# Two judges that cannot come with the rest: sslyze wants an older cryptography, Verifpal is built by cargo in minutes.
+# Tests look for them here as well as on the PATH, and are skipped by name without them.
+judges: $(STAMP)
+	$(PYTHON) -m venv .venv/judges
+	.venv/judges/bin/python -m pip install --quiet --require-hashes --requirement tests/interop/judges/sslyze.lock
+	cargo install --quiet verifpal --version 1.3.6 --ignore-rust-version --root .venv/judges
 
 demo: $(STAMP)
 	@$(BIN)/sottovoce demo

@@ -79,7 +79,7 @@ func client(address, caFile string, classical bool) {
 	config.RootCAs.AppendCertsFromPEM(pemText)
 	connection, err := tls.Dial("tcp", address, config)
 	must(err)
-	_, err = connection.Write([]byte("hello"))
+	_, err = connection.Write([]byte("hello\r\n\r\n"))
 	must(err)
 	heard, err := io.ReadAll(connection)
 	must(err)
