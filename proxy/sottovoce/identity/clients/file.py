@@ -96,8 +96,9 @@ def parse_clients(text: str) -> ClientsFile:
         found = msgspec.convert(tomllib.loads(text), ClientsFile)
     except tomllib.TOMLDecodeError as error:
         raise ClientsUnusable(KEY, f"it is no TOML ({error}): write each client as a [[client]]") from None
-    except RecursionError:
-        raise ClientsUnusable(KEY, "it is nested too deep: write each client as a [[client]]") from None
+    except (RecursionError, ValueError):
+        text = "it is nested too deep, or has a number of thousands of digits: write each client as a [[client]]"
+        raise ClientsUnusable(KEY, text) from None
     except msgspec.ValidationError as error:
         raise ClientsUnusable(KEY, _where(str(error))) from None
     for number, name in enumerate(found.withdrawn):

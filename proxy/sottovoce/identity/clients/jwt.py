@@ -52,9 +52,10 @@ class _Header(msgspec.Struct, frozen=True):
 class _Claims(msgspec.Struct, frozen=True):
     sub: str
     aud: str | tuple[str, ...]
-    exp: int | float
-    nbf: int | float | None = None
-    iat: int | float | None = None
+    exp: float
+    """Whole numbers too; one that no double can hold is refused with the token."""
+    nbf: float | None = None
+    iat: float | None = None
     iss: str | None = None
     jti: str | None = None
     routes: tuple[str, ...] | None = None
@@ -171,7 +172,7 @@ class JwtIssuer:
         jti = claims.jti or ""
         short = len(jti) <= _MAX_ID and jti.isascii() and is_name(jti)
         name = jti if short else hashlib.sha256(token).hexdigest()[:_ID_DIGITS]
-        identity = Identity(claims.sub, float(claims.exp), CredentialKind.BEARER_TOKEN, f"jwt:{name}@{key_id}")
+        identity = Identity(claims.sub, claims.exp, CredentialKind.BEARER_TOKEN, f"jwt:{name}@{key_id}")
         return Grant(identity, None, as_routes(claims.routes))
 
 
