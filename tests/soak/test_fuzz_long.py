@@ -1,0 +1,21 @@
+"""The long form of `tests/fuzz/test_campaign.py`: `FUZZ_SOAK_SECONDS` for each target, 20 minutes unless it says so."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.fuzz.campaign import run_campaign
+from tests.fuzz.catalogue import TARGETS
+
+SECONDS = int(os.environ.get("FUZZ_SOAK_SECONDS", "1200"))
+
+
+@pytest.mark.soak
+@pytest.mark.interop(tool="atheris")
+@pytest.mark.parametrize("name", TARGETS)
+def test_nothing_is_found_in_a_long_time(name: str, tmp_path: Path, figure: Callable[[str], None]) -> None:
+    campaign = run_campaign(name, tmp_path, SECONDS)
+    figure(" ".join(str(campaign).split()))
+    assert campaign.fault is None, f"{campaign}\n{campaign.fault}"
