@@ -20,6 +20,7 @@ _COMMANDS = {
     "check": "Explain a configuration, without starting anything.",
     "call": "Call a route: send a WAV file or a tone, keep what comes back.",
     "demo": "Run the whole thing once, in a temporary directory, and show it.",
+    "clients": "Say who may call: add, list and revoke clients.",
     "audit": "Verify or show the audit log.",
 }
 _INTERRUPTED = 130

@@ -2,7 +2,18 @@
 
 from sottovoce.identity.anchors import load_anchors
 from sottovoce.identity.batcher import Batcher, BatchEvent, BatchFailed, BatchSigned
-from sottovoce.identity.clients import Clients, ClientsConfig, ClientsContents, read_clients, read_contents
+from sottovoce.identity.clients import (
+    ClientEntry,
+    Clients,
+    ClientsConfig,
+    ClientsContents,
+    ClientsFile,
+    add_client,
+    read_clients,
+    read_clients_file,
+    read_contents,
+    revoke_clients,
+)
 from sottovoce.identity.config import IdentityConfig
 from sottovoce.identity.errors import (
     AnchorsUnusable,
@@ -59,10 +70,12 @@ __all__ = [
     "BatchSigned",
     "Batcher",
     "CertificateKeeper",
+    "ClientEntry",
     "ClientRefused",
     "Clients",
     "ClientsConfig",
     "ClientsContents",
+    "ClientsFile",
     "ClientsUnusable",
     "IdentityConfig",
     "IdentityError",
@@ -76,11 +89,14 @@ __all__ = [
     "TicketKeyReplaced",
     "Tickets",
     "VoiceCertificateRefused",
+    "add_client",
     "check_authorities",
     "identity_handlers",
     "load_anchors",
     "open_signer",
     "read_clients",
+    "read_clients_file",
     "read_contents",
+    "revoke_clients",
     "ticket_handlers",
 ]

@@ -3,5 +3,18 @@
 from sottovoce.identity.clients.clients import Clients, read_clients
 from sottovoce.identity.clients.config import ClientsConfig
 from sottovoce.identity.clients.contents import ClientsContents, read_contents
+from sottovoce.identity.clients.editing import add_client, read_clients_file, revoke_clients
+from sottovoce.identity.clients.file import ClientEntry, ClientsFile
 
-__all__ = ["Clients", "ClientsConfig", "ClientsContents", "read_clients", "read_contents"]
+__all__ = [
+    "ClientEntry",
+    "Clients",
+    "ClientsConfig",
+    "ClientsContents",
+    "ClientsFile",
+    "add_client",
+    "read_clients",
+    "read_clients_file",
+    "read_contents",
+    "revoke_clients",
+]
