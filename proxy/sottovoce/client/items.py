@@ -108,6 +108,8 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     """A call's figures up to now, or up to its end."""
 
     frames_sent: int = 0
+    frames_too_large: int = 0
+    """Not sent, as they did not fit the one size that the server asks for (padding class 2)."""
     frames_received: int = 0
     frames_dropped: int = 0
     """Received, and dropped here because nobody read them in time.  The way from the server itself loses none."""

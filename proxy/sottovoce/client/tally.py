@@ -18,6 +18,7 @@ class Tally:
         self._began_at = self._upgraded_at = now
         self._epoch = self._generation = self._earlier_generations = 0
         self.sent = 0
+        self.too_large = 0
         self.received = 0
 
     def tls_done(self, group: str, now: float) -> None:
@@ -60,7 +61,8 @@ class Tally:
         """Give the figures up to now."""
         return msgspec.structs.replace(
             self._known,
-            frames_sent=self.sent,
+            frames_sent=self.sent - self.too_large,
+            frames_too_large=self.too_large,
             frames_received=self.received,
             frames_dropped=dropped,
             epochs=self._epoch,

@@ -1,23 +1,9 @@
-"""The client's machine: a voice call from the TLS handshake to the last close_notify, without input or output.
+"""One call from the TLS handshake to the last close_notify: what comes in, time, and the end.
 
-    receive(data, now)                          send_audio(frame, now) → whether it was sealed
-    on_deadline(now)                            to_send() → bytes, after *every* call
-    take() → item or None
-
-Bytes of the network go in and come out; it is the same under Trio, asyncio and blocking sockets.  Items wait inside, in
-a bounded `Inbox`, until they are taken: the keys turn whether the user reads or not.  `now` is monotonic seconds of a
-clock that runs on in suspend; deadlines are on it too.
-
-    TLS handshake → HTTP upgrade to `sottovoce.v1` → voice handshake → open → closing → over
-
-It fails closed (docs/protocol.md §1): there is one offer, and whatever is not an answer to it ends the attempt.  No
-audio can be sealed before the voice keys are agreed, and nothing but sealed audio is ever sent.
-
-An end has two times.  `ended` is set, and `Ended` is the last item, as soon as the call is over for its user; `is_over`
-when the connection may be closed.  In between the closing handshake runs, for `CLOSE_SECONDS` at most.
+What goes out by the user's wish is in `saying`.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 
 import msgspec
 
@@ -34,32 +20,30 @@ from sottovoce.client.errors import (
 )
 from sottovoce.client.inbox import Inbox
 from sottovoce.client.items import Audio, Ended, Item, Statistics, item_of
+from sottovoce.client.machine.saying import Saying
 from sottovoce.client.settings import CallSettings
 from sottovoce.client.tally import Tally
 from sottovoce.primitives import ApiMisuse
 from sottovoce.session import BINDING_TLS_EXPORTER, Carriage, ClientSession, ClientTicket, Dependencies, events
 from sottovoce.transport import CLOSE_SECONDS, PeerClosed, TextMessage, TlsError, UpgradeAccepted, WsFailed
-from sottovoce.wire import PING_BYTES, Code, Codec, frames
+from sottovoce.wire import PING_BYTES, Code, frames
 
 _ABNORMAL = 1006
 _TOO_BIG = 1009
 _PRIVATE_CODES = range(3000, 5000)
 
 
-class CallMachine:
+class CallMachine(Saying):
     """One call.  The connection to `settings.address` is there already; `wall` is Unix time at `now`."""
 
     def __init__(
         self, settings: CallSettings, parts: Dependencies, now: float, wall: float, *, connect_by: float
     ) -> None:
         """`connect_by` is when the server must have answered the upgrade; the voice handshake has its own limit."""
-        config = settings.config
+        super().__init__(settings.config)
         self._settings = settings
         self._parts = parts
         self._channel = Channel(settings.address, settings.tls)
-        self._session: ClientSession | None = None
-        self._is_data = config.send_codec is Codec.NONE
-        self._frame_bytes = config.send_codec.frame_bytes(config.frame_milliseconds)
         self._inbox = Inbox()
         self._tally = Tally(now)
         self._began_at = now
@@ -69,6 +53,7 @@ class CallMachine:
         self._lost_at: float | None = None
         self._heartbeat = Heartbeat(settings.keepalive_seconds, now)
         self._owner = b""
+        self._leave_by = 0.0
         self._was_heard = False
         self.is_open = False
         """The voice keys were agreed and the call has not ended."""
@@ -140,6 +125,8 @@ class CallMachine:
             self._settle(self._session, self._session.on_deadline(now), now)
             if self.is_open and now >= self._heartbeat.due_at:
                 self._beat(self._session, now)
+            if self._is_leaving and (not self._session.frames_waiting or now >= self._leave_by):
+                self._hang_up(self._session, now, Code.NORMAL, "closed by this side")
         elif now >= self._connect_by:
             self._fail(self._no_answer())
 
@@ -153,89 +140,30 @@ class CallMachine:
             case Beat.NOTHING:
                 pass
 
-    # What the user says.  False everywhere: not now, as keys are due to be renewed or too much was said; or never more.
-
-    def may_send(self, now: float) -> bool:
-        """Whether audio can be sealed now."""
-        return self._session is not None and self._session.may_send(now)
-
-    def send_audio(
-        self,
-        frame: bytes,
-        now: float,
-        *,
-        talk_spurt: bool = False,
-        end_of_turn: bool = False,
-        timestamp: int | None = None,
-    ) -> bool:
-        """Seal one frame of the call's codec, or an empty one for silence.  Raises ApiMisuse for what is no frame."""
-        session = self._session
-        if self._is_data:
-            raise ApiMisuse("audio in a call without audio: send_data is for its bytes")
-        if session is None:
-            return False
-        if self._frame_bytes and len(frame) > self._frame_bytes:
-            raise ApiMisuse(f"a frame of this call has {self._frame_bytes} bytes, not {len(frame)}: send one at a time")
-        flags = frames.FLAG_TALK_SPURT * talk_spurt | frames.FLAG_END_OF_TURN * end_of_turn
-        record = session.seal_audio(frame, now, flags=flags, timestamp=timestamp)
-        if record is None:
-            self._settle(session, session.on_deadline(now), now)  # this machine may have slept past a deadline
-            return False
-        self._channel.send(record)
-        self._tally.sent += 1
-        self._tally.keys(session)
-        return True
-
-    def send_data(self, data: bytes, now: float) -> bool:
-        """Send bytes in a call without audio.  Raises ApiMisuse in one with, or if they are too many."""
-        if not self._is_data:
-            raise ApiMisuse("data in a call with audio: make one with codec=Codec.NONE for it")
-        return self._say(lambda session: session.send_data(data, now), now)
-
-    def send_dtmf(self, event: int, duration_ms: int, now: float) -> bool:
-        """Say that a telephone key was pressed.  Raises ApiMisuse for one that there is not."""
-        return self._say(lambda session: session.send_dtmf(event, duration_ms, now), now)
-
-    def send_json(self, value: Mapping[str, object], now: float) -> bool:
-        """Send a JSON object to the application at the other end.  Raises ApiMisuse for what is none, or too long."""
-        try:
-            encoded = msgspec.json.encode(dict(value))
-        except (TypeError, ValueError, RecursionError):
-            raise ApiMisuse("json: this is no JSON object") from None
-        return self._say(lambda session: session.send_json(encoded, now), now)
-
-    def send_mute(self, now: float, *, muted: bool) -> bool:
-        """Say that the microphone went off or on."""
-        return self._say(lambda session: session.send_mute(now, muted=muted), now)
-
-    def send_mark(self, name: str, now: float) -> bool:
-        """Say that the audio before a `Mark` has been played."""
-        return self._say(lambda session: session.send_mark(name, now), now)
-
-    def _say(self, send: Callable[[ClientSession], bool], now: float) -> bool:
-        if self._session is None:
-            return False
-        was_sent = send(self._session)
-        self._settle(self._session, (), now)
-        return was_sent
-
     def close(self, now: float, code: int = Code.NORMAL, reason: str = "closed by this side") -> None:
         """End the call in good order: say so, and wait for the server's part of it.  Harmless when it is over.
 
+        Under padding class 2 what was said before leaves first, in its slots; nothing more is taken.
         Raises ApiMisuse for a code that a WebSocket cannot close with (RFC 6455 §7.4).
         """
         if code not in CLEAN_CODES and code not in _PRIVATE_CODES:
             raise ApiMisuse("a call ends with code 1000, 1001 or one of 3000 to 4999")
-        if self._session is not None:
-            self._session.close(code, now, reason)
-            self._settle(self._session, self._session.events(), now)
-        else:
+        if self._session is None:
             self._fail(CallEnded("the call was given up before it was open", "call again"))
+        elif self._session.frames_waiting and code == Code.NORMAL:
+            if not self._is_leaving:
+                self._is_leaving, self._leave_by = True, now + CLOSE_SECONDS
+        else:
+            self._hang_up(self._session, now, code, reason)
 
     def drop(self, now: float) -> None:
         """End the call without waiting for the server's part: `is_over` from here on."""
-        self.close(now)
+        self.close(now, Code.GOING_AWAY if self._is_leaving else Code.NORMAL)
         self._channel.end()
+
+    def _hang_up(self, session: ClientSession, now: float, code: int, reason: str) -> None:
+        session.close(code, now, reason)
+        self._settle(session, session.events(), now)
 
     # What came of it.
 
