@@ -8,7 +8,7 @@ from tests.fuzz.campaign import Campaign
 from tests.fuzz.catalogue import TARGETS
 
 
-@pytest.mark.interop(tool="atheris")
+@pytest.mark.interop(tool="python:atheris")
 @pytest.mark.parametrize("name", TARGETS)
 def test_nothing_is_found(name: str, campaigns: dict[str, Future[Campaign]]) -> None:
     campaign = campaigns[name].result()

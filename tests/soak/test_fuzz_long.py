@@ -13,7 +13,7 @@ SECONDS = int(os.environ.get("FUZZ_SOAK_SECONDS", "1200"))
 
 
 @pytest.mark.soak
-@pytest.mark.interop(tool="atheris")
+@pytest.mark.interop(tool="python:atheris")
 @pytest.mark.parametrize("name", TARGETS)
 def test_nothing_is_found_in_a_long_time(name: str, tmp_path: Path, figure: Callable[[str], None]) -> None:
     campaign = run_campaign(name, tmp_path, SECONDS)
