@@ -13,6 +13,7 @@ HOMES = {
     "aioquic": {"transport"},
     "click": {"cli"},
     "cryptography": {"primitives", "pki", "transport"},  # pyOpenSSL takes its objects
+    "joserfc": {"identity"},
     "nacl": {"primitives"},
     "oqs": {"primitives"},
     "pkcs11": {"hsm"},
