@@ -1,8 +1,10 @@
+import msgspec
 import pytest
 
-from sottovoce.edge import Address, ListenerConfig, VoiceConfig, parse_address
+from sottovoce.edge import Address, ListenerConfig, ServedRoute, VoiceConfig, parse_address
 from sottovoce.primitives import DEFAULT_SUITES, Suite
-from sottovoce.wire import Codec
+from sottovoce.relay import RouteConfig, build_route
+from sottovoce.session import SessionProfile
 
 
 @pytest.mark.parametrize(
@@ -52,19 +54,54 @@ def test_suites_need_one_and_each_once() -> None:
         VoiceConfig(suites=("X25519_AES256GCM", "X25519_AES256GCM"))
 
 
+ECHO = build_route("echo", RouteConfig(adapter="echo"))
+
+
 def test_a_session_is_run_by_what_the_section_says() -> None:
     voice = VoiceConfig(
         epoch_seconds=5, messages_per_key=16, padding=0, reauthenticate_every=3, suites=("X25519_AES256GCM",)
     )
-    config = voice.session_config(frozenset({Codec.PCMU_8K, Codec.PCM16_8K}), (0, 1))
+    config = voice.session_config(ServedRoute(ECHO), (0, 1))
     assert config.suites == (Suite.X25519_AES256GCM,)
     assert (config.epoch_seconds, config.messages_per_key, config.padding, config.reauthenticate_every) == (5, 16, 0, 3)
-    assert config.codecs == (Codec.PCM16_8K, Codec.PCMU_8K)
+    assert config.codecs == tuple(sorted(ECHO.codecs))
     assert config.credential_kinds == (0, 1)
     assert config.require_binding
 
 
 def test_no_classical_suite_is_served_unless_it_is_named() -> None:
-    suites = VoiceConfig().session_config(frozenset(Codec), (0,)).suites
+    suites = VoiceConfig().session_config(ServedRoute(ECHO), (0,)).suites
     assert suites == DEFAULT_SUITES
     assert not any(suite.is_classical for suite in suites)
+
+
+@pytest.mark.protocol("P9.33")
+@pytest.mark.parametrize(
+    ("profile", "suite", "epoch_seconds", "messages_per_key"),
+    [
+        ("voice", Suite.X25519MLKEM768_AES256GCM, 300, 1_000),
+        ("data", Suite.SECP384R1MLKEM1024_AES256GCM, 3_600, 10_000),
+        ("post-quantum", Suite.SECP384R1MLKEM1024_AES256GCM, 1_800, 5_000),
+    ],
+)
+def test_a_route_has_its_profile(profile: str, suite: Suite, epoch_seconds: int, messages_per_key: int) -> None:
+    route = msgspec.convert({"adapter": "echo", "profile": profile}, RouteConfig)
+    config = VoiceConfig(epoch_seconds=7, padding=0).session_config(ServedRoute.of(ECHO, route), (0,))
+    assert (config.suites, config.epoch_seconds, config.messages_per_key) == ((suite,), epoch_seconds, messages_per_key)
+    assert (config.padding, config.reauthenticate_every) == (0, 1), "these are no profile's"
+
+
+def test_what_a_route_says_comes_before_its_profile_and_the_section() -> None:
+    route = RouteConfig(
+        adapter="echo",
+        profile=SessionProfile.DATA,
+        suites=("X25519MLKEM768_CHACHA20POLY1305", "X25519MLKEM768_AES256GCM"),
+        padding=2,
+        origins=("https://a.example",),
+        identities=("alice",),
+    )
+    served = ServedRoute.of(ECHO, route)
+    config = VoiceConfig().session_config(served, (0,))
+    assert config.suites == (Suite.X25519MLKEM768_CHACHA20POLY1305, Suite.X25519MLKEM768_AES256GCM)
+    assert (config.epoch_seconds, config.padding) == (3_600, 2)
+    assert (served.origins, served.identities) == (("https://a.example",), ("alice",))

@@ -21,6 +21,9 @@ def parse(text: str) -> RouteConfig:
         'adapter = "raw"\nurl = "wss://bot.example/"\nca_file = "ca.pem"',
         'adapter = "raw"\nurl = "wss://bot.example/"\nclient_certificate_file = "c.pem"\nclient_key_file = "k.pem"',
         'adapter = "raw"\nurl = "ws://localhost/"\nconnect_timeout_seconds = 1\nconnect_attempts = 1\nqueue_frames = 1',
+        'adapter = "echo"\norigins = ["https://app.example.com", "http://localhost:3000", "http://[::1]:3000", "null"]',
+        'adapter = "echo"\nidentities = ["alice", "kiosk-*", "*@example.com", "*"]',
+        'adapter = "echo"\nprofile = "post-quantum"\npadding = 2\nsuites = ["X25519_AES256GCM"]',
     ],
 )
 def test_accepted(text: str) -> None:
@@ -50,6 +53,15 @@ def test_accepted(text: str) -> None:
         ),
         ('adapter = "echo"\nqueue_frames = 0', "", r"queue_frames"),
         ('adapter = "echo"\nspeed = 1', "", "speed"),
+        ('adapter = "echo"\norigins = ["https://app.example.com/"]', "origins: ", "write scheme and host alone"),
+        ('adapter = "echo"\norigins = ["app.example.com"]', "origins: ", "write scheme and host alone"),
+        ('adapter = "echo"\norigins = ["https://App.example.com"]', "origins: ", "write scheme and host alone"),
+        ('adapter = "echo"\nidentities = [""]', "identities: ", "write a name"),
+        ('adapter = "echo"\nidentities = ["a*b"]', "identities: ", "write a name"),
+        ('adapter = "echo"\nidentities = ["*a*"]', "identities: ", "write a name"),
+        ('adapter = "echo"\nsuites = ["X25519_AES256GCM", "X25519_AES256GCM"]', "suites: ", "name each once"),
+        ('adapter = "echo"\nprofile = "quick"', "", "profile"),
+        ('adapter = "echo"\npadding = 3', "", "padding"),
     ],
 )
 def test_refused_with_key_and_remedy(text: str, key: str, remedy: str) -> None:

@@ -174,7 +174,7 @@ def test_every_problem_is_named() -> None:
     vioce = 3
     [voice]
     epoch_seconds = 1
-    padding = 2
+    padding = 3
     pq = "off"
     [listener]
     address = "here"

@@ -4,14 +4,15 @@ Bounds are in the types, rules between fields in `__post_init__`; each message b
 """
 
 import ipaddress
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 
+from sottovoce.edge.gate import ServedRoute
 from sottovoce.primitives import Suite
+from sottovoce.relay import SuiteName
 from sottovoce.session import ServerConfig
 from sottovoce.transport import PqPolicy
-from sottovoce.wire import Codec
 
 MAX_PORT = 65_535
 
@@ -70,15 +71,6 @@ class ListenerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             raise ValueError(f"address: {error}") from None
 
 
-SuiteName = Literal[
-    "X25519MLKEM768_AES256GCM",
-    "X25519MLKEM768_CHACHA20POLY1305",
-    "SECP384R1MLKEM1024_AES256GCM",
-    "X25519_AES256GCM",
-    "SECP384R1_AES256GCM",
-]
-
-
 class VoiceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`[voice]`: the sessions inside the connections (docs/protocol.md §3, ServerParams)."""
 
@@ -86,8 +78,9 @@ class VoiceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """How old an epoch's keys may get before both sides change to fresh ones."""
     messages_per_key: Annotated[int, msgspec.Meta(ge=16, le=65_536)] = 1000
     """Records under one key before the sender's chain moves on."""
-    padding: Annotated[int, msgspec.Meta(ge=0, le=1)] = 1
-    """0: lengths as they are; 1: rounded up to a few sizes, so that they tell less."""
+    padding: Annotated[int, msgspec.Meta(ge=0, le=2)] = 1
+    """0: lengths as they are; 1: rounded up to a few sizes, so that they tell less; 2: one size at a constant pace,
+    silence included, so that they tell nothing."""
     reauthenticate_every: Annotated[int, msgspec.Meta(ge=0, le=255)] = 1
     """The HSM signs again at every n-th epoch; 0: never after the handshake."""
     suites: tuple[SuiteName, ...] = (
@@ -108,15 +101,22 @@ class VoiceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         if len(set(self.suites)) != len(self.suites):
             raise ValueError("suites: one is named twice; name each once")
 
-    def session_config(self, codecs: frozenset[Codec], credential_kinds: tuple[int, ...]) -> ServerConfig:
-        """Give what a session on a route with these codecs is run by."""
-        return ServerConfig(
-            suites=tuple(Suite[name] for name in self.suites),
+    def session_config(self, served: ServedRoute, credential_kinds: tuple[int, ...]) -> ServerConfig:
+        """Give what a session on a route is run by: what the route says, else its profile, else this section."""
+        config = ServerConfig(
+            suites=_suites(self.suites),
             epoch_seconds=self.epoch_seconds,
             messages_per_key=self.messages_per_key,
-            padding=self.padding,
+            padding=self.padding if served.padding is None else served.padding,
             reauthenticate_every=self.reauthenticate_every,
-            codecs=tuple(sorted(codecs)),
+            codecs=tuple(sorted(served.route.codecs)),
             credential_kinds=credential_kinds,
             require_binding=self.require_binding,
         )
+        if served.profile is not None:
+            config = served.profile.applied_to(config)
+        return msgspec.structs.replace(config, suites=_suites(served.suites)) if served.suites else config
+
+
+def _suites(names: tuple[SuiteName, ...]) -> tuple[Suite, ...]:
+    return tuple(Suite[name] for name in names)

@@ -83,7 +83,7 @@ async def _answer(  # noqa: PLR0913, PLR0917  one step of `_open`
             websocket.refuse(status, text)
             await tls.send_all(websocket.to_send())
             return None
-        case Admitted(route):
+        case Admitted(served):
             websocket.accept(SUBPROTOCOL)
             carriage = Carriage(
                 BINDING_TLS_EXPORTER,
@@ -92,4 +92,4 @@ async def _answer(  # noqa: PLR0913, PLR0917  one step of `_open`
                 request.target,
                 peer_certificate=tls.core.peer_certificate_der(),
             )
-            return VoiceCall(tls, websocket, route, carriage, services, client), early
+            return VoiceCall(tls, websocket, served, carriage, services, client), early

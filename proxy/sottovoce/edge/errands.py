@@ -10,7 +10,7 @@ import trio
 
 from sottovoce.edge.services import EdgeServices
 from sottovoce.hsm import HsmError
-from sottovoce.session import ServerSession, ShownCredential, SignatureWanted
+from sottovoce.session import CredentialCheck, ServerSession, ShownCredential, SignatureWanted
 
 _SIGN_PAUSE_SECONDS = 0.1
 """Before the HSM is asked again."""
@@ -19,9 +19,17 @@ _SIGN_PAUSE_SECONDS = 0.1
 class Errands:
     """The errands of one call."""
 
-    def __init__(self, session: ServerSession, services: EdgeServices, client: str, settle: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        session: ServerSession,
+        credentials: CredentialCheck,
+        services: EdgeServices,
+        client: str,
+        settle: Callable[[], None],
+    ) -> None:
         """Run errands for `session`; `client` is the peer's address and port."""
         self._session = session
+        self._verdict_on = credentials.judge
         self._services = services
         self._clock = services.clock
         self._client = client
@@ -52,9 +60,8 @@ class Errands:
 
     async def _judge(self, shown: ShownCredential, scope: trio.CancelScope) -> None:
         """Verify signatures in a thread, which takes a millisecond and cannot be cancelled; the wait for one can."""
-        judge, limiter = self._services.parts.credentials.judge, self._services.judging
         with scope:
-            verdict = await trio.to_thread.run_sync(judge, shown, limiter=limiter)
+            verdict = await trio.to_thread.run_sync(self._verdict_on, shown, limiter=self._services.judging)
             if self._judging is scope:
                 self._came_back()
                 self._session.provide_verdict(shown, verdict, self._clock.now())

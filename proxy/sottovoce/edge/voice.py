@@ -16,10 +16,11 @@ from collections import deque
 import trio
 
 from sottovoce.edge.errands import Errands
+from sottovoce.edge.gate import ServedRoute, narrowed
 from sottovoce.edge.journal import Journal, Side
 from sottovoce.edge.outbound import ClientQueue, ClientSink
 from sottovoce.edge.services import EdgeServices
-from sottovoce.relay import BackendDown, CallEnd, CallStart, CallStatistics, Leg, LegStatistics, Route
+from sottovoce.relay import BackendDown, CallEnd, CallStart, CallStatistics, Leg, LegStatistics
 from sottovoce.session import Carriage, CredentialCheck, ServerSession, events
 from sottovoce.transport import CLOSE_SECONDS, PeerClosed, ServerWebSocket, TextMessage, TlsStream, WsEvent, WsFailed
 from sottovoce.wire import Code, code_label
@@ -44,7 +45,7 @@ class VoiceCall:
         self,
         stream: TlsStream,
         websocket: ServerWebSocket,
-        route: Route,
+        served: ServedRoute,
         carriage: Carriage,
         services: EdgeServices,
         client: str,
@@ -52,20 +53,21 @@ class VoiceCall:
         """Take over a WebSocket that was just accepted; `client` is the peer's address and port."""
         self._stream = stream
         self._websocket = websocket
-        self._route = route
+        self._route = served.route
         self._services = services
         self._clock = services.clock
         self._client = client
         self._carriage = carriage
         self._started_at = self._clock.now()
+        parts = narrowed(services.parts, served.identities)
         self._session = ServerSession(
-            services.voice.session_config(route.codecs, services.credential_kinds),
+            services.voice.session_config(served, services.credential_kinds),
             carriage,
-            services.parts,
+            parts,
             self._started_at,
             self._clock.wall(),
         )
-        self._errands = Errands(self._session, services, client, self._settle)
+        self._errands = Errands(self._session, parts.credentials, services, client, self._settle)
         self._queue = ClientQueue(services.voice.queue_frames)
         self._sink = ClientSink(self._queue, self._wake_writer, self.end)
         self._leg: Leg | None = None

@@ -10,7 +10,7 @@ from sottovoce.relay.call import (
     Route,
     end_of,
 )
-from sottovoce.relay.config import RawOptions, RouteConfig
+from sottovoce.relay.config import RawOptions, RouteConfig, SuiteName
 from sottovoce.relay.errors import BackendDown, BackendFault, BackendMisbehaved, RouteMisconfigured
 from sottovoce.relay.route import build_route
 
@@ -28,6 +28,7 @@ __all__ = [
     "Route",
     "RouteConfig",
     "RouteMisconfigured",
+    "SuiteName",
     "build_route",
     "end_of",
 ]

@@ -4,14 +4,25 @@ Each message begins with the key inside the route's table; whoever reads the fil
 files exist and fit is seen when the route is built (`build_route`), which `sottovoce check` does too.
 """
 
-from typing import Annotated
+import re
+from typing import Annotated, Literal
 
 import msgspec
 
 from sottovoce.relay.link import BackendAddress, parse_url
+from sottovoce.session import SessionProfile
 
+_ORIGIN = re.compile(r"null|[a-z][a-z0-9+.-]*://[^/?#@A-Z\s]+")
 ADAPTER_NAMES = ("echo", "raw")
 """What `adapter` may say; `route.ADAPTERS` has a builder for each."""
+
+SuiteName = Literal[
+    "X25519MLKEM768_AES256GCM",
+    "X25519MLKEM768_CHACHA20POLY1305",
+    "SECP384R1MLKEM1024_AES256GCM",
+    "X25519_AES256GCM",
+    "SECP384R1_AES256GCM",
+]
 
 
 class RawOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -30,6 +41,15 @@ class RouteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     raw: RawOptions = RawOptions()
     origins: tuple[str, ...] = ()
     """Web origins, as in `https://app.example.com`, whose pages may call; requests without an origin always may."""
+    identities: tuple[str, ...] = ()
+    """Who may call: names, or `kiosk-*` or `*@example.com` for many; if there is none, everybody who is let in."""
+    profile: SessionProfile | None = None
+    """Instead of suites, epoch_seconds and messages_per_key of [voice]: `voice` (ML-KEM-768, 300 s, 1 000 records),
+    `data` (ML-KEM-1024, 3 600 s, 10 000) or `post-quantum` (ML-KEM-1024, 1 800 s, 5 000)."""
+    suites: tuple[SuiteName, ...] = ()
+    """In the server's order; if there is none, those of the profile, or of [voice]."""
+    padding: Annotated[int, msgspec.Meta(ge=0, le=2)] | None = None
+    """Padding class of the sessions on this route; without it, that of [voice]."""
     allow_plaintext_network: bool = False
     """Let audio leave this machine unencrypted, over `ws://`.  Warned about at start and put on the audit log."""
     ca_file: str | None = None
@@ -51,6 +71,10 @@ class RouteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         """Check what one field means for another."""
         if self.adapter not in ADAPTER_NAMES:
             raise ValueError(f"adapter: there is no {self.adapter!r}; write one of {', '.join(ADAPTER_NAMES)}")
+        _check_origins(self.origins)
+        _check_identities(self.identities)
+        if len(set(self.suites)) != len(self.suites):
+            raise ValueError("suites: one is named twice; name each once")
         if self.adapter == "echo":
             if self.url is not None:
                 raise ValueError('url: echo has no backend; remove url, or write adapter = "raw"')
@@ -76,6 +100,21 @@ class RouteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             raise ValueError(
                 f"url: {_shown(url)} would send audio unencrypted over the network; write a wss:// url, "
                 "or allow_plaintext_network = true if that network is yours alone"
+            )
+
+
+def _check_origins(origins: tuple[str, ...]) -> None:
+    """An origin is compared byte by byte (RFC 6454 §6.2), so what no browser would send is a slip of the pen."""
+    for origin in origins:
+        if not _ORIGIN.fullmatch(origin):
+            raise ValueError(f'origins: {origin!r} is none; write scheme and host alone, "https://app.example.com"')
+
+
+def _check_identities(identities: tuple[str, ...]) -> None:
+    for each in identities:
+        if not each or "*" in each[1:-1] or each.count("*") > 1:
+            raise ValueError(
+                f'identities: {each!r} names nobody; write a name, or one * at its beginning or end: "kiosk-*"'
             )
 
 

@@ -153,7 +153,7 @@ class Parts:
 
     def _served_routes(self) -> dict[str, ServedRoute]:
         configured = self.configuration.routes
-        return {name: ServedRoute(route, configured[name].origins) for name, route in self._routes.items()}
+        return {name: ServedRoute.of(route, configured[name]) for name, route in self._routes.items()}
 
     def _services(self, listener: str, routes: Mapping[str, ServedRoute]) -> EdgeServices:
         return EdgeServices(

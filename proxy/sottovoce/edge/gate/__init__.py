@@ -2,6 +2,7 @@
 
 from sottovoce.edge.gate.admission import PATH_PREFIX, SUBPROTOCOL, Admitted, Refused, ServedRoute, admit
 from sottovoce.edge.gate.floods import HandshakeLimits
+from sottovoce.edge.gate.identities import narrowed
 
 __all__ = [
     "PATH_PREFIX",
@@ -11,4 +12,5 @@ __all__ = [
     "Refused",
     "ServedRoute",
     "admit",
+    "narrowed",
 ]

@@ -6,10 +6,12 @@ status and one line; it says nothing about other routes.
 
 import re
 from collections.abc import Mapping
+from typing import Self
 
 import msgspec
 
-from sottovoce.relay import Route
+from sottovoce.relay import Route, RouteConfig, SuiteName
+from sottovoce.session import SessionProfile
 from sottovoce.transport import UpgradeRequest
 
 SUBPROTOCOL = "sottovoce.v1"
@@ -20,16 +22,25 @@ _BAD_REQUEST, _FORBIDDEN, _NOT_FOUND = 400, 403, 404
 
 
 class ServedRoute(msgspec.Struct, frozen=True):
-    """A route, and the web origins that may call it."""
+    """A route, who may call it, and what its sessions have of their own (`RouteConfig` tells of each field)."""
 
     route: Route
     origins: tuple[str, ...] = ()
+    identities: tuple[str, ...] = ()
+    profile: SessionProfile | None = None
+    suites: tuple[SuiteName, ...] = ()
+    padding: int | None = None
+
+    @classmethod
+    def of(cls, route: Route, config: RouteConfig) -> Self:
+        """Put a route together with what its configuration says of its callers and sessions."""
+        return cls(route, config.origins, config.identities, config.profile, config.suites, config.padding)
 
 
 class Admitted(msgspec.Struct, frozen=True):
-    """A request for a call on `route`."""
+    """A request for a call on a route."""
 
-    route: Route
+    served: ServedRoute
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -49,4 +60,4 @@ def admit(request: UpgradeRequest, routes: Mapping[str, ServedRoute]) -> Admitte
         return Refused(_FORBIDDEN, "this origin may not call this route")
     if SUBPROTOCOL not in request.subprotocols:
         return Refused(_BAD_REQUEST, f"this is a voice proxy: offer the WebSocket subprotocol {SUBPROTOCOL}")
-    return Admitted(served.route)
+    return Admitted(served)
