@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 import trio
 
@@ -19,10 +20,16 @@ from sottovoce.hsm import (
     Status,
     TokenEvent,
     TokenMissing,
+    WrappedKey,
+    read_sealed_seed,
 )
-from sottovoce.identity import SIGN_ROOT, SignRoot
+from sottovoce.identity import SIGN_ROOT, SignRoot, TicketKeyReplaced, Tickets
+from sottovoce.identity.tickets import NEW_TICKET_KEY, OPEN_TICKET_KEY, NewTicketKey, OpenTicketKey
+from sottovoce.primitives import SignatureAlgorithm
 from sottovoce.session import LeafKind
+from sottovoce.transport import SystemClock, SystemEntropy
 from tests.app.directories import DEADLINE, OpenToken, token_pid
+from tests.identity.tickets.boxes import AUTHORITY, PATH, state_of
 
 ROOT = bytes(range(48))
 
@@ -57,6 +64,68 @@ async def test_what_it_did_is_counted(opened: OpenToken) -> None:
             await token.call(SIGN_ROOT, SignRoot(kind, ROOT), deadline_seconds=DEADLINE)
         status = await token.call(STATUS, Status(), deadline_seconds=DEADLINE)
     assert status.counts == {"roots_signed": 3, "roots_signed.server_verify": 2, "roots_signed.rekey_verify": 1}
+
+
+async def test_a_ticket_key_is_made_and_opened_and_is_the_same_each_time(opened: OpenToken) -> None:
+    async with opened() as token:
+        made = await token.call(NEW_TICKET_KEY, NewTicketKey(), deadline_seconds=DEADLINE)
+        other = await token.call(NEW_TICKET_KEY, NewTicketKey(), deadline_seconds=DEADLINE)
+        keys = [
+            (await token.call(OPEN_TICKET_KEY, OpenTicketKey(each), deadline_seconds=DEADLINE)).key
+            for each in (made.wrapped, other.wrapped, made.wrapped)
+        ]
+        status = await token.call(STATUS, Status(), deadline_seconds=DEADLINE)
+    assert [len(key) for key in keys] == [32, 32, 32]
+    assert keys[0] == keys[2]
+    assert keys[0] != keys[1]
+    assert not any(key.is_wiped for key in keys)
+    assert keys[0].copy_for_sealing() not in made.wrapped.sealed
+    assert status.counts == {"ticket_keys_made": 2, "ticket_keys_opened": 3}
+
+
+async def test_a_ticket_key_opens_as_what_it_was_wrapped_as_only(opened: OpenToken) -> None:
+    replace = msgspec.structs.replace
+    async with opened() as token:
+        wrapped = (await token.call(NEW_TICKET_KEY, NewTicketKey(), deadline_seconds=DEADLINE)).wrapped
+        refused: list[tuple[type[Exception], WrappedKey]] = [
+            (SealedSeedInvalid, replace(wrapped, serial=bytes(16))),
+            (SealedSeedInvalid, replace(wrapped, nonce=bytes(12))),
+            (SealedSeedInvalid, replace(wrapped, algorithm="rot13")),
+            (SealedSeedInvalid, replace(wrapped, sealed=wrapped.sealed[:-1])),
+            (SealedSeedInvalid, replace(wrapped, sealed=bytes([wrapped.sealed[0] ^ 1]) + wrapped.sealed[1:])),
+            (OperationRefused, replace(wrapped, purpose="vault")),
+            (OperationRefused, replace(wrapped, serial=b"short")),
+            (OperationRefused, replace(wrapped, nonce=b"short")),
+        ]
+        for kind, wrong in refused:
+            with pytest.raises(kind):
+                await token.call(OPEN_TICKET_KEY, OpenTicketKey(wrong), deadline_seconds=DEADLINE)
+        assert token.replacements == 0
+
+
+async def test_no_seed_is_had_by_calling_it_a_ticket_key(opened: OpenToken, directory: Path) -> None:
+    data = (directory / SERVING_KEY).read_bytes()
+    seed = read_sealed_seed(data, purpose="serving", algorithm=SignatureAlgorithm.MLDSA65)
+    for purpose in ("serving", "ticket"):
+        posing = WrappedKey(purpose=purpose, serial=seed.serial, nonce=seed.nonce, sealed=seed.sealed)
+        async with opened() as token:
+            with pytest.raises((SealedSeedInvalid, OperationRefused)):
+                await token.call(OPEN_TICKET_KEY, OpenTicketKey(posing), deadline_seconds=DEADLINE)
+
+
+async def test_tickets_under_a_key_of_the_token(opened: OpenToken) -> None:
+    events: list[object] = []
+    clock = SystemClock()
+    async with opened() as token:
+        box = Tickets(token, report=events.append, clock=clock, entropy=SystemEntropy())
+        await box.first()
+        state = state_of(clock)
+        sealed = box.seal(state, clock.wall())
+        assert sealed is not None
+        assert box.open(sealed.ticket, AUTHORITY, PATH, clock.wall()) == state
+        assert [box.spend(sealed.ticket), box.spend(sealed.ticket)] == [True, False]
+        box.close()
+    assert isinstance(events[0], TicketKeyReplaced)
 
 
 async def test_seeds_moved_to_each_others_place_are_refused(opened: OpenToken, directory: Path) -> None:

@@ -13,11 +13,13 @@ from sottovoce.hsm.messages import (
     Reply,
     Request,
     Started,
+    decode_answer,
     decode_message,
+    encode_answer,
     encode_frame,
     failure_from,
 )
-from sottovoce.primitives import SottovoceError
+from sottovoce.primitives import Secret, SottovoceError
 
 
 @given(st.lists(st.binary(max_size=200), max_size=8), st.data())
@@ -59,3 +61,23 @@ def test_other_errors_arrive_without_a_value() -> None:
     assert type(failure_from(Elsewhere("a line")).to_error()) is OperationRefused
     assert failure_from(ValueError("planted")).text == "ValueError at an unknown place"
     assert {HsmUnavailable, HsmWrongPin} <= set(KINDS.values())
+
+
+class Key(msgspec.Struct, frozen=True):
+    name: str
+    key: Secret
+
+
+def test_a_secret_crosses_as_its_bytes_and_is_wiped_where_it_came_from() -> None:
+    secret = Secret("key", bytes(range(32)))
+    fields = encode_answer(Key("one", secret))
+    assert secret.is_wiped
+    assert bytes(range(32)) in fields
+    answer = decode_answer(msgspec.Raw(fields), Key)
+    assert (answer.name, answer.key) == ("one", Secret("key", bytes(range(32))))
+
+
+@pytest.mark.parametrize("value", [{"name": "one", "key": "text"}, {"name": "one", "key": 7}])
+def test_what_is_no_secret_is_not_decoded_as_one(value: dict[str, object]) -> None:
+    with pytest.raises(NotImplementedError):
+        decode_answer(msgspec.Raw(msgspec.msgpack.encode(value)), Key)

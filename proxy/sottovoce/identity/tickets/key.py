@@ -49,15 +49,15 @@ class TicketKey:
         self.sealed = 0
         self.spent = 0
         self._max_tickets = max_tickets
-        with labelled(key, "ticket seal", b"", KEY_BYTES) as seal_key:
-            self._cipher: Aead | None = cipher_with_key(Cipher.AES_256_GCM, seal_key)
+        self._seal_key = labelled(key, "ticket seal", b"", KEY_BYTES)
         self._mask_key = labelled(key, "ticket number", b"")
+        self._cipher: Aead | None = cipher_with_key(Cipher.AES_256_GCM, self._seal_key)
         self._used = bytearray()
 
     @property
     def is_erased(self) -> bool:
         """Whether nothing of the key is left here."""
-        return self._cipher is None
+        return self._cipher is None and self._seal_key.is_wiped and self._mask_key.is_wiped
 
     def can_seal(self, now: float) -> bool:
         """Whether it may seal another ticket."""
@@ -110,6 +110,7 @@ class TicketKey:
     def erase(self) -> None:
         """Let go of all.  The cipher's own copy is cleansed by its library when it is dropped."""
         self._cipher = None
+        self._seal_key.wipe()
         self._mask_key.wipe()
         self._used.clear()
 
