@@ -9,7 +9,7 @@ import pprint
 import msgspec
 import pytest
 
-from sottovoce.primitives import Secret, wipe_bytes
+from sottovoce.primitives import Secret, lend_secret, take_secret, wipe_bytes
 
 PLANTED = bytes(range(0x41, 0x61))
 
@@ -96,3 +96,21 @@ def test_a_blank_one_is_zeros_to_be_written_into() -> None:
     assert secret.is_wiped
     secret.expose()[:] = b"value"
     assert not secret.is_wiped
+
+
+def test_an_encoder_is_lent_the_live_buffer_and_a_decoders_bytes_are_overwritten() -> None:
+    secret = Secret("key", b"\x01\x02\x03")
+    assert lend_secret(secret) is secret.expose()
+    decoded = bytes(bytearray(b"\x04\x05\x06"))
+    assert take_secret(Secret, decoded) == Secret("key", b"\x04\x05\x06")
+    assert decoded == bytes(3)
+
+
+@pytest.mark.parametrize("value", ["text", 7, None, bytearray(b"ab")])
+def test_the_hooks_know_nothing_but_secrets(value: object) -> None:
+    with pytest.raises(NotImplementedError):
+        lend_secret(value)
+    with pytest.raises(NotImplementedError):
+        take_secret(Secret, value)
+    with pytest.raises(NotImplementedError):
+        take_secret(int, b"\x01\x02")
