@@ -94,13 +94,13 @@ def parse_clients(text: str) -> ClientsFile:
     """Read the file's text.  Raises ClientsUnusable, whose text names the entry and the remedy."""
     try:
         found = msgspec.convert(tomllib.loads(text), ClientsFile)
+    except msgspec.ValidationError as error:
+        raise ClientsUnusable(KEY, _where(str(error))) from None
     except tomllib.TOMLDecodeError as error:
         raise ClientsUnusable(KEY, f"it is no TOML ({error}): write each client as a [[client]]") from None
     except (RecursionError, ValueError):
         text = "it is nested too deep, or has a number of thousands of digits: write each client as a [[client]]"
         raise ClientsUnusable(KEY, text) from None
-    except msgspec.ValidationError as error:
-        raise ClientsUnusable(KEY, _where(str(error))) from None
     for number, name in enumerate(found.withdrawn):
         if not is_name(name):
             raise ClientsUnusable(KEY, f"withdrawn[{number}] is {name!a}: write a client's name as it stands in logs")

@@ -46,7 +46,7 @@ _Part = TypeVar("_Part")
 class _Header(msgspec.Struct, frozen=True):
     alg: str
     kid: str | None = None
-    crit: object = None
+    crit: object = msgspec.UNSET
 
 
 class _Claims(msgspec.Struct, frozen=True):
@@ -186,7 +186,7 @@ def _read(token: bytes) -> tuple[_Header | None, _Claims | None]:
         return None, None
     header, claims, _ = (_bytes_of(part) for part in token.split(b"."))
     found = _decoded(header, _Header)
-    return (None if found is None or found.crit is not None else found), _decoded(claims, _Claims)
+    return (None if found is None or found.crit is not msgspec.UNSET else found), _decoded(claims, _Claims)
 
 
 def _bytes_of(part: bytes) -> bytes:
