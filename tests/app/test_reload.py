@@ -1,7 +1,9 @@
 """A running proxy that is told something else."""
 
+import hashlib
 import signal
 import time
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import pytest
 import trio
 
 from sottovoce.app.serving.reload import settle
-from sottovoce.client import ConnectFailed, connect, trust_from_directory
+from sottovoce.client import AuthFailed, Call, ConnectFailed, SessionExpired, connect, trust_from_directory
 from sottovoce.settings import build
 from tests.running import RunningProxy, copy_directory, running_proxy
 
@@ -105,3 +107,49 @@ def test_a_key_that_needs_a_restart_is_named(directory: Path) -> None:
     with running_proxy(directory) as proxy:
         waiting = told(proxy, TEXT + "[hsm]\ndeadline_seconds = 9\n", "restart.needed")
         assert waiting["keys"] == ["hsm"]
+
+
+def entry(name: str) -> str:
+    digest = hashlib.sha256(f"token-of-{name}-which-is-long-enough".encode()).hexdigest()
+    return f'[[client]]\nname = "{name}"\ntoken_sha256 = "{digest}"\naudience = ["localhost:PORT"]\n'
+
+
+def write_clients(proxy: RunningProxy, text: str) -> None:
+    """As an editor does that writes in place."""
+    (proxy.directory / "clients.toml").write_text(text.replace("PORT", str(proxy.port)))
+
+
+@pytest.mark.interop(tool="softhsm2-util")
+@pytest.mark.protocol("P4.22")
+async def test_whoever_is_taken_out_of_the_file_loses_his_call_and_nobody_else_does(directory: Path) -> None:
+    trust = trust_from_directory(directory)
+    (directory / "clients.toml").write_text("")
+
+    def dial(proxy: RunningProxy, name: str) -> AbstractAsyncContextManager[Call]:
+        token = f"token-of-{name}-which-is-long-enough"
+        return connect(f"{proxy.url}/echo", anchor=trust.anchors, ca=trust.ca, token=token)
+
+    sets = ("clients.file=clients.toml", "clients.require_credential=true")
+    with running_proxy(directory, *sets) as proxy, trio.fail_after(PATIENCE_SECONDS):
+        write_clients(proxy, entry("one") + entry("two"))
+        while not proxy.events("clients.loaded"):  # noqa: ASYNC110  another process writes it
+            await trio.sleep(0.02)
+        async with dial(proxy, "two") as two:
+            with pytest.raises(SessionExpired):  # noqa: PT012  a call's whole life
+                async with dial(proxy, "one") as one:
+                    began = trio.current_time()
+                    write_clients(proxy, entry("two"))
+                    async for _ in one:
+                        pass
+            assert trio.current_time() - began < 1
+            write_clients(proxy, entry("two") + '[[client]]\nname = "ha')
+            while not proxy.events("clients.refused"):  # noqa: ASYNC110  likewise
+                await trio.sleep(0.02)
+            await two.send(bytes(640))
+            await anext(two)
+        with pytest.raises(AuthFailed):  # noqa: PT012  the server's word comes behind our own
+            async with dial(proxy, "one") as one:
+                await anext(one)
+        (refused,) = proxy.events("clients.refused")
+        assert "clients.toml" in refused["reason"]
+        assert "\n" not in refused["reason"]

@@ -19,6 +19,8 @@ class TlsPolicy(msgspec.Struct, frozen=True):
     """What a listener asks of TLS."""
 
     pq: PqPolicy
+    request_client_certificate: bool
+    """Where a CA for clients is configured: some browsers ask their user when a server does."""
 
 
 class TlsContexts:
@@ -34,7 +36,9 @@ class TlsContexts:
         """Take a certificate; the first time, prove that each listener negotiates what its policy says."""
         self._identity = identity
         for name, policy in self._policies.items():
-            context = server_context(identity, pq=policy.pq)
+            context = server_context(
+                identity, pq=policy.pq, request_client_certificate=policy.request_client_certificate
+            )
             if name in self.contexts:
                 self.contexts[name].replace(context)
             else:

@@ -169,7 +169,8 @@ class Parts:
 
 
 def _tls_policies(configuration: Configuration) -> dict[str, TlsPolicy]:
-    return {name: TlsPolicy(each.pq) for name, each in configuration.all_listeners().items()}
+    knows_certificates = bool(configuration.clients.ca_file)
+    return {name: TlsPolicy(each.pq, knows_certificates) for name, each in configuration.all_listeners().items()}
 
 
 def _forget_killed(configuration: Configuration) -> None:
