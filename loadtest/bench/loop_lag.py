@@ -6,19 +6,16 @@ the middle one of the stretches counts.  Time in which the loop was ready to run
 them all, is not its lag and is taken off; the detail has the figure with it, and that of the stretches without calls.
 """
 
-import signal
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 import trio
 
+from loadtest.bench.crowd.proxy import served
 from loadtest.bench.figure import Figure
 from loadtest.bench.lag.callers import Stretch
 from loadtest.bench.lag.watched_proxy import Watched
@@ -30,10 +27,6 @@ WARM_UP_SECONDS = 1
 ROUNDS = 3
 LIMIT_MS = 20.0
 
-_START_SECONDS = 30.0
-_STOP_SECONDS = 15.0
-_LOOK_SECONDS = 0.05
-
 
 def measure() -> list[Figure]:
     """Give the lag that a call would feel, and what the loop itself does to it."""
@@ -41,8 +34,9 @@ def measure() -> list[Figure]:
         directory, out = Path(temporary) / "voice", Path(temporary) / "watched.json"
         configuration = default_configuration(0)
         trio.run(lambda: initialise(directory, configuration=configuration, progress=lambda _: None))
-        with _proxy(directory, out) as address:
-            busy, idle = _take_turns(directory, f"wss://{address}/echo")
+        command = [sys.executable, "-m", "loadtest.bench.lag.watched_proxy", str(directory), str(out)]
+        with served(command, directory) as proxy:
+            busy, idle = _take_turns(directory, f"wss://{proxy.addresses[0]}/echo")
         watched = msgspec.json.decode(out.read_bytes(), type=Watched)
     handshakes = [seconds for stretch in busy for seconds in stretch.handshakes]
     failures = [failure for stretch in busy for failure in stretch.failures]
@@ -104,24 +98,3 @@ def _take_turns(directory: Path, url: str) -> tuple[list[Stretch], list[Stretch]
             busy.append(run(PER_SECOND, STRETCH_SECONDS))
             idle.append(run(0, STRETCH_SECONDS))
     return busy, idle
-
-
-@contextmanager
-def _proxy(directory: Path, out: Path) -> Generator[str]:
-    """Run the watched proxy; give its address."""
-    ready, log = directory / "run/ready", directory.with_name("serve.log")
-    command = [sys.executable, "-m", "loadtest.bench.lag.watched_proxy", str(directory), str(out)]
-    with log.open("wb") as stderr, subprocess.Popen(command, stderr=stderr) as process:  # noqa: S603  ourselves
-        try:
-            deadline = time.monotonic() + _START_SECONDS
-            while not (ready.exists() and (address := ready.read_text().strip())):
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError(f"the proxy did not start: {log.read_text(errors='replace')[-300:]}")
-                time.sleep(_LOOK_SECONDS)
-            yield address
-        finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
