@@ -5,23 +5,30 @@ A test sets what it does wrong.  `Talk` lets a client's machine and this server 
 
 import base64
 import hashlib
+import secrets
 from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 
+import msgspec
+
 from sottovoce.client.machine import CallMachine
 from sottovoce.client.settings import CallOptions, CallSettings, settings_for
-from sottovoce.primitives import SystemKem
+from sottovoce.primitives import Secret, SystemKem
 from sottovoce.session import (
     BINDING_TLS_EXPORTER,
     Anchor,
     Carriage,
+    CredentialShown,
     Ended,
     Event,
+    SealedTicket,
     ServerConfig,
     ServerDependencies,
     ServerSession,
     SignatureWanted,
+    TicketBox,
+    TicketState,
 )
 from sottovoce.transport import (
     PeerClosed,
@@ -70,6 +77,35 @@ def accept_value(key: str) -> str:
     return base64.b64encode(digest).decode()
 
 
+class Box:
+    """Tickets that are nothing but numbers; `opened` tells how many were offered, and known."""
+
+    def __init__(self, lifetime_seconds: int = 3600) -> None:
+        self.lifetime_seconds = lifetime_seconds
+        self.states: dict[bytes, TicketState] = {}
+        self.spent: list[bytes] = []
+        self.offered: list[bytes] = []
+
+    def seal(self, state: TicketState, wall: float) -> SealedTicket:
+        ticket = secrets.token_bytes(32)
+        psk = Secret("psk", bytes(state.psk.expose()))
+        self.states[ticket] = msgspec.structs.replace(state, psk=psk)
+        return SealedTicket(ticket, self.lifetime_seconds)
+
+    def open(self, ticket: bytes, authority: bytes, path: bytes, wall: float) -> TicketState | None:
+        self.offered.append(ticket)
+        state = self.states.get(ticket)
+        if state is None or (state.authority, state.path) != (authority, path):
+            return None
+        return msgspec.structs.replace(state, psk=Secret("psk", bytes(state.psk.expose())))
+
+    def spend(self, ticket: bytes) -> bool:
+        if ticket in self.spent:
+            return False
+        self.spent.append(ticket)
+        return True
+
+
 class PureServer:
     """One connection's server.  What arrives is in `plaintext`, `audio` and `events`; with `echo` audio goes back."""
 
@@ -87,6 +123,7 @@ class PureServer:
         signs: bool = True,
         closes: bool = True,
         more_after: int | None = None,
+        tickets: TicketBox | None = None,
     ) -> None:
         self.tls = TlsCore(tls or ends.server())
         self.websocket = ServerWebSocket(max_message_bytes=MAX_TRANSPORT_MESSAGE_BYTES)
@@ -101,6 +138,7 @@ class PureServer:
         self.signs = signs
         self.closes = closes
         self.more_after = more_after
+        self.tickets = tickets
         self.request: UpgradeRequest | None = None
         self.audio: list[bytes] = []
         self.events: list[Event] = []
@@ -152,15 +190,28 @@ class PureServer:
             self.answer(self.websocket)
         else:
             self.websocket.accept("sottovoce.v1")
-        carriage = Carriage(BINDING_TLS_EXPORTER, self.tls.exporter(), request.authority, request.target)
+        carriage = Carriage(
+            BINDING_TLS_EXPORTER,
+            self.tls.exporter(),
+            request.authority,
+            request.target,
+            peer_certificate=self.tls.peer_certificate_der(),
+        )
         parts = ServerDependencies(
-            kem=SystemKem(), entropy=CountingEntropy(b"s"), serving=self.serving, credentials=self.credentials
+            kem=SystemKem(),
+            entropy=CountingEntropy(b"s"),
+            serving=self.serving,
+            credentials=self.credentials,
+            tickets=self.tickets,
         )
         self.session = ServerSession(self.config, carriage, parts, self.now, WALL + self.now)
 
     def say(self, frame: bytes, **how: Any) -> None:
         """Send a frame of audio."""
         assert self.session is not None
+        if self.session.slot_milliseconds:
+            assert self.session.send_audio(frame, self.now, **how)
+            return
         record = self.session.seal_audio(frame, self.now, **how)
         assert record is not None
         self.websocket.send_binary(record)
@@ -173,6 +224,9 @@ class PureServer:
             self.events.append(event)
             if isinstance(event, SignatureWanted) and self.signs:
                 session.provide_proof(event, prove(self.keys, event.kind, event.leaf), self.now)
+            if isinstance(event, CredentialShown):
+                session.provide_verdict(event.shown, self.credentials.judge(event.shown), self.now)
+                self.settle(session.events())
         for record in session.to_send():
             if self.websocket.is_open:
                 self.websocket.send_binary(record)
