@@ -6,6 +6,7 @@
 from sottovoce.transport.errors import (
     CertificateProblem,
     CertificateRefused,
+    ProxyHeaderInvalid,
     SelfTestFailed,
     TlsError,
     TlsReason,
@@ -25,6 +26,7 @@ from sottovoce.transport.openssl import (
     client_context,
     server_context,
 )
+from sottovoce.transport.proxy_protocol import Announced, ProxyHeader
 from sottovoce.transport.selftest import refuse_tls_environment, self_test
 from sottovoce.transport.stream import TlsStream, limit_silence
 from sottovoce.transport.tls import TlsCore
@@ -43,6 +45,7 @@ __all__ = [
     "CLOSE_SECONDS",
     "HANDSHAKE_SECONDS",
     "READ_BYTES",
+    "Announced",
     "CertificateProblem",
     "CertificateRefused",
     "ClientWebSocket",
@@ -51,6 +54,8 @@ __all__ = [
     "KeyLog",
     "PeerClosed",
     "PqPolicy",
+    "ProxyHeader",
+    "ProxyHeaderInvalid",
     "SelfTestFailed",
     "ServerWebSocket",
     "SystemClock",

@@ -76,3 +76,7 @@ class CertificateRefused(TlsError):
 
 class WebSocketClosed(TransportError):
     """A message was to be sent after the WebSocket had closed or was closing: it was not sent."""
+
+
+class ProxyHeaderInvalid(TransportError):
+    """What a balancer sent before TLS is no header of the PROXY protocol: the connection is to be closed."""
