@@ -1,0 +1,176 @@
+"""Protocol §7: both carriers switch together, age and end together; and datagrams that overtake the control stream."""
+
+import pytest
+
+from sottovoce.session.events import EpochStarted
+from sottovoce.wire import Code
+from tests.session.carriers import (
+    ClientOverTwo,
+    ServerOverTwo,
+    answered,
+    new_datagrams,
+    sealed,
+    two_carriers,
+)
+from tests.session.dialogue import (
+    code_of,
+)
+from tests.session.foreign_bytes import (
+    JSON,
+    PING,
+    PONG,
+    SWITCH,
+    u,
+)
+from tests.session.meeting import code_of as code_at
+
+ROLES = [ServerOverTwo, ClientOverTwo]
+Role = type[ServerOverTwo] | type[ClientOverTwo]
+SWITCHED = [(SWITCH, u(2, 4))]
+
+
+@pytest.mark.protocol("P7.21", "P7.18", "P7.20")
+def test_the_client_switches_both_carriers_with_a_ping_on_the_control_stream_first() -> None:
+    meeting = ClientOverTwo()
+    meeting.answer()
+    assert meeting.ours.datagrams_to_send() == []
+    assert [kind for kind, _ in meeting.hear()] == [SWITCH, PING]
+    datagram = sealed(meeting.client, b"abc", meeting.now)
+    assert datagram[:2] == b"\x80\x20"
+    assert meeting.peer.chain("c2s").open(datagram).rstrip(b"\0") == b"\0abc\x01"
+
+
+@pytest.mark.protocol("P7.21", "P7.19", "P7.17")
+def test_the_server_switches_when_a_datagram_overtakes_the_control_stream() -> None:
+    meeting = ServerOverTwo()
+    answered(meeting)
+    assert sealed(meeting.server, b"a", 0.0)[:2] == b"\x80\x10"
+    meeting.lossy_into.sent += 1
+    assert meeting.throw(new_datagrams(meeting).seal(b"\0overtaking\x01")) == b"\0overtaking"
+    assert meeting.events[-1] == EpochStarted(2, reauthenticated=True)
+    assert meeting.server.epoch == 2
+    heard = meeting.hear()
+    assert heard[0] == SWITCHED[0]
+    assert [kind for kind, _ in heard] == [SWITCH, PING]
+    assert sealed(meeting.server, b"a", 0.0)[:2] == b"\x80\x20"
+    assert meeting.throw(meeting.lossy_out.seal(b"\0late\x01")) == b"\0late"
+    meeting.say(JSON, b'{"still":"old"}')
+    meeting.switch()
+    meeting.say(PING, bytes(8))
+    assert meeting.hear() == [(PONG, bytes(8))], "it switches once"
+    assert code_at(meeting) is None
+    assert [event for event in meeting.events if isinstance(event, EpochStarted)] == [
+        EpochStarted(2, reauthenticated=True)
+    ]
+
+
+@pytest.mark.protocol("P7.21", "P7.19")
+def test_the_server_switches_when_a_datagram_overtakes_the_ping_behind_the_switch() -> None:
+    meeting = ServerOverTwo()
+    answered(meeting)
+    meeting.switch()
+    assert meeting.server.epoch == 1
+    assert meeting.throw(new_datagrams(meeting).seal(b"\0x\x01")) == b"\0x"
+    assert meeting.server.epoch == 2
+    meeting.say(PING, bytes(8))
+    assert [kind for kind, _ in meeting.hear()] == [SWITCH, PING, PONG]
+    assert code_at(meeting) is None
+
+
+@pytest.mark.protocol("P7.21", "P7.19", "P7.39")
+@pytest.mark.parametrize("role", ROLES)
+def test_the_control_stream_takes_the_datagrams_along(role: Role) -> None:
+    """Nobody speaks: the old key of datagrams goes two seconds after the control stream is in the new epoch."""
+    meeting = role()
+    old = meeting.lossy_out
+    answered(meeting)
+    assert meeting.throw(old.seal(b"\0still\x01")) == b"\0still"
+    meeting.switch()
+    meeting.say(PING, bytes(8))
+    began = meeting.now
+    meeting.at(began + 1.9)
+    assert meeting.throw(old.seal(b"\0late\x01")) == b"\0late"
+    lossy = meeting.ours._lossy
+    assert lossy is not None
+    assert lossy.epoch == 2
+    assert meeting.ours.next_deadline() == pytest.approx(began + 2.0)
+    meeting.at(began + 2.0)
+    assert lossy._kept is None
+    assert meeting.throw(old.seal(b"\0too late\x01")) is None
+    assert lossy.failures == 0
+    assert code_at(meeting) is None
+
+
+@pytest.mark.protocol("P7.21")
+def test_a_datagram_of_the_servers_new_epoch_overtakes_its_switch() -> None:
+    meeting = ClientOverTwo()
+    meeting.answer()
+    meeting.hear()
+    assert meeting.throw(new_datagrams(meeting).seal(b"\0early\x01")) == b"\0early"
+    assert not any(isinstance(event, EpochStarted) for event in meeting.events), "the step waits for the switch"
+    meeting.switch()
+    meeting.say(PING, bytes(8))
+    assert EpochStarted(2, reauthenticated=True) in meeting.events
+    assert code_at(meeting) is None
+
+
+@pytest.mark.protocol("P7.42", "P7.17")
+@pytest.mark.parametrize("role", ROLES)
+def test_a_datagram_of_an_epoch_that_is_not_agreed(role: Role) -> None:
+    meeting = role()
+    lossy = meeting.ours._lossy
+    assert lossy is not None
+    assert meeting.throw(b"\x80\x20" + bytes(40)) is None
+    assert (lossy.epoch, lossy.failures, meeting.ours.epoch) == (1, 1, 1)
+
+
+@pytest.mark.protocol("P7.7", "P7.21")
+def test_many_steps_with_a_foreign_peer() -> None:
+    server, client = ServerOverTwo(), ClientOverTwo()
+    for epoch in range(2, 12):
+        for meeting in (server, client):
+            meeting.now += 20
+            answered(meeting)
+            meeting.switch()
+            meeting.say(PING, bytes(8))
+            meeting.hear()
+            assert meeting.throw(new_datagrams(meeting).seal(b"\0x\x01")) == b"\0x"
+            assert meeting.ours.epoch == epoch
+            assert code_at(meeting) is None
+
+
+# Age and end
+
+
+@pytest.mark.protocol("P7.24")
+def test_no_datagram_is_sealed_past_the_epochs_age() -> None:
+    pair = two_carriers(epoch_seconds=10)
+    assert sealed(pair.client, b"x", 9.99)
+    assert pair.client.seal_datagram(b"x", 10.0) is None
+    assert not pair.client.send_audio(b"x", 10.0)
+    assert not pair.client.send_ping(bytes(8), 10.0, as_datagram=True)
+
+
+@pytest.mark.protocol("P7.26", "P7.27")
+def test_a_datagram_that_comes_after_the_end_of_the_epoch_ends_the_session() -> None:
+    pair = two_carriers(epoch_seconds=10)
+    datagram = sealed(pair.client, b"x", 0.0)
+    assert pair.server.open_datagram(datagram, 40.0) is None
+    assert code_of(pair.server.events()) == Code.EXPIRED
+    assert pair.server.open_datagram(datagram, 40.0) is None
+    assert pair.client.seal_datagram(b"x", 40.0) is None
+
+
+@pytest.mark.protocol("P5.17", "P7.28", "P7.37")
+def test_every_chain_of_both_carriers_is_wiped_at_the_end() -> None:
+    pair = two_carriers()
+    pair.step()
+    for session in (pair.client, pair.server):
+        lossy, datagrams, control = session._lossy, session._datagram_sender, session._sender
+        assert lossy is not None
+        assert datagrams is not None
+        assert control is not None
+        session.carriage_ended()
+        for chain in (lossy, datagrams, control):
+            assert chain._base.is_wiped
+        assert session.seal_datagram(b"x", pair.now) is None
