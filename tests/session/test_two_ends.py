@@ -12,10 +12,10 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from sottovoce.session.config import ServerConfig
-from sottovoce.session.events import Audio, Dtmf, Ended, Event, Json, Mark, Mute, SignatureWanted
+from sottovoce.session.events import Audio, Dtmf, Ended, Event, Json, Mark, Mute, SignatureWanted, TicketReceived
 from sottovoce.session.session import Session
 from sottovoce.wire import Code
-from tests.session.dialogue import flipped, make_client, make_server, prove, serving_keys
+from tests.session.dialogue import Box, Pair, client_config, flipped, make_client, make_server, prove, serving_keys
 
 HEARD = (Audio, Dtmf, Json, Mark, Mute)
 sizes = st.integers(0, 700)
@@ -49,12 +49,18 @@ class TwoEnds(RuleBasedStateMachine):
         ),
         hostile=st.booleans(),
         quick=st.sampled_from([True, True, True, False]),
+        resumed=st.booleans(),
     )
-    def begin(self, chosen: dict[str, Any], *, hostile: bool, quick: bool) -> None:
+    def begin(self, chosen: dict[str, Any], *, hostile: bool, quick: bool, resumed: bool) -> None:
         self.now = 0.0
         self.hostile = hostile
-        self.server_machine = make_server(ServerConfig(**chosen))
-        self.client, self.server = End(make_client()), End(self.server_machine)
+        tickets, ticket = Box(), None
+        if resumed:
+            earlier = Pair(server=make_server(tickets=tickets)).run()
+            (ticket,) = [event.ticket for event in earlier.client_events if isinstance(event, TicketReceived)]
+        # A server whose promise became weaker asks for a full handshake, so either way both ends must agree.
+        self.server_machine = make_server(ServerConfig(**chosen), tickets=tickets)
+        self.client, self.server = End(make_client(client_config(ticket=ticket))), End(self.server_machine)
         self.unsigned: list[SignatureWanted] = []
         self.disturbed = False
         if quick:
