@@ -30,7 +30,7 @@ class Slots:
     @property
     def due_at(self) -> float:
         """When the next record has to leave."""
-        return self._began_at + self._index * self._seconds
+        return self._moment(self._index)
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -61,5 +61,13 @@ class Slots:
 
     def _go_on(self, now: float) -> None:
         self._index += 1
-        overdue = int((now - self._began_at) / self._seconds) + 1 - self._index
-        self._index += max(overdue - (SLOT_CATCH_UP - 1), 0)
+        self._index = max(self._index, self._newest_due(now) + 2 - SLOT_CATCH_UP)
+
+    def _newest_due(self, now: float) -> int:
+        """The last slot that has begun, by the same arithmetic as `due_at`: else a rounding could add one."""
+        newest = int((now - self._began_at) / self._seconds)
+        newest += self._moment(newest + 1) <= now
+        return newest - (self._moment(newest) > now)
+
+    def _moment(self, index: int) -> float:
+        return self._began_at + index * self._seconds
