@@ -15,7 +15,8 @@ from typing import Self
 import pytest
 
 from sottovoce.primitives import Secret
-from tests.session.dialogue import Pair, talking
+from sottovoce.session import TicketReceived
+from tests.session.dialogue import Box, Pair, client_config, make_client, make_server, talking
 from tests.session.meeting import AtClient, AtServer
 
 ROOT = Path(__file__).parents[2]
@@ -102,6 +103,54 @@ def test_a_base_key_is_gone_when_it_was_ratcheted(role: type[AtServer] | type[At
         assert meeting.ours.seal_audio(b"x", 0.0) is not None
     assert all(secret.is_wiped for secret in first)
     assert live() == {"sframe base": 2, "rekey": 1} | ({} if role is AtServer else {"res": 1})
+
+
+@pytest.mark.protocol("P5.21", "P5.17")
+def test_res_is_gone_with_the_base_keys_of_its_epoch() -> None:
+    """A client keeps it for the tickets that may still come; between answer and switch both epochs' are there."""
+    meeting = AtClient()
+    (first,) = [secret for secret in _all() if secret.name == "res"]
+    base = [secret for secret in _all() if secret.name == "s2c"]
+    meeting.answer()
+    assert not first.is_wiped
+    assert live("res") == {"res": 2}
+    meeting.hear()
+    meeting.switch()
+    assert first.is_wiped
+    assert [secret.is_wiped for secret in base] == [True]
+    assert live("res") == {"res": 1}
+
+
+@pytest.mark.protocol("P5.21", "P5.17")
+@pytest.mark.parametrize("tickets", [Box(), None])
+def test_a_server_has_no_res_once_the_epochs_ticket_is_made(tickets: Box | None) -> None:
+    meeting = AtServer(tickets=tickets)
+    assert live() == {"c2s": 1, "s2c": 1, "rekey": 1}
+    meeting.hear()
+    meeting.answered()
+    assert live("res") == {"res": 1}, "the next epoch's, until both ends are there"
+    meeting.switch()
+    meeting.say(1, b"\0x")
+    assert live() == {"c2s": 1, "s2c": 1, "rekey": 1}
+
+
+@pytest.mark.protocol("P5.17", "P5.18", "P6.56")
+def test_after_a_resumed_handshake_the_psk_is_gone_at_both_ends() -> None:
+    box = Box()
+    pair = Pair(server=make_server(tickets=box)).run()
+    (ticket,) = [event.ticket for event in pair.client_events if isinstance(event, TicketReceived)]
+    for end in (pair.client, pair.server):
+        end.carriage_ended(None)
+    assert live() == {"psk": 1}
+    again = Pair(make_client(client_config(ticket=ticket)), make_server(tickets=box))
+    for record in again.client_records():
+        again.to_server(record)
+    assert live("psk", "s hs") == {"psk": 1, "s hs": 0}, "the server has sealed its flight already"
+    again.to_client(again.server_records()[0])
+    assert live("psk") == {"psk": 0}
+    again.client.carriage_ended(None)
+    again.server.carriage_ended(None)
+    assert live() == {}
 
 
 @pytest.mark.protocol("P7.28", "P7.37", "P11.41")
