@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sottovoce.primitives import MldsaSigner, PublicKey, Secret, SignatureAlgorithm, SystemKem
 from sottovoce.session import (
     BINDING_TLS_EXPORTER,
+    BINDING_WEBTRANSPORT_EXPORTER,
     Anchor,
     Carriage,
     CertificateFields,
@@ -32,6 +33,9 @@ from sottovoce.transport import SystemEntropy
 
 _HOST = "localhost"
 _CARRIAGE = Carriage(BINDING_TLS_EXPORTER, bytes(32), _HOST.encode(), b"/v1/voice/echo")
+_TWO_CARRIERS = Carriage(
+    BINDING_WEBTRANSPORT_EXPORTER, bytes(32), _HOST.encode(), b"/v1/voice/echo", has_datagrams=True
+)
 _HOUR = 3600
 
 
@@ -94,15 +98,16 @@ class _Identity:
 _identity = cache(_Identity)
 
 
-def talking() -> tuple[ClientSession, ServerSession]:
+def talking(*, has_datagrams: bool = False) -> tuple[ClientSession, ServerSession]:
     """Give both ends after their handshake; their clocks stand at 0."""
+    carriage = _TWO_CARRIERS if has_datagrams else _CARRIAGE
     identity = _identity()
     entropy, wall = SystemEntropy(), time.time()
     client = ClientSession(
-        ClientConfig(anchors=(identity.anchor,)), _CARRIAGE, Dependencies(SystemKem(), entropy), 0.0, wall
+        ClientConfig(anchors=(identity.anchor,)), carriage, Dependencies(SystemKem(), entropy), 0.0, wall
     )
     server = ServerSession(
-        ServerConfig(), _CARRIAGE, ServerDependencies(SystemKem(), entropy, identity, identity), 0.0, wall
+        ServerConfig(), carriage, ServerDependencies(SystemKem(), entropy, identity, identity), 0.0, wall
     )
     while upward := client.to_send():
         for record in upward:
