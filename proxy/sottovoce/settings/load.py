@@ -15,6 +15,7 @@ from sottovoce.settings.explain import problems_of
 
 FILE_NAME = "sottovoce.toml"
 MAX_FILE_BYTES = 1 << 20
+_MAX_SHOWN = 200
 
 Table = dict[str, object]
 _SET_EXAMPLE = "write --set voice.epoch_seconds=60"
@@ -80,12 +81,12 @@ def _apply(table: Table, word: str) -> None:
     key, separator, value = word.partition("=")
     names = _names(key.strip())
     if not separator or not all(names):
-        raise _invalid(f"--set {_printable(word)}", "is not key=value", _SET_EXAMPLE)
+        raise _invalid(f"--set {_shown(word)}", "is not key=value", _SET_EXAMPLE)
     for name in names[:-1]:
         inner = table.setdefault(name, {})
         if not isinstance(inner, dict):
-            remedy = f"{_printable(name)} holds a value and is no section; {_SET_EXAMPLE}"
-            raise _invalid(f"--set {_printable(key)}", "there is no such key", remedy)
+            remedy = f"{_shown(name)} holds a value and is no section; {_SET_EXAMPLE}"
+            raise _invalid(f"--set {_shown(key)}", "there is no such key", remedy)
         table = cast("Table", inner)
     table[names[-1]] = _value(value.strip())
 
@@ -116,6 +117,11 @@ def _value(text: str) -> object:
 
 def _printable(text: str) -> str:
     return text if text.isprintable() else ascii(text)
+
+
+def _shown(word: str) -> str:
+    """Give a word of the command line as it fits into a line."""
+    return _printable(word)[:_MAX_SHOWN]
 
 
 def _invalid(path: str, reason: str, remedy: str) -> ConfigurationInvalid:

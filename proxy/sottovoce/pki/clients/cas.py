@@ -165,8 +165,9 @@ def _certificates(pem: bytes) -> list[x509.Certificate]:
 
 
 def _check_ca(certificate: x509.Certificate, now: float) -> None:
-    subject = shown(certificate.subject)
+    subject = shown(certificate)
     try:
+        _ = certificate.subject, certificate.issuer  # the library reads them when they are asked for, not before
         has_usable_key = _is_usable(certificate.public_key())
         constraints = _extension(certificate, x509.BasicConstraints)
         usage = _extension(certificate, x509.KeyUsage)

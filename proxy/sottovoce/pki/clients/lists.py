@@ -44,12 +44,12 @@ def read_lists(pem: bytes, cas: Sequence[x509.Certificate], now: float) -> list[
     for each in lists:
         issuer = _issuer(each, cas)
         if issuer in found:
-            text = f"{shown(each.issuer)} has two lists: write only its last one"
+            text = f"{shown(each)} has two lists: write only its last one"
             raise RevocationListUnusable(text)
         found[issuer] = _checked(each, now)
     for number, ca in enumerate(cas):
         if number not in found:
-            raise RevocationListUnusable(f"the CA {shown(ca.subject)} has no list: write its list too, be it empty")
+            raise RevocationListUnusable(f"the CA {shown(ca)} has no list: write its list too, be it empty")
     _refuse_revoked_cas(cas, found.values())
     return [found[number] for number in range(len(cas))]
 
@@ -71,7 +71,7 @@ def _issuer(each: x509.CertificateRevocationList, cas: Sequence[x509.Certificate
                     return number
     except UNREADABLE:
         pass
-    text = f"the list of {shown(each.issuer)} is signed by none of the CAs in clients.ca_file: ask that CA for its list"
+    text = f"the list of {shown(each)} is signed by none of the CAs in clients.ca_file: ask that CA for its list"
     raise RevocationListUnusable(text)
 
 
@@ -83,7 +83,7 @@ def _may_sign(ca: x509.Certificate) -> bool:
 
 
 def _checked(each: x509.CertificateRevocationList, now: float) -> RevocationList:
-    whose = f"the list of {shown(each.issuer)}"
+    whose = f"the list of {shown(each)}"
     try:
         _check_extensions(each, whose)
         begins, ends = each.last_update_utc, each.next_update_utc
@@ -126,5 +126,5 @@ def _refuse_revoked_cas(cas: Sequence[x509.Certificate], lists: Iterable[Revocat
     }
     for ca in cas:
         if (ca.issuer.public_bytes(), ca.serial_number) in revoked:
-            text = f"the CA {shown(ca.subject)} is revoked by its own CA: write clients.ca_file without it"
+            text = f"the CA {shown(ca)} is revoked by its own CA: write clients.ca_file without it"
             raise RevocationListUnusable(text)

@@ -24,10 +24,11 @@ def pem_blocks(pem: bytes, label: bytes) -> Iterator[bytes]:
     return (match[0] for match in _PEM.finditer(pem.replace(b"\r\n", b"\n")) if match[1] == label)
 
 
-def shown(name: x509.Name) -> str:
-    """Give a name as one short printable word of a message."""
+def shown(whose: x509.Certificate | x509.CertificateRevocationList) -> str:
+    """Give the name of a certificate's owner or a list's issuer as one short printable word of a message."""
     try:
+        name = whose.subject if isinstance(whose, x509.Certificate) else whose.issuer
         text = name.rfc4514_string()
-    except ValueError:
+    except UNREADABLE:  # the library reads a name when it is asked for, not before
         text = "?"
     return "".join(char if char.isprintable() else "?" for char in text)[:_MAX_SHOWN] or "(no name)"
