@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 from sottovoce.identity import Clients, ClientsConfig, read_clients
 from sottovoce.primitives import PublicKey
@@ -24,11 +25,11 @@ def token_entry(token: bytes = b"good", more: str = "", name: str = "open") -> s
     )
 
 
-def read(directory: Path, text: str | bytes = "", *, now: float = NOW, **more: object) -> Clients:
+def read(directory: Path, text: str | bytes = "", *, now: float = NOW, **more: Any) -> Clients:
     """Read a clients file, and what else `[clients]` names."""
     file = directory / "clients.toml"
     file.write_bytes(text.encode() if isinstance(text, str) else text)
-    config = ClientsConfig(file=str(file), **more)  # type: ignore[arg-type]  a test names the fields
+    config = ClientsConfig(file=str(file), **more)
     return read_clients(config, lambda: now, SystemEntropy())
 
 

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -183,7 +184,7 @@ def test_without_a_key_id_a_few_keys_are_tried(tmp_path: Path) -> None:
         {"jwk": STRANGER.as_dict(private=False), "kid": "leave out"},
     ],
 )
-def test_a_key_that_the_token_brings_along_is_not_looked_at(tmp_path: Path, header: dict[str, object]) -> None:
+def test_a_key_that_the_token_brings_along_is_not_looked_at(tmp_path: Path, header: dict[str, Any]) -> None:
     assert judged(tmp_path, issue(key=STRANGER, **header)) is Code.AUTH_FAILED
     assert isinstance(judged(tmp_path, issue(**header)), Identity)  # harmless beside a good signature
 
