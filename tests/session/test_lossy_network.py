@@ -38,6 +38,7 @@ def test_9000_frames_over_ten_percent_loss_blocks_of_eight_shuffled_and_duplicat
         assert lane.sender.generation > 0
 
 
+@pytest.mark.protocol("P7.38", "P7.41", "P11.1")
 @given(
     seed=st.integers(0, 2**32),
     loss=st.sampled_from([0.0, 0.1, 0.5]),

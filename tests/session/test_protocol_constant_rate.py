@@ -59,7 +59,7 @@ def hand_over(pair: Pair, session: Session, records: list[bytes]) -> list[bytes]
     return heard
 
 
-@pytest.mark.protocol("P9.30")
+@pytest.mark.protocol("P9.30", "P11.38")
 @pytest.mark.parametrize("codec", SIZES)
 def test_silence_speech_and_keys_look_alike(codec: Codec) -> None:
     """From the handshake on, both sides: one record a slot, all of one size."""

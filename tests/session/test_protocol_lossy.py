@@ -283,7 +283,7 @@ def test_a_browser_that_cannot_read_the_exporter() -> None:
 # Failures
 
 
-@pytest.mark.protocol("P7.42", "P10.7")
+@pytest.mark.protocol("P7.42", "P10.7", "P11.31")
 @pytest.mark.parametrize("role", ROLES)
 def test_a_thousand_failures_in_an_epoch_close_the_session(role: Role) -> None:
     meeting = role()
