@@ -378,6 +378,20 @@ def test_a_record_while_a_verdict_is_due_is_a_fault_of_the_shell() -> None:
     assert meeting.server.events() == []
 
 
+@pytest.mark.protocol("P10.16")
+def test_a_fault_of_the_judge_ends_the_session() -> None:
+    meeting, shown = judged_later()
+
+    def broken(*_: object) -> bool:
+        raise RuntimeError("a judge that fails in a way that it must not")
+
+    meeting.credentials.still_holds = broken  # type: ignore[method-assign]
+    with pytest.raises(RuntimeError):
+        meeting.server.provide_verdict(shown, Identity("alice"), 1.0)
+    assert ended(meeting.server.events()).code == Code.INTERNAL
+    assert shown.value == bytes(13)
+
+
 @pytest.mark.protocol("P11.41")
 @pytest.mark.parametrize("how", ["verdict", "refusal", "end", "expired", "misuse"])
 def test_a_tokens_bytes_are_gone_once_there_is_a_verdict_or_an_end(how: str) -> None:

@@ -176,7 +176,7 @@ def state_changes() -> dict[str, dict[str, Any]]:
         "anchor": {"anchor_id": bytes(32)},
         "peer": {"peer_certificate_sha256": bytes(32)},
         "a day": {"verified_at": WALL - DAY},
-        "not yet": {"verified_at": WALL + 1},
+        "not yet": {"verified_at": WALL + 6},
         "certificate": {"certificate_not_after": int(WALL)},
         "credential": {"identity": msgspec.structs.replace(ALICE, expires_at=WALL)},
         "withdrawn": {"identity": Identity("mallory")},
@@ -218,6 +218,7 @@ def test_a_ticket_that_does_not_fit_is_ignored_and_the_handshake_goes_on(name: s
     [
         {},
         {"verified_at": WALL - DAY + 1},
+        {"verified_at": WALL + 5},
         {"certificate_not_after": int(WALL) + 1},
         {"identity": msgspec.structs.replace(ALICE, expires_at=WALL + 1)},
         {"reauthenticate_every": 0},

@@ -90,18 +90,23 @@ class ServerSession(Session):
         return self._handshake is not None and self._handshake.shown is not None
 
     def provide_verdict(self, shown: ShownCredential, verdict: Identity | Code, now: float) -> None:
-        """Answer `CredentialShown`; then see `events()`.  What comes late, twice or for another one is ignored."""
+        """Answer `CredentialShown`; then see `events()` and `to_send()`.
+
+        What comes late, twice or for another one is ignored.  If it raises, the session has ended (`internal`).
+        """
         handshake = self._handshake
         if now >= self._ends_at:
             self._expire(now)
         elif handshake is not None:
             try:
                 handshake.provide_verdict(shown, verdict)
+                if handshake.agreement is not None:
+                    self._establish(handshake.agreement, now)
             except WireError as error:
                 self._fail(error.code, error.reason)
-                return
-            if handshake.agreement is not None:
-                self._establish(handshake.agreement, now)
+            except BaseException:
+                self._fail(Code.INTERNAL, "a fault of this side")
+                raise
 
     def request_rekey(self) -> None:
         """Ask the client to begin a root step now."""

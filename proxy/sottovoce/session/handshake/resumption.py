@@ -17,6 +17,8 @@ from sottovoce.wire import MAX_TICKET_BYTES, MAX_TICKET_SECONDS, CredentialKind
 from sottovoce.wire.messages import NewTicket
 
 _NO_PSK_BYTES = 0
+_CLOCK_SLACK_SECONDS = 5.0
+"""So far may the clock have gone back since a ticket's handshake."""
 
 
 class Place(NamedTuple):
@@ -67,7 +69,7 @@ def _is_of(state: TicketState, place: Place) -> bool:
 
 def _is_good(state: TicketState, wall: float) -> bool:
     """Whether what is behind a ticket has not come to its end."""
-    return wall >= state.verified_at and _seconds_left(state, wall) > 0
+    return wall >= state.verified_at - _CLOCK_SLACK_SECONDS and _seconds_left(state, wall) > 0
 
 
 def _seconds_left(state: TicketState, wall: float) -> float:
