@@ -8,6 +8,7 @@ import pytest
 from sottovoce.primitives import ApiMisuse, IllegalShare, Secret
 from sottovoce.session import Ended, Identity, LeafKind, Proof, ServerConfig, SignatureWanted
 from sottovoce.wire import MAX_EPOCH, Code
+from tests.session.carriers import ClientOverTwo, ServerOverTwo
 from tests.session.dialogue import (
     Credentials,
     Pair,
@@ -22,7 +23,7 @@ from tests.session.dialogue import (
     serving_keys,
     talking,
 )
-from tests.session.foreign_bytes import AUDIO, CLOSE, HANDSHAKE, message, u, with_tlv
+from tests.session.foreign_bytes import AUDIO, CLOSE, HANDSHAKE, PING, message, u, with_tlv
 from tests.session.meeting import AtClient, AtServer, Meeting, code_of, judged_by_client
 
 EPOCH = 100
@@ -330,3 +331,14 @@ def test_names_in_a_certificate_cannot_write_on_a_terminal() -> None:
 
 def test_a_ticket_that_was_never_sent_cannot_have_been_accepted() -> None:
     assert judged_by_client("ServerHello", lambda made: with_tlv(made, 5, b"\x01")) == Code.BAD_RECORD
+
+
+@pytest.mark.parametrize("role", [ServerOverTwo, ClientOverTwo])
+def test_a_fault_of_ours_while_a_datagram_is_opened(role: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    meeting = role()
+    record = meeting.lossy_out.seal(u(0, 1) + b"x" + u(PING, 1))
+    monkeypatch.setattr(type(meeting.ours), "_on_frame", _broken)
+    with pytest.raises(RuntimeError):
+        meeting.throw(record)
+    assert ended(meeting.ours.events()).code == Code.INTERNAL
+    assert meeting.ours.open_datagram(record, 0.0) is None

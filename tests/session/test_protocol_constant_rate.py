@@ -180,7 +180,8 @@ def test_seal_audio_has_no_slot() -> None:
             session.seal_audio(b"x", 0.0)
     with pytest.raises(ApiMisuse):
         constant(carriage=WEBTRANSPORT).client.seal_datagram(b"x", 0.0)
-    assert AtServer(padding=1).server.slot_milliseconds == 0
+    ordered = AtServer(padding=1).server
+    assert ordered.slot_milliseconds == ordered.frames_waiting == 0
 
 
 @pytest.mark.protocol("P9.30")
@@ -192,6 +193,7 @@ def test_more_than_can_wait_is_not_now() -> None:
     while server.send_cover(1, 0.0):
         pass
     assert not server.send_audio(b"x", 0.0)
+    assert server.frames_waiting == SLOT_QUEUE_FRAMES
     records: list[bytes] = []
     for number in range(SLOT_QUEUE_FRAMES):
         records += drive(pair, server, number * SECONDS)

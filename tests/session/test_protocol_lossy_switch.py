@@ -1,10 +1,13 @@
 """Protocol §7: both carriers switch together, age and end together; and datagrams that overtake the control stream."""
 
+from typing import Any
+
 import pytest
 
-from sottovoce.session.events import EpochStarted
+from sottovoce.session.events import EpochStarted, Established, TicketReceived
 from sottovoce.wire import Code
 from tests.session.carriers import (
+    WEBTRANSPORT,
     ClientOverTwo,
     ServerOverTwo,
     answered,
@@ -12,9 +15,7 @@ from tests.session.carriers import (
     sealed,
     two_carriers,
 )
-from tests.session.dialogue import (
-    code_of,
-)
+from tests.session.dialogue import Box, Pair, client_config, code_of, make_client, make_server
 from tests.session.foreign_bytes import (
     JSON,
     PING,
@@ -174,3 +175,62 @@ def test_every_chain_of_both_carriers_is_wiped_at_the_end() -> None:
         for chain in (lossy, datagrams, control):
             assert chain._base.is_wiped
         assert session.seal_datagram(b"x", pair.now) is None
+
+
+@pytest.mark.protocol("P5.17", "P7.28")
+@pytest.mark.parametrize("role", ROLES)
+def test_chains_that_wait_for_the_switch_are_wiped_at_the_end(role: Role) -> None:
+    meeting = role()
+    answered(meeting)
+    ours: Any = meeting.ours
+    waiting = [ours._lossy._next_base, ours._lossy._base]
+    if isinstance(meeting, ServerOverTwo):
+        chains = ours._step.chains
+        waiting += [chains.sender._base, chains.receiver._base, chains.datagram_sender._base]
+    else:
+        waiting += [ours._step.receiver._base]
+    assert not any(secret.is_wiped for secret in waiting)
+    ours.carriage_ended()
+    assert all(secret.is_wiped for secret in waiting)
+
+
+@pytest.mark.protocol("P5.17")
+def test_chains_whose_step_a_datagram_finished_are_wiped_at_the_end() -> None:
+    meeting = ServerOverTwo()
+    answered(meeting)
+    meeting.throw(new_datagrams(meeting).seal(b"\0x\x01"))
+    ours: Any = meeting.server
+    receiver, sender = ours._step.chains.receiver, ours._sender
+    ours.close(1000, 0.0)
+    assert receiver._base.is_wiped
+    assert sender._base.is_wiped
+
+
+@pytest.mark.protocol("P5.16", "P6.47")
+def test_a_ticket_of_an_epoch_that_a_datagram_began() -> None:
+    """Its psk is res[e] of the record's epoch, though the server switched before the client's `switch` had come."""
+    box = Box()
+    server = make_server(carriage=WEBTRANSPORT, tickets=box)
+    pair = Pair(make_client(carriage=WEBTRANSPORT), server).run()
+    due = pair.client._rekey_at
+    assert due is not None
+    pair.now = due
+    pair.client.on_deadline(due)
+    for record in pair.client_records():
+        pair.to_server(record)
+    for record in pair.server_records():
+        pair.to_client(record)
+    assert pair.server.open_datagram(sealed(pair.client, b"x", due), due) == b"\0x"
+    assert (pair.server.epoch, pair.client.epoch) == (2, 2)
+    pair.run()
+    first, second = (event.ticket for event in pair.client_events if isinstance(event, TicketReceived))
+    assert (first.binding_type, second.binding_type) == (2, 2)
+    for ticket in (first, second):
+        again = Pair(
+            make_client(client_config(ticket=ticket), WEBTRANSPORT, now=due),
+            make_server(carriage=WEBTRANSPORT, tickets=box, now=due),
+            now=due,
+        ).run()
+        (established,) = (event for event in again.client_events if isinstance(event, Established))
+        assert established.is_resumed
+        assert again.server.open_datagram(sealed(again.client, b"resumed", due), due) == b"\0resumed"
