@@ -76,31 +76,35 @@ def test_the_ceremony(tmp_path: Path) -> None:
         assert shell(line.replace("/srv/voice", "voice"), tmp_path)
 
 
-@pytest.mark.interop(tool=("openssl", "sha256sum"))
-def test_a_token_is_made_and_shown(made: Path, tmp_path: Path) -> None:
-    """As docs/credentials.md tells, for the host of this test."""
-    text = (ROOT / "docs/credentials.md").read_text()
-    make, digest = re.findall(r"^((?:openssl|tr) [^#\n]+)", text, re.MULTILINE)
-    (call,) = re.findall(r"`(sottovoce call [^`]+)`", text)
-    shell(make, tmp_path)
+@pytest.mark.interop(tool="openssl")
+def test_clients_are_added_and_call(made: Path, tmp_path: Path) -> None:
+    """As docs/credentials.md tells, for the host of this test and before its dates."""
     port = free_port()
-    entry = re.search(r"```toml\n(.*?)```", text, re.DOTALL)
-    assert entry is not None
-    tokens = (
-        entry[1].replace("0" * 64, shell(digest, tmp_path).split()[0]).replace("voice.example.com", f"localhost:{port}")
-    )
+    text = (ROOT / "docs/credentials.md").read_text()
+    text = text.replace("voice.example.com", f"localhost:{port}").replace("2027-01-31", "2099-01-31")
+    lines = [line for body in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) for line in body.splitlines()]
+    before = [line for line in lines if " revoke " not in line]
+    calls = re.findall(r"`(sottovoce call [^`]+)`", text)
     directory = Path(shutil.copytree(made, tmp_path / "voice"))
-    (directory / "clients.toml").write_text(tokens)
     shutil.copy(directory / "certs/anchor.json", tmp_path)
+    for line in before:
+        shell(line, tmp_path)
     sets = (
-        *(f"listener.address=127.0.0.1:{port}", "routes.support.adapter=echo"),
-        *("clients.file=clients.toml", "clients.require_credential=true"),
+        *(f"listener.address=127.0.0.1:{port}", "routes.support.adapter=echo", "clients.require_credential=true"),
+        *("clients.file=clients.toml", f"clients.ca_file={tmp_path}/clients-ca.pem"),
     )
+    assert len(calls) == 3
     with running_proxy(directory, *sets) as proxy:
-        line = call.replace("voice.example.com", f"localhost:{port}")
-        assert shell(f"{line} --ca voice/certs/ca.pem", tmp_path)
-        (established,) = proxy.events("session.established")
-    assert established["identity"] == "kiosk-7"
+        for line in calls:
+            assert shell(f"{line} --ca voice/certs/ca.pem", tmp_path)
+        established = [event["identity"] for event in proxy.events("session.established")]
+    assert established == ["kiosk-7", "kiosk-8", "kiosk-9.example.com"]
+    for line in lines:
+        if " revoke " in line:
+            assert shell(line, tmp_path)
+    listed = shell("sottovoce clients list voice", tmp_path)
+    assert "kiosk-7 " not in listed
+    assert "withdrawn: kiosk-9.example.com" in listed
 
 
 def test_the_remedies_that_are_commands_are_remedies(cli: Cli, directory: Path, tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def command_lines(text: str) -> Iterator[str]:
 
 def parse(line: str) -> None:
     """Find the command and parse its words; runs nothing and opens no file.  Raises click.UsageError."""
-    words = shlex.split(line, comments=True)[1:]
+    words = shlex.split(line.partition(" > ")[0], comments=True)[1:]
     command: click.Command = commands
     while isinstance(command, click.Group):
         context = click.Context(command)
