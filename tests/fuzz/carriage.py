@@ -30,7 +30,9 @@ from sottovoce.transport import (
     UpgradeRequest,
     WsFailed,
 )
+from sottovoce.transport.errors import ProxyHeaderInvalid
 from sottovoce.transport.limits import UPGRADE_BYTES
+from sottovoce.transport.proxy_protocol import MAX_BLOCK_BYTES, ProxyHeader
 from sottovoce.wire import MAX_DATA_BYTES, MAX_JSON_BYTES, MAX_MARK_BYTES, Codec, frames, is_json_object
 from tests.fuzz.choices import Choices
 from tests.fuzz.files import one_line
@@ -140,10 +142,27 @@ def fuzz_addresses(data: bytes) -> None:
         backend = parse_url(text)
         assert backend.is_loopback in {True, False}
         ClientWebSocket(backend.authority, backend.target, max_message_bytes=_LIMIT)
+    _check_proxy_header(data)
     host = host_of(text)
     patterns = tuple(text.split(",", 3))
     if matches_any(host, patterns) and not any(pattern.startswith("*.") for pattern in patterns):
         assert any(pattern.lower() == host or _same_address(pattern, host) for pattern in patterns)
+
+
+def _check_proxy_header(data: bytes) -> None:
+    """Read a PROXY header as it would come: never a byte more than it has."""
+    header, read = ProxyHeader(), 0
+    try:
+        while header.wanted_bytes:
+            wanted = header.wanted_bytes
+            assert 0 < wanted <= MAX_BLOCK_BYTES
+            header.receive(data[read : read + wanted])
+            read += wanted
+    except ProxyHeaderInvalid as error:
+        one_line(error)
+        return
+    assert read == 16 + int.from_bytes(data[14:16])
+    assert header.source is None or ipaddress.ip_address(header.source.host)
 
 
 def _same_address(first: str, second: str) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from tests.fuzz import callers, carriage, edge, files, insider, parsers, seeds, talk
+from tests.fuzz import callers, carriage, edge, files, insider, lossy, parsers, seeds, talk
 from tests.fuzz.toy import toy_world
 from tests.vector_report import VECTORS
 
@@ -53,7 +53,6 @@ TARGETS = {
     "configuration": Target(files.fuzz_configuration, seeds.of_configurations, 5_000),
     "binary_files": Target(files.fuzz_binary_files, seeds.of_binary_files, 5_000),
     "callers": Target(callers.fuzz_callers, callers.seeds, 5_000),
-    "token_process": Target(files.fuzz_token_process, seeds.of_token_frames, 2_000),
     "addresses": Target(carriage.fuzz_addresses, seeds.of_addresses, 500),
     "backend": Target(carriage.fuzz_backend, seeds.of_backend, 10_000),
     "websocket_server": Target(carriage.fuzz_websocket_server, seeds.of_websocket, 20_000),
@@ -61,6 +60,7 @@ TARGETS = {
     "server_session": Target(insider.fuzz_server_session, seeds.of_programmes),
     "client_session": Target(insider.fuzz_client_session, seeds.of_programmes),
     "two_ends": Target(fuzz_two_ends, seeds.of_programmes),
+    "lossy": Target(lossy.fuzz_lossy, seeds.of_programmes),
     "edge": Target(edge.fuzz_edge, seeds.of_programmes, 200),
 }
 

@@ -96,6 +96,7 @@ class Served:
     def __init__(self, stream: PlainStream) -> None:
         self.stream = stream
         made = _proxy()
+        self.agreements: list[int | None] = []
         self.log, self.hand = proxy.Log(), proxy.RecordingRoute()
         parts = ServerDependencies(
             ToyKem(), CountingEntropy(b"edge"), Serving(toy_certificate("localhost")), made.credentials
@@ -119,7 +120,13 @@ class Served:
     async def _serve(self) -> None:
         with trio.fail_after(4_000):
             stream: Any = self.stream
-            await serve_connection(stream, self.services, proxy.CLIENT, _HANDSHAKE_SECONDS, lambda _call: None)
+            await serve_connection(stream, self.services, proxy.CLIENT, _HANDSHAKE_SECONDS, self)
+
+    def started(self, call: object) -> None:
+        """The voice handshake begins."""
+
+    def agreed(self, code: int | None) -> None:
+        self.agreements.append(code)
 
     @property
     def voices(self) -> list[bytes]:
@@ -242,6 +249,7 @@ def fuzz_edge(data: bytes) -> None:
     assert stream.is_closed
     assert served.voices == _VOICES_SAID[: len(served.voices)], "the backend heard what the client did not say"
     assert len(served.hand.legs) <= 1
+    assert len(served.agreements) <= 1, "a handshake is over once"
     for leg in served.hand.legs:
         assert leg.end is not None, "the backend was not told of the end"
     for _, fields in served.log.lines:

@@ -58,7 +58,8 @@ def one_line(error: Exception) -> None:
 
 
 def fuzz_json_files(data: bytes) -> None:
-    """Anchor files and sealed seeds."""
+    """Anchor files, sealed seeds, and what comes over the socket of a token process."""
+    _token_process(data)
     try:
         anchors = parse_anchor_file(data)
     except AnchorFileInvalid as error:
@@ -107,8 +108,8 @@ def fuzz_binary_files(data: bytes) -> None:
         assert b"".join(recording.frames(20)) == recording.samples
 
 
-def fuzz_token_process(data: bytes) -> None:
-    """What comes over the socket of a token process, whose vendor library may have written over anything."""
+def _token_process(data: bytes) -> None:
+    """Frames of a process whose vendor library may have written over anything."""
     choices = Choices(data)
     reader = FrameReader()
     kinds: tuple[type[msgspec.Struct], ...] = (Started, Reply, Request, Start)

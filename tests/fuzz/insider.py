@@ -11,13 +11,16 @@ from typing import Any
 
 from cryptography.exceptions import InvalidTag
 
-from sottovoce.primitives import IllegalShare, Suite
-from sottovoce.session import SignatureWanted
+from sottovoce.primitives import IllegalShare, Secret, Suite
+from sottovoce.session import Credential, Identity, SignatureWanted
+from sottovoce.wire import Code
 from tests.fuzz.choices import Choices
 from tests.fuzz.talk import End
-from tests.fuzz.toy import anchors, serving, toy_certificate, toy_serving, toy_world
+from tests.fuzz.toy import toy_world
+from tests.session.dialogue import Box, Credentials, Ed25519Signer
 from tests.session.foreign_bytes import GROUPS, HANDSHAKE, SWITCH, Chain, message, u
 from tests.session.meeting import AtClient, AtServer
+from tests.session.ticketing import PSK, earn, kept_ticket
 
 PEER_IS_LOST = (InvalidTag, IllegalShare, AssertionError, LookupError, ValueError)
 """What the foreign peer raises when it does not understand an answer: it checks nothing and then falls over."""
@@ -213,18 +216,33 @@ class AtOurServer(Insider):
         client: dict[str, Any] = {"suites": (number,), "edit": self.edit, "arrange": self.arrange}
         if choices.byte() == 0xFF:
             client["shares"] = ()
-        config: dict[str, Any] = {"epoch_seconds": choices.pick((20, 300)), "messages_per_key": choices.pick((100, 16))}
+        config: dict[str, Any] = {
+            "epoch_seconds": choices.pick((20, 300)),
+            "messages_per_key": choices.pick((100, 16)),
+            "credential_kinds": (0, 1, 2, 3),
+        }
+        kind = choices.byte()
+        box = Box() if kind & 1 else None
+        if box is not None and kind & 2:
+            client["ticket"] = earn(box, credentials=Credentials(), credential_kinds=(0, 1, 2, 3))
+        if kind & 12 == 12:
+            signer = Ed25519Signer(bytes(32))
+            client |= {"signer": signer, "credential": (2, signer.public_key.encoded)}
+        elif kind & 12:
+            client["credential"] = (1, b"token")
+        self.judges_late = bool(kind & 16)
         self.choices = choices  # the first message is edited when the peer is made
-        meeting = AtServer(serving=serving(), established=False, client=client, **config)
-        meeting.keys = toy_serving()
-        super().__init__(choices, meeting)
+        credentials = Credentials(None) if self.judges_late else Credentials()
+        super().__init__(
+            choices, AtServer(credentials=credentials, tickets=box, established=False, client=client, **config)
+        )
 
     def shake_hands(self) -> None:
         peer, end = self.meeting.peer, self.end
         self.give(peer.hello())
         if end.on_the_way and end.on_the_way[0][1:2] == b"\3":
             self.give(peer.retry(end.on_the_way.pop(0)))
-        if not self.meeting.wanted or self.end.ended is not None:
+        if self.end.ended is not None:
             return
         self.prove()
         hello, flight = end.on_the_way
@@ -232,7 +250,16 @@ class AtOurServer(Insider):
         peer.server_hello(hello)
         peer.server_flight(flight)
         self.give(peer.flight())
+        self.judge()
         self.out, self.meeting.into = peer.up, peer.down
+
+    def judge(self) -> None:
+        """Give the verdict that the server waits for."""
+        for shown in self.end.shown:
+            verdict = Identity("late") if self.choices.byte() != 0xFF else Code.AUTH_FAILED
+            self.end.session.provide_verdict(shown, verdict, self.now)
+            self.end.take(self.end.session.events())
+        self.end.shown.clear()
 
     def own_actions(self) -> tuple[Callable[[], None], ...]:
         return (self.init, self.prove, self.switch, self.whole_step)
@@ -275,16 +302,22 @@ class AtOurClient(Insider):
     """A server by hand at our client."""
 
     def __init__(self, choices: Choices) -> None:
-        self.retries = choices.byte() == 0xFF
+        kind = choices.byte()
+        self.retries = kind == 0xFF
         suite = 0x0101 if self.retries else 0x0001
-        server: dict[str, Any] = {
-            "suite": suite, "keys": toy_serving(), "encoded": toy_certificate(), "edit": self.edit,
-            "arrange": self.arrange, "t2": u(choices.pick((20, 300)), 2), "t3": u(choices.pick((100, 16)), 4),
-        }  # fmt: skip
+        server: dict[str, Any] = {"suite": suite, "edit": self.edit, "arrange": self.arrange}
+        server |= {"t2": u(choices.pick((20, 300)), 2), "t3": u(choices.pick((100, 16)), 4)}
+        config: dict[str, Any] = {"suites": (_SUITES[0], _SUITES[2])}
+        if kind & 1 and not self.retries:
+            config["ticket"] = kept_ticket()
+            if kind & 2:
+                server["psk"] = PSK
+        if kind & 12 == 12:
+            config["credential"] = Credential(2, signer=Ed25519Signer(bytes(32)))
+        elif kind & 12:
+            config["credential"] = Credential(1, token=Secret("token", b"token"))
         self.choices = choices
-        super().__init__(
-            choices, AtClient(server=server, established=False, suites=(_SUITES[0], _SUITES[2]), anchors=anchors())
-        )
+        super().__init__(choices, AtClient(server=server, established=False, **config))
 
     def shake_hands(self) -> None:
         peer, end = self.meeting.peer, self.end

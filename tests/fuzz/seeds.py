@@ -91,6 +91,7 @@ def of_json_files() -> Iterator[bytes]:
     ).to_file()
     yield b'{"anchors":' + b"[" * 2_000
     yield b'{"format":' + b'{"a":' * 2_000
+    yield from _token_frames()
 
 
 def of_configurations() -> Iterator[bytes]:
@@ -117,7 +118,7 @@ def of_binary_files() -> Iterator[bytes]:
         yield buffer.getvalue()
 
 
-def of_token_frames() -> Iterator[bytes]:
+def _token_frames() -> Iterator[bytes]:
     structs: tuple[msgspec.Struct, ...] = (
         Started(7),
         Reply(1, failure=Failure("HsmUnavailable", "gone")),
@@ -134,6 +135,11 @@ def of_addresses() -> Iterator[bytes]:
     yield b"wss://[2001:db8::1]/echo"
     yield b"ws://localhost:9000/path?query"
     yield b"[::1]:8443,*.example.com,192.0.2.1"
+    head = b"\r\n\r\n\0\r\nQUIT\n"
+    yield head + b"\x21\x11\0\x0c" + bytes(range(12))
+    yield head + b"\x21\x21\0\x2b" + bytes(range(36)) + b"\x04\0\4tlvs"
+    yield head + b"\x21\x11\0\x13" + bytes(12) + b"\x03\0\4\0\0\0\0"
+    yield head + b"\x20\0\0\0"
 
 
 def of_backend() -> Iterator[bytes]:

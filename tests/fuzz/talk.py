@@ -12,21 +12,34 @@ from sottovoce.primitives import DEFAULT_SUITES
 from sottovoce.session import (
     Audio,
     Clear,
+    ClientTicket,
+    CredentialShown,
     Dtmf,
     Ended,
     EpochStarted,
     Established,
     Event,
+    Identity,
     Json,
     Mark,
     Mute,
     ServerConfig,
+    ShownCredential,
     SignatureWanted,
+    TicketReceived,
 )
 from sottovoce.wire import MAX_HANDSHAKE_BYTES, MAX_TRANSPORT_MESSAGE_BYTES, Code
 from tests.fuzz.choices import Choices
-from tests.fuzz.toy import anchors, serving, toy_serving
-from tests.session.dialogue import client_config, make_client, make_server, prove
+from tests.fuzz.toy import toy_serving
+from tests.session.dialogue import (
+    Box,
+    Credentials,
+    Pair,
+    client_config,
+    make_client,
+    make_server,
+    prove,
+)
 
 HEARD = (Audio, Dtmf, Json, Mark, Mute, Clear)
 MAX_EVENTS = 3
@@ -47,6 +60,8 @@ class End:
         self.on_the_way: list[bytes] = []
         self.past: list[bytes] = []
         self.ended: Ended | None = None
+        self.shown: list[ShownCredential] = []
+        self.tickets: list[ClientTicket] = []
         self.established = 0
         self.epochs = 1
 
@@ -64,6 +79,10 @@ class End:
                     assert epoch == self.epochs
                 case Ended():
                     self.ended = event
+                case CredentialShown(shown):
+                    self.shown.append(shown)
+                case TicketReceived(ticket):
+                    self.tickets.append(ticket)
                 case _ if isinstance(event, HEARD):
                     assert self.established
                     self.heard.append(event)
@@ -118,8 +137,11 @@ class Talk:
             reauthenticate_every=choices.pick((1, 0, 2)),
             suites=(choices.pick(DEFAULT_SUITES),) if choices.flag() else DEFAULT_SUITES,
         )
-        self.server_session = make_server(config, serving=serving())
-        self.client_session = make_client(client_config(anchors=anchors()))
+        box = Box() if choices.flag() else None
+        ticket = earned(box, config) if box is not None and choices.flag() else None
+        credentials = Credentials(None) if choices.flag() else Credentials()
+        self.server_session = make_server(config, credentials=credentials, tickets=box)
+        self.client_session = make_client(client_config(ticket=ticket))
         self.client, self.server = End(self.client_session), End(self.server_session)
         self.ends = (self.client, self.server)
         self.unsigned: list[SignatureWanted] = []
@@ -167,6 +189,7 @@ class Talk:
 
     def _carry(self, sender: End, receiver: End, count: int) -> None:
         for _ in range(min(count, len(sender.on_the_way))):
+            self.judge()  # until then no record may be handed in
             record = sender.on_the_way.pop(0)
             sender.past.append(record)
             self.happened(receiver.receive(record, self.now))
@@ -181,6 +204,7 @@ class Talk:
                 self._prove(self.unsigned.pop(0))
             self._carry(self.client, self.server, MAX_HANDSHAKE_BYTES)
             self._carry(self.server, self.client, MAX_HANDSHAKE_BYTES)
+            self.judge()
 
     def sign(self) -> None:
         """Sign what waits, or bring a signature again."""
@@ -189,6 +213,12 @@ class Talk:
         elif self.signed:
             wanted, proof = self.choices.pick(self.signed)
             self.server_session.provide_proof(wanted, proof, self.now)
+            self.server.take(self.server_session.events())
+
+    def judge(self) -> None:
+        """Give the verdict on the credential that waits for it."""
+        while self.server.shown:
+            self.server_session.provide_verdict(self.server.shown.pop(), Identity("late"), self.now)
             self.server.take(self.server_session.events())
 
     def _prove(self, wanted: SignatureWanted) -> None:
@@ -297,6 +327,12 @@ class Talk:
                 records[index] = record[:where] + donor[where:]
             case _:
                 pass
+
+
+def earned(box: Box, config: ServerConfig) -> ClientTicket:
+    """A ticket from a call before, in which nothing went wrong."""
+    pair = Pair(make_client(client_config()), make_server(config, tickets=box)).run()
+    return next(event.ticket for event in pair.client_events if isinstance(event, TicketReceived))
 
 
 def run_talk(data: bytes, *, hostile: bool) -> Talk:

@@ -22,8 +22,10 @@ from sottovoce.primitives import (
     SignatureAlgorithm,
 )
 from sottovoce.primitives.signatures import SIGNATURE_BYTES
-from tests.session import dialogue, foreign
-from tests.session.dialogue import Keys, Serving, anchor_of, issue
+from tests.session import dialogue, foreign, meeting, ticketing
+from tests.session.dialogue import HOST, Keys, anchor_of, issue
+from tests.session.dialogue import anchor_keys as real_anchor
+from tests.session.dialogue import serving_keys as real_serving
 
 _SECRET_BYTES = {Group.X25519MLKEM768: 64, Group.SECP384R1MLKEM1024: 80, Group.X25519: 32, Group.SECP384R1: 48}
 _ILLEGAL = 0xFF
@@ -117,21 +119,17 @@ def _toy_keys(real: Keys) -> Keys:
 
 @cache
 def toy_anchor() -> Keys:
-    return _toy_keys(dialogue.anchor_keys())
+    return _toy_keys(real_anchor())
 
 
 @cache
 def toy_serving() -> Keys:
-    return _toy_keys(dialogue.serving_keys())
+    return _toy_keys(real_serving())
 
 
 @cache
 def toy_certificate(*authorities: str) -> bytes:
-    return issue(toy_anchor(), toy_serving(), authorities=authorities or (dialogue.HOST,))
-
-
-def serving() -> Serving:
-    return Serving(toy_certificate())
+    return issue(toy_anchor(), toy_serving(), authorities=authorities or (HOST,))
 
 
 def anchors() -> tuple[Any, ...]:
@@ -146,6 +144,9 @@ def toy_world() -> Generator[None]:
         (foreign, "client_share", _foreign_client_share),
         (foreign, "server_share", _foreign_server_share),
         (PublicKey, "verify", _verify),
+        (dialogue, "anchor_keys", toy_anchor),
+        *((module, "serving_keys", toy_serving) for module in (dialogue, foreign, meeting)),
+        *((module, "certificate", toy_certificate) for module in (dialogue, foreign, ticketing)),
     ]
     before = [(owner, name, getattr(owner, name)) for owner, name, _ in places]
     try:
