@@ -337,7 +337,7 @@ def test_a_ticket_that_was_never_sent_cannot_have_been_accepted() -> None:
 def test_a_fault_of_ours_while_a_datagram_is_opened(role: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     meeting = role()
     record = meeting.lossy_out.seal(u(0, 1) + b"x" + u(PING, 1))
-    monkeypatch.setattr(type(meeting.ours), "_on_frame", _broken)
+    monkeypatch.setattr(type(meeting.ours), "_on_frame", lambda *_, **__: _broken())
     with pytest.raises(RuntimeError):
         meeting.throw(record)
     assert ended(meeting.ours.events()).code == Code.INTERNAL
