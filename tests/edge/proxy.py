@@ -187,6 +187,7 @@ class Proxy:
         self.credentials = credentials or Credentials()
         self.hand = RecordingRoute()
         self.calls: list[VoiceCall] = []
+        self.agreements: list[int | None] = []
         served: dict[str, ServedRoute] = {
             "echo": ServedRoute(build_route("echo", RouteConfig(adapter="echo")), ("https://app.example.com",)),
             "hand": ServedRoute(self.hand),
@@ -205,11 +206,21 @@ class Proxy:
             journal=Journal(self.log, self.log),
         )
 
+    def started(self, call: VoiceCall) -> None:
+        self.calls.append(call)
+
+    def agreed(self, code: int | None) -> None:
+        self.agreements.append(code)
+
     def connect(self, nursery: trio.Nursery, *, handshake_seconds: float = 10.0) -> trio.abc.Stream:
         """Open a connection; give the client's end of it."""
         ours, theirs = trio.testing.memory_stream_pair()
-        nursery.start_soon(serve_connection, theirs, self.services, CLIENT, handshake_seconds, self.calls.append)
+        nursery.start_soon(self.serve, theirs, handshake_seconds)
         return ours
+
+    async def serve(self, stream: trio.abc.Stream, handshake_seconds: float = 10.0) -> None:
+        """Serve a connection."""
+        await serve_connection(stream, self.services, CLIENT, handshake_seconds, self)
 
     @asynccontextmanager
     async def called(self, path: str = "/v1/voice/echo", **config: object) -> AsyncGenerator["Peer"]:

@@ -47,6 +47,31 @@ def test_no_address_says_what_to_write(text: str) -> None:
         ListenerConfig(address=text)
 
 
+def test_balancers_are_networks() -> None:
+    networks = ListenerConfig(proxy_protocol_from=("10.0.0.0/8", "192.0.2.1", "2001:db8::/32")).balancers
+    assert [str(each) for each in networks] == ["10.0.0.0/8", "192.0.2.1/32", "2001:db8::/32"]
+
+
+@pytest.mark.parametrize("text", ["", "10.0.0.1/8", "balancer", "10.0.0.0/33", "::/129"])
+def test_no_network_says_what_to_write(text: str) -> None:
+    with pytest.raises(ValueError, match=r"^proxy_protocol_from: .*; write an address, or a network"):
+        ListenerConfig(proxy_protocol_from=(text,))
+
+
+def test_the_limits_of_the_gate_are_those_of_the_listener() -> None:
+    config = ListenerConfig(
+        max_handshakes=1,
+        max_handshakes_per_address=2,
+        max_handshakes_per_prefix=3,
+        max_handshakes_per_second=4,
+        max_prefix_handshakes_per_second=5,
+        bad_hello_weight=6,
+    )
+    limits = config.gate_limits
+    assert (limits.at_once, limits.address_at_once, limits.prefix_at_once) == (1, 2, 3)
+    assert (limits.address_per_second, limits.prefix_per_second, limits.bad_hello_weight) == (4, 5, 6)
+
+
 def test_suites_need_one_and_each_once() -> None:
     with pytest.raises(ValueError, match=r"^suites: none"):
         VoiceConfig(suites=())

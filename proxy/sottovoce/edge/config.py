@@ -8,7 +8,7 @@ from typing import Annotated
 
 import msgspec
 
-from sottovoce.edge.gate import ServedRoute
+from sottovoce.edge.gate import GateLimits, Network, ServedRoute
 from sottovoce.primitives import Suite
 from sottovoce.relay import SuiteName
 from sottovoce.session import ServerConfig
@@ -16,6 +16,8 @@ from sottovoce.transport import PqPolicy
 
 MAX_PORT = 65_535
 
+Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+Rate = Annotated[float, msgspec.Meta(ge=1, le=1_000_000)]
 Seconds = Annotated[float, msgspec.Meta(ge=0.1, le=300)]
 
 
@@ -45,6 +47,14 @@ def parse_address(text: str) -> Address:
     return Address(str(ip), int(port))
 
 
+def _parse_network(text: str) -> Network:
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError:
+        remedy = 'write an address, or a network with no bit set behind its prefix: "10.0.0.0/8"'
+        raise ValueError(f"proxy_protocol_from: {text!r} is no network; {remedy}") from None
+
+
 class ListenerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One listening address with its policy."""
 
@@ -54,12 +64,25 @@ class ListenerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """Post-quantum key agreement of the outer TLS: `require`, `prefer` or `off`.  Production requires it."""
     handshake_seconds: Seconds = 10.0
     """From the accepted connection to the WebSocket upgrade."""
-    max_connections: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 10_000
+    max_connections: Count = 10_000
     """Further connections are closed at once."""
-    max_handshakes_per_address: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 256
-    """Connections of one address that may be in a handshake at the same time; further ones are closed at once."""
-    max_handshakes_per_second: Annotated[float, msgspec.Meta(ge=1, le=1_000_000)] = 200.0
+    max_handshakes: Count = 4_096
+    """Handshakes that may be under way, until a call is agreed on.  If all places are taken, the prefix that has most
+    of them gives its oldest to a newcomer of another; its own newcomers are closed at once."""
+    max_handshakes_per_address: Count = 256
+    """Handshakes of one address (of IPv6: of one /64) that may be under way; further ones are closed at once."""
+    max_handshakes_per_prefix: Count = 1_024
+    """The same for a prefix: a /24 of IPv4, a /48 of IPv6."""
+    max_handshakes_per_second: Rate = 200.0
     """Handshakes that one address may begin in a second, twice as many in a burst; further ones are closed at once."""
+    max_prefix_handshakes_per_second: Rate = 400.0
+    """The same for a prefix."""
+    bad_hello_weight: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 10
+    """A voice handshake that the client got wrong counts as so many more.  So an address and its prefix may get into
+    debt; they are closed at once until it is paid off."""
+    proxy_protocol_from: tuple[str, ...] = ()
+    """Networks of balancers, as in `10.0.0.0/8`, whose connections MUST begin with a PROXY protocol v2 header, which
+    names the client; nobody else's is believed."""
     silence_seconds: Annotated[int, msgspec.Meta(ge=5, le=3600)] = 30
     """How long TCP may get no answer from a client before the connection counts as lost."""
 
@@ -69,6 +92,24 @@ class ListenerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             parse_address(self.address)
         except ValueError as error:
             raise ValueError(f"address: {error}") from None
+        _ = self.balancers
+
+    @property
+    def balancers(self) -> tuple[Network, ...]:
+        """The networks of `proxy_protocol_from`.  Raises ValueError for what is none."""
+        return tuple(_parse_network(each) for each in self.proxy_protocol_from)
+
+    @property
+    def gate_limits(self) -> GateLimits:
+        """The limits on handshakes."""
+        return GateLimits(
+            address_at_once=self.max_handshakes_per_address,
+            address_per_second=self.max_handshakes_per_second,
+            prefix_at_once=self.max_handshakes_per_prefix,
+            prefix_per_second=self.max_prefix_handshakes_per_second,
+            at_once=self.max_handshakes,
+            bad_hello_weight=self.bad_hello_weight,
+        )
 
 
 class VoiceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -93,6 +134,10 @@ class VoiceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """Refuse clients that do not bind the call to the TLS connection it runs in."""
     queue_frames: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 50
     """Audio frames that may wait for a slow client; beyond, the oldest is dropped before it is sealed, and counted."""
+    heartbeat_seconds: Annotated[int, msgspec.Meta(ge=0, le=3600)] = 20
+    """A client that says nothing for so long is pinged; after three times that its call ends (1001).  0: never."""
+    write_stall_seconds: Seconds = 10.0
+    """A client that has taken nothing for so long does not read: its call ends (4429), a heartbeat later at most."""
 
     def __post_init__(self) -> None:
         """Check the suites."""

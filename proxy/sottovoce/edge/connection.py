@@ -1,6 +1,6 @@
 """One TCP connection: TLS handshake, upgrade, then the call.  What goes wrong here ends no other connection."""
 
-from collections.abc import Callable
+from typing import Protocol
 
 import trio
 
@@ -16,22 +16,31 @@ _UNAVAILABLE = 503
 _REFUSAL_SECONDS = 2.0
 """For a refusal's text to leave, and for a farewell."""
 
-Started = Callable[[VoiceCall], None]
-"""Told once, when the handshakes are over and the call begins."""
+
+class Watch(Protocol):
+    """Follows a connection from outside."""
+
+    def started(self, call: VoiceCall) -> None:
+        """The request was answered, and the voice handshake begins; told once at most."""
+        ...
+
+    def agreed(self, code: int | None) -> None:
+        """The voice handshake is over; with the code, where we refused it.  Told once, after `started`."""
+        ...
 
 
 async def serve_connection(
-    stream: trio.abc.Stream, services: EdgeServices, client: str, handshake_seconds: float, started: Started
+    stream: trio.abc.Stream, services: EdgeServices, client: str, handshake_seconds: float, watch: Watch
 ) -> None:
     """Serve one connection to its end and close it.  `client` is the peer's address and port."""
     tls = TlsStream(stream, services.tls.context)
     try:
         opened: tuple[VoiceCall, list[WsEvent]] | None = None
         with trio.move_on_after(handshake_seconds) as limit:
-            opened = await _open(tls, services, client)
+            opened = await _open(tls, services, client, watch)
         if opened is not None:
             call, early = opened
-            started(call)
+            watch.started(call)
             await call.run(early)
         elif limit.cancelled_caught:
             services.journal.upgrade_refused(client, None, "no request came in time")
@@ -44,7 +53,9 @@ async def serve_connection(
             await tls.aclose()
 
 
-async def _open(tls: TlsStream, services: EdgeServices, client: str) -> tuple[VoiceCall, list[WsEvent]] | None:
+async def _open(
+    tls: TlsStream, services: EdgeServices, client: str, watch: Watch
+) -> tuple[VoiceCall, list[WsEvent]] | None:
     """Take the TLS handshake and the request; give the call, and what came behind the request.  None: refused."""
     await tls.do_handshake()
     websocket = ServerWebSocket(max_message_bytes=MAX_TRANSPORT_MESSAGE_BYTES)
@@ -54,7 +65,7 @@ async def _open(tls: TlsStream, services: EdgeServices, client: str) -> tuple[Vo
             return None
         match websocket.receive(data):
             case [UpgradeRequest() as request, *early]:
-                return await _answer(tls, websocket, request, early, services, client)
+                return await _answer(tls, websocket, request, early, services, client, watch)
             case [WsFailed(reason=reason, status=status), *_]:
                 services.journal.upgrade_refused(client, status, reason)
                 await tls.send_all(websocket.to_send())
@@ -70,6 +81,7 @@ async def _answer(  # noqa: PLR0913, PLR0917  one step of `_open`
     early: list[WsEvent],
     services: EdgeServices,
     client: str,
+    watch: Watch,
 ) -> tuple[VoiceCall, list[WsEvent]] | None:
     verdict, reason = admit(request, services.routes), None
     if isinstance(verdict, Admitted):
@@ -92,4 +104,4 @@ async def _answer(  # noqa: PLR0913, PLR0917  one step of `_open`
                 request.target,
                 peer_certificate=tls.core.peer_certificate_der(),
             )
-            return VoiceCall(tls, websocket, served, carriage, services, client), early
+            return VoiceCall(tls, websocket, served, carriage, services, client, watch.agreed), early

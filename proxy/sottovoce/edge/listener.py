@@ -13,18 +13,17 @@ import trio
 from sottovoce.edge.config import Address, ListenerConfig, parse_address
 from sottovoce.edge.connection import serve_connection
 from sottovoce.edge.errors import AddressUnusable
-from sottovoce.edge.gate import HandshakeLimits
+from sottovoce.edge.gate import Gate, HalfOpen, is_within, read_header
+from sottovoce.edge.gate.refusals import Refusals
 from sottovoce.edge.services import CurrentServices, EdgeServices
 from sottovoce.edge.voice import VoiceCall
 from sottovoce.primitives import Entropy
-from sottovoce.session import CredentialCheck, TokenBucket
-from sottovoce.transport import CLOSE_SECONDS, limit_silence
+from sottovoce.session import CredentialCheck
+from sottovoce.transport import CLOSE_SECONDS, ProxyHeaderInvalid, limit_silence
 
 STOP_SECONDS = CLOSE_SECONDS + 1
 """For calls that were told to go, unless the caller says otherwise; then they are cut off."""
 _BACKLOG = 1024
-_REFUSAL_LINES_PER_SECOND, _REFUSAL_LINES_BURST = 5.0, 10.0
-"""Lines of the log about connections that were closed before a byte was read; each tells how many had none."""
 
 
 class Listener:
@@ -37,9 +36,9 @@ class Listener:
         self._config = config
         self._bound = bound
         self._connections = 0
-        self._limits = HandshakeLimits(config.max_handshakes_per_second, config.max_handshakes_per_address)
-        self._refusal_lines = TokenBucket(_REFUSAL_LINES_PER_SECOND, _REFUSAL_LINES_BURST, trio.current_time())
-        self._untold_refusals = 0
+        self._balancers = config.balancers
+        self._gate = Gate(config.gate_limits)
+        self._refusals = Refusals(trio.current_time())
         self._calls: set[VoiceCall] = set()
         self._accepting = trio.CancelScope()
         self._spread_seconds = 0.0
@@ -82,7 +81,8 @@ class Listener:
     def reconfigure(self, config: ListenerConfig) -> None:
         """Let connections from now on be limited by `config`; its address is not looked at."""
         self._config = config
-        self._limits.reconfigure(config.max_handshakes_per_second, config.max_handshakes_per_address)
+        self._balancers = config.balancers
+        self._gate.limits = config.gate_limits
 
     def recheck(self, credentials: CredentialCheck) -> int:
         """End every call whose identity may no longer call there; gives how many.  Never waits."""
@@ -107,49 +107,109 @@ class Listener:
             limit_silence(stream, self._config.silence_seconds)
         except OSError:
             return  # the peer went before we looked
-        if refusal := self._admit(peer.host):
-            self._tell_refusal(services, str(peer), refusal)
-            await trio.aclose_forcefully(stream)
-            return
         try:
-            await self._serve(stream, services, peer)
+            await self._admit(stream, services, peer)
         except* Exception as crash:  # noqa: BLE001  a bug of ours ends this connection alone, also while it is cancelled
             services.journal.connection_crashed(str(peer), crash)
 
-    async def _serve(self, stream: trio.SocketStream, services: EdgeServices, peer: Address) -> None:
-        started: list[VoiceCall] = []
-
-        def start(call: VoiceCall) -> None:
-            self._limits.end(peer.host)
-            started.append(call)
-            self._calls.add(call)
-            if self._accepting.cancel_called:
-                call.send_away()
-
+    async def _admit(self, stream: trio.SocketStream, services: EdgeServices, peer: Address) -> None:
+        """Serve a connection if there is a place for it."""
+        if self._connections >= self._config.max_connections:
+            self._refuse(services, peer, "max_connections is reached")
+            return
         self._connections += 1
         try:
-            await serve_connection(stream, services, str(peer), self._config.handshake_seconds, start)
+            if is_within(peer.host, self._balancers):
+                await self._serve_forwarded(stream, services, peer)
+            else:
+                await self._serve(stream, services, peer, self._config.handshake_seconds)
         finally:
             self._connections -= 1
-            self._calls.difference_update(started)
-            if not started:
-                self._limits.end(peer.host)
             if not self._connections:
                 self._empty.unpark_all()
 
-    def _tell_refusal(self, services: EdgeServices, client: str, refusal: str) -> None:
-        """Have it logged, unless there are too many to log: a flood must not fill the disk as well."""
-        if self._refusal_lines.take(trio.current_time()):
-            services.journal.connection_refused(client, refusal, self._untold_refusals)
-            self._untold_refusals = 0
-        else:
-            self._untold_refusals += 1
+    async def _serve_forwarded(self, stream: trio.SocketStream, services: EdgeServices, balancer: Address) -> None:
+        """Serve a balancer's connection as that of the client it names."""
+        until = trio.current_time() + self._config.handshake_seconds
+        try:
+            with trio.fail_at(until):
+                source = await read_header(stream)
+        except (ProxyHeaderInvalid, trio.TooSlowError, trio.BrokenResourceError) as error:
+            reason = str(error) if isinstance(error, ProxyHeaderInvalid) else "no header came"
+            self._refuse(services, balancer, f"PROXY protocol: {reason}")
+            return
+        client = balancer if source is None else Address(source.host, source.port)
+        await self._serve(stream, services, client, until - trio.current_time(), is_limited=source is not None)
 
-    def _admit(self, host: str) -> str | None:
-        """Count a handshake in; give the reason why the connection is not taken, None if it is."""
-        if self._connections >= self._config.max_connections:
-            return "max_connections is reached"
-        return self._limits.begin(host, trio.current_time())
+    async def _serve(
+        self,
+        stream: trio.SocketStream,
+        services: EdgeServices,
+        client: Address,
+        handshake_seconds: float,
+        *,
+        is_limited: bool = True,
+    ) -> None:
+        """Serve `client`, if the gate lets it in; nothing limits what a balancer says for itself."""
+        with trio.CancelScope() as scope:
+
+            def evict() -> None:
+                self._refuse(services, client, "max_handshakes is reached, and its place went to another prefix")
+                scope.cancel()
+
+            half_open = self._gate.begin(client.host, trio.current_time(), evict) if is_limited else None
+            if isinstance(half_open, str):
+                self._refuse(services, client, half_open)
+                return
+            visit = _Visit(self, half_open)
+            try:
+                await serve_connection(stream, services, str(client), handshake_seconds, visit)
+            finally:
+                visit.ended()
+
+    def _refuse(self, services: EdgeServices, client: Address, reason: str) -> None:
+        """Say why a connection is closed; it is, when its task has ended."""
+        self._refusals.tell(services.journal, str(client), reason, trio.current_time())
+
+    def came(self, call: VoiceCall) -> None:
+        """Know a call; told by its connection."""
+        self._calls.add(call)
+        if self._accepting.cancel_called:
+            call.send_away()
+
+    def left(self, call: VoiceCall) -> None:
+        """Forget a call."""
+        self._calls.discard(call)
+
+    def judged(self, half_open: HalfOpen, code: int | None) -> None:
+        """Count a handshake out; `code` is how it was refused, if it was."""
+        if code is None:
+            self._gate.end(half_open)
+        else:
+            self._gate.refused(half_open, code, trio.current_time())
+
+
+class _Visit:
+    """What a listener knows of one connection: a handshake under way, then a call."""
+
+    def __init__(self, listener: Listener, half_open: HalfOpen | None) -> None:
+        self._listener = listener
+        self._half_open = half_open
+        self._call: VoiceCall | None = None
+
+    def started(self, call: VoiceCall) -> None:
+        self._call = call
+        self._listener.came(call)
+
+    def agreed(self, code: int | None) -> None:
+        if self._half_open is not None:
+            self._listener.judged(self._half_open, code)
+            self._half_open = None
+
+    def ended(self) -> None:
+        self.agreed(None)
+        if self._call is not None:
+            self._listener.left(self._call)
 
 
 async def bind(name: str, config: ListenerConfig) -> Listener:

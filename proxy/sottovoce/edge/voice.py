@@ -12,18 +12,19 @@ Not here: TLS and HTTP (`connection`), what is said to whom about it (`journal`)
 """
 
 from collections import deque
+from collections.abc import Callable
 
 import trio
 
-from sottovoce.edge.errands import Errands
+from sottovoce.edge.call import NO_LEG, Beat, Errands, Heartbeat, call_end, call_start, pass_on
 from sottovoce.edge.gate import ServedRoute, narrowed
 from sottovoce.edge.journal import Journal, Side
 from sottovoce.edge.outbound import ClientQueue, ClientSink
 from sottovoce.edge.services import EdgeServices
-from sottovoce.relay import BackendDown, CallEnd, CallStart, CallStatistics, Leg, LegStatistics
+from sottovoce.relay import BackendDown, CallEnd, CallStart, CallStatistics, Leg
 from sottovoce.session import Carriage, CredentialCheck, ServerSession, events
 from sottovoce.transport import CLOSE_SECONDS, PeerClosed, ServerWebSocket, TextMessage, TlsStream, WsEvent, WsFailed
-from sottovoce.wire import Code, code_label
+from sottovoce.wire import PING_BYTES, Code
 
 MAX_REPLY_BYTES = 65_536
 """Answers to WebSocket pings that may wait for a client that does not read them."""
@@ -33,9 +34,7 @@ _NAP_SECONDS = 30.0
 """The clock task's longest sleep: while the machine is suspended Trio's clock stands still, the session's does not."""
 _RETRY_SECONDS = 0.05
 """After the session's own limit of control frames has held one back."""
-_NO_LEG = LegStatistics(
-    frames_to_backend=0, frames_from_backend=0, frames_dropped_to_backend=0, frames_dropped_from_backend=0
-)
+_NEVER = float("inf")
 
 
 class VoiceCall:
@@ -49,14 +48,19 @@ class VoiceCall:
         carriage: Carriage,
         services: EdgeServices,
         client: str,
+        agreed: Callable[[int | None], None],
     ) -> None:
-        """Take over a WebSocket that was just accepted; `client` is the peer's address and port."""
+        """Take over a WebSocket that was just accepted; `client` is the peer's address and port.
+
+        `agreed` is told once that the voice handshake is over; and the code, where we refused it.
+        """
         self._stream = stream
         self._websocket = websocket
         self._route = served.route
         self._services = services
         self._clock = services.clock
         self._client = client
+        self._agreed = agreed
         self._carriage = carriage
         self._started_at = self._clock.now()
         parts = narrowed(services.parts, served.identities)
@@ -81,7 +85,9 @@ class VoiceCall:
         self._frames_from_client = 0
         self._ended_by_backend = False
         self._is_sent_away = False
-        self._retry_at: float | None = None
+        self._retry_at = _NEVER
+        self._writing_since = _NEVER
+        self._heartbeat = Heartbeat(services.voice.heartbeat_seconds, self._started_at)
         self._idle_writer = trio.lowlevel.ParkingLot()
         self._idle_clock = trio.lowlevel.ParkingLot()
         self._nursery: trio.Nursery | None = None
@@ -144,7 +150,8 @@ class VoiceCall:
             else:
                 await self._read()
         if self._established is not None and not self._session.has_ended:
-            await self._converse(self._call_start(self._established))
+            start = call_start(self._established, self._route.name, self._session.epoch, self._client)
+            await self._converse(start)
         while not self._is_over:
             await self._read()
 
@@ -153,6 +160,8 @@ class VoiceCall:
             async with self._route.connect(start, self._sink) as leg:
                 if self._end is None:
                     self._leg = leg
+                    self._heartbeat.heard_at = self._clock.now()  # while the backend was connected nothing was read
+                    self._idle_clock.unpark()
                 else:
                     leg.stop(self._end)  # it ended while the backend was being connected
                 try:
@@ -182,6 +191,8 @@ class VoiceCall:
     def _receive(self, arrived: "list[WsEvent] | deque[WsEvent]") -> None:
         now = self._clock.now()
         session, leg = self._session, self._leg
+        if arrived:
+            self._heartbeat.heard_at = now
         for event in arrived:
             if leg is not None and type(event) is bytes:
                 payload = session.open_audio(event, now)
@@ -247,12 +258,13 @@ class VoiceCall:
                 case events.Ended():
                     self._finish(event)
                 case _ if leg is not None:
-                    _pass_on(event, leg)
+                    pass_on(event, leg)
                 case _:
                     pass
 
     def _on_established(self, established: events.Established) -> None:
         self._established = established
+        self._agreed(None)
         self._idle_clock.unpark()
         self._journal.session_established(self._client, self._route.name, self._stream.core.group, established)
         if self._is_sent_away:
@@ -279,6 +291,7 @@ class VoiceCall:
         self._queue.clear()
         self._held.clear()
         if established is None:
+            self._agreed(ended.code if ended.local else None)
             self._journal.session_refused(self._client, self._route.name, ended.code, ended.reason)
         else:
             end = self._end = self._call_end(ended)
@@ -287,7 +300,7 @@ class VoiceCall:
                 leg.stop(end)
             side: Side = "backend" if self._ended_by_backend else "proxy" if ended.local else "client"
             self._journal.session_ended(
-                established.session_id, end, side, ended.reason, leg.statistics if leg else _NO_LEG
+                established.session_id, end, side, ended.reason, leg.statistics if leg else NO_LEG
             )
         if ended.local:
             self._close_code = ended.code
@@ -304,21 +317,6 @@ class VoiceCall:
         if self._nursery is not None:
             self._nursery.cancel_scope.cancel()
 
-    def _call_start(self, established: events.Established) -> CallStart:
-        return CallStart(
-            session_id=established.session_id,
-            route=self._route.name,
-            send_codec=established.send_codec,
-            receive_codec=established.receive_codec,
-            frame_milliseconds=established.frame_milliseconds,
-            identity=(established.identity.name or None) if established.identity else None,
-            suite=established.suite,
-            epoch=self._session.epoch,
-            epoch_seconds=established.epoch_seconds,
-            metadata=established.metadata,
-            client_address=self._client,
-        )
-
     def _call_end(self, ended: events.Ended) -> CallEnd:
         statistics = CallStatistics(
             seconds=self._clock.now() - self._started_at,
@@ -327,7 +325,7 @@ class VoiceCall:
             frames_to_client=self._queue.sealed_frames,
             frames_dropped_to_client=self._queue.dropped_frames,
         )
-        return CallEnd(code=ended.code, reason=code_label(ended.code), truncated=ended.truncated, statistics=statistics)
+        return call_end(ended, statistics)
 
     # The other tasks.
 
@@ -345,12 +343,14 @@ class VoiceCall:
                     self._has_written_all.set()
                     return
                 else:
+                    self._writing_since = _NEVER
                     await self._idle_writer.park()
         except trio.BrokenResourceError:
             self._connection_lost()
 
     def _bytes_to_write(self) -> bytes:
         websocket, now = self._websocket, self._clock.now()
+        self._writing_since = now
         self._queue.seal_into(self._records, self._session, now)
         records, self._records = self._records, []
         if websocket.is_open:
@@ -367,30 +367,28 @@ class VoiceCall:
 
     async def _watch_clock(self) -> None:
         """Do what is due, when it is due."""
+        stall_seconds = self._services.voice.write_stall_seconds
         while (deadline := self._session.next_deadline()) is not None:
-            due_at = deadline if self._retry_at is None else min(deadline, self._retry_at)
+            beat_at = _NEVER if self._leg is None else self._heartbeat.next_at
+            due_at = min(deadline, self._retry_at, beat_at, self._writing_since + stall_seconds)
             with trio.move_on_after(min(max(due_at - self._clock.now(), 0), _NAP_SECONDS)):
                 await self._idle_clock.park()
             now = self._clock.now()
-            if self._retry_at is not None and now >= self._retry_at:
-                self._retry_at = None
+            if now >= self._retry_at:
+                self._retry_at = _NEVER
                 self._wake_writer()
             self._take_events(self._session.on_deadline(now))
+            if now >= self._writing_since + stall_seconds:
+                self.end(Code.RATE_LIMITED, "the client does not read")
+            elif self._leg is not None:
+                self._look_for_client(now)
             self._settle()
 
-
-def _pass_on(event: events.Event, leg: Leg) -> None:
-    """Give a client's control frame to its backend."""
-    match event:
-        case events.Dtmf(number, duration_milliseconds):
-            leg.dtmf(number, duration_milliseconds)
-        case events.Mark(name):
-            leg.mark_played(name)
-        case events.Mute(muted):
-            leg.mute(muted=muted)
-        case events.Json(data):
-            leg.json(data)
-        case events.Data(data):
-            leg.data(data)
-        case _:
-            pass
+    def _look_for_client(self, now: float) -> None:
+        match self._heartbeat.beat(now):
+            case Beat.NOTHING:
+                pass
+            case Beat.ASK:
+                self._session.send_ping(self._services.parts.entropy.random(PING_BYTES), now)
+            case Beat.GIVE_UP:
+                self.end(Code.GOING_AWAY, "idle: nothing came in three heartbeats")

@@ -1,16 +1,22 @@
 """Who is let in, cheapest check first: by address before a byte is read, by the request after TLS."""
 
 from sottovoce.edge.gate.admission import PATH_PREFIX, SUBPROTOCOL, Admitted, Refused, ServedRoute, admit
-from sottovoce.edge.gate.floods import HandshakeLimits
+from sottovoce.edge.gate.floods import Gate, GateLimits, HalfOpen
 from sottovoce.edge.gate.identities import narrowed
+from sottovoce.edge.gate.proxied import Network, is_within, read_header
 
 __all__ = [
     "PATH_PREFIX",
     "SUBPROTOCOL",
     "Admitted",
-    "HandshakeLimits",
+    "Gate",
+    "GateLimits",
+    "HalfOpen",
+    "Network",
     "Refused",
     "ServedRoute",
     "admit",
+    "is_within",
     "narrowed",
+    "read_header",
 ]

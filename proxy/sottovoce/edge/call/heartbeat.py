@@ -1,0 +1,52 @@
+"""Whether a client is still there: asked when nothing came for a while, given up when two questions brought nothing.
+
+    heard ─ one heartbeat ─▶ ask ─ one more ─▶ ask ─ one more ─▶ give up
+
+Pure.  The reader stores `heard_at` once a read, and nothing else is done for a frame; the rest is looked at when the
+call's clock wakes, which is once a heartbeat.  After a suspend of this machine a client is asked first, too.
+"""
+
+from enum import Enum, auto
+
+_QUESTIONS = 2
+_AGO = float("-inf")
+_NEVER = float("inf")
+
+
+class Beat(Enum):
+    """What is to be done now."""
+
+    NOTHING = auto()
+    ASK = auto()
+    GIVE_UP = auto()
+
+
+class Heartbeat:
+    """One client's."""
+
+    __slots__ = ("_asked_at", "_seconds", "_unanswered", "heard_at")
+
+    def __init__(self, seconds: float, now: float) -> None:
+        """Begin with a client that was heard now; with 0 seconds nobody is ever asked."""
+        self._seconds = seconds or _NEVER
+        self._asked_at = _AGO
+        self._unanswered = 0
+        self.heard_at = now
+        """When something valid last came: a whole message that opened."""
+
+    @property
+    def next_at(self) -> float:
+        """When `beat` has something to do, unless the client is heard before."""
+        return max(self.heard_at, self._asked_at) + self._seconds
+
+    def beat(self, now: float) -> Beat:
+        """Say what is to be done, and count on its being done."""
+        if now < self.next_at:
+            return Beat.NOTHING
+        if self.heard_at >= self._asked_at:
+            self._unanswered = 0
+        if self._unanswered == _QUESTIONS:
+            return Beat.GIVE_UP
+        self._unanswered += 1
+        self._asked_at = now
+        return Beat.ASK

@@ -1,0 +1,103 @@
+"""Clients that fall silent, and such as do not read."""
+
+import pytest
+import trio
+
+from sottovoce.edge import VoiceConfig
+from sottovoce.observe import events as log_events
+from sottovoce.session import events
+from sottovoce.wire import Code
+from tests.edge.proxy import Peer, Proxy
+
+HAND = "/v1/voice/hand"
+FRAME = bytes(range(160))
+
+
+@pytest.mark.protocol("P10.18")
+async def test_a_client_that_falls_silent_is_told_and_its_call_ends_after_three_heartbeats(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    proxy = Proxy(VoiceConfig(heartbeat_seconds=10))
+    async with proxy.called(HAND) as peer:
+        await peer.say(FRAME)
+        await trio.testing.wait_all_tasks_blocked()
+        began = trio.current_time()
+        heard = await _hear_without_answering(peer)
+        assert trio.current_time() - began == pytest.approx(30, abs=0.5)
+    assert heard == [events.Ended(Code.GOING_AWAY, "ended by the other side", local=False)], "and in a frame of type 7"
+    assert proxy.log.named(log_events.SESSION_ENDED)[0]["reason"] == "idle: nothing came in three heartbeats"
+    assert proxy.hand.legs[0].end is not None
+    assert not proxy.hand.legs[0].end.truncated
+
+
+async def test_a_client_that_only_answers_pings_stays(autojump_clock: trio.testing.MockClock) -> None:
+    proxy = Proxy(VoiceConfig(heartbeat_seconds=10))
+    async with proxy.called(HAND) as peer:
+        with trio.move_on_after(200):
+            await peer.hear_end()
+        assert peer.voice.is_open
+        assert proxy.calls[0]._session.is_open
+
+
+async def test_pings_of_the_websocket_are_no_sign_of_life(autojump_clock: trio.testing.MockClock) -> None:
+    proxy = Proxy(VoiceConfig(heartbeat_seconds=10))
+    async with proxy.called(HAND) as peer, trio.open_nursery() as nursery:
+        nursery.start_soon(_ping_for_ever, peer)
+        await _hear_without_answering(peer)
+        nursery.cancel_scope.cancel()
+    assert proxy.log.named(log_events.SESSION_ENDED)[0]["code"] == Code.GOING_AWAY
+
+
+async def test_without_a_heartbeat_silence_is_no_end(autojump_clock: trio.testing.MockClock) -> None:
+    proxy = Proxy(VoiceConfig(heartbeat_seconds=0, epoch_seconds=3600))
+    async with proxy.called(HAND) as peer:
+        with trio.move_on_after(1_000):
+            await _hear_without_answering(peer)
+        assert proxy.calls[0]._session.is_open
+        assert peer.voice.is_open
+
+
+async def test_the_time_in_which_a_backend_is_connected_does_not_count(autojump_clock: trio.testing.MockClock) -> None:
+    proxy = Proxy(VoiceConfig(heartbeat_seconds=10))
+    proxy.hand.seconds = 100.0
+    async with proxy.called(HAND):
+        await trio.sleep(105)
+        assert proxy.calls[0]._session.is_open
+
+
+async def test_a_client_that_does_not_read_is_ended(autojump_clock: trio.testing.MockClock) -> None:
+    proxy = Proxy(VoiceConfig(heartbeat_seconds=10, write_stall_seconds=5, epoch_seconds=3600))
+    async with trio.open_nursery() as nursery:
+        ours, theirs = trio.testing.lockstep_stream_pair()
+        nursery.start_soon(proxy.serve, theirs)
+        peer = Peer(ours, HAND)
+        await peer.open()
+        await peer.say(FRAME)
+        began = trio.current_time()
+        proxy.hand.sinks[0].audio(FRAME, 0, None)
+        while proxy.calls[0]._session.is_open:
+            await trio.sleep(1)
+            if trio.current_time() - began < 4:
+                await peer.say(FRAME)
+        assert 5 <= trio.current_time() - began <= 16
+        nursery.cancel_scope.cancel()
+    ended = proxy.log.named(log_events.SESSION_ENDED)[0]
+    assert (ended["code"], ended["reason"]) == (Code.RATE_LIMITED, "the client does not read")
+
+
+async def _hear_without_answering(peer: Peer) -> list[events.Event]:
+    """Read to the session's end; take records, and send nothing."""
+    heard: list[events.Event] = []
+    while not peer.voice.has_ended and (data := await peer.tls.receive_some()):
+        for message in peer.websocket.receive(data):
+            if isinstance(message, bytes):
+                heard += peer.voice.receive(message, trio.current_time())
+        peer.voice.to_send()
+    return heard
+
+
+async def _ping_for_ever(peer: Peer) -> None:
+    while True:
+        await trio.sleep(1)
+        peer.websocket.send_ping(b"")
+        await peer.tls.send_all(peer.websocket.to_send())
