@@ -434,8 +434,8 @@ def test_a_tokens_bytes_are_gone_when_the_flight_was_refused_for_something_else(
     meeting.until_flight()
     handshake: Any = meeting.server._handshake
     kept: list[bytes] = []
-    forget = handshake._forget_value
-    handshake._forget_value = lambda: (kept.append(handshake._value), forget())
+    erase = handshake.erase
+    handshake.erase = lambda: (kept.append(handshake._value), erase())
     meeting.take(meeting.peer.flight())
     assert code_of(meeting) == Code.POLICY
     assert kept[0] == bytes(7)

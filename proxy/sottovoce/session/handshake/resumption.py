@@ -132,7 +132,7 @@ class TicketIssuer:
         """Make a NewTicket message whose psk is res[e], and wipe that; None where no ticket is to be had."""
         with resumption:
             left = _seconds_left(self._state, wall)
-            if self._tickets is None or left < 1:
+            if self._tickets is None:
                 return None
             sealed = self._tickets.seal(msgspec.structs.replace(self._state, psk=resumption), wall)
         if sealed is None or len(sealed.ticket) > MAX_TICKET_BYTES:

@@ -128,12 +128,8 @@ class ServerHandshake:
         self._state = _State.OVER
         if self._secrets is not None:
             self._secrets.wipe()
-        self._forget_value()
-
-    def _forget_value(self) -> None:
-        """Overwrite what was shown, which may be a token."""
         self.shown = None
-        wipe_bytes(self._value)
+        wipe_bytes(self._value)  # what was shown may be a token
         self._value = b""
 
     def _make_params(self) -> ServerParams:
@@ -284,7 +280,6 @@ class ServerHandshake:
 
     def _settle(self, kind: int, verdict: Identity | Code) -> None:
         """Agree with whom the verdict names.  Raises WireError where it is a refusal."""
-        self._forget_value()
         if isinstance(verdict, Code):
             raise WireError(verdict, "the credential is refused")
         if self._secrets is not None and self._client is not None:
