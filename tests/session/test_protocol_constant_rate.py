@@ -213,6 +213,36 @@ def test_a_pong_that_finds_no_room_is_not_sent() -> None:
     assert code_at(meeting) is None
 
 
+@pytest.mark.protocol("P9.30", "P11.39", "P7.21")
+def test_over_root_steps_each_slot_has_its_one_record_on_both_sides() -> None:
+    """Half of the time somebody speaks; what an observer sees beside the slots are the steps."""
+    pair = constant(Codec.OPUS_48K_MONO, epoch_seconds=4)
+    ends = (pair.client, pair.server)
+    beside: list[int] = []
+    not_now = 0
+    for number in range(900):
+        now = number * SECONDS
+        if number % 100 < 50:
+            not_now += sum(not session.send_audio(b"\1" * (number % 400), now) for session in ends)
+        slots: dict[Session, int] = dict.fromkeys(ends, 0)
+        carried = True
+        while carried:
+            carried = False
+            for session in ends:
+                records = drive(pair, session, now) + session.to_send()
+                hand_over(pair, session, records)
+                sizes = [plaintext_bytes(record) for record in records]
+                slots[session] += sizes.count(408)
+                beside += [size for size in sizes if size != 408]
+                carried |= bool(records)
+        assert all(count == 1 or (count == 2 and beside) for count in slots.values())
+    assert pair.client.epoch == pair.server.epoch == 6
+    assert pair.client.is_open
+    assert pair.server.is_open
+    assert len(beside) == 5 * 4, "RekeyInit, RekeyResponse and two switches a step"
+    assert not_now <= 5 * 2, "the pong of a step's ping takes a slot, and then a frame of audio has none"
+
+
 # The clock
 
 
