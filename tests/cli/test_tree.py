@@ -10,7 +10,21 @@ from sottovoce.cli.tree import commands
 from tests.cli.conftest import Cli
 from tests.running import SOTTOVOCE, environment, sottovoce
 
-COMMANDS = ("init", "serve", "check", "call", "demo", "audit", "audit verify", "audit tail")
+COMMANDS = (
+    "init",
+    "serve",
+    "check",
+    "call",
+    "demo",
+    "audit",
+    "audit verify",
+    "audit tail",
+    "clients",
+    "clients add",
+    "clients list",
+    "clients revoke",
+    "clients keygen",
+)
 HEAVY = ("trio", "OpenSSL", "rich", "cryptography", "msgspec", "structlog", "pkcs11", "importlib.metadata")
 
 NO_CONTEXT = click.Context(commands)
@@ -55,7 +69,7 @@ def paths_of(command: click.Command) -> Iterator[click.Path]:
 
 def test_an_unreadable_path_is_not_taken_for_a_fault_of_usage() -> None:
     paths = list(paths_of(commands))
-    assert len(paths) == 11
+    assert len(paths) == 20
     assert not [each for each in paths if each.readable or each.writable or each.executable]
 
 

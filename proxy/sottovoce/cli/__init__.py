@@ -17,13 +17,14 @@ Options:
   -h, --help  Show this message and exit.
 
 Commands:
-  init   Make a directory with a token, keys, certificates and a
-         configuration.
-  serve  Run the proxy.
-  check  Explain a configuration, without starting anything.
-  call   Call a route: send a WAV file or a tone, keep what comes back.
-  demo   Run the whole thing once, in a temporary directory, and show it.
-  audit  Verify or show the audit log.
+  init     Make a directory with a token, keys, certificates and a
+           configuration.
+  serve    Run the proxy.
+  check    Explain a configuration, without starting anything.
+  call     Call a route: send a WAV file or a tone, keep what comes back.
+  demo     Run the whole thing once, in a temporary directory, and show it.
+  clients  Say who may call: add, list and revoke clients.
+  audit    Verify or show the audit log.
 
   First steps: sottovoce demo, or: sottovoce init DIR, then sottovoce serve
   DIR.

@@ -3,7 +3,6 @@
 import fcntl
 import os
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -47,8 +46,9 @@ def place_of(directory: Path) -> Place:
 
 def tell_audit_log(place: Place, events: "list[AuditEvent]") -> None:
     """Put a change that was made on the audit log.  A proxy that runs holds the log, and writes it there itself."""
+    import trio
+
     from sottovoce.audit import AuditError
-    from sottovoce.cli.running import run_until_told
 
     file = place.configuration.audit.file
     if not os.path.exists(file):  # noqa: PTH110  a directory without a log has not served yet
@@ -56,7 +56,7 @@ def tell_audit_log(place: Place, events: "list[AuditEvent]") -> None:
     if _is_held(file):
         return
     try:
-        run_until_told(partial(_record, place, events))
+        trio.run(_record, place, events)
     except AuditError as error:
         say(f"the change is made, but not on the audit log: {error}")
 
