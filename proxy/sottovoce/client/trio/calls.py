@@ -142,7 +142,11 @@ class Calls:
         return self
 
     async def __anext__(self) -> "Leg":
-        await trio.lowlevel.checkpoint()
+        try:
+            await trio.lowlevel.checkpoint()
+        except BaseException:
+            self.finish()
+            raise
         if self._leg is not None and not self._leg.was_entered:
             raise ApiMisuse("a leg that was not used: enter each one with `async with leg as call`")
         if self._is_over:
@@ -163,12 +167,15 @@ class Calls:
         self.resumptions += link.machine.statistics.is_resumed
         return link
 
-    def lost(self, failure: CallError, open_seconds: float) -> None:
-        """Take note that a call is over, and that there is to be another one."""
+    def lost(self, failure: CallError, open_seconds: float) -> bool:
+        """Take note that a call is over; gives whether there is time for another one."""
         if self._reason is None or open_seconds >= STABLE_SECONDS:
             self._lost_at = self._line.clock.now()
+        if self._remaining_seconds() <= 0:
+            return False
         self._delay = self._backoff.after(failure, open_seconds)
         self._reason = failure.with_traceback(None)  # whose frames would keep alive all that the leg had in them
+        return True
 
     def finish(self) -> None:
         """There will be no further call: wipe what one would have needed."""
@@ -226,12 +233,11 @@ class Leg:
         try:
             await link.close(Code.NORMAL if error is None else Code.GOING_AWAY)
             if error is not None and failure is not None and may_pass(failure):
-                goes_on = all(leaf is failure or isinstance(leaf, CallEnded) for leaf in _leaves(error))
+                is_the_calls = all(leaf is failure or isinstance(leaf, CallEnded) for leaf in _leaves(error))
+                goes_on = is_the_calls and self._calls.lost(failure, open_seconds)
         finally:
             if not goes_on:
                 self._calls.finish()
-        if goes_on and failure is not None:
-            self._calls.lost(failure, open_seconds)
         return goes_on
 
 
