@@ -13,9 +13,10 @@ from cryptography.exceptions import InvalidTag
 from hypothesis import given, settings
 
 from sottovoce.wire import Code
-from tests.session.dialogue import certificate, replacing
+from tests.session.dialogue import Box, certificate, replacing
 from tests.session.foreign_bytes import message, tlvs_of, u
 from tests.session.meeting import FROM_CLIENT, FROM_SERVER, AtClient, AtServer, Meeting, code_of, end_of, judged
+from tests.session.ticketing import PSK, earn, kept_ticket
 
 ANY = st.binary(max_size=80)
 NUMBERS = st.integers(0, 255)
@@ -89,6 +90,28 @@ def test_flights_that_open(role: Any, flight: list[bytes], rest: bytes) -> None:
         sane(server)
     else:
         client = AtClient(established=False, server={"arrange": arrange})
+        client.take(client.peer.hello())
+        client.take(client.peer.flight())
+        sane(client)
+
+
+@settings(max_examples=60)
+@pytest.mark.parametrize("role", [AtServer, AtClient])
+@given(flight=st.lists(messages_(), max_size=4), honest=st.integers(0, 3))
+def test_flights_that_open_in_a_resumed_session(role: Any, flight: list[bytes], honest: int) -> None:
+    """Beside as many of the honest messages; a psk does not make a peer honest."""
+
+    def arrange(made: list[bytes]) -> list[bytes]:
+        return [*made[:honest], *flight]
+
+    if role is AtServer:
+        box = Box()
+        server = AtServer(established=False, tickets=box, client={"ticket": earn(box), "arrange": arrange})
+        server.until_flight()
+        server.take(server.peer.flight())
+        sane(server)
+    else:
+        client = AtClient(established=False, ticket=kept_ticket(), server={"psk": PSK, "arrange": arrange})
         client.take(client.peer.hello())
         client.take(client.peer.flight())
         sane(client)
