@@ -16,6 +16,8 @@ from sottovoce.client import (
     CallEnded,
     CallTruncated,
     Clear,
+    Codec,
+    Data,
     Dtmf,
     Ended,
     Item,
@@ -288,6 +290,48 @@ async def test_a_connection_that_is_reset_is_a_cut() -> None:
             with pytest.raises(CallTruncated):
                 await _append(call, [])
         nursery.cancel_scope.cancel()
+
+
+@pytest.mark.protocol("P9.30")
+async def test_under_constant_padding_frames_wait_for_their_slots_and_arrive(autojump_clock: MockClock) -> None:
+    async with a_call(PureServer(echo=True, config=ServerConfig(padding=2))) as (call, server):
+        started = trio.current_time()
+        for number in range(50):
+            await call.send(bytes([number]))
+        assert 0.9 <= trio.current_time() - started <= 1.3, "one each 20 ms, however fast they are said"
+        await call.dtmf(5)
+        await call.send(b"last")
+    assert [payload[1:] for payload in server.pure.audio] == [*(bytes([number]) for number in range(50)), b"last"]
+    assert any(isinstance(event, events.Dtmf) for event in server.pure.events)
+    assert call.ended == Ended(1000, "closed by this side", truncated=False, local=True)
+
+
+async def test_a_call_without_audio(autojump_clock: MockClock) -> None:
+    pure = PureServer(config=ServerConfig(codecs=(Codec.NONE,)))
+    async with a_call(pure, codec=Codec.NONE) as (call, server):
+        await call.send_data(b"up")
+        await call.json({"a": 1})
+        with pytest.raises(ApiMisuse, match="send_data"):
+            await call.send(FRAME)
+        with pytest.raises(ApiMisuse, match="data"):
+            await call.send_data(bytes(8001))
+        assert server.pure.session is not None
+        server.pure.session.send_data(b"down", 0.0)
+        server.pure.settle()
+        await server.write()
+        assert await _take(call, 1) == [Data(b"down")]
+    assert [event.data for event in server.pure.events if isinstance(event, events.Data)] == [b"up"]
+
+
+async def test_a_quiet_call_lives_on_and_a_dead_one_is_noticed(autojump_clock: MockClock) -> None:
+    async with a_call() as (call, server):
+        await trio.sleep(1000)
+        assert call.ended is None
+        server.hears = False
+        started = trio.current_time()
+        with pytest.raises(CallTruncated, match="nothing was heard"):
+            await call.__anext__()
+        assert 40 <= trio.current_time() - started <= 61
 
 
 async def test_over_a_real_socket() -> None:

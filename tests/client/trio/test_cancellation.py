@@ -7,7 +7,7 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
-from sottovoce.client import Audio, Call, CallError, CallTruncated, Ended, SessionExpired
+from sottovoce.client import Audio, Call, CallError, CallTruncated, Codec, Ended, SessionExpired
 from sottovoce.session import ServerConfig
 from tests.client.servers import FRAME, PureServer
 from tests.client.trio.servers import TrioServer, a_call, calling, serving
@@ -112,6 +112,33 @@ async def test_a_server_that_drops_the_connection_at_every_step(autojump_clock: 
     assert await _sweep(step) > 3
     assert CallTruncated in kinds
     assert len(kinds) == 2, "and before the keys are agreed, ConnectFailed"
+
+
+@pytest.mark.parametrize("is_data", [True, False])
+async def test_slots_and_data_cancelled_at_every_step(autojump_clock: MockClock, *, is_data: bool) -> None:
+    config = ServerConfig(codecs=(Codec.NONE,)) if is_data else ServerConfig(padding=2)
+    codec = Codec.NONE if is_data else Codec.PCM16_16K
+
+    async def whole_call(stream: trio.abc.Stream, calls: list[Call]) -> None:
+        async with calling(stream, codec=codec) as call:
+            calls.append(call)
+            for frame in _FRAMES:
+                await (call.send_data(frame) if is_data else call.send(frame))
+            await call.json({})
+
+    async def step(number: int) -> bool:
+        calls: list[Call] = []
+        async with serving(PureServer(config=config)) as (stream, server):
+            instrument = _CancelAt(number)
+            trio.lowlevel.add_instrument(instrument)
+            with instrument.scope:
+                await whole_call(stream, calls)
+            trio.lowlevel.remove_instrument(instrument)
+            with trio.fail_after(2):
+                await _check_left_nothing(stream, server, calls)
+        return not instrument.scope.cancelled_caught
+
+    assert await _sweep(step) > 8
 
 
 async def _read_to_the_end(call: Call) -> None:
