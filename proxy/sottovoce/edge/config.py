@@ -67,8 +67,8 @@ class ListenerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     max_connections: Count = 10_000
     """Further connections are closed at once."""
     max_handshakes: Count = 4_096
-    """Handshakes that may be under way, until their calls are agreed on.  Beyond, the prefix that has the most of them
-    gives its oldest to a newcomer of another; its own newcomers are closed at once."""
+    """Handshakes that may be under way, until their calls are agreed on.  Beyond, the prefix that has most of them
+    gives its oldest to newcomers of others; its own newcomers are closed at once."""
     max_handshakes_per_address: Count = 256
     """Handshakes of one address (of IPv6: of one /64) that may be under way; further ones are closed at once."""
     max_handshakes_per_prefix: Count = 1_024

@@ -20,7 +20,7 @@ from sottovoce.settings.configuration import Configuration
 from sottovoce.settings.explain import choices_of
 from sottovoce.settings.ranges import example_of, limits, listed_choices
 
-_WIDTH = 118
+_WIDTH = 116
 _NAMED: tuple[tuple[str, type[msgspec.Struct]], ...] = (
     ("listeners.public", ListenerConfig),
     ("routes.support", RouteConfig),
