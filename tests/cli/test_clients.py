@@ -18,8 +18,9 @@ from tests.running import running_proxy
 HERE = ("--audience", "localhost:8443")
 
 
-def audited(directory: Path, count: int) -> list[tuple[str, str]]:
-    return [(each.event, str(each.fields["name"])) for each in read_tail(str(directory / "audit/audit.log"), count)]
+def audited(directory: Path, count: int, *, of: str = "") -> list[tuple[str, str]]:
+    found = read_tail(str(directory / "audit/audit.log"), count)
+    return [(each.event, str(each.fields["name"])) for each in found if of in {"", each.event}]
 
 
 def clients(cli: Cli, directory: Path) -> list[str]:
@@ -254,3 +255,4 @@ def test_a_running_proxy_holds_the_log_and_notices_by_itself(cli: Cli, directory
         (established,) = proxy.events("session.established")
     assert established["identity"] == "kiosk"
     assert added.json["token"] not in proxy.log.read_text()
+    assert ("client_added", "kiosk") in audited(directory, 20, of="client_added")

@@ -130,6 +130,8 @@ class Parts:
 
     def take_clients(self, contents: ClientsContents) -> int:
         """Let these call from now on, and end the calls of those who may no longer; gives how many ended."""
+        for event in contents.changes_since(self.clients.contents):
+            self._audit.note(event)
         self.clients.replace(contents)
         served = self._served_routes()
         for each in self.listeners:
