@@ -99,3 +99,12 @@ def test_it_says_when_a_client_does_not_read() -> None:
         assert not queue.is_full
         queue.put_control(mark("a"))
     assert queue.is_full
+
+
+def test_under_padding_class_2_frames_wait_here_until_the_session_takes_one() -> None:
+    pair, queue = talking(padding=2), ClientQueue(10)
+    queue.is_paced = True
+    for number in (1, 2, 3):
+        queue.put_audio(frame(number))
+    assert sealed(queue, pair.server) == []
+    assert (len(queue), queue.sealed_frames, pair.server.frames_waiting) == (2, 1, 1)

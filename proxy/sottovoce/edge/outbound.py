@@ -31,7 +31,7 @@ class AudioFrame(NamedTuple):
 class ClientQueue:
     """Frames and control frames in order; drops the oldest audio beyond `max_frames`."""
 
-    __slots__ = ("_controls", "_frames", "_items", "_max_frames", "dropped_frames", "sealed_frames")
+    __slots__ = ("_controls", "_frames", "_items", "_max_frames", "dropped_frames", "is_paced", "sealed_frames")
 
     def __init__(self, max_frames: int) -> None:
         """Hold at most `max_frames` audio frames, one or more."""
@@ -41,6 +41,8 @@ class ClientQueue:
         self._controls = 0
         self.dropped_frames = 0
         self.sealed_frames = 0
+        self.is_paced = False
+        """Padding class 2: the session sends at its own pace, and a frame waits here until it takes one."""
 
     def __len__(self) -> int:
         """How many things wait."""
@@ -77,13 +79,18 @@ class ClientQueue:
         while self._items:
             item = self._items.popleft()
             if isinstance(item, AudioFrame):
-                record = session.seal_audio(item.codec_bytes, now, flags=item.flags, timestamp=item.timestamp)
-                if record is None:
-                    self._items.appendleft(item)
-                    return
+                if self.is_paced:
+                    if not session.send_audio(item.codec_bytes, now, flags=item.flags, timestamp=item.timestamp):
+                        self._items.appendleft(item)
+                        return
+                else:
+                    record = session.seal_audio(item.codec_bytes, now, flags=item.flags, timestamp=item.timestamp)
+                    if record is None:
+                        self._items.appendleft(item)
+                        return
+                    records.append(record)
                 self._frames -= 1
                 self.sealed_frames += 1
-                records.append(record)
                 continue
             self._controls -= 1
             if not item(session, now):
@@ -149,7 +156,9 @@ class ClientSink:
         self._end(Code.BACKEND_DOWN, reason)
 
     def _end_behind(self, reason: str, session: ServerSession, now: float) -> bool:
-        del session, now
+        del now
+        if session.frames_waiting:
+            return False  # their slots come first
         self._end(Code.NORMAL, reason)
         return True
 

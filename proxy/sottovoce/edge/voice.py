@@ -265,6 +265,7 @@ class VoiceCall:
     def _on_established(self, established: events.Established) -> None:
         self._established = established
         self._agreed(None)
+        self._queue.is_paced = self._session.slot_milliseconds > 0
         self._idle_clock.unpark()
         self._journal.session_established(self._client, self._route.name, self._stream.core.group, established)
         if self._is_sent_away:
@@ -322,8 +323,8 @@ class VoiceCall:
             seconds=self._clock.now() - self._started_at,
             epochs=self._epochs,
             frames_from_client=self._frames_from_client,
-            frames_to_client=self._queue.sealed_frames,
-            frames_dropped_to_client=self._queue.dropped_frames,
+            frames_to_client=self._queue.sealed_frames - self._session.oversize_frames,
+            frames_dropped_to_client=self._queue.dropped_frames + self._session.oversize_frames,
         )
         return call_end(ended, statistics)
 
@@ -359,7 +360,7 @@ class VoiceCall:
             if self._close_code is not None:
                 websocket.close(self._close_code)
         self._close_code = None
-        if len(self._queue) and self._session.may_send(now):
+        if len(self._queue) and not self._queue.is_paced and self._session.may_send(now):
             self._retry_at = now + _RETRY_SECONDS
             self._idle_clock.unpark()
         replies, self._replies = self._replies, b""
