@@ -1,13 +1,26 @@
+import json
 import socket
+import subprocess
 import threading
+import time
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from tests.cli.conftest import Cli
 from tests.recordings import cut_short, samples_of, write_float_wav, write_recording
-from tests.running import RunningProxy, copy_directory, make_directory, running_proxy
+from tests.running import (
+    SOTTOVOCE,
+    RunningProxy,
+    copy_directory,
+    environment,
+    make_directory,
+    running_proxy,
+    sottovoce,
+)
+from tests.transport.certificates import Authority, pem_of
 
 
 @pytest.fixture(scope="module")
@@ -209,3 +222,114 @@ def test_what_is_no_usable_wav_is_answered_so_too(cli: Cli, made: Path, tmp_path
     silent = write_recording(tmp_path / "silent.wav", seconds=0)
     ran = cli("call", "wss://localhost:1/echo", silent, "--dir", made)
     assert ran.said == f"{silent} holds no audio: give a recording of at least one frame"
+
+
+# --- who calls ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def guarded(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[RunningProxy]:
+    """A proxy that wants to know who calls: `kiosk.token`, `kiosk.key`, and `kiosk.pem` with `kiosk-tls.key` do."""
+    directory = copy_directory(made, tmp_path_factory.mktemp("guarded"))
+    authority = Authority("our clients")
+    certificate, key = pem_of(authority.issue("kiosk-9", usage=ExtendedKeyUsageOID.CLIENT_AUTH))
+    (directory / "clients-ca.pem").write_bytes(authority.pem)
+    (directory / "kiosk.pem").write_bytes(certificate)
+    (directory / "kiosk-tls.key").write_bytes(key)
+    (directory / "kiosk-tls.key").chmod(0o600)
+    made_key = sottovoce("clients", "keygen", "--out", directory / "kiosk.key")
+    (directory / "kiosk.pub").write_text(made_key.stdout)
+    with socket.create_server(("127.0.0.1", 0)) as probe:  # clients' entries name the port
+        port = probe.getsockname()[1]
+    where = ("--route", "echo", "--audience", f"localhost:{port}")
+    for words in (("--token", "--out", directory / "kiosk.token"), ("--key", directory / "kiosk.pub")):
+        added = sottovoce("clients", "add", directory, "kiosk", *words, *where)
+        assert added.returncode == 0, added.stderr
+    sets = ("clients.require_credential=true", "clients.ca_file=clients-ca.pem", f"listener.address=127.0.0.1:{port}")
+    with running_proxy(directory, *sets) as proxy:
+        yield proxy
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        ("--token", "kiosk.token"),
+        ("--token-file", "kiosk.token"),
+        ("--key", "kiosk.key"),
+        ("--cert", "kiosk.pem", "--cert-key", "kiosk-tls.key"),
+    ],
+)
+def test_a_client_shows_who_it_is(cli: Cli, guarded: RunningProxy, wav: Path, shown: tuple[str, ...]) -> None:
+    words = [word if word.startswith("--") else guarded.directory / word for word in shown]
+    ran = cli("call", f"{guarded.url}/echo", wav, "--dir", guarded.directory, "--json", *words)
+    assert ran.code == 0, ran.err
+    assert ran.json["frames_lost"] == 0
+
+
+def test_a_token_may_come_from_standard_input(guarded: RunningProxy, wav: Path) -> None:
+    words = [*SOTTOVOCE, "call", f"{guarded.url}/echo", str(wav), "--dir", str(guarded.directory), "--token", "-"]
+    with (guarded.directory / "kiosk.token").open("rb") as token:
+        done = subprocess.run(words, stdin=token, capture_output=True, check=False, env=environment())
+    assert done.returncode == 0, done.stderr
+
+
+def test_without_a_credential_or_with_another_one_it_is_refused(
+    cli: Cli, guarded: RunningProxy, wav: Path, tmp_path: Path
+) -> None:
+    key = tmp_path / "other.key"
+    assert sottovoce("clients", "keygen", "--out", key).returncode == 0
+    for shown, code in (((), 4403), (("--key", key), 4401)):
+        ran = cli("call", f"{guarded.url}/echo", wav, "--dir", guarded.directory, "--json", "--reconnect", *shown)
+        assert (ran.code, ran.json["code"]) == (1, code)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--token", "a", "--key", "b"),
+        ("--token", "a", "--cert", "b", "--cert-key", "c"),
+        ("--key", "a", "--cert", "b", "--cert-key", "c"),
+        ("--cert", "a"),
+        ("--cert-key", "a"),
+    ],
+)
+def test_one_credential_and_a_certificate_with_its_key(cli: Cli, made: Path, words: tuple[str, ...]) -> None:
+    ran = cli("call", "wss://localhost:1/echo", "--tone", "--dir", made, *words)
+    assert ran.code == 2
+    assert "give one of --token, --key, and --cert with --cert-key" in ran.err
+
+
+def test_a_key_that_others_can_read_is_refused_before_anything_is_sent(cli: Cli, made: Path, tmp_path: Path) -> None:
+    key = tmp_path / "my.key"
+    assert sottovoce("clients", "keygen", "--out", key).returncode == 0
+    key.chmod(0o644)
+    ran = cli("call", "wss://localhost:1/echo", "--tone", "--dir", made, "--key", key)
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.said == f"{key} holds a private key and is open to others; chmod 600 {key}"
+
+
+# --- calls that come again ------------------------------------------------------------------------------------------
+
+
+def test_after_a_drain_the_recording_goes_on_elsewhere(directory: Path, tmp_path: Path) -> None:
+    wav = write_recording(tmp_path / "long.wav", seconds=8)
+    with running_proxy(directory, "process.drain_seconds=0") as first:
+        address = first.addresses[0]
+        words = ["call", f"{first.url}/echo", wav, "--dir", directory, "--reconnect", "--json"]
+        with subprocess.Popen(
+            [*SOTTOVOCE, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()
+        ) as call:
+            while not first.events("session.established"):
+                time.sleep(0.05)  # another process writes the log: there is nothing to wait on
+            assert first.stop() == 0
+            with running_proxy(directory, f"listener.address={address}"):
+                out, err = call.communicate(timeout=60)
+    found = json.loads(out)
+    assert found["reconnects"] == 1, err
+    assert "4460 draining" in found["lost_calls"][0]
+    assert found["frames_sent"] == 400
+    assert found["frames_returned"] + found["frames_lost"] == 400
+    assert found["frames_lost"] < 20
+    assert found["ended"] == {"code": 1000, "name": "normal"}
+    assert found["ok"] is (found["frames_lost"] == 0)
+    assert found["epochs"] == 2
