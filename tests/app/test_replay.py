@@ -1,12 +1,15 @@
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 import trio
 from trio.testing import MockClock
 
-from sottovoce.app.replay import TAIL_SECONDS, Replay, replay
+from sottovoce.app.replay import TAIL_SECONDS, Replay, replay, replay_over
 from sottovoce.app.wav import Recording
-from sottovoce.client import Audio, Ended, Item, Mark, Statistics
+from sottovoce.client import Audio, BackendDown, CallTruncated, Draining, Ended, Item, Mark, Statistics
+from tests.client.servers import Box, PureServer
+from tests.client.trio.lines import Line, a_line
 
 NORMAL = Ended(1000, "", truncated=False, local=True)
 
@@ -111,3 +114,89 @@ async def test_one_fault_is_raised_once_though_both_tasks_hear_of_it(autojump_cl
     call.fails_at = 5
     with pytest.raises(RuntimeError, match="gone"):
         await replayed(call)
+
+
+# --- over several calls ---------------------------------------------------------------------------------------------
+
+_FRAMES = 25
+
+
+def _echo() -> PureServer:
+    return PureServer(echo=True)
+
+
+async def _over(line: Line, meddle: Callable[[Line], Any], after_seconds: float, **how: Any) -> Replay:
+    """Replay along a line, and have something happen to the first call."""
+    async with trio.open_nursery() as nursery:
+
+        async def later() -> None:
+            await trio.sleep(after_seconds)
+            await meddle(line)
+
+        nursery.start_soon(later)
+        done = await replay_over(line.calls(), RECORDING, **how)
+        nursery.cancel_scope.cancel()
+    return done
+
+
+async def _drain(line: Line) -> None:
+    line.servers[0].pure.end(4460)
+    await line.servers[0].write()
+
+
+async def _break(line: Line) -> None:
+    await trio.aclose_forcefully(line.servers[0].stream)
+
+
+async def test_without_a_mishap_it_is_one_call(autojump_clock: MockClock) -> None:
+    async with a_line(_echo) as line:
+        done = await replay_over(line.calls(), RECORDING)
+    assert (done.frames_sent, done.frames_returned, done.frames_lost) == (_FRAMES, _FRAMES, 0)
+    assert (done.lost_calls, done.resumptions) == ((), 0)
+
+
+@pytest.mark.parametrize(("meddle", "kind"), [(_drain, Draining), (_break, CallTruncated)])
+async def test_the_recording_goes_on_with_the_next_frame(
+    autojump_clock: MockClock, meddle: Callable[[Line], Any], kind: type[Exception]
+) -> None:
+    box = Box()
+    async with a_line(lambda: PureServer(echo=True, tickets=box)) as line:
+        done = await _over(line, meddle, 0.21)
+        sent = [payload[1:] for server in line.servers for payload in server.pure.audio]
+    assert b"".join(sent) == RECORDING.samples
+    assert len(line.servers[0].pure.audio) == 11
+    assert (done.frames_sent, done.frames_returned, done.frames_lost) == (_FRAMES, _FRAMES, 0)
+    assert done.returned == RECORDING
+    assert len(done.lost_calls) == 1
+    assert ("draining" in done.lost_calls[0]) is (kind is Draining)
+    assert done.resumptions == 1
+    assert done.statistics.is_resumed
+    assert done.statistics.epochs == 2
+    assert done.ended == Ended(1000, "closed by this side", truncated=False, local=True)
+    assert max(done.latencies_ms) < 5, "the wait for the next call is no latency: its frames are due later"
+
+
+async def test_what_was_on_the_way_when_a_call_was_lost_is_lost(autojump_clock: MockClock) -> None:
+    async with a_line(PureServer, _echo) as line:  # the first one is mute
+        done = await _over(line, _break, 0.21)
+    assert (done.frames_sent, done.frames_returned, done.frames_lost) == (_FRAMES, _FRAMES - 11, 11)
+
+
+async def test_a_call_that_is_lost_when_all_is_said_is_ended_by_the_next(autojump_clock: MockClock) -> None:
+    async with a_line(PureServer, _echo) as line:
+        started = trio.current_time()
+        done = await _over(line, _break, 1.0)
+        assert trio.current_time() - started < TAIL_SECONDS
+    assert (done.frames_sent, done.frames_returned, done.frames_lost) == (_FRAMES, 0, _FRAMES)
+    assert done.ended is not None
+    assert done.ended.code == 1000
+
+
+async def test_an_end_after_which_no_call_comes_is_raised(autojump_clock: MockClock) -> None:
+    async def down(line: Line) -> None:
+        line.servers[0].pure.end(4450)
+        await line.servers[0].write()
+
+    async with a_line(_echo) as line:
+        with pytest.RaisesGroup(BackendDown):
+            await _over(line, down, 0.1)
