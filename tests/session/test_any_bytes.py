@@ -13,6 +13,7 @@ from cryptography.exceptions import InvalidTag
 from hypothesis import given, settings
 
 from sottovoce.wire import Code
+from tests.session.carriers import ClientOverTwo, ServerOverTwo
 from tests.session.dialogue import Box, certificate, replacing
 from tests.session.foreign_bytes import message, tlvs_of, u
 from tests.session.meeting import FROM_CLIENT, FROM_SERVER, AtClient, AtServer, Meeting, code_of, end_of, judged
@@ -146,6 +147,34 @@ def test_frames_that_open(role: Any, said: list[bytes]) -> None:
     meeting = role()
     for plaintext in said:
         meeting.take(meeting.out.seal(plaintext))
+    sane(meeting)
+
+
+@settings(max_examples=60)
+@pytest.mark.parametrize("role", [ServerOverTwo, ClientOverTwo])
+@given(
+    thrown=st.lists(
+        st.tuples(
+            st.integers(0, 40),
+            st.integers(0, 999),
+            st.one_of(
+                ANY, st.builds(lambda payload, kind: payload + u(kind, 1), ANY, st.sampled_from([1, 4, 5, 9, 0x80]))
+            ),
+            st.booleans(),
+        ),
+        max_size=6,
+    ),
+    raw=ANY,
+)
+def test_datagrams_that_open_and_such_that_do_not(
+    role: Any, thrown: list[tuple[int, int, bytes, bool]], raw: bytes
+) -> None:
+    meeting = role()
+    meeting.throw(raw)
+    for generation, counter, plaintext, is_whole in thrown:
+        datagram = meeting.lossy_out.seal_at(generation, counter, plaintext)
+        meeting.throw(datagram if is_whole else datagram[:-1])
+    meeting.ours.datagrams_to_send()
     sane(meeting)
 
 
