@@ -121,6 +121,21 @@ def test_res_is_gone_with_the_base_keys_of_its_epoch() -> None:
     assert live("res") == {"res": 1}
 
 
+@pytest.mark.protocol("P5.21", "P7.28")
+@pytest.mark.parametrize("role", [AtServer, AtClient])
+def test_res_of_both_epochs_is_wiped_when_a_session_ends_in_a_step(role: type[AtServer] | type[AtClient]) -> None:
+    """They are held here, so that it is not the garbage collector that lets them go."""
+    meeting = role()
+    if isinstance(meeting, AtServer):
+        meeting.answered()
+    else:
+        meeting.answer()
+    kept = [secret for secret in _all() if secret.name == "res" and len(secret)]
+    assert not all(secret.is_wiped for secret in kept)
+    meeting.ours.carriage_ended(None)
+    assert all(secret.is_wiped for secret in kept)
+
+
 @pytest.mark.protocol("P5.21", "P5.17")
 @pytest.mark.parametrize("tickets", [Box(), None])
 def test_a_server_has_no_res_once_the_epochs_ticket_is_made(tickets: Box | None) -> None:
