@@ -196,6 +196,14 @@ SHOWN = {
 }
 
 
+def test_a_serial_number_is_withdrawn_however_it_is_written(tmp_path: Path) -> None:
+    serial = LEAF.serial_number.to_bytes(20)
+    for written in (serial.hex(), serial.hex().upper(), serial.hex(":").upper(), f"00{serial.hex()}"):
+        clients = all_kinds(tmp_path, f'withdrawn = ["certificate:{written}"]\n')
+        assert final(clients, SHOWN["certificate"]) is Code.AUTH_FAILED
+        good(clients, certificate(der(OTHER_LEAF)))
+
+
 @pytest.mark.protocol("P4.22")
 @pytest.mark.parametrize("kind", SHOWN)
 def test_whoever_is_withdrawn_is_refused_and_no_longer_holds(tmp_path: Path, kind: str) -> None:

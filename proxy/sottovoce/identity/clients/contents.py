@@ -45,7 +45,7 @@ class ClientsContents:
         self._grants = {grant.identity.credential: grant for _, grant in grants}
         self.jwts = jwts
         self.cas = cas
-        self.withdrawn = frozenset(file.withdrawn)
+        self.withdrawn = frozenset(map(_as_compared, file.withdrawn))
         self.require_credential = require_credential
 
     @property
@@ -86,6 +86,14 @@ class ClientsContents:
 
     def _blinded(self, digest: bytes) -> bytes:
         return hmac.digest(self._key, digest, "sha256")
+
+
+def _as_compared(withdrawn: str) -> str:
+    """Give a certificate's serial number as we write it, where it stands as other tools do; anything else as it is."""
+    prefix, _, serial = withdrawn.partition(":")
+    if prefix != "certificate":
+        return withdrawn
+    return f"{prefix}:{serial.replace(':', '').lower().lstrip('0')}"
 
 
 def read_contents(config: ClientsConfig, wall: Callable[[], float], entropy: Entropy) -> ClientsContents:
