@@ -45,9 +45,8 @@ def fuzz_two_ends(data: bytes) -> None:
 
 
 TARGETS = {
-    "records": Target(parsers.fuzz_records, seeds.of_records, 20_000),
+    "records": Target(parsers.fuzz_records_and_frames, seeds.of_records_and_frames, 20_000),
     "messages": Target(parsers.fuzz_messages, seeds.of_messages, 20_000),
-    "frames": Target(parsers.fuzz_frames, seeds.of_frames, 10_000),
     "certificate": Target(parsers.fuzz_certificate, seeds.of_certificates, 10_000),
     "json_files": Target(files.fuzz_json_files, seeds.of_json_files, 10_000),
     "configuration": Target(files.fuzz_configuration, seeds.of_configurations, 5_000),

@@ -36,7 +36,13 @@ def refused(decode: Callable[..., object], *arguments: object, **named: object) 
         return None
 
 
-def fuzz_records(data: bytes) -> None:
+def fuzz_records_and_frames(data: bytes) -> None:
+    """The same bytes as a record and as what is sealed inside one."""
+    _records(data)
+    _frames(data)
+
+
+def _records(data: bytes) -> None:
     """The first byte of a record, what follows it, and the SFrame header."""
     header = refused(sframe.decode_header_untrusted, data)
     if isinstance(header, tuple):
@@ -115,7 +121,7 @@ def fuzz_messages(data: bytes) -> None:
     repr(decoded)
 
 
-def fuzz_frames(data: bytes) -> None:
+def _frames(data: bytes) -> None:
     """Inside a sealed frame: type, payload and padding, then the syntax of that type."""
     split: Any = refused(frames.split_plaintext_untrusted, data)
     if split is None:

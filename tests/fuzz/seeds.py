@@ -50,7 +50,7 @@ def _handshake() -> list[bytes]:
     ]
 
 
-def of_records() -> Iterator[bytes]:
+def _records() -> Iterator[bytes]:
     for made in _handshake():
         yield records.encode_plain(made)
         yield made
@@ -60,12 +60,17 @@ def of_records() -> Iterator[bytes]:
         yield sframe.encode_header(kid, counter) + bytes(16)
 
 
+def of_records_and_frames() -> Iterator[bytes]:
+    yield from _records()
+    yield from _frames()
+
+
 def of_messages() -> Iterator[bytes]:
     for made in _handshake():
         yield bytes([made[0] - MessageType.CLIENT_HELLO]) + made[4:]
 
 
-def of_frames() -> Iterator[bytes]:
+def _frames() -> Iterator[bytes]:
     payloads = {
         FrameType.AUDIO: b"\x30\0\0\1\2voice", FrameType.SWITCH: u(2, 4), FrameType.DTMF: b"\1\0\x64",
         FrameType.PING: bytes(8), FrameType.PONG: bytes(8), FrameType.CLOSE: u(4408, 2),
