@@ -113,7 +113,7 @@ class Served:
 
     def run(self) -> "Served":
         """Serve it to its end, in virtual time."""
-        with patch.object(connection, "TlsStream", lambda stream, _context: stream):
+        with patch.object(connection, "TlsStream", lambda *_: self.stream):
             trio.run(self._serve, clock=trio.testing.MockClock(autojump_threshold=0))
         return self
 
