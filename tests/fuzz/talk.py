@@ -205,6 +205,8 @@ class Talk:
             self._carry(self.client, self.server, MAX_HANDSHAKE_BYTES)
             self._carry(self.server, self.client, MAX_HANDSHAKE_BYTES)
             self.judge()
+            if not (self.unsigned or self.client.on_the_way or self.server.on_the_way):
+                return
 
     def sign(self) -> None:
         """Sign what waits, or bring a signature again."""
