@@ -5,7 +5,7 @@ from typing import Protocol
 import trio
 
 from sottovoce.audit import AuditFailed
-from sottovoce.edge.gate import SUBPROTOCOL, Admitted, Refused, admit
+from sottovoce.edge.gate import SUBPROTOCOL, Admitted, Queueing, Refused, admit
 from sottovoce.edge.services import EdgeServices
 from sottovoce.edge.voice import VoiceCall
 from sottovoce.session import BINDING_TLS_EXPORTER, Carriage
@@ -33,10 +33,12 @@ async def serve_connection(
     stream: trio.abc.Stream, services: EdgeServices, client: str, handshake_seconds: float, watch: Watch
 ) -> None:
     """Serve one connection to its end and close it.  `client` is the peer's address and port."""
-    tls = TlsStream(stream, services.tls.context)
+    tls = TlsStream(Queueing(stream, services.turnstile), services.tls.context)
     try:
         opened: tuple[VoiceCall, list[WsEvent]] | None = None
         with trio.move_on_after(handshake_seconds) as limit:
+            await tls.do_handshake()
+            tls.transport = stream  # from here on nobody queues: frames pass
             opened = await _open(tls, services, client, watch)
         if opened is not None:
             call, early = opened
@@ -56,8 +58,7 @@ async def serve_connection(
 async def _open(
     tls: TlsStream, services: EdgeServices, client: str, watch: Watch
 ) -> tuple[VoiceCall, list[WsEvent]] | None:
-    """Take the TLS handshake and the request; give the call, and what came behind the request.  None: refused."""
-    await tls.do_handshake()
+    """Take the request; give the call, and what came behind the request.  None: refused."""
     websocket = ServerWebSocket(max_message_bytes=MAX_TRANSPORT_MESSAGE_BYTES)
     while True:
         data = await tls.receive_some()

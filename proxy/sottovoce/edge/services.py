@@ -11,7 +11,7 @@ import msgspec
 import trio
 
 from sottovoce.edge.config import VoiceConfig
-from sottovoce.edge.gate import ServedRoute
+from sottovoce.edge.gate import ServedRoute, Turnstile
 from sottovoce.edge.journal import Journal
 from sottovoce.session import LeafKind, Proof, ServerDependencies
 from sottovoce.transport import Clock, CurrentContext
@@ -44,6 +44,7 @@ class EdgeServices(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
     journal: Journal
     judging: trio.CapacityLimiter = msgspec.field(default_factory=lambda: trio.CapacityLimiter(JUDGES))
+    turnstile: Turnstile = msgspec.field(default_factory=Turnstile)
 
 
 class CurrentServices:

@@ -183,6 +183,8 @@ class VoiceCall:
         except trio.BrokenResourceError:
             data = b""
         if data:
+            if self._established is None:
+                await self._services.turnstile.go_through()
             self._receive(self._websocket.receive(data))
             return
         self._receive(self._websocket.receive_eof())

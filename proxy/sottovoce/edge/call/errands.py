@@ -87,6 +87,7 @@ class Errands:
                 has_failed = True
                 await trio.sleep(_SIGN_PAUSE_SECONDS)
                 continue
+            await self._services.turnstile.go_through()  # a whole batch is signed at the same moment
             self._session.provide_proof(wanted, proof, self._clock.now())
             self._settle()
             return

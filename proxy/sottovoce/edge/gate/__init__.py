@@ -4,6 +4,7 @@ from sottovoce.edge.gate.admission import PATH_PREFIX, SUBPROTOCOL, Admitted, Re
 from sottovoce.edge.gate.floods import Gate, GateLimits, HalfOpen
 from sottovoce.edge.gate.identities import narrowed
 from sottovoce.edge.gate.proxied import Network, is_within, read_header
+from sottovoce.edge.gate.turnstile import Queueing, Turnstile
 
 __all__ = [
     "PATH_PREFIX",
@@ -13,8 +14,10 @@ __all__ = [
     "GateLimits",
     "HalfOpen",
     "Network",
+    "Queueing",
     "Refused",
     "ServedRoute",
+    "Turnstile",
     "admit",
     "is_within",
     "narrowed",
