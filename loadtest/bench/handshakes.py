@@ -31,6 +31,12 @@ TICKET_LIMIT = 1.4
 REFUSED_LIMIT = 0.1
 _KINDS = ("full", "ticket", "upgraded", "syntax", "size", "closed")
 _LOG = "log.format=json"
+_LIMITS = (
+    "max_handshakes_per_second",
+    "max_handshakes_per_address",
+    "max_handshakes_per_prefix",
+    "max_prefix_handshakes_per_second",
+)
 
 
 def measure() -> list[Figure]:
@@ -78,7 +84,7 @@ def measure() -> list[Figure]:
 
 def _configuration() -> str:
     """One listener that takes whatever comes, and one that takes next to nothing."""
-    limits = "max_handshakes_per_second = 1000000\nmax_handshakes_per_address = 1000000\n"
+    limits = "".join(f"{key} = 1000000\n" for key in _LIMITS) + "bad_hello_weight = 0\n"
     narrow = '[listeners.narrow]\naddress = "127.0.0.1:0"\nmax_handshakes_per_second = 1\n'
     return f"{default_configuration(0)}{limits}\n{narrow}"
 

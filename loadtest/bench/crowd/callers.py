@@ -3,7 +3,7 @@
 Each line of standard input, `KIND COUNT`, is a turn: so many whole connections of one kind, `AT_ONCE` at a time, each
 begun when another is done.  A line of JSON says what became of them.
 
-    full      everything: TLS, upgrade, voice handshake with the HSM's signature, the end in good order
+    full      everything: TLS, upgrade, voice handshake with the HSM's signature, a frame, the end in good order
     ticket    the same with a ticket of the call before; the first `AT_ONCE` calls, which have none yet, come before
     upgraded  TLS and the upgrade, and then the client goes without a word
     syntax, size   the same, and then a hello that is refused: for its TLVs, for its length
@@ -23,6 +23,7 @@ from sottovoce.transport import ClientWebSocket, PeerClosed, PqPolicy, TlsStream
 
 AT_ONCE = 64
 
+_FRAME_BYTES = 640
 _HELLO = b"\x00\x01"
 """A plain record with a ClientHello's type: what follows is its length and its body."""
 _BAD_HELLOS = {
@@ -90,6 +91,8 @@ class Crowd:
     async def _call(self, store: TicketStore | None, turn: Turn) -> None:
         try:
             async with connect(self._url, anchor=self._trust.anchors, ca=self._trust.ca, tickets=store) as call:
+                await call.send(bytes(_FRAME_BYTES))
+                await anext(call)  # the server has spoken: a ticket has come before
                 turn.done += 1
                 turn.resumed += call.statistics.is_resumed
         except CallError as error:
