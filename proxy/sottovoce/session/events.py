@@ -19,7 +19,8 @@ class SignatureWanted(msgspec.Struct, frozen=True):
 class CredentialShown(msgspec.Struct, frozen=True):
     """Server only: have `shown` judged (`CredentialCheck.judge`, in a thread) and call `provide_verdict`.
 
-    Until then no record is to be handed in: what comes from the network waits.
+    Until then (`has_verdict_due`) no record is to be handed in: what comes from the network waits.  A record that is
+    handed in all the same is ApiMisuse, and the session has ended.
     """
 
     shown: ShownCredential

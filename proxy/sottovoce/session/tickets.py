@@ -66,7 +66,11 @@ class TicketBox(Protocol):
 
 
 class ClientTicket(msgspec.Struct, frozen=True):
-    """What a client keeps, in memory only.  Times are on the sessions' clock (`now`), which runs on in suspend."""
+    """What a client keeps, in memory only.  Times are on the sessions' clock (`now`), which runs on in suspend.
+
+    A resumed session has the identity of the one that the ticket came from, whatever credential the client is given
+    then: who has several credentials keeps their tickets apart.
+    """
 
     ticket: bytes
     psk: Secret
