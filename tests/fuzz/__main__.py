@@ -10,11 +10,13 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 _UNIT_SECONDS = 20
 _MEMORY_MEGABYTES = 1_024
 _INSTRUMENTED = ["sottovoce", "websockets", "wave"]
+_OURS = "/sottovoce/"
 
 
 def _arguments(words: Sequence[str]) -> argparse.Namespace:
@@ -30,8 +32,7 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
     replay.add_argument("files", type=Path, nargs="+")
     keep = commands.add_parser("keep")
     keep.add_argument("name")
-    keep.add_argument("corpus", type=Path)
-    keep.add_argument("--limit", type=int, default=200)
+    keep.add_argument("corpus", type=Path, nargs="*")
     return parser.parse_args(words)
 
 
@@ -69,13 +70,52 @@ def _replay(arguments: argparse.Namespace) -> None:
 
 
 def _keep(arguments: argparse.Namespace) -> None:
-    """Keep the smallest inputs of a corpus; merge it with libFuzzer's own -merge=1 before."""
-    from tests.fuzz.catalogue import FINDINGS  # noqa: PLC0415  likewise
+    """Keep of a corpus, the shortest first, each input that takes a step in our code which none before it took."""
+    from tests.fuzz.catalogue import FINDINGS, TARGETS, corpus_of  # noqa: PLC0415  likewise
 
-    inputs = sorted({path.read_bytes() for path in arguments.corpus.iterdir()}, key=lambda data: (len(data), data))
-    lines = [data.hex() for data in inputs if data][: arguments.limit]
+    target = TARGETS[arguments.name]
+    inputs = {path.read_bytes() for place in arguments.corpus for path in place.iterdir()} | {
+        *corpus_of(arguments.name)
+    }
+    for seed in (b"", *target.seeds()):
+        target.fuzz(seed[: target.max_bytes])  # what is made once and kept is made now
+    seen = set().union(*(_steps(target.fuzz, seed[: target.max_bytes]) for seed in target.seeds()))
+    kept: list[str] = []
+    for data in sorted(inputs, key=lambda data: (len(data), data)):
+        taken = _steps(target.fuzz, data)
+        if not taken <= seen:
+            seen |= taken
+            kept.append(data.hex())
     (FINDINGS / arguments.name).mkdir(parents=True, exist_ok=True)
-    (FINDINGS / arguments.name / "corpus.txt").write_text("\n".join(lines) + "\n")
+    (FINDINGS / arguments.name / "corpus.txt").write_text("\n".join(kept) + "\n")
+    sys.stderr.write(f"{arguments.name}: {len(kept)} of {len(inputs)} inputs, {len(seen)} steps\n")
+
+
+def _steps(fuzz: Callable[[bytes], None], data: bytes) -> set[tuple[str, int, int]]:
+    """The steps from line to line that an input takes in our code."""
+    steps: set[tuple[str, int, int]] = set()
+
+    def trace(frame: FrameType, _event: str, _argument: object) -> Any:
+        name = frame.f_code.co_filename
+        if _OURS not in name:
+            return None
+        before = frame.f_lineno
+
+        def follow(frame: FrameType, event: str, _argument: object) -> Any:
+            nonlocal before
+            if event == "line":
+                steps.add((name, before, frame.f_lineno))
+                before = frame.f_lineno
+            return follow
+
+        return follow
+
+    sys.settrace(trace)
+    try:
+        fuzz(data)
+    finally:
+        sys.settrace(None)
+    return steps
 
 
 def main() -> None:
