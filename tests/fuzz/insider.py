@@ -13,7 +13,7 @@ from cryptography.exceptions import InvalidTag
 
 from sottovoce.primitives import IllegalShare, Secret, Suite
 from sottovoce.session import Credential, Identity, SignatureWanted
-from sottovoce.wire import Code
+from sottovoce.wire import Code, Codec
 from tests.fuzz.choices import Choices
 from tests.fuzz.talk import End
 from tests.fuzz.toy import toy_world
@@ -220,6 +220,7 @@ class AtOurServer(Insider):
             "epoch_seconds": choices.pick((20, 300)),
             "messages_per_key": choices.pick((100, 16)),
             "credential_kinds": (0, 1, 2, 3),
+            "codecs": tuple(Codec),
         }
         kind = choices.byte()
         box = Box() if kind & 1 else None
@@ -230,6 +231,8 @@ class AtOurServer(Insider):
             client |= {"signer": signer, "credential": (2, signer.public_key.encoded)}
         elif kind & 12:
             client["credential"] = (1, b"token")
+        if kind & 32:
+            client["codecs"] = (0, 0, 0)
         self.judges_late = bool(kind & 16)
         self.choices = choices  # the first message is edited when the peer is made
         credentials = Credentials(None) if self.judges_late else Credentials()
@@ -316,6 +319,9 @@ class AtOurClient(Insider):
             config["credential"] = Credential(2, signer=Ed25519Signer(bytes(32)))
         elif kind & 12:
             config["credential"] = Credential(1, token=Secret("token", b"token"))
+        if kind & 16:
+            config |= {"send_codec": Codec.NONE, "receive_codec": Codec.NONE, "frame_milliseconds": 0}
+            server["t5"] = bytes(range(9))
         self.choices = choices
         super().__init__(choices, AtClient(server=server, established=False, **config))
 

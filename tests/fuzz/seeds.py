@@ -182,3 +182,15 @@ def of_programmes() -> Iterator[bytes]:
     for number in range(24):
         made = Choices(bytes((number * 73 + index * index * 29 + index * 31) & 0xFF for index in range(120)))
         yield bytes(number) + made.rest()
+
+
+KINDS = (0, 1, 3, 4, 7, 12, 16, 20, 28, 32, 35)
+"""Of an insider's conversation: with or without ticket, credential, late verdict, data instead of audio."""
+
+
+def of_insiders() -> Iterator[bytes]:
+    """Handshakes of every kind in which nothing is changed, and some talk behind them."""
+    for kind in KINDS:
+        for start in (bytes([kind]) + bytes(20), bytes(4) + bytes([kind]) + bytes(20)):
+            yield from (start + bytes((action, number)) * 8 for number, action in enumerate(range(0, 240, 40)))
+    yield from of_programmes()
