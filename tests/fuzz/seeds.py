@@ -184,7 +184,7 @@ def of_programmes() -> Iterator[bytes]:
         yield bytes(number) + made.rest()
 
 
-KINDS = (0, 1, 3, 4, 7, 12, 16, 20, 28, 32, 35)
+KINDS = (0, 1, 3, 4, 5, 12, 16, 20, 28, 32, 35)
 """Of an insider's conversation: with or without ticket, credential, late verdict, data instead of audio."""
 
 
