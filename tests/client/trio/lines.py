@@ -6,11 +6,13 @@ from typing import Any
 
 import trio
 
-from sottovoce.client import Calls, calls
+from sottovoce.client import Audio, Call, Calls, calls
 from sottovoce.client.address import Address
 from sottovoce.client.errors import dial_failure
-from tests.client.servers import URL, PureServer, anchors
+from sottovoce.wire import Code
+from tests.client.servers import FRAME, URL, PureServer, anchors
 from tests.client.trio.servers import TrioServer, VirtualClock
+from tests.session.dialogue import Credentials
 from tests.transport.certificates import authority
 
 Pair = Callable[[], tuple[trio.abc.Stream, trio.abc.Stream]]
@@ -57,3 +59,37 @@ async def a_line(
     async with trio.open_nursery() as nursery:
         yield Line(nursery, ways, pair)
         nursery.cancel_scope.cancel()
+
+
+# What tests put up, do to it, and say.
+
+
+def echo() -> PureServer:
+    return PureServer(echo=True)
+
+
+def refusing(code: Code = Code.AUTH_FAILED) -> Callable[[], PureServer]:
+    return lambda: PureServer(credentials=Credentials(code))
+
+
+def closed() -> PureServer:
+    return PureServer(answer=lambda websocket: websocket.refuse(503, "draining"))
+
+
+async def drain(line: Line, code: Code = Code.DRAINING) -> None:
+    line.servers[-1].pure.end(code)
+    await line.servers[-1].write()
+
+
+async def break_off(line: Line) -> None:
+    await trio.aclose_forcefully(line.servers[-1].stream)
+
+
+async def read(call: Call) -> None:
+    async for _ in call:
+        pass
+
+
+async def say_one(call: Call) -> None:
+    await call.send(FRAME)
+    assert await call.__anext__() == Audio(FRAME)

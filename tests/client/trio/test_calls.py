@@ -6,7 +6,6 @@ A conversation under `pytest.raises` is several statements by its nature.
 # ruff: noqa: PT012
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,66 +14,31 @@ import trio.testing
 from trio.testing import MockClock
 
 from sottovoce.client import (
-    Audio,
     AuthFailed,
     BackendDown,
     Call,
     CallError,
-    CallMisconfigured,
     CallTruncated,
     ConnectFailed,
     Draining,
     Leg,
-    TicketStore,
 )
 from sottovoce.client.continuity.retry import FIRST_SECONDS, LONGEST_SECONDS
-from sottovoce.primitives import DEFAULT_SUITES, ApiMisuse, Secret
-from sottovoce.session import Identity, ServerConfig
+from sottovoce.primitives import ApiMisuse
+from sottovoce.session import ServerConfig
 from sottovoce.wire import Code
 from tests.client.servers import FRAME, Box, PureServer
-from tests.client.trio.lines import Line, a_line
-from tests.session.dialogue import Credentials
+from tests.client.trio.lines import Line, a_line, break_off, closed, drain, echo, read, refusing, say_one
 
 End = Callable[[Line], Any]
 
 
-def _echo() -> PureServer:
-    return PureServer(echo=True)
-
-
-def _refusing(code: Code = Code.AUTH_FAILED) -> Callable[[], PureServer]:
-    return lambda: PureServer(credentials=Credentials(code))
-
-
-def _closed() -> PureServer:
-    return PureServer(answer=lambda websocket: websocket.refuse(503, "draining"))
-
-
-async def _drain(line: Line, code: Code = Code.DRAINING) -> None:
-    line.servers[-1].pure.end(code)
-    await line.servers[-1].write()
-
-
-async def _break(line: Line) -> None:
-    await trio.aclose_forcefully(line.servers[-1].stream)
-
-
-async def _read(call: Call) -> None:
-    async for _ in call:
-        pass
-
-
-async def _say_one(call: Call) -> None:
-    await call.send(FRAME)
-    assert await call.__anext__() == Audio(FRAME)
-
-
 @pytest.mark.protocol("P10.15")
-@pytest.mark.parametrize(("end", "kind"), [(_drain, Draining), (_break, CallTruncated)])
+@pytest.mark.parametrize(("end", "kind"), [(drain, Draining), (break_off, CallTruncated)])
 async def test_after_a_drain_or_a_cut_another_call_takes_its_place(
     autojump_clock: MockClock, end: End, kind: type[CallError]
 ) -> None:
-    async with a_line(_echo) as line:
+    async with a_line(echo) as line:
         legs: list[Leg] = []
         last: list[Call] = []
         conversation = line.calls()
@@ -82,10 +46,10 @@ async def test_after_a_drain_or_a_cut_another_call_takes_its_place(
             legs.append(leg)
             async with leg as call:
                 last.append(call)
-                await _say_one(call)
+                await say_one(call)
                 if len(legs) < 3:
                     await end(line)
-                    await _read(call)
+                    await read(call)
         reasons = [leg.reason for leg in legs]
         assert reasons[0] is None
         assert [type(reason) for reason in reasons[1:]] == [kind, kind]
@@ -98,47 +62,47 @@ async def test_after_a_drain_or_a_cut_another_call_takes_its_place(
 
 
 async def test_a_block_that_is_left_in_good_order_ends_the_conversation(autojump_clock: MockClock) -> None:
-    async with a_line(_echo) as line:
+    async with a_line(echo) as line:
         conversation = line.calls()
         async for leg in conversation:
             async with leg as call:
-                await _say_one(call)
+                await say_one(call)
         assert conversation.legs == 1
         assert [leg async for leg in conversation] == []
 
 
 @pytest.mark.parametrize("code", [Code.AUTH_FAILED, Code.POLICY, Code.EXPIRED, Code.NO_COMMON_SUITE, Code.BACKEND_DOWN])
 async def test_what_would_be_said_again_is_raised(autojump_clock: MockClock, code: Code) -> None:
-    async with a_line(_echo) as line:
+    async with a_line(echo) as line:
         with pytest.raises(CallError) as refusal:
             async for leg in line.calls():
                 async with leg as call:
-                    await _say_one(call)
-                    await _drain(line, code)
-                    await _read(call)
+                    await say_one(call)
+                    await drain(line, code)
+                    await read(call)
         assert refusal.value.code == code
         assert len(line.dialled) == 1
 
 
 @pytest.mark.protocol("P1.19", "P11.11")
 async def test_a_refusal_on_the_way_back_is_raised_and_nothing_weaker_is_tried(autojump_clock: MockClock) -> None:
-    async with a_line(_echo, _refusing()) as line:
+    async with a_line(echo, refusing()) as line:
         with pytest.raises(AuthFailed) as refusal:
             async for leg in line.calls():
                 async with leg as call:
                     if leg.reason is None:
-                        await _drain(line)
-                    await _read(call)
+                        await drain(line)
+                    await read(call)
         assert "credential" in str(refusal.value)
         assert len(line.dialled) == 2
 
 
 async def test_the_users_own_error_is_not_taken_for_the_calls(autojump_clock: MockClock) -> None:
-    async with a_line(_echo) as line:
+    async with a_line(echo) as line:
         with pytest.raises(ValueError, match="mine"):
             async for leg in line.calls():
                 async with leg:
-                    await _break(line)
+                    await break_off(line)
                     raise ValueError("mine")
         with pytest.raises(CallTruncated, match="another call"):
             async for leg in line.calls():
@@ -147,8 +111,8 @@ async def test_the_users_own_error_is_not_taken_for_the_calls(autojump_clock: Mo
         with pytest.raises(BaseExceptionGroup) as group:
             async for leg in line.calls():
                 async with leg as call, trio.open_nursery() as nursery:
-                    await _break(line)
-                    nursery.start_soon(_read, call)
+                    await break_off(line)
+                    nursery.start_soon(read, call)
                     try:
                         await trio.sleep_forever()
                     finally:
@@ -163,24 +127,24 @@ async def test_a_nursery_in_which_several_hear_of_the_end_is_one_end(autojump_cl
             await call.send(FRAME)
             await trio.sleep(0.02)
 
-    async with a_line(_echo) as line:
+    async with a_line(echo) as line:
         conversation = line.calls()
         async for leg in conversation:
             async with leg as call, trio.open_nursery() as nursery:
-                nursery.start_soon(_read, call)
+                nursery.start_soon(read, call)
                 nursery.start_soon(send_on, call)
                 nursery.start_soon(send_on, call)
                 await trio.sleep(1)
                 if leg.reason is not None:
                     nursery.cancel_scope.cancel()
-                await _break(line)
+                await break_off(line)
                 await trio.sleep_forever()
         assert conversation.reconnects == 1
 
 
 async def test_the_first_call_is_tried_once(autojump_clock: MockClock) -> None:
-    for way in (None, _closed):
-        async with a_line(way, _echo) as line:
+    for way in (None, closed):
+        async with a_line(way, echo) as line:
             with pytest.raises(ConnectFailed):
                 async for leg in line.calls():
                     async with leg:
@@ -189,12 +153,12 @@ async def test_the_first_call_is_tried_once(autojump_clock: MockClock) -> None:
 
 
 async def test_attempts_that_fail_come_less_and_less_often(autojump_clock: MockClock) -> None:
-    async with a_line(_echo, *([None, _closed] * 5), _echo) as line:
+    async with a_line(echo, *([None, closed] * 5), echo) as line:
         async for leg in line.calls():
             async with leg as call:
                 if leg.reason is None:
-                    await _break(line)
-                    await _read(call)
+                    await break_off(line)
+                    await read(call)
                 assert isinstance(leg.reason, CallTruncated), "why the call was lost, not why an attempt failed"
         assert len(line.dialled) == 12
         for number, gap in enumerate(line.gaps):
@@ -203,189 +167,86 @@ async def test_attempts_that_fail_come_less_and_less_often(autojump_clock: MockC
 
 
 async def test_after_so_long_it_gives_up_and_says_what_the_last_attempt_met(autojump_clock: MockClock) -> None:
-    async with a_line(_echo, None) as line:
+    async with a_line(echo, None) as line:
         started = 0.0
         with pytest.raises(ConnectFailed, match="refused") as refusal:
             async for leg in line.calls(give_up_after=60):
                 async with leg as call:
                     started = trio.current_time()
-                    await _break(line)
-                    await _read(call)
+                    await break_off(line)
+                    await read(call)
         assert isinstance(refusal.value.__cause__, CallTruncated)
         assert 60 <= trio.current_time() - started <= 61
 
 
 async def test_without_time_to_come_back_the_first_end_is_raised(autojump_clock: MockClock) -> None:
-    async with a_line(_echo) as line:
+    async with a_line(echo) as line:
         with pytest.raises(CallTruncated):
             async for leg in line.calls(give_up_after=0):
                 async with leg as call:
-                    await _break(line)
-                    await _read(call)
+                    await break_off(line)
+                    await read(call)
         assert len(line.dialled) == 1
 
 
 async def test_calls_that_open_and_break_at_once_do_not_go_on_for_ever(autojump_clock: MockClock) -> None:
-    async with a_line(_echo) as line:
+    async with a_line(echo) as line:
         with pytest.raises(CallTruncated):
             async for leg in line.calls(give_up_after=60):
                 async with leg as call:
-                    await _break(line)
-                    await _read(call)
+                    await break_off(line)
+                    await read(call)
         assert len(line.dialled) < 20
 
 
 async def test_a_call_that_lasted_begins_the_counting_anew(autojump_clock: MockClock) -> None:
-    async with a_line(_echo) as line:
+    async with a_line(echo) as line:
         legs = 0
         async for leg in line.calls(give_up_after=60):
             async with leg as call:
                 legs += 1
                 await trio.sleep(100)
                 if legs < 10:
-                    await _break(line)
-                    await _read(call)
+                    await break_off(line)
+                    await read(call)
         assert all(gap <= 100 + FIRST_SECONDS + 1 for gap in line.gaps)
 
 
 async def test_a_server_that_says_nothing_any_more_is_left_for_another_one(autojump_clock: MockClock) -> None:
-    async with a_line(_echo) as line:
+    async with a_line(echo) as line:
         async for leg in line.calls():
             async with leg as call:
                 if leg.reason is None:
                     await trio.testing.wait_all_tasks_blocked()
                     line.servers[0].hears = False
-                    await _read(call)
+                    await read(call)
         assert 59 <= line.gaps[0] <= 62
-
-
-# --- with what ------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.protocol("P7.51", "P6.48")
-async def test_a_ticket_opens_the_next_call(autojump_clock: MockClock) -> None:
-    box = Box()
-    async with a_line(lambda: PureServer(echo=True, tickets=box)) as line:
-        conversation = line.calls()
-        resumed = []
-        async for leg in conversation:
-            async with leg as call:
-                await _say_one(call)
-                resumed.append(call.statistics.is_resumed)
-                if len(resumed) < 4:
-                    await _drain(line)
-                    await _read(call)
-        assert resumed == [False, True, True, True]
-        assert conversation.resumptions == 3
-        assert len(set(box.spent)) == len(box.spent) == 3
-
-
-async def test_tickets_of_its_own_are_erased_with_it_those_of_the_user_stay(autojump_clock: MockClock) -> None:
-    with TicketStore() as mine:
-        choices: tuple[tuple[dict[str, Any], int], ...] = (({}, 0), ({"tickets": mine}, 1))
-        for options, left in choices:
-            async with a_line(lambda: PureServer(echo=True, tickets=Box())) as line:
-                conversation = line.calls(**options)
-                tickets = conversation._settings.tickets
-                assert tickets is not None
-                async for leg in conversation:
-                    async with leg as call:
-                        await _say_one(call)
-                        assert len(tickets) == 1
-                assert len(tickets) == left
-
-
-@pytest.mark.protocol("P1.19", "P11.11")
-async def test_every_call_makes_the_same_offer(autojump_clock: MockClock) -> None:
-    offers: list[tuple[object, ...]] = []
-    credentials = Credentials(Identity("alice"))
-    config = ServerConfig(credential_kinds=(1,))
-    async with a_line(lambda: PureServer(echo=True, config=config, credentials=credentials)) as line:
-        async for leg in line.calls(token="hunter2", metadata={"a": 1}):
-            async with leg as call:
-                session = call._link.machine._session
-                assert session is not None
-                made, carriage = session._config, session._carriage
-                offers.append((made.suites, made.anchors, made.credential.kind, carriage.binding_type, made.metadata))
-                await _say_one(call)
-                if len(offers) < 3:
-                    await _break(line)
-                    await _read(call)
-    assert offers[0][0] == DEFAULT_SUITES
-    assert offers[0][2:] == (1, 1, b'{"a":1}')
-    assert offers == [offers[0]] * 3
-    assert [value for _, value, _, _ in credentials.asked] == [b"hunter2"] * 3
-
-
-async def test_a_token_in_a_file_is_read_for_each_call(autojump_clock: MockClock, tmp_path: Path) -> None:
-    path = tmp_path / "token"
-    path.write_text("first")
-    credentials = Credentials(Identity("alice"))
-    config = ServerConfig(credential_kinds=(1,))
-    async with a_line(lambda: PureServer(echo=True, config=config, credentials=credentials)) as line:
-        async for leg in line.calls(token=path):
-            async with leg as call:
-                await _say_one(call)
-                if leg.reason is None:
-                    path.write_text("second")
-                    await _drain(line)
-                    await _read(call)
-        assert [value for _, value, _, _ in credentials.asked] == [b"first", b"second"]
-        with pytest.raises(CallMisconfigured, match="No such file"):
-            async for leg in line.calls(token=path):
-                async with leg as call:
-                    path.unlink()
-                    await trio.testing.wait_all_tasks_blocked()
-                    await _drain(line)
-                    await _read(call)
-
-
-async def test_a_token_is_kept_as_long_as_it_is_needed_and_then_wiped(autojump_clock: MockClock) -> None:
-    credentials = Credentials(Identity("alice"))
-    config = ServerConfig(credential_kinds=(1,))
-    mine = Secret("mine", b"hunter2")
-    for token, is_wiped in (("hunter2", True), (mine, False)):
-        async with a_line(lambda: PureServer(echo=True, config=config, credentials=credentials)) as line:
-            conversation = line.calls(token=token)
-            kept = conversation._settings.config.credential.token
-            assert kept is not None
-            async for leg in conversation:
-                async with leg as call:
-                    await _say_one(call)
-                    assert not kept.is_wiped
-                    if leg.reason is None:
-                        await _drain(line)
-                        await _read(call)
-            assert kept.is_wiped is is_wiped
-    assert "hunter2" not in repr(conversation)
-    with pytest.raises(CallMisconfigured, match="no readable certificate"):
-        line.calls(token="hunter2", ca=b"nonsense")
 
 
 # --- how it is used -------------------------------------------------------------------------------------------------
 
 
 async def test_a_leg_is_one_call_and_each_is_to_be_entered(autojump_clock: MockClock) -> None:
-    async with a_line(_echo) as line:
+    async with a_line(echo) as line:
         conversation = line.calls()
         leg = await conversation.__anext__()
         with pytest.raises(ApiMisuse, match="async with"):
             await conversation.__anext__()
         async with leg as call:
-            await _say_one(call)
+            await say_one(call)
         with pytest.raises(ApiMisuse, match="cannot be entered again"):
             await leg.__aenter__()
 
 
 async def test_what_came_before_the_end_is_still_given_out(autojump_clock: MockClock) -> None:
     heard: list[bytes] = []
-    async with a_line(_echo) as line:
+    async with a_line(echo) as line:
         async for leg in line.calls():
             async with leg as call:
                 if leg.reason is None:
                     await trio.testing.wait_all_tasks_blocked()
                     line.servers[0].pure.say(b"last words")
-                    await _drain(line)
+                    await drain(line)
                     async for item in call.audio():
                         heard.append(item.payload)  # noqa: PERF401  what came before an error is looked at
     assert heard == [b"last words"]
@@ -423,13 +284,13 @@ async def test_nothing_is_left_when_it_is_cancelled_at_any_step(autojump_clock: 
 
 
 async def _three_legs(line: Line, conversation: Any) -> None:
-    ends = [_drain, _break]
+    ends = [drain, break_off]
     async for leg in conversation:
         async with leg as call:
-            await _say_one(call)
+            await say_one(call)
             if ends:
                 await ends.pop(0)(line)
-                await _read(call)
+                await read(call)
 
 
 class _CancelAt(trio.abc.Instrument):
@@ -448,10 +309,10 @@ class _CancelAt(trio.abc.Instrument):
 
 
 async def test_the_backend_that_is_down_is_not_called_again(autojump_clock: MockClock) -> None:
-    async with a_line(_echo) as line:
+    async with a_line(echo) as line:
         with pytest.raises(BackendDown):
             async for leg in line.calls():
                 async with leg as call:
-                    await _drain(line, Code.BACKEND_DOWN)
+                    await drain(line, Code.BACKEND_DOWN)
                     await call.send(FRAME)
-                    await _read(call)
+                    await read(call)
