@@ -264,6 +264,10 @@ def test_the_profile_production_as_init_writes_it_is_taken() -> None:
         ({"listeners": {"b": {"address": "127.0.0.1:1", "pq": "off"}}}, "listeners.b.pq: production requires"),
         ({"voice": {"require_binding": False}}, "voice.require_binding: production takes no call that is bound"),
         ({"voice": {"suites": ["X25519_AES256GCM"]}}, "voice.suites: production has no classical suite"),
+        (
+            {"routes": {"a": {"adapter": "echo", "suites": ["SECP384R1_AES256GCM"]}}},
+            "routes.a.suites: production has no classical suite",
+        ),
     ],
 )
 def test_production_refuses_what_only_a_workbench_may_have(change: dict[str, object], said: str) -> None:

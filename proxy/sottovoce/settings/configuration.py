@@ -84,8 +84,10 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         for name, each in self.all_listeners().items():
             if each.pq is not PqPolicy.REQUIRE:
                 raise ValueError(f'{name}.pq: production requires post-quantum key agreement; write "require"')
-        if classical := [name for name in self.voice.suites if Suite[name].is_classical]:
-            raise ValueError(f"voice.suites: production has no classical suite; remove {classical[0]}")
+        suites = {"voice": self.voice.suites, **{f"routes.{name}": each.suites for name, each in self.routes.items()}}
+        for section, names in suites.items():
+            if classical := [name for name in names if Suite[name].is_classical]:
+                raise ValueError(f"{section}.suites: production has no classical suite; remove {classical[0]}")
 
     def resolved(self, base: Path) -> "Configuration":
         """Give the same with absolute paths, counted from `base`."""
