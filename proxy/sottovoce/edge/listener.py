@@ -7,6 +7,7 @@ While it serves, `app` may put new services and settings in place for the connec
 """
 
 import socket
+from contextlib import suppress
 
 import trio
 
@@ -104,7 +105,6 @@ class Listener:
         """Serve one connection; nothing that goes wrong in it reaches another."""
         try:
             peer = _address_of(stream.socket.getpeername())
-            limit_silence(stream, self._config.silence_seconds)
         except OSError:
             return  # the peer went before we looked
         try:
@@ -163,6 +163,8 @@ class Listener:
                 return
             visit = _Visit(self, half_open)
             try:
+                with suppress(OSError):  # the peer has gone: the first read tells
+                    limit_silence(stream, self._config.silence_seconds)
                 await serve_connection(stream, services, str(client), handshake_seconds, visit)
             finally:
                 visit.ended()
