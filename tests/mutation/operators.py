@@ -62,6 +62,44 @@ def mutants(path: str, source: str) -> list[Mutant]:
     return found
 
 
+def switched(source: str, first: int) -> str:
+    """Give the module with all its mutants in it at once; the number in `mutation_switch` says which one is alive.
+
+    The first of `mutants` has the number `first`.  What runs while the module is imported is never changed.
+    """
+    tree = ast.parse(source)
+    changes: dict[int, list[tuple[int, str]]] = {}
+    number = first
+    for _, function in _functions(tree):
+        for change in _changes(function):
+            changes.setdefault(id(change.node), []).append((number, change.new))
+            number += 1
+    if not changes:
+        return source
+    _Switches(changes).generic_visit(tree)
+    has_docstring = ast.get_docstring(tree) is not None
+    tree.body[has_docstring:has_docstring] = ast.parse("import mutation_switch as _mutation").body
+    return ast.unparse(ast.fix_missing_locations(tree))
+
+
+class _Switches(ast.NodeTransformer):
+    def __init__(self, changes: dict[int, list[tuple[int, str]]]) -> None:
+        self._changes = changes
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        """Put each change beside what it changes."""
+        changes = self._changes.get(id(node), ())
+        node = self.generic_visit(node)
+        for number, new in changes:
+            if isinstance(node, ast.stmt):
+                test = ast.parse(f"_mutation.number != {number}", mode="eval").body
+                node = ast.If(test, [node], [])
+            elif isinstance(node, ast.expr):
+                test = ast.parse(f"_mutation.number == {number}", mode="eval").body
+                node = ast.IfExp(test, ast.parse(new, mode="eval").body, node)
+        return node
+
+
 def _short(text: str) -> str:
     return text if len(text) <= 100 else f"{text[:97]}..."
 

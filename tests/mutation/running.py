@@ -1,9 +1,11 @@
 """A mutation run: copies of the tree, which tests run which line, and two workers that try one mutant after the other.
 
-The tree that others work in is never touched: each worker has a copy, and tests see the copy by PYTHONPATH.
+The tree that others work in is never touched: tests see the copies, by PYTHONPATH.
 
-A mutant is tried first against the tests that run its line, quickest first; one that lives is tried against all tests
-of `tests/wire` and `tests/session`, since what a test finds in a cache ran in another test's name.
+Each mutant first meets the tests that run its line, quickest first, in forks of a session that is collected already
+(`forking`).  One that lives is tried again by itself in a fresh process, with all tests of `tests/wire` and
+`tests/session` (`worker`): a table that is made at import, or a test that ran in another one's name because of a cache,
+may still find it.
 """
 
 import json
@@ -12,23 +14,26 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, NamedTuple
+from typing import IO, NamedTuple
 
-from tests.mutation.operators import Mutant, mutants
+from tests.mutation.operators import Mutant, mutants, switched
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("proxy/sottovoce/wire", "proxy/sottovoce/session")
 TESTS = ("tests/wire", "tests/session")
 WORKERS = 2
 _COPIED = ("proxy", "tests", "loadtest", "docs", "config", "pyproject.toml")
-_CHOSEN, _CASES = 150, 3
-"""At most so many tests in the first stage, and of one function so many cases: variety finds more than number."""
-_FIRST_SECONDS = 60.0
+_CASES = 3
+"""Of one test function so many cases come before all others: variety finds more than number."""
+_FIRST_SECONDS = 120.0
 _ALL_SECONDS = 240.0
+_SWITCH = 'import os\n\nnumber = int(os.environ.get("MUTANT", "-1"))\n'
+_PLUGINS = ("-p", "no:cacheprovider", "-p", "tests.mutation.quick", "--hypothesis-profile=mutation")
+_PYTEST = (sys.executable, "-m", "pytest", "-q", *_PLUGINS)
 
 
 class Result(NamedTuple):
@@ -37,7 +42,6 @@ class Result(NamedTuple):
     mutant: Mutant
     how: str
     """"failed" or "timeout": killed.  "": it lives."""
-    stage: int | None
 
     @property
     def is_killed(self) -> bool:
@@ -53,17 +57,18 @@ class Coverage(NamedTuple):
     failed: list[str]
 
     def of(self, mutant: Mutant) -> list[str]:
-        """The tests that run a mutant's line: a few cases of each test function, the quickest first."""
+        """The tests that run a mutant's line: first a few cases of each test function, then the rest, by quickness."""
         numbers = self.lines.get(mutant.path, {}).get(str(mutant.line), ())
         names = sorted((self.tests[number] for number in numbers), key=lambda name: self.seconds.get(name, 0.0))
         cases: Counter[str] = Counter()
         chosen: list[str] = []
+        rest: list[str] = []
         for name in names:
             function = name.partition("[")[0]
             cases[function] += 1
-            if cases[function] <= _CASES:
-                chosen.append(name)
-        return chosen[:_CHOSEN]
+            if name not in self.failed:
+                (chosen if cases[function] <= _CASES else rest).append(name)
+        return chosen + rest
 
 
 def copy_tree(into: Path) -> Path:
@@ -78,73 +83,46 @@ def copy_tree(into: Path) -> Path:
     return into
 
 
-def environment(tree: Path, **more: str) -> dict[str, str]:
-    """Have Python take the project from a copy."""
-    return {**os.environ, "PYTHONPATH": f"{tree / 'proxy'}:{tree}", "PYTHONHASHSEED": "0", **more}
-
-
-def all_mutants(tree: Path, only: Sequence[str] = ()) -> list[Mutant]:
-    """Every mutant of the two packages, or of the files whose path holds one of the words."""
-    found: list[Mutant] = []
-    for package in PACKAGES:
-        for file in sorted((tree / package).rglob("*.py")):
-            path = str(file.relative_to(tree))
-            if not only or any(word in path for word in only):
-                found += mutants(path, file.read_text(encoding="utf-8"))
-    return found
-
-
-def trace(tree: Path) -> Coverage:
-    """Run all tests once, and note which lines each runs."""
-    output = tree / "trace.json"
-    options = ["-q", "-p", "no:cacheprovider", "-p", "tests.mutation.quick", "-p", "tests.mutation.tracing"]
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", *options, "--hypothesis-profile=mutation", *TESTS],
-        cwd=tree,
-        env=environment(tree, MUTATION_TRACE=str(output)),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert output.exists(), done.stdout[-3000:] + done.stderr[-3000:]
-    return Coverage(**json.loads(output.read_text(encoding="utf-8")))
+def all_mutants(tree: Path) -> list[Mutant]:
+    """Every mutant of the two packages."""
+    return [mutant for file in _files(tree) for mutant in mutants(str(file.relative_to(tree)), file.read_text("utf-8"))]
 
 
 def run(
     scratch: Path, only: Sequence[str] = (), told: Callable[[Result], None] | None = None
 ) -> tuple[list[Result], Coverage]:
-    """Try every mutant; `told` gets each result at once.
+    """Try every mutant, or those of the files whose path holds one of the words; `told` gets what lives, at once.
 
     Tests that fail without any change are left out, and are in `Coverage.failed`.
     """
-    trees = [copy_tree(scratch / "0")]
-    coverage = trace(trees[0])
-    trees += [Path(shutil.copytree(trees[0], scratch / str(number))) for number in range(1, WORKERS)]
-    orders = [(mutant, _order(mutant, coverage)) for mutant in all_mutants(trees[0], only)]
-    free: SimpleQueue[_Worker] = SimpleQueue()
-    for tree in trees:
-        worker = _Worker(tree)
-        control = worker.ask(_order(_unchanged(tree, orders), coverage))
-        assert not control["how"], "the tests fail in a copy without any change"
-        free.put(worker)
+    plain = copy_tree(scratch / "plain")
+    every = all_mutants(plain)
+    wanted = [mutant for mutant in every if not only or any(word in mutant.path for word in only)]
+    tree = _switched_tree(scratch / "switched", plain)
+    coverage = _trace(plain)
+    numbers = {mutant.name: number for number, mutant in enumerate(every)}
 
-    def attempt(order: tuple[Mutant, str]) -> Result:
-        worker = free.get()
-        try:
-            answer = worker.ask(order[1])
-        finally:
-            free.put(worker)
-        result = Result(order[0], answer["how"], answer["killed"])
-        if told is not None:
+    first = [_forking(tree) for _ in range(WORKERS)]
+    control = {"number": -1, "tests": [name for name in coverage.tests if name not in coverage.failed]}
+    assert first[0].ask(control | {"seconds": _ALL_SECONDS}) == "", "the tests fail in a copy without any change"
+    orders = [
+        {"number": numbers[mutant.name], "tests": coverage.of(mutant), "seconds": _FIRST_SECONDS} for mutant in wanted
+    ]
+    hows = _spread(first, orders)
+
+    alive = [mutant for mutant, how in zip(wanted, hows, strict=True) if not how]
+    trees = [plain, *(Path(shutil.copytree(plain, scratch / f"plain{number}")) for number in range(1, WORKERS))]
+    deselect = [f"--deselect={name}" for name in coverage.failed]
+    again: list[Mapping[str, object]] = [
+        {"path": mutant.path, "source": mutant.source, "tests": [*TESTS, *deselect], "seconds": _ALL_SECONDS}
+        for mutant in alive
+    ]
+    late = dict(zip((mutant.name for mutant in alive), _spread([_fresh(tree) for tree in trees], again), strict=True))
+    results = [Result(mutant, how or late[mutant.name]) for mutant, how in zip(wanted, hows, strict=True)]
+    for result in results:
+        if told is not None and not result.is_killed:
             told(result)
-        return result
-
-    try:
-        with ThreadPoolExecutor(WORKERS) as pool:
-            return list(pool.map(attempt, orders)), coverage
-    finally:
-        for _ in trees:
-            free.get().stop()
+    return results, coverage
 
 
 def summary(results: Iterable[Result]) -> dict[str, tuple[int, int]]:
@@ -156,40 +134,103 @@ def summary(results: Iterable[Result]) -> dict[str, tuple[int, int]]:
     return counts
 
 
-def _order(mutant: Mutant, coverage: Coverage) -> str:
-    failing = {word for name in coverage.failed for word in ("--deselect", name)}
-    deselect = [word for name in sorted(failing - {"--deselect"}) for word in ("--deselect", name)]
-    chosen = [name for name in coverage.of(mutant) if name not in coverage.failed]
-    stages = [{"tests": chosen, "seconds": _FIRST_SECONDS}] if chosen else []
-    stages.append({"tests": [*TESTS, *deselect], "seconds": _ALL_SECONDS})
-    return json.dumps({"path": mutant.path, "source": mutant.source, "stages": stages})
+def _files(tree: Path) -> list[Path]:
+    return [file for package in PACKAGES for file in sorted((tree / package).rglob("*.py"))]
 
 
-def _unchanged(tree: Path, orders: Sequence[tuple[Mutant, str]]) -> Mutant:
-    """No mutant at all, where one stands: every test must pass with it, or no kill means anything."""
-    mutant = orders[0][0]
-    return mutant._replace(source=(tree / mutant.path).read_text(encoding="utf-8"))
+def _environment(tree: Path, **more: str) -> dict[str, str]:
+    """Have Python take the project from a copy."""
+    return {**os.environ, "PYTHONPATH": f"{tree / 'proxy'}:{tree}", "PYTHONHASHSEED": "0", **more}
+
+
+def _switched_tree(into: Path, plain: Path) -> Path:
+    shutil.copytree(plain, into)
+    (into / "proxy/mutation_switch.py").write_text(_SWITCH, encoding="utf-8")
+    first = 0
+    for file in _files(into):
+        source = file.read_text("utf-8")
+        file.write_text(switched(source, first), encoding="utf-8")
+        first += len(mutants("", source))
+    return into
+
+
+def _trace(tree: Path) -> Coverage:
+    """Run all tests once, and note which lines each runs."""
+    output = tree / "trace.json"
+    done = subprocess.run(
+        [*_PYTEST, "-p", "tests.mutation.tracing", *TESTS],
+        cwd=tree,
+        env=_environment(tree, MUTATION_TRACE=str(output)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert output.exists(), done.stdout[-3000:] + done.stderr[-3000:]
+    return Coverage(**json.loads(output.read_text(encoding="utf-8")))
 
 
 class _Worker:
-    """A process that tries mutants in its own copy of the tree."""
+    """A process that answers a line of JSON with a line of JSON."""
 
-    def __init__(self, tree: Path) -> None:
-        self._process = subprocess.Popen(
-            ["nice", "-n", "5", sys.executable, "-m", "tests.mutation.worker"],
-            cwd=tree,
-            env=environment(tree),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+    def __init__(self, process: "subprocess.Popen[str]", answers: IO[str]) -> None:
+        self._process = process
+        self._answers = answers
 
-    def ask(self, order: str) -> dict[str, Any]:
+    def ask(self, order: Mapping[str, object]) -> str:
         assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(f"{order}\n")
+        self._process.stdin.write(f"{json.dumps(order)}\n")
         self._process.stdin.flush()
-        return json.loads(self._process.stdout.readline())
+        return json.loads(self._answers.readline())
 
     def stop(self) -> None:
         self._process.communicate()
+        self._answers.close()
+
+
+def _fresh(tree: Path) -> _Worker:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.mutation.worker"],
+        cwd=tree,
+        env=_environment(tree),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    return _Worker(process, process.stdout)
+
+
+def _forking(tree: Path) -> _Worker:
+    reading, writing = os.pipe()
+    process = subprocess.Popen(
+        [*_PYTEST, "-s", "-p", "tests.mutation.forking", *TESTS],
+        cwd=tree,
+        env=_environment(tree, MUTATION_ANSWERS=str(writing)),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        pass_fds=(writing,),
+    )
+    os.close(writing)
+    return _Worker(process, os.fdopen(reading))
+
+
+def _spread(workers: Sequence[_Worker], orders: Iterable[Mapping[str, object]]) -> list[str]:
+    """Have each order answered by whoever is free; the workers end with the last one."""
+    free: SimpleQueue[_Worker] = SimpleQueue()
+    for worker in workers:
+        free.put(worker)
+
+    def attempt(order: Mapping[str, object]) -> str:
+        worker = free.get()
+        try:
+            return worker.ask(order)
+        finally:
+            free.put(worker)
+
+    try:
+        with ThreadPoolExecutor(len(workers)) as pool:
+            return list(pool.map(attempt, orders))
+    finally:
+        for worker in workers:
+            worker.stop()
