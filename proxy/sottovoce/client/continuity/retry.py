@@ -24,7 +24,8 @@ def may_pass(error: CallError) -> bool:
         case RateLimited():
             return not error.local and not error.is_proven  # refused at the door; in a call it is about what we did
         case SessionExpired():
-            return error.local  # a network that was too slow; a server may mean the credential
+            # A network or a handshake that was too slow.  In a call that stood, a server may mean the credential.
+            return error.local or not error.is_proven
         case _:
             return False
 
