@@ -28,6 +28,7 @@ from sottovoce.transport import (
     CurrentContext,
     PeerClosed,
     PqPolicy,
+    TlsContext,
     TlsStream,
     UpgradeAccepted,
     WsFailed,
@@ -241,10 +242,15 @@ class Peer:
     """A client made of the pure machines, driven by hand."""
 
     def __init__(
-        self, stream: trio.abc.Stream, path: str = "/v1/voice/echo", *, subprotocol: str = "sottovoce.v1"
+        self,
+        stream: trio.abc.Stream,
+        path: str = "/v1/voice/echo",
+        *,
+        subprotocol: str = "sottovoce.v1",
+        context: TlsContext | None = None,
     ) -> None:
         self.path = path
-        self.tls = TlsStream(stream, client_tls())
+        self.tls = TlsStream(stream, context or client_tls())
         self.websocket = ClientWebSocket(AUTHORITY, path, max_message_bytes=70_000, subprotocol=subprotocol)
         self.session: ClientSession | None = None
         self.clock = TrioClock()

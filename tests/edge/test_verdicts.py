@@ -4,13 +4,18 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import msgspec
 import pytest
 import trio
+from cryptography.hazmat.primitives.serialization import Encoding
 
-from sottovoce.session import Identity, ShownCredential
+from sottovoce.session import Credential, Identity, ShownCredential
+from sottovoce.transport import CurrentContext, PqPolicy, client_context, server_context
 from sottovoce.wire import Code
 from tests.edge.proxy import Peer, Proxy
 from tests.session.dialogue import Credentials
+from tests.transport.certificates import HOST as NAME
+from tests.transport.certificates import Authority, authority, leaf
 
 HAND = "/v1/voice/hand"
 FRAME = bytes(range(160))
@@ -129,3 +134,29 @@ async def test_a_client_that_leaves_before_the_verdict() -> None:
             await trio.aclose_forcefully(peer.tls.transport)
             judge.may_judge.set()
     assert all(leg.end is not None for leg in proxy.hand.legs)
+
+
+@pytest.mark.protocol("P4.19")
+@pytest.mark.parametrize("shows", [True, False])
+async def test_the_judge_is_shown_the_certificate_of_the_outer_tls(
+    autojump_clock: trio.testing.MockClock, *, shows: bool
+) -> None:
+    mine = Authority("Somebody").issue(subject="some client")
+    context = client_context(NAME, pq=PqPolicy.PREFER, ca_pem=authority().pem, identity=mine if shows else None)
+    proxy = Proxy()
+    proxy.services = msgspec.structs.replace(
+        proxy.services,
+        tls=CurrentContext(server_context(leaf(), pq=PqPolicy.PREFER, request_client_certificate=True)),
+        credential_kinds=(3,),
+    )
+    async with trio.open_nursery() as nursery:
+        peer = Peer(proxy.connect(nursery), HAND, context=context)
+        await peer.open(credential=Credential(kind=3, certificate_sha256=mine.certificate_sha256))
+        if shows:
+            await peer.close()
+        else:
+            closed = await peer.hear_end()
+            assert closed is not None
+            assert closed.code == Code.AUTH_FAILED
+    der = mine.certificate.public_bytes(Encoding.DER)
+    assert [shown.certificate for shown in proxy.credentials.shown] == ([der] if shows else [])
