@@ -178,20 +178,34 @@ def test_every_chain_of_both_carriers_is_wiped_at_the_end() -> None:
 
 
 @pytest.mark.protocol("P5.17", "P7.28")
-@pytest.mark.parametrize("role", ROLES)
-def test_chains_that_wait_for_the_switch_are_wiped_at_the_end(role: Role) -> None:
-    meeting = role()
-    answered(meeting)
-    ours: Any = meeting.ours
-    waiting = [ours._lossy._next_base, ours._lossy._base]
-    if isinstance(meeting, ServerOverTwo):
+def test_chains_that_wait_for_the_switch_are_wiped_at_the_end() -> None:
+    """Before the client's `switch`, and between it and the ping behind it."""
+    for has_switched in (False, True):
+        meeting = ServerOverTwo()
+        answered(meeting)
+        ours: Any = meeting.server
         chains = ours._step.chains
-        waiting += [chains.sender._base, chains.receiver._base, chains.datagram_sender._base]
-    else:
-        waiting += [ours._step.receiver._base]
-    assert not any(secret.is_wiped for secret in waiting)
+        if has_switched:
+            meeting.switch()
+        waiting = [chains.sender, chains.receiver, chains.datagram_sender]
+        bases = [ours._lossy._next_base, ours._lossy._base, *(chain._base for chain in waiting)]
+        assert not any(secret.is_wiped for secret in bases)
+        ours.carriage_ended()
+        assert all(secret.is_wiped for secret in bases)
+        assert {chain._current.nonce_head for chain in waiting} == {bytes(10)}
+
+
+@pytest.mark.protocol("P5.17", "P7.28")
+def test_the_clients_receive_keys_of_the_next_epoch_are_wiped_at_the_end() -> None:
+    meeting = ClientOverTwo()
+    answered(meeting)
+    ours: Any = meeting.client
+    receiver = ours._step.receiver
+    bases = [ours._lossy._next_base, ours._lossy._base, receiver._base]
+    assert not any(secret.is_wiped for secret in bases)
     ours.carriage_ended()
-    assert all(secret.is_wiped for secret in waiting)
+    assert all(secret.is_wiped for secret in bases)
+    assert receiver._current.nonce_head == bytes(10)
 
 
 @pytest.mark.protocol("P5.17")
