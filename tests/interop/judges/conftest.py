@@ -10,7 +10,13 @@ from tests.running import RunningProxy, make_directory, running_proxy
 UNLIMITED = tuple(
     f"{listener}.{limit}"
     for listener in ("listener", "listeners.strict")
-    for limit in ("max_handshakes_per_second=100000", "max_handshakes_per_address=10000")
+    for limit in (
+        "max_handshakes_per_second=100000",
+        "max_prefix_handshakes_per_second=100000",
+        "max_handshakes_per_address=4096",
+        "max_handshakes_per_prefix=4096",
+        "bad_hello_weight=0",
+    )
 )
 """Scanners make hundreds of connections in a second: the limits would answer in the place of TLS."""
 
