@@ -29,8 +29,10 @@ WORKERS = 2
 _COPIED = ("proxy", "tests", "loadtest", "docs", "config", "pyproject.toml")
 _CASES = 3
 """Of one test function so many cases come before all others: variety finds more than number."""
-_FIRST_SECONDS = 120.0
-_ALL_SECONDS = 240.0
+_CHOSEN = 500
+"""So many tests at most before a mutant is tried with all of them."""
+_FIRST_SECONDS = 60.0
+_ALL_SECONDS = 180.0
 _SWITCH = 'import os\n\nnumber = int(os.environ.get("MUTANT", "-1"))\n'
 _PLUGINS = ("-p", "no:cacheprovider", "-p", "tests.mutation.quick", "--hypothesis-profile=mutation")
 _PYTEST = (sys.executable, "-m", "pytest", "-q", *_PLUGINS)
@@ -68,7 +70,7 @@ class Coverage(NamedTuple):
             cases[function] += 1
             if name not in self.failed:
                 (chosen if cases[function] <= _CASES else rest).append(name)
-        return chosen + rest
+        return (chosen + rest)[:_CHOSEN]
 
 
 def copy_tree(into: Path) -> Path:
@@ -88,12 +90,10 @@ def all_mutants(tree: Path) -> list[Mutant]:
     return [mutant for file in _files(tree) for mutant in mutants(str(file.relative_to(tree)), file.read_text("utf-8"))]
 
 
-def run(
-    scratch: Path, only: Sequence[str] = (), told: Callable[[Result], None] | None = None
-) -> tuple[list[Result], Coverage]:
-    """Try every mutant, or those of the files whose path holds one of the words; `told` gets what lives, at once.
+def run(scratch: Path, only: Sequence[str] = (), told: Callable[[str], object] = bool) -> tuple[list[Result], Coverage]:
+    """Try every mutant, or those of the files whose path holds one of the words.
 
-    Tests that fail without any change are left out, and are in `Coverage.failed`.
+    `told` gets a line for each that has lived through the first stage.  Tests that fail without any change are left out, and are in `Coverage.failed`.
     """
     plain = copy_tree(scratch / "plain")
     every = all_mutants(plain)
@@ -111,6 +111,8 @@ def run(
     hows = _spread(first, orders)
 
     alive = [mutant for mutant, how in zip(wanted, hows, strict=True) if not how]
+    for mutant in alive:
+        told(f"lives through the first stage: {mutant.name}")
     trees = [plain, *(Path(shutil.copytree(plain, scratch / f"plain{number}")) for number in range(1, WORKERS))]
     deselect = [f"--deselect={name}" for name in coverage.failed]
     again: list[Mapping[str, object]] = [
@@ -118,11 +120,7 @@ def run(
         for mutant in alive
     ]
     late = dict(zip((mutant.name for mutant in alive), _spread([_fresh(tree) for tree in trees], again), strict=True))
-    results = [Result(mutant, how or late[mutant.name]) for mutant, how in zip(wanted, hows, strict=True)]
-    for result in results:
-        if told is not None and not result.is_killed:
-            told(result)
-    return results, coverage
+    return [Result(mutant, how or late[mutant.name]) for mutant, how in zip(wanted, hows, strict=True)], coverage
 
 
 def summary(results: Iterable[Result]) -> dict[str, tuple[int, int]]:
