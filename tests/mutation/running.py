@@ -93,7 +93,8 @@ def all_mutants(tree: Path) -> list[Mutant]:
 def run(scratch: Path, only: Sequence[str] = (), told: Callable[[str], object] = bool) -> tuple[list[Result], Coverage]:
     """Try every mutant, or those of the files whose path holds one of the words.
 
-    `told` gets a line for each that has lived through the first stage.  Tests that fail without any change are left out, and are in `Coverage.failed`.
+    `told` gets a line for each that has lived through the first stage.  Tests that fail without any change are left
+    out, and are in `Coverage.failed`.
     """
     plain = copy_tree(scratch / "plain")
     every = all_mutants(plain)
