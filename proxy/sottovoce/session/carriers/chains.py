@@ -18,16 +18,14 @@ class EpochChains(msgspec.Struct):
     receiver: ReceiveChain
     datagram_sender: SendChain | None = None
     datagram_base: Secret | None = None
-    """What `LossyChain` opens datagrams of this epoch with."""
+    """What `LossyChain` opens datagrams of this epoch with; it takes it over, and wipes it."""
 
     def wipe(self) -> None:
-        """Erase all."""
+        """Erase the chains."""
         self.sender.wipe()
         self.receiver.wipe()
         if self.datagram_sender is not None:
             self.datagram_sender.wipe()
-        if self.datagram_base is not None:
-            self.datagram_base.wipe()
 
 
 def chains_of(
