@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.voice.peers import TOKEN, Callee
+from tests.interop.voice.peers import TOKEN, Callee, Callers
 from tests.running import make_directory, running_proxy
 from tests.shows.calls import free_port
 
@@ -32,17 +32,30 @@ def made_by_init(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def proxy(made_by_init: Path) -> Generator[Callee]:
-    """`sottovoce serve`, whose epochs last two seconds and whose keys sixteen records.  It knows one token."""
+def callers(tmp_path_factory: pytest.TempPathFactory) -> Callers:
+    """Keys as `sottovoce clients keygen` makes them, and a certificate of a CA for clients."""
+    return Callers.made_in(tmp_path_factory.mktemp("callers"))
+
+
+@pytest.fixture(scope="session")
+def proxy(made_by_init: Path, callers: Callers) -> Generator[Callee]:
+    """`sottovoce serve`, whose epochs last two seconds and whose keys sixteen records.
+
+    It knows one token, all keys but the stranger's, and the CA.
+    """
     port = free_port()
-    tokens = made_by_init / "clients.toml"
     digest = hashlib.sha256(TOKEN.encode()).hexdigest()
-    tokens.write_text(f'[[client]]\nname = "go"\ntoken_sha256 = "{digest}"\naudience = ["localhost:{port}"]\n')
+    entries = [f'[[client]]\nname = "go"\ntoken_sha256 = "{digest}"\naudience = ["localhost:{port}"]\n']
+    entries += [f'[[client]]\nname = "{name}"\npublic_key = "{key}"\n' for name, key in callers.known()]
+    (made_by_init / "clients.toml").write_text("\n".join(entries))
     sets = (
         f"listener.address=127.0.0.1:{port}",
         "voice.epoch_seconds=2",
         "voice.messages_per_key=16",
         "clients.file=clients.toml",
+        f"clients.ca_file={callers.ca}",
+        "routes.echo.adapter=echo",
+        "routes.other.adapter=echo",
     )
     with running_proxy(made_by_init, *sets) as running:
         yield Callee(running, made_by_init)

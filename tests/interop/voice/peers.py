@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from base64 import b64decode
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -11,14 +12,64 @@ from typing import Any
 import msgspec
 import trio
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from sottovoce.client import Audio, Call, CallError, Ended, EndedWithCode, connect
+from sottovoce.pki import ClientKeyAlgorithm, format_public_key, new_private_key
 from tests.running import RunningProxy
-from tests.transport.certificates import HOST, authority
+from tests.transport.certificates import HOST, Authority, authority
 
 TOKEN = "a-token-for-tests-only-0123456789abcdef"
 PATIENCE = 30.0
 """For what takes no time at all on a machine with nothing else to do."""
+ALGORITHMS: dict[ClientKeyAlgorithm, int] = {"ed25519": 0x0807, "ecdsa_secp384r1_sha384": 0x0503, "mldsa65": 0x0905}
+STRANGER = "stranger"
+
+
+class Callers(msgspec.Struct, frozen=True):
+    """Clients' own credentials, in files that Go and we read."""
+
+    folder: Path
+    public: dict[str, str]
+    """As `sottovoce clients keygen` prints them, by algorithm; the stranger's key is nobody's."""
+
+    @classmethod
+    def made_in(cls, folder: Path) -> "Callers":
+        public: dict[str, str] = {}
+        for name in (*ALGORITHMS, STRANGER):
+            private, key = new_private_key("ed25519" if name == STRANGER else name)
+            file = folder / f"{name}.key"
+            file.touch(0o600)
+            file.write_bytes(private)
+            public[name] = format_public_key(key)
+        ca = Authority("clients")
+        (folder / "ca.pem").write_bytes(ca.pem)
+        identity = ca.issue("kiosk.example", usage=ExtendedKeyUsageOID.CLIENT_AUTH)
+        (folder / "kiosk.pem").write_bytes(identity.certificate.public_bytes(Encoding.PEM))
+        key = folder / "kiosk.key"
+        key.write_bytes(identity.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        key.chmod(0o600)
+        return cls(folder, public)
+
+    @property
+    def ca(self) -> Path:
+        return self.folder / "ca.pem"
+
+    def key(self, name: str) -> str:
+        return str(self.folder / f"{name}.key")
+
+    @property
+    def certificate(self) -> tuple[str, str]:
+        return str(self.folder / "kiosk.pem"), self.key("kiosk")
+
+    def known(self) -> list[tuple[str, str]]:
+        return [(name, line) for name, line in self.public.items() if name != STRANGER]
+
+    @property
+    def encoded(self) -> str:
+        """The known keys as Go takes them: `alg u16 || key`, in hexadecimal."""
+        keys = ((number, b64decode(self.public[name].partition(":")[2])) for name, number in ALGORITHMS.items())
+        return ",".join(f"{number:04x}{key.hex()}" for number, key in keys)
 
 
 class Callee(msgspec.Struct, frozen=True):
@@ -27,11 +78,11 @@ class Callee(msgspec.Struct, frozen=True):
     running: RunningProxy
     directory: Path
 
-    async def call(self, peer: str, *options: str, anchor: Path | None = None) -> Any:
-        """Have Go call the echo route; give what it says at its end, a list of it for calls `-together`."""
+    async def call(self, peer: str, *options: str, anchor: Path | None = None, route: str = "echo") -> Any:
+        """Have Go call a route; give what it says at its end, a list of it for calls `-together`."""
         certificates = self.directory / "certs"
         trust = ("-ca", str(certificates / "ca.pem"), "-anchor", str(anchor or certificates / "anchor.json"))
-        url = f"{self.running.url}/v1/voice/echo"
+        url = f"{self.running.url}/v1/voice/{route}"
         done = await trio.run_process(
             [peer, "client", "-url", url, *trust, *options], capture_stdout=True, capture_stderr=True, check=False
         )

@@ -24,6 +24,10 @@ type client struct {
 	suites            []int
 	withoutShares     bool
 	token, metadata   string
+	key               *clientKey
+	outer             *tls.Certificate
+	tickets           []*storedTicket
+	awaitTickets      int
 	codec             byte
 	frameMilliseconds byte
 	epochs            uint32
@@ -45,6 +49,12 @@ type client struct {
 	back        []byte
 	result      *result
 	misbehaved  bool
+	binding     byte
+	verifiedAt  time.Time // when the server last proved itself by signatures
+	fullReauth  byte      // ServerParams tag 6 of the full handshake
+
+	ticketEpoch    uint32
+	ticketsInEpoch int
 
 	// The step under way, and when the next one begins.
 	step      *step
@@ -65,6 +75,9 @@ func (c *client) call() error {
 	config := &tls.Config{
 		RootCAs: c.roots, ServerName: c.url.Hostname(), MinVersion: tls.VersionTLS13,
 		CurvePreferences: []tls.CurveID{tls.X25519MLKEM768}, NextProtos: []string{"http/1.1"},
+	}
+	if c.outer != nil {
+		config.Certificates = []tls.Certificate{*c.outer}
 	}
 	conn, err := tls.Dial("tcp", c.url.Host, config)
 	if err != nil {
@@ -128,7 +141,7 @@ func (c *client) run() {
 
 func (c *client) done() bool {
 	r := c.result
-	return !c.stay && c.fault == "" && r.Epochs >= c.epochs && c.step == nil && r.Sent >= c.frames && r.Received >= r.Sent
+	return !c.stay && c.fault == "" && r.Epochs >= c.epochs && r.Tickets >= c.awaitTickets && c.step == nil && r.Sent >= c.frames && r.Received >= r.Sent
 }
 
 // schedule picks the moment of the next step: 80 to 90 % of the epoch's age.
@@ -223,11 +236,7 @@ func (c *client) takeStep(payload []byte) error {
 		c.requested = c.step == nil
 		return nil
 	case newTicket:
-		lifetime, err := m.number(1, 4)
-		if err == nil && (lifetime > 3_600 || len(m.value[2]) > 1_024) {
-			err = fault(BadRecord, "a ticket out of range")
-		}
-		return err
+		return c.keepTicket(m)
 	default:
 		return fault(RekeyProtocol, "message %d from a server", m.kind)
 	}
@@ -285,7 +294,7 @@ func (c *client) checkStep(m *message, th []byte) error {
 	if err := certificate.checkProof(m, saysRekey, rekeyLeaf(th, certificate.raw)); err != nil {
 		return err
 	}
-	c.certificate = certificate
+	c.certificate, c.verifiedAt = certificate, now
 	c.result.Verified++
 	return nil
 }

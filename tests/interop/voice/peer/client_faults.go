@@ -12,6 +12,12 @@ var clientFaults = []string{
 	"binding none", "binding type 2", "binding value", "codec", "duplicate group", "finished", "flight tampered",
 	"hello first byte", "hello frame", "hello text", "hello too large", "hello trailing", "metadata",
 	"second hello differs", "share length", "share mlkem", "share x25519", "unknown tag", "version",
+	// in its credential
+	"certificate none", "certificate other", "certificate short", "key algorithm", "key garbage", "key short",
+	"key small order", "kind unknown", "none with a value", "verify algorithm", "verify missing", "verify string",
+	"verify tampered", "verify transcript", "verify unasked",
+	// with a ticket
+	"psk", "second ticket differs", "second ticket missing", "token with ticket",
 	// behind it
 	"all padding", "close without a word", "counter", "drop", "flood", "gap", "header", "old epoch", "plain", "replayed",
 	"response", "step epoch", "step group", "step share", "step twice", "switch", "tampered", "text", "ticket",
@@ -54,6 +60,25 @@ func (h *clientHandshake) spoilHello() []byte {
 		return tlv(0x80, make([]byte, maxMessage))
 	}
 	return nil
+}
+
+// ticketField is tag 5, nothing without a ticket.
+func (h *clientHandshake) ticketField() []byte {
+	switch {
+	case h.ticket == nil, h.result.Retried && h.fault == "second ticket missing":
+		return nil
+	case h.result.Retried && h.fault == "second ticket differs":
+		return tlv(5, make([]byte, len(h.ticket.Ticket)))
+	}
+	return tlv(5, h.ticket.Ticket)
+}
+
+func (h *clientHandshake) spoilPSK(psk []byte) []byte {
+	psk = slices.Clone(psk)
+	if h.fault == "psk" {
+		psk[0] ^= 1
+	}
+	return psk
 }
 
 func (h *clientHandshake) sendHello(hello []byte) error {

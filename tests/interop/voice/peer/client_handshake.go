@@ -17,13 +17,15 @@ type clientHandshake struct {
 	transcript transcript
 	random     []byte
 	shares     map[int]finish
-	binding    byte
+	ticket     *storedTicket // offered
+	resumed    *storedTicket // accepted
 	end        time.Time
 }
 
 // handshake runs from ClientHello to ClientFinished.
 func (c *client) handshake(exporter []byte) error {
-	h := &clientHandshake{client: c, random: make([]byte, 32), shares: map[int]finish{}, binding: 1}
+	h := &clientHandshake{client: c, random: make([]byte, 32), shares: map[int]finish{}}
+	h.binding = 1
 	h.end = time.Now().Add(handshakeTime)
 	rand.Read(h.random)
 	switch c.fault {
@@ -35,6 +37,8 @@ func (c *client) handshake(exporter []byte) error {
 		exporter[0] ^= 1
 	}
 	h.transcript.prologue = prologue(h.binding, exporter, []byte(lowered(c.authority)), []byte(c.target))
+	h.ticket = h.pickTicket()
+	h.result.Offered = h.ticket != nil
 	groups := []int{}
 	if !c.withoutShares {
 		groups = append(groups, groupOf[c.suites[0]])
@@ -56,8 +60,8 @@ func (c *client) handshake(exporter []byte) error {
 		return err
 	}
 	err = h.takeFlight(keys)
-	if f, own := err.(*Fault); own && f.Code == AuthFailed && c.fault == "binding value" {
-		// A client that lies about the binding has no keys; what it sends on does not open at the server.
+	if f, own := err.(*Fault); own && f.Code == AuthFailed && (c.fault == "binding value" || c.fault == "psk") {
+		// A client with a wrong binding or a wrong psk has no keys; what it sends on does not open at the server.
 		c.ws.send(sealFlight(keys.suite, keys.client, encodeMessage(clientParams)))
 		return h.waitForEnd()
 	}
@@ -81,7 +85,7 @@ func (h *clientHandshake) exchangeHello(groups []int) (*message, error) {
 	extra := []byte{byte(0x80 + below(128))}
 	ignored := make([]byte, below(9))
 	body := join(tlv(1, u16s(h.versions()...)), tlv(2, u16s(h.suites...)), tlv(3, h.random), tlv(4, h.spoilShares(shares)),
-		tlv(6, []byte{h.binding}), h.spoilHello(), tlv(extra[0], ignored))
+		h.ticketField(), tlv(6, []byte{h.binding}), h.spoilHello(), tlv(extra[0], ignored))
 	hello := encodeMessage(clientHello, body)
 	if err := h.transcript.add(hello); err != nil {
 		return nil, err
@@ -155,8 +159,8 @@ func (h *clientHandshake) agree(m *message) (*handshakeKeys, error) {
 	}
 	finish, had := h.shares[group]
 	switch {
-	case m.has(5):
-		return nil, fault(BadRecord, "a ticket accepted that was not offered")
+	case m.has(5) && (string(m.value[5]) != "\x01" || h.ticket == nil || h.ticket.Suite != int(suite)):
+		return nil, fault(BadRecord, "a ticket accepted that was not offered, or under another suite")
 	case version != 1 || !slices.Contains(h.suites, int(suite)):
 		return nil, fault(NoCommonSuite, "version %04x, suite %04x", version, suite)
 	case group != groupOf[int(suite)] || !had:
@@ -170,7 +174,12 @@ func (h *clientHandshake) agree(m *message) (*handshakeKeys, error) {
 		return nil, err
 	}
 	h.result.Suite = int(suite)
-	return newHandshakeKeys(int(suite), agreed, h.transcript.hash()), nil
+	var psk []byte
+	if m.has(5) {
+		h.resumed, psk = h.ticket, h.spoilPSK(h.ticket.PSK)
+	}
+	h.letGo(h.ticket)
+	return newHandshakeKeys(int(suite), psk, agreed, h.transcript.hash()), nil
 }
 
 // takeFlight checks who the server is, and only then what it asks for.
@@ -183,41 +192,57 @@ func (h *clientHandshake) takeFlight(keys *handshakeKeys) error {
 	if err != nil {
 		return err
 	}
-	messages, err := inOrder(flight, serverParams, serverCertificate, serverVerify, serverFinished)
+	expected := []byte{serverParams, serverCertificate, serverVerify, serverFinished}
+	if h.resumed != nil {
+		expected = []byte{serverParams, serverFinished}
+	}
+	messages, err := inOrder(flight, expected...)
 	if err != nil {
 		return err
 	}
-	for _, m := range messages[:2] {
-		if err := h.transcript.add(m.raw); err != nil {
-			return err
-		}
+	if err := h.transcript.add(messages[0].raw); err != nil {
+		return err
 	}
-	certificate, err := parseCertificate(messages[1].value[1])
+	if h.resumed != nil {
+		h.certificate, err = parseCertificate(h.resumed.Certificate)
+	} else {
+		err = h.takeIdentity(messages[1], messages[2])
+	}
 	if err != nil {
 		return err
 	}
-	if err := h.trust.check(certificate, h.startedAt); err != nil {
-		return err
-	}
-	if err := certificate.checkProof(messages[2], saysVerify, verifyLeaf(h.transcript.hash())); err != nil {
-		return err
-	}
-	if err := h.transcript.add(messages[2].raw); err != nil {
-		return err
-	}
-	mac, err := messages[3].sized(1, 48)
+	finished := messages[len(messages)-1]
+	mac, err := finished.sized(1, 48)
 	if err != nil {
 		return err
 	}
 	if !hmac.Equal(mac, finishedMAC(keys.server, h.transcript.hash())) {
 		return fault(AuthFailed, "ServerFinished is wrong")
 	}
-	h.certificate = certificate
-	h.result.PQ, h.result.Nodes = certificate.pq != nil, len(messages[2].value[2])
-	if err := h.transcript.add(messages[3].raw); err != nil {
+	if err := h.transcript.add(finished.raw); err != nil {
 		return err
 	}
 	return h.takeParams(messages[0])
+}
+
+// takeIdentity takes the certificate and the proof.
+func (h *clientHandshake) takeIdentity(identity, proof *message) error {
+	if err := h.transcript.add(identity.raw); err != nil {
+		return err
+	}
+	certificate, err := parseCertificate(identity.value[1])
+	if err != nil {
+		return err
+	}
+	if err := h.trust.check(certificate, h.startedAt); err != nil {
+		return err
+	}
+	if err := certificate.checkProof(proof, saysVerify, verifyLeaf(h.transcript.hash())); err != nil {
+		return err
+	}
+	h.certificate, h.verifiedAt = certificate, h.startedAt
+	h.result.PQ, h.result.Nodes = certificate.pq != nil, len(proof.value[2])
+	return h.transcript.add(proof.raw)
 }
 
 // inOrder splits a flight that has exactly these messages.
@@ -248,6 +273,18 @@ func (h *clientHandshake) takeParams(m *message) error {
 		int(numbers[2]), numbers[3], byte(numbers[4]), m.value[5], byte(numbers[6]), m.value[7],
 	}
 	kind, _ := h.credential()
+	h.fullReauth = h.params.reauthEvery
+	if h.resumed != nil {
+		h.result.Resumed = true
+		h.fullReauth, h.verifiedAt = h.resumed.Reauthenticate, h.resumed.Verified
+		switch own, full := h.params.reauthEvery, h.resumed.Reauthenticate; {
+		case string(h.params.kinds) != "\x00":
+			return fault(Policy, "a credential wanted beside a ticket")
+		case full != 0 && (own == 0 || own > full):
+			return fault(Policy, "fewer proofs than in the full handshake")
+		}
+		kind = kindNone
+	}
 	switch {
 	case len(h.params.codecs) == 0:
 		return fault(BadRecord, "no codecs")
@@ -259,26 +296,22 @@ func (h *clientHandshake) takeParams(m *message) error {
 	return nil
 }
 
-func (h *clientHandshake) credential() (kind byte, value []byte) {
-	if h.token == "" {
-		return 0, nil
-	}
-	return 1, []byte(h.token)
-}
-
 // sendFlight is the client's answer; behind it the session begins.
 func (h *clientHandshake) sendFlight(keys *handshakeKeys) error {
-	kind, value := h.credential()
 	parameters := join(tlv(1, []byte{h.codec}), tlv(2, []byte{h.codec}), tlv(3, []byte{h.frameMilliseconds}))
 	if h.metadata != "" {
 		parameters = join(parameters, tlv(4, []byte(h.metadata)))
 	}
 	parameters = h.spoilParams(parameters)
-	flight := join(encodeMessage(clientParams, parameters),
-		encodeMessage(clientCredential, tlv(1, []byte{kind}), tlv(2, value)))
+	flight := encodeMessage(clientParams, parameters)
 	if err := h.transcript.add(flight); err != nil {
 		return err
 	}
+	credential, err := h.showCredential()
+	if err != nil {
+		return err
+	}
+	flight = join(flight, credential)
 	mac := finishedMAC(keys.client, h.transcript.hash())
 	if h.fault == "finished" {
 		mac[0] ^= 1

@@ -9,7 +9,7 @@
 //	peer vectors                                                     runs cases of published vectors, from standard input
 //
 // It stands on Go's standard library and on nothing of this project.  It erases nothing, has no clock that runs on in
-// suspend, and leaves out what its tests have no use for: tickets, padding class 2, credentials but tokens, WebTransport.
+// suspend, and leaves out what its tests have no use for: padding class 2, WebTransport but for its chains and windows.
 package main
 
 import (
@@ -18,6 +18,7 @@ import (
 	"flag"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"os/signal"
 	"slices"
@@ -48,12 +49,17 @@ func runVectors([]string) error { return answerVectors(os.Stdin, os.Stdout) }
 
 func runClient(words []string) error {
 	f := flag.NewFlagSet("client", flag.ExitOnError)
-	url := f.String("url", "", "wss://host:port/v1/voice/route")
+	address := f.String("url", "", "wss://host:port/v1/voice/route")
 	ca := f.String("ca", "", "CA certificates, PEM")
 	anchors := f.String("anchor", "", "the anchor file")
 	in := f.String("in", "", "raw audio to send, a pattern without")
 	out := f.String("out", "", "where to write what comes back")
 	token := f.String("token-file", "", "a bearer token")
+	authority := f.String("authority", "", "Host to send, that of -url without")
+	key := f.String("key", "", "a key to sign with, PKCS #8 in PEM")
+	cert := f.String("cert", "", "a certificate for the outer TLS, PEM")
+	certKey := f.String("cert-key", "", "its private key")
+	tickets := f.String("tickets", "", "a file with tickets to offer, which is written anew")
 	suites := f.String("suites", "1", "suites to offer, hexadecimal; a share of the first one's group")
 	codec := f.Uint("codec", 3, "number of the codec")
 	milliseconds := f.Uint("frame-ms", 20, "duration of a frame")
@@ -63,6 +69,7 @@ func runClient(words []string) error {
 	f.StringVar(&c.metadata, "metadata", "", "a JSON object for the backend")
 	f.IntVar(&c.frames, "frames", 10, "frames to send at least")
 	f.DurationVar(&c.pace, "pace", 0, "time between frames, their duration without")
+	f.IntVar(&c.awaitTickets, "await-tickets", 0, "go on until there were so many")
 	f.BoolVar(&c.stay, "stay", false, "do not end the call")
 	f.DurationVar(&c.limit, "limit", 30*time.Second, "give up after")
 	f.IntVar(&c.fragment, "fragment", 0, "send messages in fragments of this many bytes")
@@ -80,7 +87,14 @@ func runClient(words []string) error {
 	if c.suites, err = parseSuites(*suites); err != nil {
 		return err
 	}
-	if err := c.prepare(*url, *ca, *anchors, *in, *token); err != nil {
+	if err := c.prepare(*address, *ca, *anchors, *in, *token); err != nil {
+		return err
+	}
+	if *authority != "" {
+		c.authority = *authority
+		c.trust.host = (&url.URL{Host: *authority}).Hostname()
+	}
+	if err := c.identify(*key, *cert, *certKey, *tickets); err != nil {
 		return err
 	}
 	if *together > 1 {
@@ -88,6 +102,11 @@ func runClient(words []string) error {
 	}
 	if err := c.call(); err != nil {
 		return err
+	}
+	if *tickets != "" {
+		if err := saveTickets(*tickets, c.tickets); err != nil {
+			return err
+		}
 	}
 	if *out != "" {
 		if err := os.WriteFile(*out, c.back, 0o600); err != nil {
@@ -106,7 +125,7 @@ func callTogether(c *client, number int) error {
 	for i := range clients {
 		one := &clients[i]
 		*one = *c
-		one.gate, one.result = gate, &result{Role: "client"}
+		one.gate, one.result, one.tickets = gate, &result{Role: "client"}, slices.Clone(c.tickets)
 		go func() { failed <- one.call() }()
 	}
 	for range clients {
@@ -136,6 +155,10 @@ func runServer(words []string) error {
 	padding := f.Uint("padding", 1, "class 0 or 1")
 	s := &server{out: os.Stdout, draining: make(chan struct{})}
 	f.StringVar(&s.token, "token", "", "the one token that may call; without it everybody may")
+	keys := f.String("client-keys", "", "those that may call, `alg u16 || key` in hexadecimal, with commas")
+	clientCA := f.String("client-ca", "", "PEM of the CA whose certificates may call")
+	f.IntVar(&s.perEpoch, "tickets", 0, "to give in each epoch")
+	f.IntVar(&s.ticketSeconds, "ticket-seconds", ticketHour, "their lifetime")
 	f.BoolVar(&s.unbound, "unbound", false, "serve without a channel binding, too")
 	f.IntVar(&s.requestAt, "request-after", 0, "frames until a RekeyRequest")
 	f.IntVar(&s.fragment, "fragment", 0, "send messages in fragments of this many bytes")
@@ -146,8 +169,8 @@ func runServer(words []string) error {
 	}
 	s.authorities = strings.Split(*authorities, ",")
 	s.params = params{*seconds, *perKey, byte(*padding), []byte{2, 3, 4, 8}, byte(*reauth), []byte{0}}
-	if s.token != "" {
-		s.params.kinds = []byte{1}
+	if err := s.admit(*keys, *clientCA); err != nil {
+		return err
 	}
 	algs := map[uint]int{44: algMLDSA44, 65: algMLDSA65, 87: algMLDSA87}
 	for pair, alg := range map[**pair]int{&s.anchor: algs[*anchorPQ], &s.stranger: algs[*anchorPQ], &s.serving: algs[*pq]} {

@@ -60,8 +60,12 @@ type handshakeKeys struct {
 	client, server []byte
 }
 
-func newHandshakeKeys(suite int, agreed, toServerHello []byte) *handshakeKeys {
-	early := extract(zeros, zeros)
+// newHandshakeKeys takes a ticket's psk, or nil.
+func newHandshakeKeys(suite int, psk, agreed, toServerHello []byte) *handshakeKeys {
+	if psk == nil {
+		psk = zeros
+	}
+	early := extract(zeros, psk)
 	secret := extract(derive(early, "derived", hash(), 48), agreed)
 	return &handshakeKeys{
 		suite, secret, derive(secret, "c hs", toServerHello, 48), derive(secret, "s hs", toServerHello, 48),
@@ -99,10 +103,12 @@ func openFlight(suite int, secret, record []byte) ([]byte, error) {
 
 // epochKeys are what is left of root[e].
 type epochKeys struct {
-	number   uint32
-	c2s, s2c []byte
-	rekey    []byte
-	th       []byte
+	number         uint32
+	c2s, s2c       []byte
+	ctlC2S, ctlS2C []byte // for WebTransport, which this peer does not speak: vectors only
+	rekey          []byte
+	resumption     []byte
+	th             []byte
 }
 
 func firstEpoch(k *handshakeKeys, toClientFinished []byte) *epochKeys {
@@ -112,7 +118,8 @@ func firstEpoch(k *handshakeKeys, toClientFinished []byte) *epochKeys {
 
 func newEpoch(number uint32, root, th []byte) *epochKeys {
 	return &epochKeys{
-		number, derive(root, "c2s", th, 64), derive(root, "s2c", th, 64), derive(root, "rekey", hash(), 48), th,
+		number, derive(root, "c2s", th, 64), derive(root, "s2c", th, 64), derive(root, "c2s ctl", th, 64),
+		derive(root, "s2c ctl", th, 64), derive(root, "rekey", hash(), 48), derive(root, "res", th, 48), th,
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"io"
 	"net"
@@ -14,17 +15,22 @@ import (
 // A server: it echoes audio, and re-keys when its clients do.  The route's name is the fault it commits.
 
 type server struct {
-	authorities []string
-	anchor      *pair
-	stranger    *pair // an anchor that nobody pins
-	serving     *pair
-	suites      []int
-	params      params
-	token       string
-	unbound     bool // binding type 0 will do
-	requestAt   int  // frames until a RekeyRequest, 0 for none
-	fragment    int
-	draining    chan struct{}
+	authorities   []string
+	anchor        *pair
+	stranger      *pair // an anchor that nobody pins
+	serving       *pair
+	suites        []int
+	params        params
+	token         string
+	unbound       bool     // binding type 0 will do
+	clientKeys    []string // `alg u16 || key`
+	clientCA      *x509.CertPool
+	table         ticketTable
+	requestAt     int // frames until a RekeyRequest, 0 for none
+	perEpoch      int // tickets
+	ticketSeconds int
+	fragment      int
+	draining      chan struct{}
 
 	printing sync.Mutex
 	out      io.Writer
@@ -40,6 +46,12 @@ type serving struct {
 	result            *result
 	current           []byte // the certificate
 	signer            *pair
+	outer             []byte // SHA-256 of the certificate that the client has shown in TLS
+	kindThree         []byte // the same where it is the credential
+	identity          string
+	binding           byte
+	fullAt            time.Time // the last handshake with ServerVerify
+	resumption        *givenTicket
 
 	heard     int
 	requested bool
@@ -52,6 +64,9 @@ func (s *server) serve(listener net.Listener, certificate tls.Certificate) {
 	config := &tls.Config{
 		Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS13,
 		CurvePreferences: []tls.CurveID{tls.X25519MLKEM768}, NextProtos: []string{"http/1.1"},
+	}
+	if s.clientCA != nil {
+		config.ClientAuth, config.ClientCAs = tls.VerifyClientCertIfGiven, s.clientCA
 	}
 	var connections sync.WaitGroup
 	defer connections.Wait()
@@ -93,7 +108,7 @@ func (s *server) connection(conn *tls.Conn, r *result) error {
 	if c.authority, c.target, err = acceptUpgrade(conn, c.ws.in); err != nil {
 		return err
 	}
-	r.Target = c.target
+	r.Target, c.outer = c.target, outerDigest(state)
 	c.fault = strings.TrimPrefix(c.target, "/v1/voice/")
 	if err := c.handshake(exporter); err != nil {
 		r.note(err)
@@ -113,7 +128,7 @@ func (c *serving) run() {
 	incoming := c.session.listen(stop)
 	look := time.NewTicker(50 * time.Millisecond)
 	defer look.Stop()
-	var happened error
+	happened := c.giveTickets()
 	for happened == nil {
 		select {
 		case message := <-incoming:
@@ -146,6 +161,9 @@ func (c *serving) take(r received) error {
 			return err
 		}
 		c.stepping = false
+		if err := c.giveTickets(); err != nil {
+			return err
+		}
 	}
 	if done, err := s.common(f); done {
 		return err
@@ -210,7 +228,7 @@ func (c *serving) takeStep(payload []byte) error {
 	response := c.spoilResponse(s.keys.number+1, groupOf[s.suite], share)
 	keys := s.keys.next(m.raw, response, agreed)
 	answered := response
-	if s.reauthenticates() && c.fault != "step-no-verify" {
+	if s.reauthenticates() && !c.does("step-no-verify") {
 		verify, err := c.rekeyVerify(keys.th)
 		if err != nil {
 			return err
@@ -220,6 +238,11 @@ func (c *serving) takeStep(payload []byte) error {
 	if err := s.sendFrame(frameHandshake, answered); err != nil {
 		return err
 	}
+	if c.fault == "ticket-between" { // under the old epoch still
+		if err := c.giveTickets(); err != nil {
+			return err
+		}
+	}
 	s.keys = keys
 	s.nextSend, s.nextReceive = s.chains(keys)
 	return nil
@@ -228,9 +251,9 @@ func (c *serving) takeStep(payload []byte) error {
 // rekeyVerify makes one under the session's certificate and under a fresh one in turn.
 func (c *serving) rekeyVerify(th []byte) ([]byte, error) {
 	var fresh []byte
-	if c.result.Verified++; c.result.Verified%2 == 0 || c.fault == "step-certificate" {
+	if c.result.Verified++; c.result.Verified%2 == 0 || c.does("step-certificate") {
 		issuing := c.issuing()
-		if c.fault == "step-certificate" {
+		if c.does("step-certificate") {
 			issuing.anchor = c.stranger
 		}
 		var err error
@@ -246,7 +269,7 @@ func (c *serving) rekeyVerify(th []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.fault == "step-verify" {
+	if c.does("step-verify") {
 		proof.signature[len(proof.signature)-1] ^= 1
 	}
 	body := proof.fields()

@@ -33,6 +33,16 @@ func (c *serving) spoilRetry(group int) int {
 
 func (c *serving) spoilHello(fields [][]byte) [][]byte {
 	share := fields[3][3:] // group and bytes
+	if c.resumption != nil {
+		switch c.fault {
+		case "resumed-suite": // of the same group
+			fields[1] = tlv(2, u16(suiteX25519MLKEM768Cha))
+		case "resumed-zero":
+			fields[4] = tlv(5, []byte{0})
+		case "resumed-long":
+			fields[4] = tlv(5, []byte{1, 1})
+		}
+	}
 	switch c.fault {
 	case "hello-version":
 		fields[0] = tlv(1, u16(2))
@@ -53,6 +63,18 @@ func (c *serving) spoilHello(fields [][]byte) [][]byte {
 }
 
 func (c *serving) spoilParams(p params) params {
+	if c.resumption != nil {
+		switch c.fault {
+		case "resumed-kinds":
+			p.kinds = []byte{kindToken}
+		case "resumed-more-kinds":
+			p.kinds = []byte{kindNone, kindToken}
+		case "resumed-never":
+			p.reauthEvery = 0
+		case "resumed-rarely":
+			p.reauthEvery++
+		}
+	}
 	switch c.fault {
 	case "params-epoch":
 		p.epochSeconds = 1
@@ -68,6 +90,42 @@ func (c *serving) spoilParams(p params) params {
 		p.kinds = []byte{2}
 	}
 	return p
+}
+
+func (c *serving) spoilPSK(psk []byte) []byte {
+	switch {
+	case c.resumption == nil || c.fault != "resumed-psk" && c.fault != "resumed-no-psk":
+		return psk
+	case c.fault == "resumed-no-psk":
+		return nil
+	}
+	return hash(psk)
+}
+
+func (c *serving) spoilNumber(perEpoch int) int {
+	switch {
+	case c.fault == "ticket-many":
+		return perEpochMax + 1
+	case c.fault == "ticket-between" && !c.stepping:
+		return 0
+	}
+	return perEpoch
+}
+
+func (c *serving) spoilTicket(lifetime uint32, ticket []byte) []byte {
+	switch c.fault {
+	case "ticket-lifetime":
+		lifetime = ticketHour + 1
+	case "ticket-none":
+		lifetime = 0
+	case "ticket-long":
+		ticket = make([]byte, maxTicket+1)
+	}
+	m := encodeMessage(newTicket, tlv(1, u32(lifetime)), tlv(2, ticket))
+	if c.fault == "ticket-pair" {
+		return join(m, m)
+	}
+	return m
 }
 
 func (c *serving) spoilCertificate(i issuing) issuing {
@@ -106,6 +164,11 @@ func (c *serving) spoilProof(p *proof) {
 	}
 }
 
+// does says whether a fault is to be committed, which `resumed-` before its name keeps for resumed sessions.
+func (c *serving) does(fault string) bool {
+	return c.fault == fault || c.fault == "resumed-"+fault && c.resumption != nil
+}
+
 func (c *serving) spoilResponse(epoch uint32, group int, share []byte) []byte {
 	switch c.fault {
 	case "step-epoch":
@@ -130,7 +193,7 @@ func (c *serving) misbehave(f frame) (done bool, err error) {
 	plaintext := pad(1, frameAudio, f.payload)
 	record := s.send.sealAs(counter, plaintext)
 	switch {
-	case strings.HasPrefix(c.fault, "step-"): // do it now
+	case strings.HasPrefix(c.fault, "step-"), strings.HasPrefix(c.fault, "resumed-step-"), c.fault == "ticket-between": // do it now
 		return false, s.sendFrame(frameHandshake, encodeMessage(rekeyRequest))
 	case c.fault == "tampered":
 		record[len(record)-1] ^= 1

@@ -86,7 +86,7 @@ func (h *serverHandshake) readHello() (*hello, error) {
 		return nil, err
 	}
 	c.binding = binding[0]
-	if len(m.value[5]) > 1_024 {
+	if len(m.value[5]) > maxTicket {
 		return nil, fault(BadRecord, "a ticket of %d bytes", len(m.value[5]))
 	}
 	r := &reader{rest: m.value[4]}
@@ -114,6 +114,7 @@ func (h *serverHandshake) begin(c *hello) error {
 	default:
 		return fault(WrongBinding, "binding type %d", c.binding)
 	}
+	h.serving.binding = c.binding
 	h.transcript.prologue = prologue(c.binding, binding, []byte(lowered(h.authority)), []byte(h.target))
 	return h.transcript.add(c.raw)
 }
@@ -174,6 +175,13 @@ func (h *serverHandshake) agree(c *hello, suite int) (*handshakeKeys, error) {
 	fields := [][]byte{
 		tlv(1, u16(1)), tlv(2, u16(suite)), tlv(3, random), tlv(4, join(u16(groupOf[suite]), share)),
 	}
+	var psk []byte
+	if h.resumption = h.redeem(c, suite); h.resumption != nil {
+		psk = h.resumption.psk
+		h.fullAt, h.identity, h.kindThree = h.resumption.full, h.resumption.identity, h.resumption.outer
+		h.result.Resumed = true
+		fields = append(fields, tlv(5, []byte{1}))
+	}
 	m := encodeMessage(serverHello, h.spoilHello(fields)...)
 	if err := h.transcript.add(m); err != nil {
 		return nil, err
@@ -187,32 +195,44 @@ func (h *serverHandshake) agree(c *hello, suite int) (*handshakeKeys, error) {
 		return nil, &Ended{CloseCode: 1006}
 	}
 	h.result.Suite = suite
-	return newHandshakeKeys(suite, agreed, h.transcript.hash()), nil
+	return newHandshakeKeys(suite, h.spoilPSK(psk), agreed, h.transcript.hash()), nil
 }
 
 func (h *serverHandshake) sendFlight(keys *handshakeKeys) error {
 	id := make([]byte, 16)
 	rand.Read(id)
-	p := h.spoilParams(h.params)
+	p := h.params
+	p.kinds = h.kinds()
+	p = h.spoilParams(p)
+	parameters := encodeMessage(serverParams, tlv(1, id), tlv(2, u16(p.epochSeconds)), tlv(3, u32(uint32(p.perKey))),
+		tlv(4, []byte{p.padding}), tlv(5, p.codecs), tlv(6, []byte{p.reauthEvery}), tlv(7, p.kinds))
+	if h.resumption != nil && h.fault != "resumed-certificate" {
+		h.current, h.signer = h.resumption.current, h.resumption.signer
+		return h.seal(keys, parameters, nil)
+	}
 	certificate, pair, err := h.certificate()
 	if err != nil {
 		return err
 	}
 	h.current, h.signer = certificate, pair
-	parameters := encodeMessage(serverParams, tlv(1, id), tlv(2, u16(p.epochSeconds)), tlv(3, u32(uint32(p.perKey))),
-		tlv(4, []byte{p.padding}), tlv(5, p.codecs), tlv(6, []byte{p.reauthEvery}), tlv(7, p.kinds))
 	identity := encodeMessage(serverCertificate, tlv(1, certificate))
-	if err := h.transcript.add(join(parameters, identity)); err != nil {
+	before := h.transcript // the same bytes, hashed for the leaf
+	if err := before.add(join(parameters, identity)); err != nil {
 		return err
 	}
-	proof, err := prove(pair, saysVerify, verifyLeaf(h.transcript.hash()))
+	proof, err := prove(pair, saysVerify, verifyLeaf(before.hash()))
 	if err != nil {
 		return err
 	}
 	h.result.PQ, h.result.Nodes = pair.pq != nil, len(proof.directions)
 	h.spoilProof(proof)
-	verify := encodeMessage(serverVerify, proof.fields())
-	if err := h.transcript.add(verify); err != nil {
+	h.fullAt = time.Now()
+	return h.seal(keys, parameters, join(identity, encodeMessage(serverVerify, proof.fields())))
+}
+
+// seal ends the flight and sends it: who the server is stands in the middle, or in a ticket's psk.
+func (h *serverHandshake) seal(keys *handshakeKeys, parameters, identity []byte) error {
+	if err := h.transcript.add(join(parameters, identity)); err != nil {
 		return err
 	}
 	mac := finishedMAC(keys.server, h.transcript.hash())
@@ -223,9 +243,9 @@ func (h *serverHandshake) sendFlight(keys *handshakeKeys) error {
 	if err := h.transcript.add(finished); err != nil {
 		return err
 	}
-	flight := join(parameters, identity, verify, finished)
+	flight := join(parameters, identity, finished)
 	if h.fault == "order" {
-		flight = join(identity, parameters, verify, finished)
+		flight = join(identity, parameters, finished)
 	}
 	record := sealFlight(keys.suite, keys.server, flight)
 	if h.fault == "flight-tampered" {
@@ -246,27 +266,38 @@ func (h *serverHandshake) takeFlight(keys *handshakeKeys) error {
 	if err != nil {
 		return err
 	}
-	// Kind 2 is not served here, so there is no ClientVerify: with one, the order is wrong.
 	messages, err := inOrder(flight, clientParams, clientCredential, clientFinished)
+	var verify *message
 	if err != nil {
-		return err
+		if messages, err = inOrder(flight, clientParams, clientCredential, clientVerify, clientFinished); err != nil {
+			return err
+		}
+		verify = messages[2]
 	}
 	for _, m := range messages[:2] {
 		if err := h.transcript.add(m.raw); err != nil {
 			return err
 		}
 	}
-	mac, err := messages[2].sized(1, 48)
+	// What is signed ends here.  Whether it is right is said only after ClientFinished, which proves the sender's keys.
+	toCredential := h.transcript
+	if verify != nil {
+		if err := h.transcript.add(verify.raw); err != nil {
+			return err
+		}
+	}
+	finished := messages[len(messages)-1]
+	mac, err := finished.sized(1, 48)
 	if err != nil {
 		return err
 	}
 	if !hmac.Equal(mac, finishedMAC(keys.client, h.transcript.hash())) {
 		return fault(AuthFailed, "ClientFinished is wrong")
 	}
-	if err := h.transcript.add(messages[2].raw); err != nil {
+	if err := h.transcript.add(finished.raw); err != nil {
 		return err
 	}
-	if err := h.takeCredential(messages[1]); err != nil {
+	if err := h.takeCredential(messages[1], verify, toCredential.hash()); err != nil {
 		return err
 	}
 	codec, err := h.takeParams(messages[0])
@@ -275,23 +306,6 @@ func (h *serverHandshake) takeFlight(keys *handshakeKeys) error {
 	}
 	h.ws.conn.SetReadDeadline(time.Time{})
 	h.session = newSession(h.ws, false, keys.suite, h.params, codec, firstEpoch(keys, h.transcript.hash()), h.result)
-	return nil
-}
-
-func (h *serverHandshake) takeCredential(m *message) error {
-	kind, err := m.number(1, 1)
-	if err != nil {
-		return err
-	}
-	value := m.value[2]
-	switch {
-	case kind == 0 && len(value) > 0:
-		return fault(BadRecord, "no credential, with a value")
-	case !slices.Contains(h.params.kinds, byte(kind)):
-		return fault(AuthFailed, "credential of kind %d", kind)
-	case kind == 1 && !hmac.Equal(value, []byte(h.token)):
-		return fault(AuthFailed, "a wrong token")
-	}
 	return nil
 }
 

@@ -65,6 +65,9 @@ type result struct {
 	CloseCode  int    `json:"close_code,omitempty"`
 	Why        string `json:"why,omitempty"`
 	Metadata   string `json:"metadata,omitempty"`
+	Offered    bool   `json:"offered"` // a ticket
+	Resumed    bool   `json:"resumed"`
+	Tickets    int    `json:"tickets"` // given, or received
 }
 
 func newSession(ws *webSocket, isClient bool, suite int, p params, codec byte, keys *epochKeys, r *result) *session {
@@ -79,6 +82,7 @@ func newSession(ws *webSocket, isClient bool, suite int, p params, codec byte, k
 func (s *session) chains(keys *epochKeys) (send, receive *chain) {
 	up := newChain(s.suite, keys.number, keys.c2s, s.params.perKey)
 	down := newChain(s.suite, keys.number, keys.s2c, s.params.perKey)
+	up.resumption, down.resumption = keys.resumption, keys.resumption
 	if s.isClient {
 		return up, down
 	}

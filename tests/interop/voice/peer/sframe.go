@@ -23,6 +23,7 @@ type chain struct {
 	generation uint64
 	counter    uint64
 	base       []byte
+	resumption []byte // res[e], which a ticket in a record under these keys stands for
 	aead       cipher.AEAD
 	salt       []byte
 }
@@ -53,7 +54,7 @@ func (c *chain) ready() *chain {
 		return c
 	}
 	secret := must(hkdf.Extract(sha512.New, c.base, nil))
-	next := &chain{suite: c.suite, epoch: c.epoch, limit: c.limit, generation: c.generation + 1}
+	next := &chain{suite: c.suite, epoch: c.epoch, limit: c.limit, generation: c.generation + 1, resumption: c.resumption}
 	next.install(must(hkdf.Expand(sha512.New, secret, "SFrame 1.0 Ratchet", 64)))
 	return next
 }
