@@ -152,3 +152,26 @@ async def test_whoever_is_taken_out_of_the_file_loses_his_call_and_nobody_else_d
         (refused,) = proxy.events("clients.refused")
         assert "clients.toml" in refused["reason"]
         assert "\n" not in refused["reason"]
+
+
+@pytest.mark.interop(tool="softhsm2-util")
+@pytest.mark.protocol("P4.22")
+async def test_whoever_is_taken_out_loses_his_call_in_a_drain_too(directory: Path) -> None:
+    trust = trust_from_directory(directory)
+    (directory / "clients.toml").write_text("")
+    sets = ("clients.file=clients.toml", "clients.require_credential=true", "process.drain_seconds=3600")
+    with running_proxy(directory, *sets) as proxy, trio.fail_after(PATIENCE_SECONDS):
+        write_clients(proxy, entry("one"))
+        while not proxy.events("clients.loaded"):  # noqa: ASYNC110  another process writes it
+            await trio.sleep(0.02)
+        token = "token-of-one-which-is-long-enough"
+        with pytest.raises(SessionExpired):  # noqa: PT012  a call's whole life
+            async with connect(f"{proxy.url}/echo", anchor=trust.anchors, ca=trust.ca, token=token) as one:
+                proxy.process.send_signal(signal.SIGTERM)
+                while not proxy.events("proxy.draining"):  # noqa: ASYNC110  likewise
+                    await trio.sleep(0.02)
+                proxy.process.send_signal(signal.SIGHUP)
+                write_clients(proxy, "")
+                async for _ in one:
+                    pass
+        assert len(proxy.events("configuration.loaded")) == 1

@@ -12,6 +12,7 @@ from sottovoce.identity.clients import (
     read_clients,
     read_clients_file,
     read_contents,
+    reread_contents,
     revoke_clients,
 )
 from sottovoce.identity.config import IdentityConfig
@@ -97,6 +98,7 @@ __all__ = [
     "read_clients",
     "read_clients_file",
     "read_contents",
+    "reread_contents",
     "revoke_clients",
     "ticket_handlers",
 ]

@@ -1,5 +1,6 @@
 """The clients file: what it may say, and that each fault is one line with the entry and the remedy."""
 
+import os
 from pathlib import Path
 
 import msgspec
@@ -88,10 +89,21 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         read_contents(config, lambda: NOW, SystemEntropy())
 
 
-def test_a_file_without_end_is_not_read(tmp_path: Path) -> None:
-    config = ClientsConfig(file="/dev/zero")
+def test_a_file_that_is_too_long_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "clients.toml").open("wb") as stream:
+        stream.truncate(1 << 40)
+    config = ClientsConfig(file=str(tmp_path / "clients.toml"))
     with pytest.raises(ClientsUnusable, match="has more than 67108864 bytes: check clients"):
         read_contents(config, lambda: NOW, SystemEntropy())
+
+
+def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        for name in ("file", "jwks_file", "ca_file"):
+            config = ClientsConfig(**{name: str(path)})  # pyright: ignore[reportArgumentType]
+            with pytest.raises(ClientsUnusable, match=rf"{path} is no file: check clients\.{name}$"):
+                read_contents(config, lambda: NOW, SystemEntropy())
 
 
 @pytest.mark.parametrize("cut", range(1, 8))

@@ -67,10 +67,9 @@ async def _run(parts: Parts, reloader: Reloader, signals: AsyncIterator[int], an
             for served in parts.listeners:
                 listening.start_soon(served.listener.serve, served.services)
             with ready(parts, announce):
-                async with trio.open_nursery() as reloading:
-                    reloading.start_soon(reloader.run)
-                    await _until_told_to_stop(signals, reloader)
-                    reloading.cancel_scope.cancel()
+                background.start_soon(reloader.run)
+                await _until_told_to_stop(signals, reloader)
+            reloader.drain()
             parts.drain()
             background.start_soon(_cut_off_when_told_again, signals, listening.cancel_scope)
         background.cancel_scope.cancel()

@@ -136,6 +136,10 @@ class Parts:
         served = self._served_routes()
         for each in self.listeners:
             each.services.replace(self._services(each.listener.name, served))
+        return self.recheck()
+
+    def recheck(self) -> int:
+        """End the calls of those who may no longer call; gives how many ended."""
         return sum(each.listener.recheck(self.clients) for each in self.listeners)
 
     def drain(self) -> None:

@@ -2,7 +2,7 @@
 
 from sottovoce.identity.clients.clients import Clients, read_clients
 from sottovoce.identity.clients.config import ClientsConfig
-from sottovoce.identity.clients.contents import ClientsContents, read_contents
+from sottovoce.identity.clients.contents import ClientsContents, read_contents, reread_contents
 from sottovoce.identity.clients.editing import add_client, read_clients_file, revoke_clients
 from sottovoce.identity.clients.file import ClientEntry, ClientsFile
 
@@ -16,5 +16,6 @@ __all__ = [
     "read_clients",
     "read_clients_file",
     "read_contents",
+    "reread_contents",
     "revoke_clients",
 ]

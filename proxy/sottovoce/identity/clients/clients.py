@@ -26,6 +26,7 @@ class Clients:
         """Take the first contents, and the clock that says what has expired (Unix seconds)."""
         self._contents = contents
         self._wall = wall
+        self._asked_at = wall()
 
     def replace(self, contents: ClientsContents) -> None:
         """Go by other contents from now on.  Running calls are asked about with `still_holds`."""
@@ -50,6 +51,14 @@ class Clients:
             CredentialKind.OUTER_CERTIFICATE: now.cas is not None,
         }
         return tuple(kind for kind, there in offered.items() if there) or (CredentialKind.BEARER_TOKEN,)
+
+    def has_lapsed(self) -> bool:
+        """Whether an entry of the file has come to its end since this was last asked.
+
+        A call knows the end that stood there when it began; this tells of one that was written later.
+        """
+        before, self._asked_at = self._asked_at, self._wall()
+        return self._contents.ends_between(before, self._asked_at)
 
     def check(self, shown: ShownCredential) -> Identity | Code | None:
         """Give the verdict on tokens of the file and on nothing at all; refuse the hopeless; None for the rest."""

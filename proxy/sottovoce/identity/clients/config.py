@@ -47,6 +47,11 @@ class ClientsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         """Give the files that are read: whatever changes one of them changes who may call."""
         return tuple(Path(value) for name in _FILES if (value := self._value(name)))
 
+    @property
+    def parts(self) -> int:
+        """How many things the files say that stand by themselves; CAs and their lists go together."""
+        return sum(map(bool, (self.file, self.jwks_file, self.ca_file)))
+
     def _value(self, name: str) -> str:
         value: str = getattr(self, name)
         return value

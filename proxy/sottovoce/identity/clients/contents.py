@@ -1,9 +1,13 @@
 """What the files of `[clients]` say at one moment, read and checked as a whole."""
 
+import bisect
 import hashlib
 import hmac
+import os
+import stat
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
+from typing import TypeVar
 
 from sottovoce.audit import AuditEvent, ClientAdded, ClientRevoked
 from sottovoce.identity.clients.config import ClientsConfig
@@ -23,6 +27,8 @@ _NOUNS = {
     "crl_file": "the file of revocation lists",
 }
 
+_Part = TypeVar("_Part")
+
 
 class ClientsContents:
     """Who may call.  Never changed; made by `read_contents`.
@@ -35,7 +41,9 @@ class ClientsContents:
         self, file: ClientsFile, jwts: JwtIssuer | None, cas: ClientCas | None, *, require_credential: bool, key: bytes
     ) -> None:
         grants = [(entry, entry.grant) for entry in file.client]
+        self.file = file
         self._key = key
+        self._ends = sorted(grant.identity.expires_at for _, grant in grants if grant.identity.expires_at is not None)
         self._tokens = {
             self._blinded(digest): (digest, grant)
             for entry, grant in grants
@@ -72,6 +80,11 @@ class ClientsContents:
         """Give what a token or key of the file grants, by its name."""
         return self._grants.get(credential)
 
+    def ends_between(self, after: float, until: float) -> bool:
+        """Whether an entry of the file comes to its end after the one moment and until the other (Unix seconds)."""
+        place = bisect.bisect_right(self._ends, after)
+        return place < len(self._ends) and self._ends[place] <= until
+
     def changes_since(self, before: "ClientsContents") -> tuple[AuditEvent, ...]:
         """Say for the audit log who was added to the file and who was taken out or withdrawn."""
         old, new = before.grants_by_name(), self.grants_by_name()
@@ -99,31 +112,64 @@ def _as_compared(withdrawn: str) -> str:
 def read_contents(config: ClientsConfig, wall: Callable[[], float], entropy: Entropy) -> ClientsContents:
     """Read all files that the configuration names; slow with many clients, and fit for a thread.
 
-    Raises ClientsUnusable, one line that names file, entry and remedy; whoever has older contents keeps them.
+    Raises ClientsUnusable, one line that names file, entry and remedy.
     """
-    file = ClientsFile()
-    if config.file:
-        try:
-            file = parse_clients(_text("file", config.file))
-        except ClientsUnusable as error:
-            raise _named("file", config.file, error) from None
-    jwts = None
-    if config.jwks_file:
-        data = _bytes("jwks_file", config.jwks_file)
-        try:
-            jwts = JwtIssuer.parse(data, config.jwt_issuer)
-        except ClientsUnusable as error:
-            raise _named("jwks_file", config.jwks_file, error) from None
-    return ClientsContents(
-        file,
-        jwts,
-        _read_cas(config, wall()) if config.ca_file else None,
-        require_credential=config.require_credential,
-        key=entropy.random(_KEY_BYTES),
-    )
+    file, jwts, cas = _read_file(config), _read_jwts(config), _read_cas(config, wall())
+    return _contents(config, entropy, file, jwts, cas)
 
 
-def _read_cas(config: ClientsConfig, now: float) -> ClientCas:
+def reread_contents(
+    config: ClientsConfig, wall: Callable[[], float], entropy: Entropy, before: ClientsContents
+) -> tuple[ClientsContents, tuple[ClientsUnusable, ...]]:
+    """Read the files again; what cannot be used stays as it was `before`, by the same configuration, and is told.
+
+    Each by itself: a list that has run out must not keep a token from being revoked.
+    """
+    problems: list[ClientsUnusable] = []
+
+    def part(read: Callable[[], _Part], kept: _Part) -> _Part:
+        try:
+            return read()
+        except ClientsUnusable as error:
+            problems.append(error)
+            return kept
+
+    file = part(partial(_read_file, config), before.file)
+    jwts = part(partial(_read_jwts, config), before.jwts)
+    cas = part(partial(_read_cas, config, wall()), before.cas)
+    return _contents(config, entropy, file, jwts, cas), tuple(problems)
+
+
+def _contents(
+    config: ClientsConfig, entropy: Entropy, file: ClientsFile, jwts: JwtIssuer | None, cas: ClientCas | None
+) -> ClientsContents:
+    key = entropy.random(_KEY_BYTES)
+    return ClientsContents(file, jwts, cas, require_credential=config.require_credential, key=key)
+
+
+def _read_file(config: ClientsConfig) -> ClientsFile:
+    if not config.file:
+        return ClientsFile()
+    data = _bytes("file", config.file)
+    try:
+        return parse_clients(_text(data))
+    except ClientsUnusable as error:
+        raise _named("file", config.file, error) from None
+
+
+def _read_jwts(config: ClientsConfig) -> JwtIssuer | None:
+    if not config.jwks_file:
+        return None
+    data = _bytes("jwks_file", config.jwks_file)
+    try:
+        return JwtIssuer.parse(data, config.jwt_issuer)
+    except ClientsUnusable as error:
+        raise _named("jwks_file", config.jwks_file, error) from None
+
+
+def _read_cas(config: ClientsConfig, now: float) -> ClientCas | None:
+    if not config.ca_file:
+        return None
     cas = _bytes("ca_file", config.ca_file)
     lists = _bytes("crl_file", config.crl_file) if config.crl_file else None
     try:
@@ -137,7 +183,9 @@ def _read_cas(config: ClientsConfig, now: float) -> ClientCas:
 def _bytes(key: str, path: str) -> bytes:
     what = f"{_NOUNS[key]} {path}"
     try:
-        with Path(path).open("rb") as stream:
+        with open(path, "rb", opener=_opened) as stream:
+            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                raise ClientsUnusable(key, f"{what} is no file: check clients.{key}")
             data = stream.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise ClientsUnusable(key, f"{what} cannot be read ({error.strerror}): check clients.{key}") from None
@@ -146,11 +194,16 @@ def _bytes(key: str, path: str) -> bytes:
     return data
 
 
-def _text(key: str, path: str) -> str:
+def _opened(path: str, flags: int) -> int:
+    """Open without waiting: a pipe in a file's place holds nobody up."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def _text(data: bytes) -> str:
     try:
-        return _bytes(key, path).decode()
+        return data.decode()
     except UnicodeDecodeError:
-        raise ClientsUnusable(key, "it is not UTF-8 text: write it as TOML") from None
+        raise ClientsUnusable("file", "it is not UTF-8 text: write it as TOML") from None
 
 
 def _named(key: str, path: str, error: Exception) -> ClientsUnusable:
