@@ -1,5 +1,6 @@
 """JWTs: what of one must be right, and the attacks that RFC 8725 tells of."""
 
+import base64
 import hashlib
 import hmac
 import json
@@ -18,6 +19,8 @@ from sottovoce.session import Identity
 from sottovoce.wire import Code
 from tests.identity.clients.files import ECHO, HOST, NOW, read, token
 from tests.identity.clients.jwts import CLAIMS, EC, ED, STRANGER, encoded, issue, key_set, sign, write_key_set
+
+P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
 def judged(
@@ -46,11 +49,29 @@ def test_its_signature_is_not_looked_at_on_the_event_loop(tmp_path: Path) -> Non
 
 
 def test_without_an_id_its_digest_names_it(tmp_path: Path) -> None:
-    for jti in (None, "x" * 65, "a\x07b", "é"):
+    for jti in (None, "x" * 125, "a\x07b", "é"):
         value = issue({"jti": jti})
         found = judged(tmp_path, value)
         assert isinstance(found, Identity)
-        assert found.credential.startswith(f"jwt:{hashlib.sha256(value).hexdigest()[:12]}@")
+        assert found.credential.startswith(f"jwt:{hashlib.sha256(value.rpartition(b'.')[0]).hexdigest()[:12]}@")
+
+
+def test_another_signature_over_the_same_claims_is_no_other_jwt(tmp_path: Path) -> None:
+    """Of an ECDSA signature (r, s) whoever has it can make (r, n - s), which is as good."""
+    value = issue(key=EC, alg="ES256")
+    signed, _, signature = value.rpartition(b".")
+    raw = base64.urlsafe_b64decode(signature + b"==")
+    other = P256_ORDER - int.from_bytes(raw[32:])
+    twin = signed + b"." + base64.urlsafe_b64encode(raw[:32] + other.to_bytes(32)).rstrip(b"=")
+    found = judged(tmp_path, value)
+    assert isinstance(found, Identity)
+    assert judged(tmp_path, twin) == found
+
+
+def test_one_with_a_long_id_can_be_withdrawn(tmp_path: Path) -> None:
+    clients = read(tmp_path, f'withdrawn = ["jwt:{"x" * 124}"]\n', jwks_file=write_key_set(tmp_path))
+    assert clients.judge(token(issue({"jti": "x" * 124}))) is Code.AUTH_FAILED
+    assert isinstance(clients.judge(token(issue({"jti": "x" * 123}))), Identity)
 
 
 @pytest.mark.protocol("P4.16")
