@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.identity.clients.jwts import write_key_set
 from tests.interop.voice.peers import TOKEN, Callee, Callers
-from tests.running import make_directory, running_proxy
+from tests.running import copy_directory, make_directory, running_proxy
 from tests.shows.calls import free_port
 
 SOURCES = Path(__file__).with_name("peer")
@@ -44,18 +45,30 @@ def proxy(made_by_init: Path, callers: Callers) -> Generator[Callee]:
     It knows one token, all keys but the stranger's, and the CA.
     """
     port = free_port()
+    sets = (*write_clients(made_by_init, callers, port), "voice.epoch_seconds=2", "voice.messages_per_key=16")
+    with running_proxy(made_by_init, *sets) as running:
+        yield Callee(running, made_by_init)
+
+
+@pytest.fixture
+def unbound(made_by_init: Path, callers: Callers, tmp_path: Path) -> Generator[Callee]:
+    """Give a proxy that takes calls without a binding, with a directory of its own, and JWTs."""
+    directory = copy_directory(made_by_init, tmp_path)
+    sets = (*write_clients(directory, callers, free_port()), "voice.require_binding=false")
+    with running_proxy(directory, *sets, f"clients.jwks_file={write_key_set(directory)}") as running:
+        yield Callee(running, directory)
+
+
+def write_clients(directory: Path, callers: Callers, port: int) -> tuple[str, ...]:
+    """Say who may call there; give the settings."""
     digest = hashlib.sha256(TOKEN.encode()).hexdigest()
     entries = [f'[[client]]\nname = "go"\ntoken_sha256 = "{digest}"\naudience = ["localhost:{port}"]\n']
     entries += [f'[[client]]\nname = "{name}"\npublic_key = "{key}"\n' for name, key in callers.known()]
-    (made_by_init / "clients.toml").write_text("\n".join(entries))
-    sets = (
+    (directory / "clients.toml").write_text("\n".join(entries))
+    return (
         f"listener.address=127.0.0.1:{port}",
-        "voice.epoch_seconds=2",
-        "voice.messages_per_key=16",
         "clients.file=clients.toml",
         f"clients.ca_file={callers.ca}",
         "routes.echo.adapter=echo",
         "routes.other.adapter=echo",
     )
-    with running_proxy(made_by_init, *sets) as running:
-        yield Callee(running, made_by_init)

@@ -4,8 +4,10 @@ Go's client keeps its tickets in a file.  A test changes what stands there, and 
 ticket on another route, or one that has been tampered with.
 """
 
+import time
 from base64 import b64decode, b64encode
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,8 @@ import pytest
 import trio
 
 from sottovoce.client import Suite, TicketStore
-from tests.interop.voice.peers import TOKEN, Callee, Callers, GoServer, echoed, go_server
+from tests.identity.clients.jwts import issue
+from tests.interop.voice.peers import TOKEN, Callee, Callers, GoServer, echoed, go_server, until
 
 pytestmark = pytest.mark.interop(tool="go")
 
@@ -93,19 +96,25 @@ async def test_a_ticket_behind_a_certificate_is_good_beside_it_alone(wallet: Wal
     assert wallet.proxy.running.events("session.established")[-1]["identity"] is None
 
 
-@pytest.mark.parametrize("suite", ["1", "2", "101"])
-async def test_go_resumes_with_the_keys_of_each_epoch(wallet: Wallet, suite: str) -> None:
+async def test_go_resumes_with_the_keys_of_each_epoch(peer: str, proxy: Callee, tmp_path: Path) -> None:
     """Each ticket stands for res[e] of the epoch whose record brought it; in what is resumed, steps go on."""
-    wallet.file.unlink()
-    options = ("-suites", suite)
-    said = await wallet.call(*options, "-epochs", "2", "-await-tickets", "2")
-    assert (said["code"], said["epochs"], said["verified"]) == (1000, 2, 1), said
-    tickets = wallet.read()
-    assert [one["Epoch"] for one in tickets] == [1, 2]
-    for ticket in tickets[1:]:
-        wallet.file.write_bytes(msgspec.json.encode([ticket]))
-        said = await wallet.call(*options, "-epochs", "2", "-await-tickets", "2")
+
+    async def calls(suite: str) -> None:
+        wallet = Wallet(peer, proxy, tmp_path / suite)
+        options = ("-suites", suite, "-epochs", "2", "-await-tickets", "2")
+        said = await wallet.call(*options)
+        assert (said["code"], said["epochs"], said["verified"]) == (1000, 2, 1), said
+        first, second = wallet.read()
+        assert (first["Epoch"], second["Epoch"]) == (1, 2)
+        wallet.file.write_bytes(msgspec.json.encode([first]))
+        assert await wallet.resumes("-suites", suite)
+        wallet.file.write_bytes(msgspec.json.encode([second]))
+        said = await wallet.call(*options)
         assert (said["resumed"], said["code"], said["epochs"], said["verified"]) == (True, 1000, 2, 1), said
+
+    async with trio.open_nursery() as nursery:
+        for suite in ("1", "2", "101"):
+            nursery.start_soon(calls, suite)
 
 
 async def test_go_resumes_after_hello_retry(wallet: Wallet) -> None:
@@ -176,6 +185,34 @@ async def test_go_does_wrong_with_a_ticket(wallet: Wallet) -> None:
         await wallet.refused(code, "-fault", fault)
         wallet.file.write_bytes(kept)
         assert not await wallet.resumes()  # which brings a new one
+
+
+async def test_a_ticket_is_good_for_its_binding_and_while_its_client_is(
+    peer: str, unbound: Callee, callers: Callers, tmp_path: Path
+) -> None:
+    """On a proxy that takes calls without a binding, too."""
+    wallet = Wallet(peer, unbound, tmp_path / "tickets.json")
+    await wallet.call()
+    kept = wallet.file.read_bytes()
+    wallet.change(Binding=0)
+    assert not await wallet.resumes("-unbound")
+    wallet.file.write_bytes(kept)
+    assert await wallet.resumes()
+    certificate, key = callers.certificate
+    wallet.file.unlink()
+    said = await wallet.call("-unbound", "-cert", certificate, "-cert-key", key)
+    assert (said["code"], said["by"]) == (4401, "carriage"), said
+    jwt = tmp_path / "jwt"
+    end = int(time.time()) + 60
+    jwt.write_bytes(issue({"sub": "jwt", "aud": f"localhost:{unbound.running.port}", "exp": end}))
+    await wallet.call("-token-file", str(jwt))
+    assert datetime.fromisoformat(wallet.read()[0]["Expires"]).timestamp() <= end + 1  # it counts from its arrival
+    wallet.file.unlink()
+    withdrawn = callers.key("ed25519")
+    await wallet.call("-key", withdrawn)
+    (unbound.directory / "clients.toml").write_text("")
+    await until(lambda: bool(unbound.running.events("clients.loaded")))
+    assert not await wallet.resumes()
 
 
 async def call_twice(server: GoServer, route: str = "echo", **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -23,6 +23,7 @@ type client struct {
 	trust             trust
 	suites            []int
 	withoutShares     bool
+	unbound           bool // as if the carriage's exporter could not be read
 	token, metadata   string
 	key               *clientKey
 	outer             *tls.Certificate

@@ -28,12 +28,12 @@ func (c *client) handshake(exporter []byte) error {
 	h.binding = 1
 	h.end = time.Now().Add(handshakeTime)
 	rand.Read(h.random)
-	switch c.fault {
-	case "binding none":
+	switch {
+	case c.unbound, c.fault == "binding none":
 		h.binding, exporter = 0, nil
-	case "binding type 2":
+	case c.fault == "binding type 2":
 		h.binding = 2
-	case "binding value":
+	case c.fault == "binding value":
 		exporter[0] ^= 1
 	}
 	h.transcript.prologue = prologue(h.binding, exporter, []byte(lowered(c.authority)), []byte(c.target))

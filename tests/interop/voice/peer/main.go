@@ -66,6 +66,7 @@ func runClient(words []string) error {
 	epochs := f.Uint("epochs", 1, "go on until this epoch")
 	c := &client{result: &result{Role: "client"}}
 	f.BoolVar(&c.withoutShares, "no-shares", false, "offer no share, which takes a HelloRetry")
+	f.BoolVar(&c.unbound, "unbound", false, "bind to no carriage")
 	f.StringVar(&c.metadata, "metadata", "", "a JSON object for the backend")
 	f.IntVar(&c.frames, "frames", 10, "frames to send at least")
 	f.DurationVar(&c.pace, "pace", 0, "time between frames, their duration without")
