@@ -198,7 +198,13 @@ SHOWN = {
 
 def test_a_serial_number_is_withdrawn_however_it_is_written(tmp_path: Path) -> None:
     serial = LEAF.serial_number.to_bytes(20)
-    for written in (serial.hex(), serial.hex().upper(), serial.hex(":").upper(), f"00{serial.hex()}"):
+    for written in (
+        serial.hex(),
+        serial.hex().upper(),
+        serial.hex(":").upper(),
+        f"00{serial.hex()}",
+        f"0x{serial.hex()}",
+    ):
         clients = all_kinds(tmp_path, f'withdrawn = ["certificate:{written}"]\n')
         assert final(clients, SHOWN["certificate"]) is Code.AUTH_FAILED
         good(clients, certificate(der(OTHER_LEAF)))

@@ -341,3 +341,15 @@ def test_any_file_is_a_key_set_or_a_line(data: bytes) -> None:
         JwtIssuer.parse(data, "")
     except ClientsUnusable as error:
         assert "\n" not in str(error)  # noqa: PT017  both outcomes are right
+
+
+def test_another_issuer_in_the_configuration_ends_the_calls_of_the_one_before(tmp_path: Path) -> None:
+    """Of one key set several may make use; what counts is whose tokens are taken now."""
+    clients = read(tmp_path, jwks_file=write_key_set(tmp_path))
+    one, other, none = (clients.judge(token(issue({"iss": iss}))) for iss in ("https://one", "https://other", None))
+    assert isinstance(one, Identity)
+    assert isinstance(other, Identity)
+    assert isinstance(none, Identity)
+    assert all(clients.still_holds(each, HOST, ECHO) for each in (one, other, none))
+    clients.replace(read(tmp_path, jwks_file=write_key_set(tmp_path), jwt_issuer="https://one").contents)
+    assert [clients.still_holds(each, HOST, ECHO) for each in (one, other, none)] == [True, False, False]

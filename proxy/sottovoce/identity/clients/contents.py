@@ -106,7 +106,7 @@ def _as_compared(withdrawn: str) -> str:
     prefix, _, serial = withdrawn.partition(":")
     if prefix != "certificate":
         return withdrawn
-    return f"{prefix}:{serial.replace(':', '').lower().lstrip('0')}"
+    return f"{prefix}:{serial.replace(':', '').lower().removeprefix('0x').lstrip('0')}"
 
 
 def read_contents(config: ClientsConfig, wall: Callable[[], float], entropy: Entropy) -> ClientsContents:

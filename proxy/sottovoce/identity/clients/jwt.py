@@ -149,8 +149,10 @@ class JwtIssuer:
         return None
 
     def still_vouches(self, jwt_id: str) -> bool:
-        """Whether the key that a good token was signed with is still in the set."""
-        return jwt_id.rpartition("@")[2] in {key.key_id for key in self._keys}
+        """Whether the key that a good token was signed with is still in the set, and its issuer the one we go by."""
+        key_id, _, issuer_id = jwt_id.rpartition("@")[2].partition(".")
+        is_ours = not self._issuer or issuer_id == _short_digest(self._issuer.encode())
+        return is_ours and key_id in {key.key_id for key in self._keys}
 
     def _candidates(self, header: _Header) -> tuple[_Key, ...]:
         fitting = tuple(key for key in self._keys if header.alg in key.algorithms)
@@ -173,8 +175,9 @@ class JwtIssuer:
         jti = claims.jti or ""
         short = len(jti) <= _MAX_ID and jti.isascii() and is_name(jti)
         # Of what is signed only: its bearer can turn one ECDSA signature into another that is as good.
-        name = jti if short else hashlib.sha256(token.rpartition(b".")[0]).hexdigest()[:_ID_DIGITS]
-        identity = Identity(claims.sub, claims.exp, CredentialKind.BEARER_TOKEN, f"jwt:{name}@{key_id}")
+        name = jti if short else _short_digest(token.rpartition(b".")[0])
+        signer = key_id if claims.iss is None else f"{key_id}.{_short_digest(claims.iss.encode())}"
+        identity = Identity(claims.sub, claims.exp, CredentialKind.BEARER_TOKEN, f"jwt:{name}@{signer}")
         return Grant(identity, None, as_routes(claims.routes))
 
 
@@ -226,7 +229,11 @@ def _read_key(fields: _KeyFields, where: str) -> _Key | None:
         key = None
     if key is None:
         raise ClientsUnusable(KEY, f"{where} is no {fields.crv} key: write it as its issuer publishes it")
-    return _Key(fields.kid, key, algorithms, hashlib.sha256(key.thumbprint().encode()).hexdigest()[:_ID_DIGITS])
+    return _Key(fields.kid, key, algorithms, _short_digest(key.thumbprint().encode()))
+
+
+def _short_digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:_ID_DIGITS]
 
 
 def _imported(fields: _KeyFields) -> OKPKey | ECKey | None:
