@@ -1,14 +1,12 @@
 """Hashes and key derivation: SHA-384, HKDF (RFC 5869) and the protocol's labelled expansion (protocol §5).
 
-`Extract` followed by `Expand` is done in one call wherever the intermediate value has no other use: then the pseudo
-random key exists only inside the library and there is nothing of it to erase.  Every derived value is written into a
-buffer of ours.
+HKDF is put together from the library's HMAC, one block at a time: every block, and every extracted key, is a `bytes` of
+ours that is overwritten as soon as it was used, and every derived value is written into a buffer of ours.
 """
 
 import hashlib
 
 from cryptography.hazmat.primitives import hashes, hmac
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 
 from sottovoce.primitives.secret import Secret, wipe_bytes
 
@@ -37,37 +35,66 @@ def label_info(label: str, context: bytes, length_bytes: int) -> bytes:
 
 def labelled(secret: Secret, label: str, context: bytes, length_bytes: int = HASH_BYTES) -> Secret:
     """HL(secret, label, ctx, n) of protocol §5: HKDF-Expand with SHA-384 under a labelled info."""
-    out = Secret.blank(label, length_bytes)
-    info = label_info(label, context, length_bytes)
-    HKDFExpand(_SHA384, length_bytes, info).derive_into(secret.expose(), out.expose())
-    return out
+    return _expand(_SHA384, secret.expose(), label_info(label, context, length_bytes), length_bytes, label)
 
 
 def extract_labelled(
     salt: Secret | bytes, ikm: Secret | bytes, label: str, context: bytes, length_bytes: int = HASH_BYTES
 ) -> Secret:
-    """HL(Extract(salt, ikm), label, ctx, n) in one step; the extracted key never leaves the library."""
-    out = Secret.blank(label, length_bytes)
-    material = ikm.expose() if isinstance(ikm, Secret) else ikm
-    # The library wants its salt as bytes: lend it a copy and overwrite that afterwards.
-    lent = bytes(salt.expose()) if isinstance(salt, Secret) else salt
-    try:
-        HKDF(_SHA384, length_bytes, lent, label_info(label, context, length_bytes)).derive_into(material, out.expose())
-    finally:
-        if isinstance(salt, Secret):
-            wipe_bytes(lent)
-    return out
+    """HL(Extract(salt, ikm), label, ctx, n) in one step; the extracted key is wiped."""
+    info = label_info(label, context, length_bytes)
+    return _extract_and_expand(_SHA384, _exposed(salt), _exposed(ikm), info, length_bytes, label)
 
 
 def sframe_derive(base: Secret, info: bytes, length_bytes: int, name: str) -> Secret:
     """Expand(Extract("", base), info, n) with HKDF-SHA-512, as SFrame asks for (RFC 9605 §4.4.2, §5.1)."""
+    return _extract_and_expand(_SHA512, b"", base.expose(), info, length_bytes, name)
+
+
+def _exposed(material: Secret | bytes) -> bytes | bytearray:
+    return material.expose() if isinstance(material, Secret) else material
+
+
+def _extract_and_expand(  # noqa: PLR0913, PLR0917  what HKDF takes
+    algorithm: hashes.HashAlgorithm,
+    salt: bytes | bytearray,
+    ikm: bytes | bytearray,
+    info: bytes,
+    length_bytes: int,
+    name: str,
+) -> Secret:
+    extracted = _mac(algorithm, salt, ikm)
+    try:
+        return _expand(algorithm, extracted, info, length_bytes, name)
+    finally:
+        wipe_bytes(extracted)
+
+
+def _expand(
+    algorithm: hashes.HashAlgorithm, key: bytes | bytearray, info: bytes, length_bytes: int, name: str
+) -> Secret:
+    """HKDF-Expand (RFC 5869 §2.3).  Not the library's: that leaves each block behind in an object that it frees."""
     out = Secret.blank(name, length_bytes)
-    HKDF(_SHA512, length_bytes, b"", info).derive_into(base.expose(), out.expose())
+    rest, block, number = memoryview(out.expose()), b"", 0
+    while rest:
+        number += 1
+        before, block = block, _mac(algorithm, key, block, info, number.to_bytes(1))
+        wipe_bytes(before)
+        taken = min(len(block), len(rest))
+        rest[:taken] = memoryview(block)[:taken]
+        rest = rest[taken:]
+    wipe_bytes(block)
     return out
+
+
+def _mac(algorithm: hashes.HashAlgorithm, key: bytes | bytearray, *parts: bytes | bytearray) -> bytes:
+    """HMAC over all parts; the caller wipes what it gets."""
+    mac = hmac.HMAC(key, algorithm)
+    for part in parts:
+        mac.update(part)
+    return mac.finalize()
 
 
 def mac384(key: Secret, message: bytes) -> bytes:
     """HMAC-SHA-384 over `message`, 48 bytes; the result is public."""
-    mac = hmac.HMAC(key.expose(), _SHA384)
-    mac.update(message)
-    return mac.finalize()
+    return _mac(_SHA384, key.expose(), message)

@@ -124,12 +124,12 @@ def epoch_secrets(root: Secret, transcript_hash: bytes, *, has_datagrams: bool =
     """Derive what epoch e needs from root[e] and TH[e], and erase the root."""
     with root:
         return EpochSecrets(
+            resumption=labelled(root, "res", transcript_hash, HASH_BYTES),
             client_to_server=labelled(root, "c2s", transcript_hash, BASE_BYTES),
             server_to_client=labelled(root, "s2c", transcript_hash, BASE_BYTES),
             control_client_to_server=_control(root, "c2s ctl", transcript_hash, has_datagrams=has_datagrams),
             control_server_to_client=_control(root, "s2c ctl", transcript_hash, has_datagrams=has_datagrams),
             rekey=labelled(root, "rekey", _EMPTY_HASH, HASH_BYTES),
-            resumption=labelled(root, "res", transcript_hash, HASH_BYTES),
         )
 
 
