@@ -13,7 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-from sottovoce.app import initialise, serving, token_process
+from sottovoce.app import initialise, token_process
+from sottovoce.app.serving import parts
 from sottovoce.cli import main
 from sottovoce.edge import VoiceCall
 from sottovoce.hsm import Worker, run_token_process
@@ -27,7 +28,7 @@ def run(notes: str, words: list[str]) -> NoReturn:
     teller = tell_secrets(Path(notes))
     tell_library_keys(teller)
     command = (sys.executable, "-m", "tests.shows.planted_child", notes, "token")
-    initialise.COMMAND = serving.COMMAND = command
+    initialise.COMMAND = parts.COMMAND = command
     converse = VoiceCall._converse
 
     async def converse_or_crash(call: VoiceCall, start: Any) -> None:
