@@ -19,6 +19,7 @@ func answerVectors(in io.Reader, out io.Writer) error {
 			Alg                             int
 			Key, Text, Context, Signature   string
 			Nonce, Additional, Sealed, Seed string
+			windowCase
 		}
 		if err := json.Unmarshal(lines.Bytes(), &c); err != nil {
 			return err
@@ -36,6 +37,13 @@ func answerVectors(in io.Reader, out io.Writer) error {
 		case "chacha20poly1305 open":
 			opened, err := newChaCha20Poly1305(raw(c.Key)).Open(nil, raw(c.Nonce), raw(c.Sealed), raw(c.Additional))
 			fmt.Fprintln(out, err == nil && hex.EncodeToString(opened) == c.Text)
+		case "epoch":
+			e := newEpoch(1, raw(c.Key), raw(c.Context))
+			fmt.Fprintln(out, hex.EncodeToString(join(e.c2s, e.s2c, e.ctlC2S, e.ctlS2C, e.rekey, e.resumption)))
+		case "window":
+			if err := answerWindow(c.windowCase, out); err != nil {
+				return err
+			}
 		default:
 			return fmt.Errorf("no such case: %q", c.What)
 		}
