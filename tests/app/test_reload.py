@@ -11,7 +11,15 @@ import pytest
 import trio
 
 from sottovoce.app.serving.reload import settle
-from sottovoce.client import AuthFailed, Call, ConnectFailed, SessionExpired, connect, trust_from_directory
+from sottovoce.client import (
+    AuthFailed,
+    Call,
+    ConnectFailed,
+    PolicyRefused,
+    SessionExpired,
+    connect,
+    trust_from_directory,
+)
 from sottovoce.settings import build
 from tests.running import RunningProxy, copy_directory, running_proxy
 
@@ -175,3 +183,35 @@ async def test_whoever_is_taken_out_loses_his_call_in_a_drain_too(directory: Pat
                 async for _ in one:
                     pass
         assert len(proxy.events("configuration.loaded")) == 1
+
+
+@pytest.mark.interop(tool="softhsm2-util")
+async def test_whoever_is_taken_off_a_routes_list_loses_his_call_there_and_comes_back_by_no_ticket(
+    directory: Path,
+) -> None:
+    trust = trust_from_directory(directory)
+    (directory / "clients.toml").write_text("")
+    with (
+        running_proxy(directory, "clients.file=clients.toml") as proxy,
+        trio.fail_after(PATIENCE_SECONDS),
+    ):
+        write_clients(proxy, entry("one") + entry("two"))
+        while not proxy.events("clients.loaded"):  # noqa: ASYNC110  another process writes it
+            await trio.sleep(0.02)
+
+        def dial(name: str) -> AbstractAsyncContextManager[Call]:
+            token = f"token-of-{name}-which-is-long-enough"
+            return connect(f"{proxy.url}/echo", anchor=trust.anchors, ca=trust.ca, token=token)
+
+        async with dial("two") as two:
+            with pytest.raises(SessionExpired):  # noqa: PT012  a call's whole life
+                async with dial("one") as one:
+                    text = TEXT + '[routes.echo]\nadapter = "echo"\nidentities = ["two"]\n'
+                    await trio.to_thread.run_sync(told, proxy, text, "configuration.loaded")
+                    async for _ in one:
+                        pass
+            await two.send(bytes(640))
+            await anext(two)
+        with pytest.raises(PolicyRefused):
+            async with dial("one") as one:
+                await anext(one)

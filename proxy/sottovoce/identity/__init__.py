@@ -14,6 +14,7 @@ from sottovoce.identity.clients import (
     read_contents,
     reread_contents,
     revoke_clients,
+    route_of,
 )
 from sottovoce.identity.config import IdentityConfig
 from sottovoce.identity.errors import (
@@ -100,5 +101,6 @@ __all__ = [
     "read_contents",
     "reread_contents",
     "revoke_clients",
+    "route_of",
     "ticket_handlers",
 ]

@@ -15,6 +15,7 @@ import msgspec
 from sottovoce.app.checking import build_routes, read_credentials
 from sottovoce.app.initialise import token_files
 from sottovoce.app.ledger import open_ledger
+from sottovoce.app.serving.callers import Callers
 from sottovoce.app.serving.certificates import TlsContexts, TlsPolicy, certificate_keepers
 from sottovoce.app.token_process import COMMAND
 from sottovoce.audit import AuditFailed, AuditLog, ConfigurationLoaded, PlaintextNetworkAllowed, open_audit
@@ -68,6 +69,7 @@ class Parts:
         self.batcher = batcher
         self.tickets = tickets
         self.clients = clients
+        self.callers = Callers(clients, lambda: self.configuration.routes)
         self.listeners: tuple[ServedListener, ...] = ()
         self._audit = audit
         self._tls = tls
@@ -116,7 +118,7 @@ class Parts:
         return self.leaf.run, self.voice.run, self.batcher.run, self.tickets.run
 
     async def apply(self, configuration: Configuration, routes: Mapping[str, Route], clients: ClientsContents) -> None:
-        """Let calls from now on be served by this; those that run keep what they have, if they may still call.
+        """Let calls from now on be served by this; those that run keep what they have, if they may still call there.
 
         Addresses and whatever else a start settles have to be those of the configuration before.
         """
@@ -140,7 +142,7 @@ class Parts:
 
     def recheck(self) -> int:
         """End the calls of those who may no longer call; gives how many ended."""
-        return sum(each.listener.recheck(self.clients) for each in self.listeners)
+        return sum(each.listener.recheck(self.callers) for each in self.listeners)
 
     def drain(self) -> None:
         """Let nobody in and send the calls away; the listeners end when they have gone, or their time is over."""
@@ -167,7 +169,7 @@ class Parts:
             routes=routes,
             voice=self.configuration.voice,
             credential_kinds=self.clients.kinds,
-            parts=ServerDependencies(SystemKem(), ENTROPY, self.voice, self.clients, self.tickets),
+            parts=ServerDependencies(SystemKem(), ENTROPY, self.voice, self.callers, self.tickets),
             signer=self.batcher,
             clock=CLOCK,
             journal=Journal(self.logger, self._audit),

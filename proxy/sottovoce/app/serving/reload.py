@@ -2,7 +2,7 @@
 
 The clients' files are looked at several times a second, so that a withdrawn credential ends its calls within a second,
 whoever changed the file.  What cannot be read or is wrong changes nothing: one line says why, and the proxy goes on as
-it was.  Calls that run keep what they have, but for those whose credential is gone.
+it was.  Calls that run keep what they have, but for those whose credential is gone, or whose route is not for them now.
 
 Some keys are settled at the start (addresses, the token, the logs' places).  A file that changes them is taken without
 them, and the log names those that wait for a restart.

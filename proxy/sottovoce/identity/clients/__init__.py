@@ -5,6 +5,7 @@ from sottovoce.identity.clients.config import ClientsConfig
 from sottovoce.identity.clients.contents import ClientsContents, read_contents, reread_contents
 from sottovoce.identity.clients.editing import add_client, read_clients_file, revoke_clients
 from sottovoce.identity.clients.file import ClientEntry, ClientsFile
+from sottovoce.identity.clients.grants import route_of
 
 __all__ = [
     "ClientEntry",
@@ -18,4 +19,5 @@ __all__ = [
     "read_contents",
     "reread_contents",
     "revoke_clients",
+    "route_of",
 ]
