@@ -7,6 +7,7 @@ import pytest
 import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from trio.testing import MockClock
 
 from sottovoce.primitives import Secret
 from sottovoce.session import Identity, TicketState
@@ -163,6 +164,23 @@ def test_a_wall_clock_that_is_set(set_by: float, opens: bool) -> None:  # noqa: 
     ticket = desk.sealed()
     desk.clock.calendar += set_by
     assert (desk.open(ticket) is not None) == opens
+
+
+@pytest.mark.protocol("P6.54")
+def test_setting_the_wall_clock_back_gives_no_chain_of_tickets_more_time() -> None:
+    """Each hour by an hour: the calendar stands, and the day since the last signatures goes by all the same."""
+    desk = desk_with_key()
+    state = state_of(desk.clock)
+    hours = 0
+    while (sealed := desk.box.seal(state, WALL)) is not None:
+        desk.clock.monotonic += sealed.lifetime_seconds - 1
+        trio.run(desk.box.first, clock=MockClock(autojump_threshold=0))
+        opened = desk.box.open(sealed.ticket, state.authority, state.path, WALL)
+        assert opened is not None
+        state = opened
+        hours += 1
+        assert hours < 50
+    assert hours == DAY // HOUR
 
 
 def test_setting_the_wall_clock_back_gives_no_ticket_more_time() -> None:

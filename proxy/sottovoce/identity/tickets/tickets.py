@@ -12,6 +12,7 @@ that it does not matter when `run` wakes.
 from collections.abc import Callable
 from typing import NoReturn
 
+import msgspec
 import trio
 
 from sottovoce.hsm import Caller, TokenProcessFailed
@@ -100,8 +101,12 @@ class Tickets:
         content = key.open(ticket, head, authority, path)
         if content is None:
             return None
-        if lives(content, wall, self._clock.now(), tolerance_seconds=_TOLERANCE_SECONDS):
-            return content.to_state(authority, path)
+        now = self._clock.now()
+        if lives(content, wall, now, tolerance_seconds=_TOLERANCE_SECONDS):
+            state = content.to_state(authority, path)
+            # By so much the wall clock was set back since: the day since the last signatures goes on all the same.
+            set_back = max(0.0, (now - content.issued_now) - (wall - content.issued_wall))
+            return msgspec.structs.replace(state, verified_at=state.verified_at - set_back)
         content.psk.wipe()
         return None
 
