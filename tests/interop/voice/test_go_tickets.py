@@ -90,8 +90,10 @@ async def test_go_resumes_behind_each_credential(wallet: Wallet, callers: Caller
 
 async def test_a_ticket_behind_a_certificate_is_good_beside_it_alone(wallet: Wallet, callers: Callers) -> None:
     certificate, key = callers.certificate
+    nothing = wallet.read()[0]["Shown"]
     wallet.file.unlink()
     await wallet.call("-cert", certificate, "-cert-key", key)
+    wallet.change(Shown=nothing)
     assert not await wallet.resumes()
     assert wallet.proxy.running.events("session.established")[-1]["identity"] is None
 
@@ -193,7 +195,7 @@ async def test_a_ticket_is_good_for_its_binding_and_while_its_client_is(
     """On a proxy that takes calls without a binding, too."""
     wallet = Wallet(peer, unbound, tmp_path / "tickets.json")
     await wallet.call()
-    kept = wallet.file.read_bytes()
+    kept, nothing = wallet.file.read_bytes(), wallet.read()[0]["Shown"]
     wallet.change(Binding=0)
     assert not await wallet.resumes("-unbound")
     wallet.file.write_bytes(kept)
@@ -210,6 +212,7 @@ async def test_a_ticket_is_good_for_its_binding_and_while_its_client_is(
     wallet.file.unlink()
     withdrawn = callers.key("ed25519")
     await wallet.call("-key", withdrawn)
+    wallet.change(Shown=nothing)
     (unbound.directory / "clients.toml").write_text("")
     await until(lambda: bool(unbound.running.events("clients.loaded")))
     assert not await wallet.resumes()
@@ -241,9 +244,13 @@ async def test_we_resume_at_go_behind_each_credential(peer: str, callers: Caller
     ]
     known = ("-token", TOKEN, "-client-keys", callers.encoded, "-client-ca", str(callers.ca))
     async with go_server(peer, tmp_path, *HYBRID, *known) as server:
-        for options in shown:
-            first, second = await call_twice(server, **options)
-            assert (first["offered"], second["offered"], second["resumed"]) == (False, True, True)
+        with TicketStore() as tickets:  # one for all, and nobody takes another's
+            for is_resumed in (False, True):
+                for options in shown:
+                    async with server.calling(tickets=tickets, **options) as call:
+                        assert await echoed(call, FRAMES, 0.01) == FRAMES
+                    said = await server.line()
+                    assert (said["code"], said["offered"], said["resumed"]) == (1000, is_resumed, is_resumed)
 
 
 async def test_we_resume_at_go_under_every_suite_and_after_a_retry(peer: str, tmp_path: Path) -> None:

@@ -127,6 +127,12 @@ func (c *client) credential() (kind byte, value []byte) {
 	return kindNone, nil
 }
 
+// shown names the credential where tickets are kept.
+func (c *client) shown() string {
+	kind, value := c.credential()
+	return fmt.Sprintf("%d %x", kind, sha256.Sum256(value))
+}
+
 // showCredential gives ClientCredential and, behind a key, ClientVerify, and takes them into the transcript.
 func (h *clientHandshake) showCredential() ([]byte, error) {
 	kind, value := h.credential()

@@ -25,6 +25,7 @@ type storedTicket struct {
 	Ticket, PSK     []byte
 	Epoch           uint32 // in the KID of the record that brought it
 	Authority, Path string
+	Shown           string // the credential: kind and digest
 	Suite, Binding  int
 	Certificate     []byte // the session's at that time
 	Reauthenticate  byte   // ServerParams tag 6 of the full handshake
@@ -35,7 +36,7 @@ type storedTicket struct {
 // mayOffer is the client's own limits.
 func (t *storedTicket) mayOffer(c *client, binding byte, now time.Time) bool {
 	certificate, err := parseCertificate(t.Certificate)
-	return err == nil && len(t.Ticket) > 0 && t.Authority == lowered(c.authority) && t.Path == c.target &&
+	return err == nil && len(t.Ticket) > 0 && t.Authority == lowered(c.authority) && t.Path == c.target && t.Shown == c.shown() &&
 		t.Binding == int(binding) && slices.Contains(c.suites, t.Suite) && now.Before(t.Expires) &&
 		now.Sub(t.Verified) < ticketDay && now.Before(certificate.notAfter) && c.trust.check(certificate, now) == nil
 }
@@ -74,7 +75,7 @@ func (c *client) keepTicket(m *message) error {
 	}
 	c.result.Tickets++
 	c.tickets = append(c.tickets, &storedTicket{
-		Ticket: m.value[2], PSK: record.resumption, Epoch: record.epoch, Authority: lowered(c.authority), Path: c.target,
+		Ticket: m.value[2], PSK: record.resumption, Epoch: record.epoch, Authority: lowered(c.authority), Path: c.target, Shown: c.shown(),
 		Suite: c.session.suite, Binding: int(c.binding), Certificate: c.certificate.raw,
 		Reauthenticate: c.fullReauth, Verified: c.verifiedAt,
 		Expires: time.Now().Add(time.Duration(lifetime) * time.Second),
