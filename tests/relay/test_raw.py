@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sottovoce.relay import BackendMisbehaved
 from sottovoce.relay.link import MeteredSink
 from sottovoce.relay.raw import RawDialect
-from sottovoce.session import outbound
+from sottovoce.session.talk import outbound
 from sottovoce.wire import FRAME_MILLISECONDS, MAX_SMALL_RECORD_BYTES, Codec, frames
 from tests.relay.calls import DATA_START, START, RecordingSink
 

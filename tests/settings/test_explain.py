@@ -31,7 +31,7 @@ SUITES = (
         ("[route.a]\n", "route: there is no such section; did you mean routes?"),
         (
             "qqq = 3",
-            "qqq: there is no such key; known here: listener, listeners, voice, routes, identity, clients, hsm, audit, ",
+            "qqq: there is no such key; known here: listener, listeners, voice, routes, identity, clients, hsm, ",
         ),
         ('[voice]\n"a\\nb" = 3', 'voice."a\\nb": there is no such key; known here: '),
         (
