@@ -6,6 +6,7 @@ Whatever cannot be had at start ends the start with one error and nothing half-d
 it can: a lost token is replaced, a renewal that fails is tried again, a configuration that is wrong is not taken.
 """
 
+import gc
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
@@ -52,6 +53,8 @@ async def serve(
     async with AsyncExitStack() as stack:
         seen = stamps(configuration.clients)
         parts = await Parts.build(configuration, file, logger, stack)
+        gc.collect()
+        gc.freeze()  # what is there now stays: a collection under load need not walk through all of it, calls waiting
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
             await _run(parts, Reloader(parts, reread or partial(load, file), seen), signals, announce)
         served, signed = parts.batcher.batches_served, await _roots_signed(parts.token)
