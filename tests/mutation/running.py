@@ -31,7 +31,7 @@ _CASES = 3
 """Of one test function so many cases come before all others: variety finds more than number."""
 _CHOSEN = 500
 """So many tests at most before a mutant is tried with all of them."""
-_FIRST_SECONDS = 60.0
+_LEAST_SECONDS = 5.0
 _ALL_SECONDS = 180.0
 _SWITCH = 'import os\n\nnumber = int(os.environ.get("MUTANT", "-1"))\n'
 _PLUGINS = ("-p", "no:cacheprovider", "-p", "tests.mutation.quick", "--hypothesis-profile=mutation")
@@ -106,9 +106,11 @@ def run(scratch: Path, only: Sequence[str] = (), told: Callable[[str], object] =
     first = [_forking(tree) for _ in range(WORKERS)]
     control = {"number": -1, "tests": [name for name in coverage.tests if name not in coverage.failed]}
     assert first[0].ask(control | {"seconds": _ALL_SECONDS}) == "", "the tests fail in a copy without any change"
-    orders = [
-        {"number": numbers[mutant.name], "tests": coverage.of(mutant), "seconds": _FIRST_SECONDS} for mutant in wanted
-    ]
+    orders: list[Mapping[str, object]] = []
+    for mutant in wanted:
+        tests = coverage.of(mutant)
+        seconds = _LEAST_SECONDS + 3 * sum(coverage.seconds.get(test, 0.0) for test in tests)
+        orders.append({"number": numbers[mutant.name], "tests": tests, "seconds": seconds})
     hows = _spread(first, orders)
 
     alive = [mutant for mutant, how in zip(wanted, hows, strict=True) if not how]
