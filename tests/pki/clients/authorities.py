@@ -37,6 +37,7 @@ class Authority:
         key: CertificateIssuerPrivateKeyTypes | None = None,
         is_ca: bool = True,
         usage: x509.KeyUsage | None = None,
+        constraints: x509.NameConstraints | None = None,
         days: Days = (-1, 30),
         parent: "Authority | None" = None,
         algorithm: hashes.SHA256 | None = hashes.SHA256(),  # noqa: B008  a constant without state
@@ -56,6 +57,8 @@ class Authority:
         )
         if usage is not None:
             builder = builder.add_extension(usage, critical=True)
+        if constraints is not None:
+            builder = builder.add_extension(constraints, critical=True)
         self.certificate = builder.sign(signer.key, algorithm)
         self.pem = self.certificate.public_bytes(Encoding.PEM)
 

@@ -69,6 +69,24 @@ def test_what_is_not_believed(certificate: x509.Certificate) -> None:
     assert cas(CA).judge_untrusted(der(certificate), unix()) is None
 
 
+def test_of_a_ca_with_name_constraints_only_a_name_that_they_bind_counts() -> None:
+    """Else a CA for kiosks makes an admin by leaving the DNS name out."""
+    constraints = x509.NameConstraints([x509.DNSName("kiosks.example.com")], None)
+    authority = Authority(constraints=constraints)
+    good = authority.issue(names=(x509.DNSName("a.kiosks.example.com"), x509.UniformResourceIdentifier("x://admin")))
+    found = cas(authority).judge_untrusted(der(good), unix())
+    assert found is not None
+    assert found.name == "a.kiosks.example.com"
+    for names, subject in (
+        ((x509.DNSName("admin.example.com"),), None),
+        ((x509.UniformResourceIdentifier("x://admin"),), None),
+        ((x509.RFC822Name("admin@example.com"),), None),
+        ((), named("admin")),
+    ):
+        certificate = authority.issue(names=names, subject=subject)
+        assert cas(authority).judge_untrusted(der(certificate), unix()) is None
+
+
 def test_both_usages_are_no_fault() -> None:
     assert cas(CA).judge_untrusted(der(CA.issue(usage=BOTH)), unix()) is not None
 

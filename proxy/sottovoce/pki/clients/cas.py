@@ -86,7 +86,7 @@ class ClientCas:
             builder = PolicyBuilder().store(self._store).time(dt.datetime.fromtimestamp(now, dt.UTC))
             builder = builder.extension_policies(ca_policy=_CA_POLICY, ee_policy=_CLIENT_POLICY)
             chain = builder.build_client_verifier().verify(certificate, []).chain
-            name = _name(certificate)
+            name = _name(certificate, is_constrained=_extension(chain[-1], x509.NameConstraints) is not None)
         except (VerificationError, *UNREADABLE):
             return None
         ca_id, serial = _ca_id(chain[-1]), certificate.serial_number
@@ -138,8 +138,11 @@ _CLIENT_POLICY = (
 )
 
 
-def _name(certificate: x509.Certificate) -> str:
-    """Give the first DNS name, else the first URI, else the first e-mail address, else the one common name."""
+def _name(certificate: x509.Certificate, *, is_constrained: bool) -> str:
+    """Give the first DNS name, else the first URI, else the first e-mail address, else the one common name.
+
+    Of a CA with name constraints only a DNS name counts: the verifier holds no other name against them.
+    """
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
@@ -147,11 +150,11 @@ def _name(certificate: x509.Certificate) -> str:
     else:
         if dns := names.get_values_for_type(x509.DNSName):
             return dns[0].lower()
-        for kind in (x509.UniformResourceIdentifier, x509.RFC822Name):
+        for kind in () if is_constrained else (x509.UniformResourceIdentifier, x509.RFC822Name):
             if found := names.get_values_for_type(kind):
                 return found[0]
     common = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    return str(common[0].value) if len(common) == 1 else ""
+    return str(common[0].value) if len(common) == 1 and not is_constrained else ""
 
 
 def _certificates(pem: bytes) -> list[x509.Certificate]:
