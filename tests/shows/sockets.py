@@ -1,6 +1,5 @@
 """What a process holds open, as the kernel tells it."""
 
-import os
 import re
 from pathlib import Path
 
@@ -15,9 +14,9 @@ def connections_of(pid: int, port: int) -> int:
 
 def _inodes(pid: int) -> set[str]:
     found: set[str] = set()
-    for descriptor in os.listdir(f"/proc/{pid}/fd"):
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
         try:
-            target = os.readlink(f"/proc/{pid}/fd/{descriptor}")
+            target = str(descriptor.readlink())
         except FileNotFoundError:
             continue  # closed meanwhile
         if match := _INODE.fullmatch(target):
