@@ -145,3 +145,14 @@ def test_whatever_its_entries_are_made_of(fields: dict[str, object]) -> None:
     except ClientsUnusable:
         return
     assert found.client[0].credential
+
+
+def test_two_tokens_of_one_short_name_are_refused() -> None:
+    """By `token:…` one is revoked, so it must not be another one's name too."""
+    digests = ("0123456789ab" + "0" * 52, "0123456789ab" + "1" * 52)
+    text = "".join(
+        f'[[client]]\nname = "c{number}"\ntoken_sha256 = "{each}"\naudience = ["a"]\n'
+        for number, each in enumerate(digests)
+    )
+    with pytest.raises(ClientsUnusable, match=r"client\[1\]\.token_sha256 \(c1\) is that of client\[0\] \(c0\) too"):
+        parse_clients(text)

@@ -113,7 +113,7 @@ def _check(entries: Iterable[ClientEntry]) -> None:
     for number, entry in enumerate(entries):
         where = f"client[{number}]"
         _check_entry(entry, where)
-        proof = entry.token_sha256 or entry.key.hex()
+        proof = entry.credential  # by this name it is revoked, so the name has to be one alone's
         if proof in seen:
             field = "token_sha256" if entry.token_sha256 else "public_key"
             text = (
