@@ -114,3 +114,21 @@ async def test_a_credential_that_is_withdrawn_while_the_call_is_being_agreed_on(
         await trio.sleep(1)
         assert peer.heard[-1] == events.Ended(Code.EXPIRED, "ended by the other side", local=False)
         assert not proxy.hand.legs
+
+
+@pytest.mark.protocol("P4.22")
+async def test_a_credential_that_is_withdrawn_while_the_backend_is_dialled(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    proxy, credentials = Proxy(), Withdrawing({"alice"})
+    proxy.credentials.verdict = Identity("alice")
+    proxy.hand.seconds = 2.0
+    async with house(proxy) as served:
+        peer = await served.peer("/v1/voice/hand")
+        await peer.say(b"x" * 160)
+        assert served.listener.recheck(credentials) == 1
+        await trio.sleep(0.5)
+        assert peer.heard[-1] == events.Ended(Code.EXPIRED, "ended by the other side", local=False)
+        await trio.sleep(10)
+        assert served.listener.calls == 0
+    assert all(not leg.told for leg in proxy.hand.legs), "what was held for the backend is not said"
