@@ -11,6 +11,7 @@ import trio
 
 from sottovoce.audit import AuditEvent, AuditFailed
 from sottovoce.edge import EdgeServices, Journal, ServedRoute, VoiceCall, VoiceConfig, serve_connection
+from sottovoce.hsm import HsmTimeout
 from sottovoce.primitives import SystemKem
 from sottovoce.relay import CallEnd, CallSink, CallStart, Leg, LegStatistics, RouteConfig, build_route
 from sottovoce.session import (
@@ -63,17 +64,21 @@ class TrioClock:
 
 
 class Signer:
-    """Signs at once, or after `seconds`, or not while `error` is set; remembers who asked."""
+    """Signs at once, or after `seconds` if the deadline leaves them, or not while `error` is set; remembers it all."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
         self.error: Exception | None = None
         self.asked: list[tuple[LeafKind, str]] = []
+        self.deadlines: list[tuple[float, float]] = []
 
     async def sign(self, kind: LeafKind, leaf: bytes, source: str, deadline: float) -> Proof:
-        del deadline
         self.asked.append((kind, source))
-        await trio.sleep(self.seconds)
+        self.deadlines.append((trio.current_time(), deadline))
+        with trio.move_on_at(deadline) as limit:
+            await trio.sleep(self.seconds)
+        if limit.cancelled_caught:
+            raise HsmTimeout("no signature in time")
         if self.error is not None:
             raise self.error
         return prove(serving_keys(), kind, leaf)

@@ -6,6 +6,7 @@ import pytest
 import trio
 
 from sottovoce.edge import VoiceConfig
+from sottovoce.observe import events as log_events
 from sottovoce.relay import CallSink
 from sottovoce.session import events
 from sottovoce.wire import Codec
@@ -98,3 +99,23 @@ async def test_a_frame_that_fits_no_slot_is_counted_as_dropped(autojump_clock: t
         statistics = proxy.hand.legs[0].end.statistics if proxy.hand.legs[0].end else None
     assert statistics is not None
     assert (statistics.frames_to_client, statistics.frames_dropped_to_client) == (1, 1)
+
+
+async def _keep_time(peer: Peer) -> None:
+    while (due := peer.voice.next_deadline()) is not None:
+        await trio.sleep_until(due)
+        peer.voice.on_deadline(trio.current_time())
+        await peer.flush()
+
+
+async def test_a_signature_has_the_time_of_the_epoch_and_not_of_a_slot(autojump_clock: trio.testing.MockClock) -> None:
+    proxy = Proxy(VoiceConfig(padding=2, epoch_seconds=10))
+    async with proxy.called(HAND, **CODECS) as peer, trio.open_nursery() as nursery:
+        proxy.signer.seconds = 0.3
+        nursery.start_soon(Listening(peer).hear)
+        nursery.start_soon(_keep_time, peer)
+        await trio.sleep(30)
+        assert peer.voice.epoch == 4
+        nursery.cancel_scope.cancel()
+    assert all(deadline - asked_at > 10 for asked_at, deadline in proxy.signer.deadlines[1:])
+    assert not proxy.log.named(log_events.SIGNATURE_DROPPED)

@@ -193,6 +193,11 @@ class Session(Sending):
             due = min(due, self._lossy.forget_at)
         return due
 
+    @property
+    def ends_at(self) -> float | None:
+        """When the session ends if nothing renews it; None once it has.  Slots and the like fall due before."""
+        return None if self._phase is _Phase.ENDED else self._ends_at
+
     def on_deadline(self, now: float) -> list[Event]:
         """Do what is due; under padding class 2 at most one slot, so look at `next_deadline` again."""
         if now >= self._ends_at:

@@ -75,7 +75,7 @@ class Errands:
         """Have a leaf signed; ask again as long as the session waits for it."""
         source = self._client.rpartition(":")[0]
         has_failed = False
-        while (deadline := self._session.next_deadline()) is not None:
+        while (deadline := self._session.ends_at) is not None:
             remaining = deadline - self._clock.now()
             try:
                 proof = await self._services.signer.sign(
