@@ -73,3 +73,23 @@ def test_a_machine_that_slept_asks_before_it_gives_up() -> None:
     assert talk.machine.send_audio(FRAME, 1000.0)
     talk.at(_due(talk))
     assert talk.machine.is_open
+
+
+def test_a_question_that_could_not_be_put_is_not_counted() -> None:
+    """The user says as much as the server has to take, and the server has nothing to say to it."""
+    talk = Talk(PureServer(config=ServerConfig(epoch_seconds=3600))).run()
+    while talk.now < 100 and talk.machine.is_open:
+        while talk.machine.send_json({}, talk.now):
+            pass
+        talk.at(talk.now)
+        talk.now += 0.5
+    assert talk.machine.is_open
+
+
+def test_under_keys_that_are_too_old_for_a_ping_the_keys_age_counts() -> None:
+    talk = Talk(PureServer(config=ServerConfig(epoch_seconds=10)), settings(keepalive=2)).run()
+    talk.server.signs = False
+    while talk.now < 30:
+        talk.at(_due(talk))
+        talk.server.now = talk.now
+    assert talk.machine.is_open

@@ -65,6 +65,17 @@ async def test_the_time_in_which_a_backend_is_connected_does_not_count(autojump_
         assert proxy.calls[0]._session.is_open
 
 
+async def test_a_question_that_could_not_be_put_is_not_counted(autojump_clock: trio.testing.MockClock) -> None:
+    """The backend says as much as the client has to take; so no ping leaves, and nobody is asked for an answer."""
+    proxy = Proxy(VoiceConfig(heartbeat_seconds=10, epoch_seconds=3600))
+    async with proxy.called(HAND) as peer, trio.open_nursery() as nursery:
+        nursery.start_soon(peer.hear_end)
+        nursery.start_soon(_talk_without_a_pause, proxy)
+        await trio.sleep(45)
+        assert peer.voice.is_open
+        nursery.cancel_scope.cancel()
+
+
 async def test_a_client_that_does_not_read_is_ended(autojump_clock: trio.testing.MockClock) -> None:
     proxy = Proxy(VoiceConfig(heartbeat_seconds=10, write_stall_seconds=5, epoch_seconds=3600))
     async with trio.open_nursery() as nursery:
@@ -101,3 +112,11 @@ async def _ping_for_ever(peer: Peer) -> None:
         await trio.sleep(1)
         peer.websocket.send_ping(b"")
         await peer.tls.send_all(peer.websocket.to_send())
+
+
+async def _talk_without_a_pause(proxy: Proxy) -> None:
+    await trio.sleep(0.003)
+    while True:
+        for _ in range(4):
+            proxy.hand.sinks[0].json(b"{}")
+        await trio.sleep(0.1)

@@ -392,6 +392,7 @@ class VoiceCall:
             case Beat.NOTHING:
                 pass
             case Beat.ASK:
-                self._session.send_ping(self._services.parts.entropy.random(PING_BYTES), now)
+                if not self._session.send_ping(self._services.parts.entropy.random(PING_BYTES), now):
+                    self._heartbeat.put_off(now)
             case Beat.GIVE_UP:
                 self.end(Code.GOING_AWAY, "idle: nothing came in three heartbeats")

@@ -47,3 +47,19 @@ def test_without_an_interval_there_is_nothing_to_do() -> None:
     heartbeat = Heartbeat(float("inf"), 0.0)
     assert heartbeat.due_at == float("inf")
     assert heartbeat.beat(1e9) is Beat.NOTHING
+
+
+def test_a_ping_that_could_not_be_sent_is_due_again_in_a_moment_and_not_counted() -> None:
+    heartbeat = Heartbeat(20.0, 0.0)
+    assert heartbeat.beat(20.0) is Beat.PING
+    for moment in (40.0, 41.0, 42.0):
+        assert heartbeat.beat(moment) is Beat.PING
+        heartbeat.put_off(moment)
+        assert heartbeat.due_at == moment + 1
+    assert [heartbeat.beat(now) for now in (42.9, 43.0, 63.0)] == [Beat.NOTHING, Beat.PING, Beat.DEAD]
+    heartbeat = Heartbeat(20.0, 0.0)
+    assert heartbeat.beat(20.0) is Beat.PING
+    heartbeat.put_off(20.0)
+    heartbeat.heard_at = 20.5
+    assert heartbeat.beat(21.0) is Beat.NOTHING
+    assert heartbeat.due_at == 40.5

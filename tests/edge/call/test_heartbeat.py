@@ -44,3 +44,18 @@ def test_nobody_is_asked_with_0_seconds() -> None:
     heartbeat = Heartbeat(0, 0.0)
     assert heartbeat.next_at == float("inf")
     assert heartbeat.beat(1e9) is Beat.NOTHING
+
+
+def test_a_question_that_could_not_be_put_is_due_again_in_a_moment_and_not_counted() -> None:
+    heartbeat = Heartbeat(20, 0.0)
+    assert heartbeat.beat(20.0) is Beat.ASK
+    for moment in (40.0, 41.0, 42.0):
+        assert heartbeat.beat(moment) is Beat.ASK
+        heartbeat.put_off(moment)
+        assert heartbeat.next_at == moment + 1
+    assert beats(heartbeat, 42.9, 43.0, 63.0) == [Beat.NOTHING, Beat.ASK, Beat.GIVE_UP]
+    heartbeat = Heartbeat(20, 0.0)
+    assert heartbeat.beat(20.0) is Beat.ASK
+    heartbeat.put_off(20.0)
+    heartbeat.heard_at = 20.5
+    assert beats(heartbeat, 21.0, 40.4, 40.5) == [Beat.NOTHING, Beat.NOTHING, Beat.ASK]

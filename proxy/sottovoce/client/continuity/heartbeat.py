@@ -13,6 +13,8 @@ from enum import Enum, auto
 
 UNANSWERED = 3
 """A connection is dead after so many times the interval without a word."""
+_AGAIN_SECONDS = 1.0
+"""After a ping that could not be sent."""
 _AGO = float("-inf")
 
 
@@ -51,3 +53,8 @@ class Heartbeat:
         self._asked_at = now
         self.due_at = now + self._interval
         return Beat.DEAD if self._asked >= UNANSWERED else Beat.PING
+
+    def put_off(self, now: float) -> None:
+        """Take back what `beat` has counted now: the ping could not be sent, and is due again in a moment."""
+        self._asked -= 1
+        self.due_at = now + _AGAIN_SECONDS

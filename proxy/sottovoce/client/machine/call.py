@@ -133,7 +133,8 @@ class CallMachine(Saying):
     def _beat(self, session: ClientSession, now: float) -> None:
         match self._heartbeat.beat(now):
             case Beat.PING:
-                session.send_ping(self._parts.entropy.random(PING_BYTES), now)
+                if not session.send_ping(self._parts.entropy.random(PING_BYTES), now):
+                    self._heartbeat.put_off(now)
                 self._settle(session, (), now)
             case Beat.DEAD:
                 self._cut_off("nothing was heard from the server, which did not answer pings either")

@@ -9,6 +9,8 @@ call's clock wakes, which is once a heartbeat.  After a suspend of this machine 
 from enum import Enum, auto
 
 _QUESTIONS = 2
+_AGAIN_SECONDS = 1.0
+"""After a question that could not be put."""
 _AGO = float("-inf")
 _NEVER = float("inf")
 
@@ -50,3 +52,8 @@ class Heartbeat:
         self._unanswered += 1
         self._asked_at = now
         return Beat.ASK
+
+    def put_off(self, now: float) -> None:
+        """Take back what `beat` has counted now: the question could not be put, and is due again in a moment."""
+        self._unanswered -= 1
+        self._asked_at = now - self._seconds + _AGAIN_SECONDS  # behind whatever was heard, or nothing were due
