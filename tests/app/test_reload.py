@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 import trio
 
+from sottovoce.app.checking import CheckReport
+from sottovoce.app.serving import lifetime
+from sottovoce.app.serving.parts import Parts
 from sottovoce.app.serving.reload import settle
 from sottovoce.client import (
     AuthFailed,
@@ -20,6 +23,7 @@ from sottovoce.client import (
     connect,
     trust_from_directory,
 )
+from sottovoce.hsm import HsmError
 from sottovoce.settings import build
 from tests.running import RunningProxy, copy_directory, running_proxy
 
@@ -215,3 +219,19 @@ async def test_whoever_is_taken_off_a_routes_list_loses_his_call_there_and_comes
         with pytest.raises(PolicyRefused):
             async with dial("one") as one:
                 await anext(one)
+
+
+async def test_a_signal_in_the_middle_of_a_start_is_no_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    async def build_(*_: object) -> Parts:
+        signal.raise_signal(signal.SIGHUP)
+        await trio.lowlevel.checkpoint()
+        raise HsmError("as far as that")
+
+    before = signal.getsignal(signal.SIGHUP)
+    monkeypatch.setattr(lifetime, "harden_process", lambda: 1)
+    monkeypatch.setattr(lifetime, "configure_logging", lambda _: None)
+    monkeypatch.setattr(lifetime, "check_loaded", lambda *_: CheckReport((), ()))
+    monkeypatch.setattr(Parts, "build", build_)
+    with pytest.raises(HsmError, match="as far as that"):
+        await lifetime.serve(build({}), tmp_path / "sottovoce.toml")
+    assert signal.getsignal(signal.SIGHUP) == before

@@ -7,9 +7,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-import structlog
 import trio
-from structlog.testing import capture_logs
 
 from sottovoce.app.serving import reload
 from sottovoce.app.serving.reload import Reloader, settle, stamps
@@ -28,6 +26,18 @@ PATIENCE_SECONDS = 10.0
 NOON = 1_800_000_000.0
 
 
+class Lines:
+    """A log by hand."""
+
+    def __init__(self) -> None:
+        self.kept: list[tuple[str, dict[str, Any]]] = []
+
+    def say(self, event: str, **fields: Any) -> None:
+        self.kept.append((event, fields))
+
+    info = warning = error = say
+
+
 class FakeParts:
     """As much of a proxy as a reloader touches."""
 
@@ -35,7 +45,7 @@ class FakeParts:
         self.wall = NOON
         self.configuration = Configuration(clients=config)
         self.file = Path("sottovoce.toml")
-        self.logger = structlog.get_logger()
+        self.logger = Lines()
         self.clients: Clients = read_clients(config, self.now, SystemEntropy())
         self.taken: list[ClientsContents] = []
         self.rechecks = 0
@@ -52,12 +62,11 @@ class FakeParts:
         self.rechecks += 1
         return 0
 
+    def said(self, event: str) -> list[str]:
+        return [fields.get("reason", "") for said, fields in self.logger.kept if said == event]
+
     def lets_in(self, value: bytes) -> bool:
         return not isinstance(self.clients.check(token(value, HOST)), Code)
-
-
-def said(logs: list[Any], event: str) -> list[str]:
-    return [each.get("reason", "") for each in logs if each["event"] == event]
 
 
 async def until(condition: Any) -> None:
@@ -89,25 +98,23 @@ def refused() -> Configuration:
     raise ConfigurationInvalid([])
 
 
-async def start(nursery: trio.Nursery, parts: FakeParts, logs: list[Any]) -> Reloader:
+async def start(nursery: trio.Nursery, parts: FakeParts) -> Reloader:
     reloader = Reloader(cast("Parts", parts), refused, stamps(parts.configuration.clients))
     nursery.start_soon(reloader.run)
     await trio.lowlevel.checkpoint()
-    del logs[:]
     return reloader
 
 
 async def test_a_pipe_in_a_files_place_holds_nobody_up(file: Path) -> None:
     parts = FakeParts(ClientsConfig(file=str(file)))
-    with capture_logs() as logs:
-        async with trio.open_nursery() as nursery:
-            await start(nursery, parts, logs)
-            pipe(file)
-            await until(lambda: said(logs, "clients.refused"))
-            assert parts.lets_in(b"good")
-            write(file)
-            await until(lambda: not parts.lets_in(b"good"))
-            nursery.cancel_scope.cancel()
+    async with trio.open_nursery() as nursery:
+        await start(nursery, parts)
+        pipe(file)
+        await until(lambda: parts.said("clients.refused"))
+        assert parts.lets_in(b"good")
+        write(file)
+        await until(lambda: not parts.lets_in(b"good"))
+        nursery.cancel_scope.cancel()
 
 
 async def test_a_list_that_ran_out_does_not_keep_a_token_from_being_revoked(
@@ -119,17 +126,16 @@ async def test_a_list_that_ran_out_does_not_keep_a_token_from_being_revoked(
     config = ClientsConfig(file=str(file), ca_file=str(tmp_path / "ca.pem"), crl_file=str(tmp_path / "crl.pem"))
     parts = FakeParts(config)
     monkeypatch.setattr(reload, "CLOCK", SimpleNamespace(wall=parts.now))
-    with capture_logs() as logs:
-        async with trio.open_nursery() as nursery:
-            await start(nursery, parts, logs)
-            parts.wall += 8 * 86_400
-            write(file)
-            await until(lambda: not parts.lets_in(b"good"))
-            (reason,) = said(logs, "clients.refused")
-            assert "crl.pem" in reason
-            assert "outdated" in reason
-            assert parts.clients.contents.cas is not None
-            nursery.cancel_scope.cancel()
+    async with trio.open_nursery() as nursery:
+        await start(nursery, parts)
+        parts.wall += 8 * 86_400
+        write(file)
+        await until(lambda: not parts.lets_in(b"good"))
+        (reason,) = parts.said("clients.refused")
+        assert "crl.pem" in reason
+        assert "outdated" in reason
+        assert parts.clients.contents.cas is not None
+        nursery.cancel_scope.cancel()
 
 
 def test_a_mode_that_was_mended_is_a_change(file: Path) -> None:
@@ -155,13 +161,12 @@ async def test_what_could_not_be_read_for_a_moment_is_tried_again_and_said_once(
 
     monkeypatch.setattr(reload, "RETRY_SECONDS", (0.05,))
     monkeypatch.setattr(os, "open", short_of_descriptors)
-    with capture_logs() as logs:
-        async with trio.open_nursery() as nursery:
-            await start(nursery, parts, logs)
-            write(file)
-            await until(lambda: not parts.lets_in(b"good"))
-            assert len(said(logs, "clients.refused")) == 1
-            nursery.cancel_scope.cancel()
+    async with trio.open_nursery() as nursery:
+        await start(nursery, parts)
+        write(file)
+        await until(lambda: not parts.lets_in(b"good"))
+        assert len(parts.said("clients.refused")) == 1
+        nursery.cancel_scope.cancel()
 
 
 async def test_a_file_that_was_just_emptied_to_be_written_lets_nobody_down(
@@ -170,60 +175,56 @@ async def test_a_file_that_was_just_emptied_to_be_written_lets_nobody_down(
     monkeypatch.setattr(reload, "LOOK_SECONDS", 0.005)
     parts = FakeParts(ClientsConfig(file=str(file)))
     text = token_entry()
-    with capture_logs() as logs:
-        async with trio.open_nursery() as nursery:
-            await start(nursery, parts, logs)
-            for times in range(1, 4):
-                with file.open("w") as stream:
-                    await trio.sleep(0.02)
-                    stream.write(text)
-                await until(lambda times=times: len(parts.taken) == times)
-                assert parts.lets_in(b"good")
-            assert all(contents.tokens for contents in parts.taken)
-            nursery.cancel_scope.cancel()
+    async with trio.open_nursery() as nursery:
+        await start(nursery, parts)
+        for times in range(1, 4):
+            with file.open("w") as stream:
+                await trio.sleep(0.02)
+                stream.write(text)
+            await until(lambda times=times: len(parts.taken) == times)
+            assert parts.lets_in(b"good")
+        assert all(contents.tokens for contents in parts.taken)
+        nursery.cancel_scope.cancel()
 
 
 async def test_a_file_that_is_touched_without_end_is_read_all_the_same(file: Path) -> None:
     parts = FakeParts(ClientsConfig(file=str(file)))
-    with capture_logs() as logs:
-        async with trio.open_nursery() as nursery:
-            await start(nursery, parts, logs)
-            write(file)
-            with trio.fail_after(PATIENCE_SECONDS):
-                while parts.lets_in(b"good"):
-                    os.utime(file)
-                    await trio.sleep(0.02)
-            nursery.cancel_scope.cancel()
+    async with trio.open_nursery() as nursery:
+        await start(nursery, parts)
+        write(file)
+        with trio.fail_after(PATIENCE_SECONDS):
+            while parts.lets_in(b"good"):
+                os.utime(file)
+                await trio.sleep(0.02)
+        nursery.cancel_scope.cancel()
 
 
 async def test_signals_without_end_do_not_keep_the_clients_file_from_being_read(file: Path) -> None:
     parts = FakeParts(ClientsConfig(file=str(file)))
-    with capture_logs() as logs:
-        async with trio.open_nursery() as nursery:
-            reloader = await start(nursery, parts, logs)
-            write(file)
-            with trio.fail_after(PATIENCE_SECONDS):
-                while parts.lets_in(b"good"):
-                    reloader.ask()
-                    await trio.lowlevel.checkpoint()
-            assert said(logs, "configuration.refused")
-            nursery.cancel_scope.cancel()
+    async with trio.open_nursery() as nursery:
+        reloader = await start(nursery, parts)
+        write(file)
+        with trio.fail_after(PATIENCE_SECONDS):
+            while parts.lets_in(b"good"):
+                reloader.ask()
+                await trio.lowlevel.checkpoint()
+        assert parts.said("configuration.refused")
+        nursery.cancel_scope.cancel()
 
 
 async def test_calls_are_looked_at_when_an_entry_comes_to_its_end(file: Path) -> None:
     """Their sessions know the end that stood there when they began."""
     parts = FakeParts(ClientsConfig(file=str(file)))
-    with capture_logs() as logs:
-        async with trio.open_nursery() as nursery:
-            await start(nursery, parts, logs)
-            write(file, token_entry(more="expires = 2027-01-15T08:00:10Z"))
-            await until(lambda: parts.taken)
-            assert parts.rechecks == 0
-            parts.wall = NOON + 10
-            await until(lambda: parts.rechecks)
-            await trio.sleep(3 * reload.LOOK_SECONDS)
-            assert parts.rechecks == 1
-            nursery.cancel_scope.cancel()
+    async with trio.open_nursery() as nursery:
+        await start(nursery, parts)
+        write(file, token_entry(more="expires = 2027-01-15T08:00:10Z"))
+        await until(lambda: parts.taken)
+        assert parts.rechecks == 0
+        parts.wall = NOON + 10
+        await until(lambda: parts.rechecks)
+        await trio.sleep(3 * reload.LOOK_SECONDS)
+        assert parts.rechecks == 1
+        nursery.cancel_scope.cancel()
 
 
 PRODUCTION: dict[str, Any] = {

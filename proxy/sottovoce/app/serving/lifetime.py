@@ -8,8 +8,8 @@ it can: a lost token is replaced, a renewal that fails is tried again, a configu
 
 import gc
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from contextlib import AsyncExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -52,13 +52,32 @@ async def serve(
         raise ConfigurationInvalid(problems)
     async with AsyncExitStack() as stack:
         seen = stamps(configuration.clients)
+        hangups = stack.enter_context(_noted_hangups())
         parts = await Parts.build(configuration, file, logger, stack)
         gc.collect()
         gc.freeze()  # what is there now stays: a collection under load need not walk through all of it, calls waiting
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
-            await _run(parts, Reloader(parts, reread or partial(load, file), seen), signals, announce)
+            reloader = Reloader(parts, reread or partial(load, file), seen)
+            if hangups:
+                reloader.ask()
+            await _run(parts, reloader, signals, announce)
         served, signed = parts.batcher.batches_served, await _roots_signed(parts.token)
     logger.info(events.PROXY_STOPPED, batches_served=served, roots_signed=signed)
+
+
+@contextmanager
+def _noted_hangups() -> Generator[list[int]]:
+    """Keep SIGHUP for later, while there is nothing yet that could be told something else; by itself it kills."""
+    noted: list[int] = []
+
+    def note(number: int, _: object) -> None:
+        noted.append(number)
+
+    before = signal.signal(signal.SIGHUP, note)
+    try:
+        yield noted
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 async def _run(parts: Parts, reloader: Reloader, signals: AsyncIterator[int], announce: Announce) -> None:
