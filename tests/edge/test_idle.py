@@ -1,12 +1,14 @@
 """Clients that fall silent, and such as do not read."""
 
+from typing import cast
+
 import pytest
 import trio
 
 from sottovoce.edge import VoiceConfig
 from sottovoce.observe import events as log_events
 from sottovoce.session import events
-from sottovoce.wire import Code
+from sottovoce.wire import Code, Codec
 from tests.edge.proxy import Peer, Proxy
 
 HAND = "/v1/voice/hand"
@@ -94,6 +96,42 @@ async def test_a_client_that_does_not_read_is_ended(autojump_clock: trio.testing
         nursery.cancel_scope.cancel()
     ended = proxy.log.named(log_events.SESSION_ENDED)[0]
     assert (ended["code"], ended["reason"]) == (Code.RATE_LIMITED, "the client does not read")
+
+
+async def test_a_client_that_reads_slowly_is_not_ended(autojump_clock: trio.testing.MockClock) -> None:
+    proxy = Proxy(VoiceConfig(heartbeat_seconds=10, write_stall_seconds=5, epoch_seconds=3600))
+    async with trio.open_nursery() as nursery:
+        ours, theirs = trio.testing.lockstep_stream_pair()
+        nursery.start_soon(proxy.serve, theirs)
+        peer = Peer(ours, HAND)
+        await peer.open(send_codec=Codec.NONE, receive_codec=Codec.NONE, frame_milliseconds=0)
+        await trio.testing.wait_all_tasks_blocked()
+        peer.tls.transport = cast("trio.abc.Stream", _Slow(peer.tls.transport))
+        for _ in range(100):
+            proxy.hand.sinks[0].data(bytes(8_000))
+        began = trio.current_time()
+        with trio.move_on_after(300):
+            await peer.until(lambda: len(_data(peer)) == 100)
+        assert len(_data(peer)) == 100
+        assert trio.current_time() - began > 30
+        nursery.cancel_scope.cancel()
+
+
+def _data(peer: Peer) -> list[events.Event]:
+    return [each for each in peer.heard if isinstance(each, events.Data)]
+
+
+class _Slow:
+    """A connection over which little comes in a second."""
+
+    def __init__(self, stream: trio.abc.Stream) -> None:
+        self._stream = stream
+        self.send_all = stream.send_all
+        self.aclose = stream.aclose
+
+    async def receive_some(self, _: int | None = None) -> bytes | bytearray:
+        await trio.sleep(1)
+        return await self._stream.receive_some(8_192)
 
 
 async def _hear_without_answering(peer: Peer) -> list[events.Event]:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 import trio
 
-from sottovoce.edge.call import NO_LEG, Beat, Errands, Heartbeat, call_end, call_start, pass_on
+from sottovoce.edge.call import NO_LEG, Beat, Errands, Heartbeat, Pen, call_end, call_start, pass_on
 from sottovoce.edge.gate import ServedRoute, narrowed
 from sottovoce.edge.journal import Journal, Side
 from sottovoce.edge.outbound import ClientQueue, ClientSink
@@ -86,7 +86,7 @@ class VoiceCall:
         self._ended_by_backend = False
         self._is_sent_away = False
         self._retry_at = _NEVER
-        self._writing_since = _NEVER
+        self._pen = Pen(stream, services.clock, services.voice.write_stall_seconds)
         self._heartbeat = Heartbeat(services.voice.heartbeat_seconds, self._started_at)
         self._idle_writer = trio.lowlevel.ParkingLot()
         self._idle_clock = trio.lowlevel.ParkingLot()
@@ -341,19 +341,17 @@ class VoiceCall:
             while True:
                 data = self._bytes_to_write()
                 if data:
-                    await self._stream.send_all(data)
+                    await self._pen.write(data)
                 elif self._has_read_all:
                     self._has_written_all.set()
                     return
                 else:
-                    self._writing_since = _NEVER
                     await self._idle_writer.park()
         except trio.BrokenResourceError:
             self._connection_lost()
 
     def _bytes_to_write(self) -> bytes:
         websocket, now = self._websocket, self._clock.now()
-        self._writing_since = now
         self._queue.seal_into(self._records, self._session, now)
         records, self._records = self._records, []
         if websocket.is_open:
@@ -370,10 +368,9 @@ class VoiceCall:
 
     async def _watch_clock(self) -> None:
         """Do what is due, when it is due."""
-        stall_seconds = self._services.voice.write_stall_seconds
         while (deadline := self._session.next_deadline()) is not None:
             beat_at = _NEVER if self._leg is None else self._heartbeat.next_at
-            due_at = min(deadline, self._retry_at, beat_at, self._writing_since + stall_seconds)
+            due_at = min(deadline, self._retry_at, beat_at, self._pen.stalls_at)
             with trio.move_on_after(min(max(due_at - self._clock.now(), 0), _NAP_SECONDS)):
                 await self._idle_clock.park()
             now = self._clock.now()
@@ -381,7 +378,7 @@ class VoiceCall:
                 self._retry_at = _NEVER
                 self._wake_writer()
             self._take_events(self._session.on_deadline(now))
-            if now >= self._writing_since + stall_seconds:
+            if now >= self._pen.stalls_at:
                 self.end(Code.RATE_LIMITED, "the client does not read")
             elif self._leg is not None:
                 self._look_for_client(now)
@@ -392,7 +389,8 @@ class VoiceCall:
             case Beat.NOTHING:
                 pass
             case Beat.ASK:
-                if not self._session.send_ping(self._services.parts.entropy.random(PING_BYTES), now):
+                data = self._services.parts.entropy.random(PING_BYTES)
+                if self._pen.is_writing or not self._session.send_ping(data, now):
                     self._heartbeat.put_off(now)
             case Beat.GIVE_UP:
                 self.end(Code.GOING_AWAY, "idle: nothing came in three heartbeats")
