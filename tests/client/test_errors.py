@@ -76,9 +76,17 @@ def test_each_class_says_something_of_its_own_on_each_side() -> None:
 
 @pytest.mark.parametrize("code", sorted(CLEAN_CODES))
 def test_hanging_up_is_no_failure_but_in_a_call_that_never_was(code: Code) -> None:
-    assert failure_of(_ended(code), was_open=True, was_heard=True) is None
     assert failure_of(_ended(code, local=True), was_open=True, was_heard=False) is None
     assert type(failure_of(_ended(code, local=True), was_open=False, was_heard=False)) is CallEnded
+
+
+@pytest.mark.protocol("P10.18")
+def test_a_server_that_gives_a_call_up_has_not_ended_it_well() -> None:
+    assert failure_of(_ended(Code.NORMAL), was_open=True, was_heard=True) is None
+    left = failure_of(_ended(Code.GOING_AWAY), was_open=True, was_heard=True)
+    assert type(left) is CallTruncated
+    assert left.code == Code.GOING_AWAY
+    _check_text(left)
 
 
 @pytest.mark.protocol("P7.50")

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from sottovoce.client.errors import (
-    CLEAN_CODES,
     ERRORS_BY_CODE,
     AuthFailed,
     BadRecord,
@@ -48,7 +47,7 @@ def test_the_servers_word_ends_the_call_at_once_and_by_its_code(code: Code) -> N
     talk.run()
     machine = talk.machine
     assert machine.items() == [Audio(b"last"), Ended(code, "ended by the other side", truncated=False, local=False)]
-    assert type(machine.failure) is (type(None) if code in CLEAN_CODES else ERRORS_BY_CODE[code])
+    assert type(machine.failure) is {Code.NORMAL: type(None), Code.GOING_AWAY: CallTruncated, **ERRORS_BY_CODE}[code]
     assert not machine.send_audio(FRAME, 0.0)
     assert not machine.is_over, "the closing handshake is the server's to begin"
     talk.server.websocket.close(code)

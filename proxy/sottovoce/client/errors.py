@@ -51,7 +51,7 @@ class ServerNotTrusted(ConnectFailed):
 
 
 class CallTruncated(CallError):
-    """The connection ended without the word that ends a call: what was said last may be missing."""
+    """The call was cut off, or the server gave it up (1001): what was said last may be missing."""
 
 
 class CallEnded(CallError):
@@ -253,9 +253,10 @@ class UnlistedCode(EndedWithCode):
 ERRORS_BY_CODE: dict[int, type[EndedWithCode]] = {
     kind.number: kind for kind in EndedWithCode.__subclasses__() if kind.number is not None
 }
-"""The class for each code but 1000 and 1001, which are no errors."""
+"""The class for each code but 1000 and 1001."""
 
 CLEAN_CODES = frozenset({Code.NORMAL, Code.GOING_AWAY})
+"""By which a user ends a call; 1001 of a server is no good end."""
 
 
 def failure_of(ended: Ended, *, was_open: bool, was_heard: bool) -> CallError | None:
@@ -268,13 +269,16 @@ def failure_of(ended: Ended, *, was_open: bool, was_heard: bool) -> CallError | 
     if not ended.truncated:
         if ended.code not in CLEAN_CODES:
             return (kind or UnlistedCode)(ended, is_proven=True)
+        if ended.code == Code.GOING_AWAY and not ended.local:
+            happened = "the server left the call: it goes away, or has heard nothing from here for too long"
+            return CallTruncated(happened, _CALL_AGAIN, code=ended.code)
         return None if was_open else CallEnded("the call was given up before it was open", "call again")
     if kind is not None and not was_heard:
         return kind(ended, is_proven=False)
     if was_open:
         hint = "" if ended.code == _ABNORMAL else f" (its last word, unproven: {code_label(ended.code)})"
         happened = f"the call was cut off: {ended.reason}{hint}"
-        return CallTruncated(happened, "what was said last may be missing: call again", code=ended.code)
+        return CallTruncated(happened, _CALL_AGAIN, code=ended.code)
     return ConnectFailed(
         f"the server ended the connection before the voice keys were agreed ({code_label(ended.code)})",
         f"call again; if it happens again {_ASK_OPERATOR}",
@@ -283,6 +287,7 @@ def failure_of(ended: Ended, *, was_open: bool, was_heard: bool) -> CallError | 
 
 
 _ABNORMAL = 1006
+_CALL_AGAIN = "what was said last may be missing: call again"
 
 _CERTIFICATE_REMEDIES = {
     CertificateProblem.UNKNOWN_CA: "give the server's CA file (ca=…, or --dir); it is certs/ca.pem of its directory",

@@ -33,8 +33,13 @@ from tests.client.trio.lines import Line, a_line, break_off, closed, drain, echo
 End = Callable[[Line], Any]
 
 
-@pytest.mark.protocol("P10.15")
-@pytest.mark.parametrize(("end", "kind"), [(drain, Draining), (break_off, CallTruncated)])
+async def leave(line: Line) -> None:
+    """Give the client up, as a server does that has heard nothing for three heartbeats."""
+    await drain(line, Code.GOING_AWAY)
+
+
+@pytest.mark.protocol("P10.15", "P10.18")
+@pytest.mark.parametrize(("end", "kind"), [(drain, Draining), (break_off, CallTruncated), (leave, CallTruncated)])
 async def test_after_a_drain_or_a_cut_another_call_takes_its_place(
     autojump_clock: MockClock, end: End, kind: type[CallError]
 ) -> None:
