@@ -16,6 +16,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, NamedTuple
@@ -111,11 +112,11 @@ def run(scratch: Path, only: Sequence[str] = (), told: Callable[[str], object] =
         tests = coverage.of(mutant)
         seconds = _LEAST_SECONDS + 3 * sum(coverage.seconds.get(test, 0.0) for test in tests)
         orders.append({"number": numbers[mutant.name], "tests": tests, "seconds": seconds})
-    hows = _spread(first, orders)
+    hows = _spread(
+        first, orders, lambda place, how: None if how else told(f"lives through the first stage: {wanted[place].name}")
+    )
 
     alive = [mutant for mutant, how in zip(wanted, hows, strict=True) if not how]
-    for mutant in alive:
-        told(f"lives through the first stage: {mutant.name}")
     trees = [plain, *(Path(shutil.copytree(plain, scratch / f"plain{number}")) for number in range(1, WORKERS))]
     deselect = [f"--deselect={name}" for name in coverage.failed]
     again: list[Mapping[str, object]] = [
@@ -216,22 +217,31 @@ def _forking(tree: Path) -> _Worker:
     return _Worker(process, os.fdopen(reading))
 
 
-def _spread(workers: Sequence[_Worker], orders: Iterable[Mapping[str, object]]) -> list[str]:
-    """Have each order answered by whoever is free; the workers end with the last one."""
+def _spread(
+    workers: Sequence[_Worker],
+    orders: Iterable[Mapping[str, object]],
+    told: Callable[[int, str], object] = lambda *_: None,
+) -> list[str]:
+    """Have each order answered by whoever is free; the workers end with the last one.
+
+    `told` gets each answer at once, with the order's place.
+    """
     free: SimpleQueue[_Worker] = SimpleQueue()
     for worker in workers:
         free.put(worker)
 
-    def attempt(order: Mapping[str, object]) -> str:
+    def attempt(place: int, order: Mapping[str, object]) -> str:
         worker = free.get()
         try:
-            return worker.ask(order)
+            answer = worker.ask(order)
         finally:
             free.put(worker)
+        told(place, answer)
+        return answer
 
     try:
         with ThreadPoolExecutor(len(workers)) as pool:
-            return list(pool.map(attempt, orders))
+            return list(pool.map(attempt, count(), orders))
     finally:
         for worker in workers:
             worker.stop()
