@@ -1,7 +1,8 @@
 """Holds what a call has received until its user takes it, bounded: the keys turn whether the user reads or not.
 
 Full, it drops the oldest audio and counts it; the next frame taken says how many are missing before it.  Everything
-else is kept, up to a number that nobody who reads at all comes near; beyond it the caller has to end the call.
+else is kept, up to a number that nobody who reads at all comes near; beyond it the caller has to end the call.  In a
+call without audio the caller stops reading the network before: `is_stocked`.
 """
 
 from collections import deque
@@ -13,6 +14,7 @@ from sottovoce.client.items import Audio, Item
 MAX_AUDIO_FRAMES = 250
 """Five seconds of frames of 20 ms."""
 MAX_OTHER_ITEMS = 1_000
+STOCK_ITEMS = 500
 
 
 class Inbox:
@@ -32,6 +34,11 @@ class Inbox:
     def overflows(self) -> bool:
         """Whether more is waiting, beside audio, than should ever wait."""
         return len(self._items) - self._audio > MAX_OTHER_ITEMS
+
+    @property
+    def is_stocked(self) -> bool:
+        """Whether there is enough to take for a while."""
+        return len(self._items) >= STOCK_ITEMS
 
     def put(self, item: Item) -> None:
         """Take in an item; drops the oldest audio if that is what is too much."""

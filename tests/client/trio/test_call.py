@@ -25,6 +25,7 @@ from sottovoce.client import (
     Mark,
     connect,
 )
+from sottovoce.client.inbox import MAX_OTHER_ITEMS, STOCK_ITEMS
 from sottovoce.primitives import ApiMisuse
 from sottovoce.session import ServerConfig, events
 from sottovoce.wire import Code
@@ -321,6 +322,43 @@ async def test_a_call_without_audio(autojump_clock: MockClock) -> None:
         await server.write()
         assert await _take(call, 1) == [Data(b"down")]
     assert [event.data for event in server.pure.events if isinstance(event, events.Data)] == [b"up"]
+
+
+async def _say_much(server: TrioServer) -> None:
+    session = server.pure.session
+    assert session is not None
+    for number in range(_MANY):
+        assert session.send_data(number.to_bytes(2), 0.0)
+    server.pure.settle()
+    await server.write()
+
+
+_MANY = 3 * MAX_OTHER_ITEMS
+
+
+async def test_without_audio_what_nobody_takes_waits_on_the_way_and_nothing_is_lost(autojump_clock: MockClock) -> None:
+    config = ServerConfig(codecs=(Codec.NONE,), epoch_seconds=3600)
+    async with a_call(PureServer(config=config), codec=Codec.NONE, keepalive=20) as (call, server):
+        await _say_much(server)
+        await trio.sleep(200)
+        waiting = len(call._link.machine._inbox._items)
+        assert STOCK_ITEMS <= waiting < _MANY
+        await call.send_data(b"still there")
+        assert await _take(call, _MANY) == [Data(number.to_bytes(2)) for number in range(_MANY)]
+        await call.close()
+        assert server.pure.ended is not None
+        assert server.pure.ended.code == Code.NORMAL
+
+
+async def test_a_call_without_room_can_be_left(autojump_clock: MockClock) -> None:
+    config = ServerConfig(codecs=(Codec.NONE,), epoch_seconds=3600)
+    async with a_call(PureServer(config=config), codec=Codec.NONE) as (call, server):
+        await _say_much(server)
+        await trio.testing.wait_all_tasks_blocked()
+        began = trio.current_time()
+        await call.close()
+        assert trio.current_time() - began < 1
+    assert call.ended == Ended(1000, "closed by this side", truncated=False, local=True)
 
 
 async def test_a_quiet_call_lives_on_and_a_dead_one_is_noticed(autojump_clock: MockClock) -> None:

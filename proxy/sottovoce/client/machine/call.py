@@ -102,6 +102,11 @@ class CallMachine(Saying):
         """Whether the connection may be closed once what `to_send` gives is written."""
         return self._channel.is_over
 
+    @property
+    def wants_more(self) -> bool:
+        """Whether to read the network now.  In a call without audio, not while much waits to be taken."""
+        return not (self._is_data and self.is_open and self._inbox.is_stocked)
+
     # Time.
 
     def next_deadline(self) -> float | None:
@@ -131,6 +136,8 @@ class CallMachine(Saying):
             self._fail(self._no_answer())
 
     def _beat(self, session: ClientSession, now: float) -> None:
+        if not self.wants_more:
+            self._heartbeat.heard_at = now  # what has come lies unread
         match self._heartbeat.beat(now):
             case Beat.PING:
                 if not session.send_ping(self._parts.entropy.random(PING_BYTES), now):
@@ -189,7 +196,7 @@ class CallMachine(Saying):
                 self._on_channel(event, now)
             elif not isinstance(event, (bytes, TextMessage)):  # what comes behind the end is ignored
                 self._channel.end()
-        if self._inbox.overflows and self.ended is None:
+        if self._inbox.overflows and self.ended is None and not self._is_data:
             self.close(now, Code.INTERNAL, "nobody reads what the server sends")
 
     def _on_channel(self, event: ChannelEvent, now: float) -> None:

@@ -73,7 +73,7 @@ class Call:
 
     async def __anext__(self) -> Item:
         await trio.lowlevel.checkpoint_if_cancelled()
-        while (item := self._link.machine.take()) is None:
+        while (item := self._link.take()) is None:
             if self._is_told or (self._link.has_ended and self.ended is None):
                 await trio.lowlevel.checkpoint()
                 raise self._link.failure or StopAsyncIteration

@@ -11,7 +11,7 @@ from contextlib import suppress
 import trio
 
 from sottovoce.client.errors import CallEnded, CallError, InternalFault
-from sottovoce.client.items import Ended
+from sottovoce.client.items import Ended, Item
 from sottovoce.client.machine import CallMachine
 from sottovoce.transport import READ_BYTES, Clock
 from sottovoce.wire import SENT_CONTROL_FRAMES_PER_SECOND, Code
@@ -36,6 +36,7 @@ class Link:
         self.news = trio.lowlevel.ParkingLot()
         """Woken whenever the machine may have changed: readers, and senders that may not send yet."""
         self._pen = trio.lowlevel.ParkingLot()
+        self._room = trio.lowlevel.ParkingLot()
         self._saying = trio.StrictFIFOLock()  # the order of what users say
         self._writing = trio.StrictFIFOLock()  # over sealing and writing: records leave in the order of their sealing
         self._wait = trio.CancelScope()
@@ -76,6 +77,12 @@ class Link:
                 await trio.aclose_forcefully(self._stream)
             self._closed.set()
             self.news.unpark_all()
+
+    def take(self) -> Item | None:
+        """Take the oldest item; None if there is none now."""
+        item = self.machine.take()
+        self._room.unpark_all()
+        return item
 
     async def say(self, seal: Callable[[float], bool]) -> None:
         """Have something sealed, as soon as it may be, and write it.  Raises CallError if the call is over, or ends."""
@@ -125,10 +132,7 @@ class Link:
         while not machine.is_over:
             data = None
             with trio.CancelScope(deadline=trio.current_time() + self._patience()) as self._wait:
-                try:
-                    data = await self._stream.receive_some(READ_BYTES)
-                except (trio.BrokenResourceError, trio.ClosedResourceError):
-                    data = b""
+                data = await self._read()
             now = self._clock.now()
             if data:
                 machine.receive(bytes(data), now)
@@ -136,6 +140,16 @@ class Link:
                 machine.receive_eof(now)
             machine.on_deadline(now)
             self._settle()
+
+    async def _read(self) -> bytes | bytearray | None:
+        """Wait for bytes; None: there was no room for any, and there may be now.  Empty: there will be no more."""
+        if not self.machine.wants_more:
+            await self._room.park()
+            return None
+        try:
+            return await self._stream.receive_some(READ_BYTES)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            return b""
 
     @trio.lowlevel.enable_ki_protection  # a system task has it, the tasks that it starts have not
     async def _write_when_asked(self) -> None:
@@ -168,6 +182,7 @@ class Link:
         if self.machine.has_output:
             self._pen.unpark_all()
         self.news.unpark_all()
+        self._room.unpark_all()
         self._wait.deadline = trio.current_time() + self._patience()
 
     def _patience(self) -> float:
