@@ -221,12 +221,14 @@ def test_every_fixed_name_can_be_set_and_every_listener_called(directory: Path, 
 def test_clients_without_a_token_are_refused_where_one_is_wanted(directory: Path, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("a-token-with-128-bits-of-chance\n")
     digest = hashlib.sha256(b"a-token-with-128-bits-of-chance").hexdigest()
-    tokens = f'[[token]]\nname = "kiosk"\nsha256 = "{digest}"\naudience = ["localhost:PORT"]\nroutes = ["echo"]\n'
-    sets = ("identity.tokens_file=tokens.toml", "identity.require_credential=true")
-    (directory / "tokens.toml").write_text(tokens)
+    tokens = (
+        f'[[client]]\nname = "kiosk"\ntoken_sha256 = "{digest}"\naudience = ["localhost:PORT"]\nroutes = ["echo"]\n'
+    )
+    sets = ("clients.file=clients.toml", "clients.require_credential=true")
+    (directory / "clients.toml").write_text(tokens)
     with running_proxy(directory, *sets) as proxy:
         port = proxy.port
-    (directory / "tokens.toml").write_text(tokens.replace("PORT", str(port)))
+    (directory / "clients.toml").write_text(tokens.replace("PORT", str(port)))
     with running_proxy(directory, *sets, f"listener.address=127.0.0.1:{port}") as proxy:
         words = ("call", f"{proxy.url}/echo", write_recording(tmp_path / "x.wav"), "--dir", directory)
         without, with_token = sottovoce(*words), sottovoce(*words, "--token-file", tmp_path / "token")
