@@ -1,4 +1,7 @@
-from sottovoce.edge.outbound import MAX_CONTROLS, AudioFrame, ClientQueue
+import trio
+import trio.testing
+
+from sottovoce.edge.outbound import CROWD_CONTROLS, MAX_CONTROLS, AudioFrame, ClientQueue, ClientSink
 from sottovoce.session import ServerSession
 from tests.session.dialogue import Pair, talking
 
@@ -108,3 +111,22 @@ def test_under_padding_class_2_frames_wait_here_until_the_session_takes_one() ->
         queue.put_audio(frame(number))
     assert sealed(queue, pair.server) == []
     assert (len(queue), queue.sealed_frames, pair.server.frames_waiting) == (2, 1, 1)
+
+
+async def test_a_backend_waits_outside_while_the_queue_is_crowded() -> None:
+    pair, queue = talking(), ClientQueue(1)
+    sink = ClientSink(queue, lambda: None, lambda *_: None)
+    await sink.room()
+    for number in range(CROWD_CONTROLS):
+        sink.mark(str(number))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(sink.room)
+        await trio.testing.wait_all_tasks_blocked()
+        sink.look()
+        await trio.testing.wait_all_tasks_blocked()
+        assert nursery.child_tasks
+        sealed(queue, pair.server)
+        sink.look()
+        with trio.fail_after(1):
+            await trio.testing.wait_all_tasks_blocked()
+        assert not nursery.child_tasks

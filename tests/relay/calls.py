@@ -33,6 +33,8 @@ class RecordingSink:
     def __init__(self) -> None:
         self.told: list[tuple[object, ...]] = []
         self._news = trio.lowlevel.ParkingLot()
+        self.has_room = trio.Event()
+        self.has_room.set()
 
     def audio(self, codec_bytes: bytes, flags: int, timestamp: int | None) -> None:
         self._tell("audio", codec_bytes, flags, timestamp)
@@ -57,6 +59,9 @@ class RecordingSink:
 
     def backend_closed(self, reason: str) -> None:
         self._tell("backend_closed", reason)
+
+    async def room(self) -> None:
+        await self.has_room.wait()
 
     def named(self, name: str) -> list[tuple[object, ...]]:
         """Only what came under this name."""

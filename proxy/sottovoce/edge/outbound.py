@@ -1,4 +1,4 @@
-"""What a backend says on its way to a client: into a queue, and from there sealed and written.  Pure.
+"""What a backend says on its way to a client: into a queue, and from there sealed and written.
 
 Audio is bounded by dropping the oldest frame *before* it is sealed: a sealed record must be written, or the client sees
 a gap (docs/protocol.md §7).  Everything else keeps its place and is never dropped; when it fills up, the client is not
@@ -10,11 +10,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple, TypeAlias
 
+import trio
+
 from sottovoce.session import ServerSession
 from sottovoce.wire import Code
 
 MAX_CONTROLS = 1024
-"""Four times the burst that protocol §9 grants: only a client that does not read gets here."""
+"""Four times the burst that protocol §9 grants, and twice what a backend is read for: only `echo` gets here."""
+CROWD_CONTROLS = 512
+"""From here on the backend is not read."""
 
 Control: TypeAlias = Callable[[ServerSession, float], bool]
 """Queues a control frame in the session; false when that must wait."""
@@ -52,6 +56,11 @@ class ClientQueue:
     def is_full(self) -> bool:
         """Whether so much control waits that the client counts as gone."""
         return self._controls >= MAX_CONTROLS
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether so much control waits that no more should come."""
+        return self._controls >= CROWD_CONTROLS
 
     def put_audio(self, frame: AudioFrame) -> None:
         """Append a frame.  When it is one too many, the oldest waiting frame is dropped and counted."""
@@ -111,15 +120,16 @@ class ClientQueue:
 
 
 class ClientSink:
-    """The `CallSink` of one call.  Nothing here waits; `wake` tells the call's writer that there is something."""
+    """The `CallSink` of one call.  `wake` tells the call's writer that there is something."""
 
-    __slots__ = ("_end", "_queue", "_wake")
+    __slots__ = ("_end", "_outside", "_queue", "_wake")
 
     def __init__(self, queue: ClientQueue, wake: Callable[[], None], end: Callable[[Code, str], None]) -> None:
         """Put into `queue`; `end` ends the session with a code and a reason for the log."""
         self._queue = queue
         self._wake = wake
         self._end = end
+        self._outside = trio.lowlevel.ParkingLot()
 
     def audio(self, codec_bytes: bytes, flags: int, timestamp: int | None) -> None:
         """Queue a frame; the oldest that waits is dropped when there is no room."""
@@ -154,6 +164,16 @@ class ClientSink:
     def backend_closed(self, reason: str) -> None:
         """End the call at once."""
         self._end(Code.BACKEND_DOWN, reason)
+
+    async def room(self) -> None:
+        """Wait while the queue is crowded."""
+        while self._queue.is_crowded:
+            await self._outside.park()
+
+    def look(self) -> None:
+        """Let in who waits for room, if there is some: the queue has become shorter."""
+        if self._outside and not self._queue.is_crowded:
+            self._outside.unpark_all()
 
     def _end_behind(self, reason: str, session: ServerSession, now: float) -> bool:
         del now

@@ -292,6 +292,7 @@ class VoiceCall:
         established = self._established
         self._errands.stop()
         self._queue.clear()
+        self._sink.look()
         self._held.clear()
         if established is None:
             self._agreed(ended.code if ended.local else None)
@@ -353,6 +354,7 @@ class VoiceCall:
     def _bytes_to_write(self) -> bytes:
         websocket, now = self._websocket, self._clock.now()
         self._queue.seal_into(self._records, self._session, now)
+        self._sink.look()
         records, self._records = self._records, []
         if websocket.is_open:
             for record in records:

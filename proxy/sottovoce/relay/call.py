@@ -75,7 +75,7 @@ class LegStatistics(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CallSink(Protocol):
-    """Where a leg pushes what the backend sends.  Every method is synchronous and must not raise or block.
+    """Where a leg pushes what the backend sends.  Every method but `room` is synchronous and must not raise or block.
 
     Calls come from the leg's own tasks, or from inside a call of the edge into the leg (`echo` answers at once, a full
     queue ends the leg).  After `hung_up` or `backend_closed` nothing follows.
@@ -104,6 +104,9 @@ class CallSink(Protocol):
 
     def backend_closed(self, reason: str) -> None:
         """The backend is gone or misbehaved: the call ends with `backend_down`.  `reason` is one line for the log."""
+
+    async def room(self) -> None:
+        """Wait while so much waits for the client that no more should be read from the backend."""
 
 
 class Leg(Protocol):

@@ -185,6 +185,26 @@ async def test_a_data_session_passes_data_both_ways() -> None:
             assert calling.sink.told == [("data", b"\2\1\0"), ("json", b"{}")]
 
 
+async def test_a_backend_is_not_read_while_there_is_no_room_for_what_it_says() -> None:
+    calling = Calling()
+    async with trio.open_nursery() as nursery:
+
+        async def serve() -> None:
+            backend = await calling.accepted()
+            calling.sink.has_room = trio.Event()
+            for number in range(2):
+                await backend.send(f'{{"type": "mark", "name": "{number}"}}')
+                await wait_all_tasks_blocked()
+            assert calling.sink.told == [("mark", "0")]
+            calling.sink.has_room.set()
+            assert await calling.sink.hear(2) == [("mark", "0"), ("mark", "1")]
+            nursery.cancel_scope.cancel()
+
+        nursery.start_soon(serve)
+        async with calling.connect():
+            await trio.sleep_forever()
+
+
 async def test_audio_a_minute_ahead_is_dropped_and_counted(autojump_clock: MockClock) -> None:
     calling = Calling()
     start = msgspec.structs.replace(START, frame_milliseconds=60)

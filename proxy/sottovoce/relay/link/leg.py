@@ -136,6 +136,7 @@ class WebSocketLeg:
                 self._take_replies()
                 if self.finished.is_set():
                     return
+                await self._sink.room()
         except trio.BrokenResourceError as error:
             detail = str(error)
         self._give_up(_lost(detail))
