@@ -11,6 +11,7 @@ from sottovoce.primitives import Suite
 from sottovoce.session import events
 from sottovoce.transport import ServerWebSocket, WsEvent
 from sottovoce.wire import Code, Codec
+from tests.edge.house import house
 from tests.edge.proxy import CLIENT, Peer, Proxy
 
 HAND = "/v1/voice/hand"
@@ -165,6 +166,19 @@ async def test_an_hsm_that_answers_late_delays_and_one_that_never_answers_expire
     assert len(proxy.log.named(log_events.SIGNATURE_DROPPED)) == 1
     assert proxy.signer.asked[0] == proxy.signer.asked[-1]
     assert proxy.signer.asked[0][1] == "192.0.2.7"
+
+
+@pytest.mark.protocol("P6.41")
+async def test_all_addresses_of_a_subscriber_have_one_subscribers_places_in_a_batch(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    proxy = Proxy()
+    async with house(proxy) as served:
+        for host in ("2001:db8:1:2::7", "2001:db8:1:2:ffff::8", "2001:db8:1:3::7", "::ffff:192.0.2.7", "192.0.2.7"):
+            await Peer(await served.dial(host)).open()
+    one, same, neighbour, mapped, plain = [source for _, source in proxy.signer.asked]
+    assert one == same != neighbour
+    assert mapped == plain
 
 
 async def test_epochs_change_while_nobody_speaks_and_the_hsm_signs_again(

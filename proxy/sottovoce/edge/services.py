@@ -21,7 +21,7 @@ class RootSigner(Protocol):
     """Has leaves signed by the HSM, many in one operation."""
 
     async def sign(self, kind: LeafKind, leaf: bytes, source: str, deadline: float) -> Proof:
-        """Give the proof of one leaf; `source` is the client's IP address, `deadline` on Trio's clock.
+        """Give the proof of one leaf; `source` is the client's address, of IPv6 its /64, `deadline` on Trio's clock.
 
         Raises HsmError when there is none by then.  After cancellation the leaf is not signed, or its proof is lost.
         """

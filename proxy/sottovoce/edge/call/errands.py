@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import trio
 
+from sottovoce.edge.gate import place_of
 from sottovoce.edge.services import EdgeServices
 from sottovoce.hsm import HsmError
 from sottovoce.session import CredentialCheck, ServerSession, ShownCredential, SignatureWanted
@@ -73,7 +74,7 @@ class Errands:
 
     async def prove(self, wanted: SignatureWanted) -> None:
         """Have a leaf signed; ask again as long as the session waits for it."""
-        source = self._client.rpartition(":")[0]
+        source = place_of(self._client.rpartition(":")[0].strip("[]")).address
         has_failed = False
         while (deadline := self._session.ends_at) is not None:
             remaining = deadline - self._clock.now()

@@ -3,6 +3,7 @@
 from sottovoce.edge.gate.admission import PATH_PREFIX, SUBPROTOCOL, Admitted, Refused, ServedRoute, admit
 from sottovoce.edge.gate.floods import Gate, GateLimits, HalfOpen
 from sottovoce.edge.gate.identities import may_call, narrowed
+from sottovoce.edge.gate.networks import place_of
 from sottovoce.edge.gate.proxied import Network, is_within, read_header
 from sottovoce.edge.gate.turnstile import Queueing, Turnstile
 
@@ -22,5 +23,6 @@ __all__ = [
     "is_within",
     "may_call",
     "narrowed",
+    "place_of",
     "read_header",
 ]
