@@ -15,6 +15,7 @@ FLOOD, HONEST = "192.0.2.1", "198.51.100.1"
 TCP4 = bytes.fromhex("0D0A0D0A000D0A515549540A 21 11 000C") + bytes(
     [203, 0, 113, 9, 10, 0, 0, 1, 0xC3, 0xC0, 0x20, 0xFB]
 )
+UNKNOWN = bytes.fromhex("0D0A0D0A000D0A515549540A 21 00 0000")
 LOCAL = bytes.fromhex("0D0A0D0A000D0A515549540A 20 00 0000")
 
 
@@ -155,6 +156,17 @@ async def test_a_balancer_may_speak_for_itself_without_a_limit(autojump_clock: t
         await peer.open()
         await trio.testing.wait_all_tasks_blocked()
         assert proxy.hand.starts[0].client_address.startswith("10.1.2.3:")
+
+
+async def test_whom_a_balancer_cannot_name_is_limited_as_the_balancer(autojump_clock: trio.testing.MockClock) -> None:
+    proxy = Proxy()
+    async with house(proxy, proxy_protocol_from=("10.0.0.0/8",), max_handshakes_per_address=1) as served:
+        first, second = [await served.dial("10.1.2.3") for _ in range(2)]
+        await first.send_all(UNKNOWN)
+        await trio.testing.wait_all_tasks_blocked()
+        await second.send_all(UNKNOWN)
+        assert await _is_closed(second)
+    assert _refusals(proxy) == ["max_handshakes_per_address is reached"]
 
 
 @pytest.mark.parametrize(

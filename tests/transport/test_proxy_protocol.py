@@ -44,6 +44,7 @@ def read(data: bytes, step: int = 1_000_000) -> tuple[Announced | None, int]:
         (header(0x20, 0x00, b""), None),
         (header(0x20, 0x11, TCP4), None),
         (header(0x20, 0x11, b"anything"), None),
+        (header(0x20, 0xFF, b"anything"), None),
         (header(0x21, 0x00, b""), None),
         (header(0x21, 0x31, bytes(216)), None),
         (header(0x21, 0x12, TCP4), None),

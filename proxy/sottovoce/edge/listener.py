@@ -129,17 +129,17 @@ class Listener:
                 self._empty.unpark_all()
 
     async def _serve_forwarded(self, stream: trio.SocketStream, services: EdgeServices, balancer: Address) -> None:
-        """Serve a balancer's connection as that of the client it names."""
+        """Serve a balancer's connection as that of the client it names; of whom it cannot name, as its own."""
         until = trio.current_time() + self._config.handshake_seconds
         try:
             with trio.fail_at(until):
-                source = await read_header(stream)
+                header = await read_header(stream)
         except (ProxyHeaderInvalid, trio.TooSlowError, trio.BrokenResourceError) as error:
             reason = str(error) if isinstance(error, ProxyHeaderInvalid) else "no header came"
             self._refuse(services, balancer, f"PROXY protocol: {reason}")
             return
-        client = balancer if source is None else Address(source.host, source.port)
-        await self._serve(stream, services, client, until - trio.current_time(), is_limited=source is not None)
+        client = balancer if header.source is None else Address(*header.source)
+        await self._serve(stream, services, client, until - trio.current_time(), is_limited=not header.is_local)
 
     async def _serve(
         self,

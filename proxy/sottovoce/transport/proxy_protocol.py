@@ -45,6 +45,8 @@ class ProxyHeader:
         """How many bytes to read next, at most; 0 when the header is whole."""
         self.source: Announced | None = None
         """Whose connection it is; None while the header is not whole, and where it leaves that to the connection."""
+        self.is_local = False
+        """The balancer speaks for itself: to see whether we are there."""
 
     def receive(self, data: bytes) -> None:
         """Take at most `wanted_bytes`; none means that the connection has ended.  Raises ProxyHeaderInvalid."""
@@ -60,6 +62,7 @@ class ProxyHeader:
             self.wanted_bytes = _block_bytes_untrusted(self._data)
         if not self.wanted_bytes:
             self.source = _source_untrusted(self._data)
+            self.is_local = self._data[12] == _LOCAL
 
 
 def _block_bytes_untrusted(head: bytes) -> int:
@@ -67,7 +70,7 @@ def _block_bytes_untrusted(head: bytes) -> int:
     command, family, length = head[12], head[13] >> 4, int.from_bytes(head[14:16])
     if command not in {_LOCAL, _PROXY}:
         raise ProxyHeaderInvalid("another version or command than there is")
-    if family not in _ADDRESS_BYTES or head[13] & 0xF > _MAX_PROTOCOL:
+    if command == _PROXY and (family not in _ADDRESS_BYTES or head[13] & 0xF > _MAX_PROTOCOL):
         raise ProxyHeaderInvalid("an address family or protocol that there is not")
     if length > MAX_BLOCK_BYTES:
         raise ProxyHeaderInvalid(f"more than {MAX_BLOCK_BYTES} bytes of addresses and TLVs")

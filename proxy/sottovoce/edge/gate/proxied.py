@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import trio
 
-from sottovoce.transport import Announced, ProxyHeader
+from sottovoce.transport import ProxyHeader
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -15,12 +15,12 @@ def is_within(host: str, networks: Iterable[Network]) -> bool:
     return any(ipaddress.ip_address(host) in each for each in networks)
 
 
-async def read_header(stream: trio.abc.ReceiveStream) -> Announced | None:
-    """Read a balancer's header; give the client that it names, None if it speaks for itself (a health check).
+async def read_header(stream: trio.abc.ReceiveStream) -> ProxyHeader:
+    """Read a balancer's header.
 
     Raises ProxyHeaderInvalid, and what `stream` raises.  After cancellation the stream is of no use: close it.
     """
     header = ProxyHeader()
     while header.wanted_bytes:
         header.receive(bytes(await stream.receive_some(header.wanted_bytes)))
-    return header.source
+    return header
