@@ -12,7 +12,9 @@ The credential leaves only after ServerVerify and ServerFinished were verified.
 import hmac
 from enum import Enum, auto
 
-from sottovoce.primitives import Group, IllegalShare, KeyShare, Secret, Suite, wipe_bytes
+import msgspec
+
+from sottovoce.primitives import IllegalShare, Secret, Suite, wipe_bytes
 from sottovoce.session.config import Carriage, ClientConfig, Credential, Dependencies
 from sottovoce.session.credentials import CLIENT_VERIFY_LABEL
 from sottovoce.session.handshake.agreement import Agreement
@@ -67,7 +69,6 @@ class _State(Enum):
     START = auto()
     HELLO_SENT = auto()
     RETRIED = auto()
-    FLIGHT_DUE = auto()
     OVER = auto()
 
 
@@ -88,33 +89,22 @@ class ClientHandshake:
         )
         self._budget = HandshakeBudget()
         self._state = _State.START
-        self._shares: dict[Group, KeyShare] = {}
         self._secrets: HandshakeSecrets | None = None
-        self._hello: ClientHello | None = None
         self._suite = config.suites[0]
         self._offered = usable_ticket(config, carriage, now, wall)
         self._accepted: Offer | None = None
         self.agreement: Agreement | None = None
+        self._hello = self._make_hello()
+        self._share = parts.kem.generate(self._suite.group)
 
     def start(self) -> bytes:
         """Make the record of the first ClientHello, with one share: of the group of the preferred suite."""
-        grease = self._parts.entropy.random(2)
-        skippable = (0x80 | grease[0] & 0x7F, self._parts.entropy.random(grease[1] % (_MAX_GREASE_BYTES + 1)))
-        self._hello = ClientHello(
-            versions=(messages.VERSION_1,),
-            suites=tuple(self._config.suites),
-            random=self._parts.entropy.random(_RANDOM_BYTES),
-            shares=(self._new_share(self._suite.group),),
-            binding_type=self._carriage.binding_type,
-            ticket=self._offered.ticket.ticket if self._offered else None,
-            skippable=(skippable,),
-        )
         self._state = _State.HELLO_SENT
-        return self._send_hello(self._hello)
+        return self._send_hello()
 
     def receive(self, record: bytes) -> bytes | None:
         """Take the server's next record; gives the record to answer with, if one is due.  Raises WireError."""
-        if self._state is _State.FLIGHT_DUE and self._secrets is not None:
+        if self._secrets is not None:
             return self._on_flight(record, self._secrets)
         if self._state not in {_State.HELLO_SENT, _State.RETRIED}:
             raise bad_record("a handshake record out of order")
@@ -130,53 +120,51 @@ class ClientHandshake:
     def erase(self) -> None:
         """Wipe what is left; harmless when called again."""
         self._state = _State.OVER
-        for share in self._shares.values():
-            share.erase()
-        self._shares.clear()
+        self._share.erase()
         if self._secrets is not None:
             self._secrets.wipe()
+        self._secrets = None
         self._erase_ticket()
 
     def _erase_ticket(self) -> None:
         if self._offered is not None:
             self._offered.ticket.erase()
 
-    def _new_share(self, group: Group) -> tuple[int, bytes]:
-        share = self._parts.kem.generate(group)
-        self._shares[group] = share
-        return group, share.public
+    def _make_hello(self) -> ClientHello:
+        """All but the share."""
+        grease = self._parts.entropy.random(2)
+        skippable = (0x80 | grease[0] & 0x7F, self._parts.entropy.random(grease[1] % (_MAX_GREASE_BYTES + 1)))
+        return ClientHello(
+            versions=(messages.VERSION_1,),
+            suites=tuple(self._config.suites),
+            random=self._parts.entropy.random(_RANDOM_BYTES),
+            shares=(),
+            binding_type=self._carriage.binding_type,
+            ticket=self._offered.ticket.ticket if self._offered else None,
+            skippable=(skippable,),
+        )
 
-    def _send_hello(self, hello: ClientHello) -> bytes:
-        message = hello.encode()
+    def _send_hello(self) -> bytes:
+        self._hello = msgspec.structs.replace(self._hello, shares=((self._share.group, self._share.public),))
+        message = self._hello.encode()
         self._budget.count(message)
         self._transcript.add(message)
         return records.encode_plain(message)
 
     def _on_retry(self, message: bytes) -> bytes:
-        if self._state is _State.RETRIED or self._hello is None:
+        if self._state is _State.RETRIED:
             raise bad_record("a second HelloRetry")
         number = HelloRetry.decode_untrusted(message).group
         offered = {suite.group for suite in self._config.suites}
         group = next((group for group in offered if group == number), None)
-        if group is None or group in self._shares:
+        if group is None or group == self._share.group:
             raise WireError(Code.ILLEGAL_SHARE, "HelloRetry names a group that had a share or was not offered")
-        for share in self._shares.values():
-            share.erase()
-        self._shares.clear()
+        self._share.erase()
+        self._share = self._parts.kem.generate(group)
         self._transcript.replace_first(self._hello.encode())
         self._transcript.add(message)
-        first = self._hello
-        self._hello = ClientHello(
-            versions=first.versions,
-            suites=first.suites,
-            random=first.random,
-            shares=(self._new_share(group),),
-            binding_type=first.binding_type,
-            ticket=first.ticket,
-            skippable=first.skippable,
-        )
         self._state = _State.RETRIED
-        return self._send_hello(self._hello)
+        return self._send_hello()
 
     def _on_server_hello(self, message: bytes) -> None:
         hello = ServerHello.decode_untrusted(message)
@@ -184,21 +172,17 @@ class ClientHandshake:
         if hello.version != messages.VERSION_1 or suite is None:
             raise WireError(Code.NO_COMMON_SUITE, "the server chose a version or suite that was not offered")
         psk = self._psk_of(suite) if hello.ticket_accepted else None
-        share = self._shares.get(suite.group)
-        if share is None or hello.group != suite.group:
+        if self._share.group != suite.group or hello.group != suite.group:
             raise WireError(Code.ILLEGAL_SHARE, "the server's share is of another group than its suite's or ours")
         self._suite = suite
         self._transcript.add(message)
         try:
-            hybrid = share.finish(hello.share)
+            hybrid = self._share.finish(hello.share)
         except IllegalShare as error:
             raise WireError(Code.ILLEGAL_SHARE, str(error)) from None
         with hybrid:
             self._secrets = handshake_secrets(hybrid, psk, self._transcript.digest())
         self._erase_ticket()
-        for other in self._shares.values():
-            other.erase()
-        self._state = _State.FLIGHT_DUE
 
     def _psk_of(self, suite: Suite) -> Secret:
         """The psk of the ticket that the server has accepted.  Raises bad_record where it cannot be."""
@@ -225,7 +209,6 @@ class ClientHandshake:
         if not hmac.compare_digest(mac, finished_mac(secrets.server, self._transcript.digest())):
             raise WireError(Code.AUTH_FAILED, "ServerFinished is wrong")
         self._transcript.add(flight[-1][1])
-        secrets.server.wipe()
         check_server_params(params, self._config, None if self._accepted is None else self._accepted.ticket)
         return self._answer(secrets, params, encoded, certificate)
 

@@ -12,6 +12,7 @@ is a secret computed.
 """
 
 from enum import Enum, auto
+from typing import NamedTuple
 
 import msgspec
 
@@ -57,6 +58,14 @@ class _State(Enum):
     OVER = auto()
 
 
+class _Claimed(NamedTuple):
+    """What a client has shown, and what goes on with it once there is a verdict."""
+
+    secrets: HandshakeSecrets
+    params: ClientParams
+    shown: ShownCredential
+
+
 class ServerHandshake:
     """Drives one handshake to an `Agreement`."""
 
@@ -79,12 +88,16 @@ class ServerHandshake:
         self._binding_type = BINDING_NONE
         self._wall = 0.0
         self._state_of_ticket: TicketState | None = None
-        self._client: ClientParams | None = None
+        self._claimed: _Claimed | None = None
         self._value = b""
         self.params = self._make_params()
         self.leaf: bytes | None = None
-        self.shown: ShownCredential | None = None
         self.agreement: Agreement | None = None
+
+    @property
+    def shown(self) -> ShownCredential | None:
+        """What is to be judged now."""
+        return None if self._claimed is None else self._claimed.shown
 
     def receive(self, record: bytes, wall: float) -> list[bytes]:
         """Take the client's next record at `wall`, Unix time; gives the records to answer with.  Raises WireError."""
@@ -115,20 +128,21 @@ class ServerHandshake:
 
         An identity that was withdrawn while the judge was at work does not get in.  Raises WireError.
         """
-        if self._state is not _State.VERDICT_DUE or shown is not self.shown:
+        claimed = self._claimed
+        if claimed is None or shown is not claimed.shown:
             return
         if isinstance(verdict, Identity) and not self._parts.credentials.still_holds(
             verdict, shown.authority, shown.path
         ):
             verdict = Code.AUTH_FAILED
-        self._settle(shown.kind, verdict)
+        self._settle(claimed, verdict)
 
     def erase(self) -> None:
         """Wipe what is left; harmless when called again."""
         self._state = _State.OVER
         if self._secrets is not None:
             self._secrets.wipe()
-        self.shown = None
+        self._claimed = None
         wipe_bytes(self._value)  # what was shown may be a token
         self._value = b""
 
@@ -190,13 +204,14 @@ class ServerHandshake:
             with hybrid:
                 if ticket is not None and state is not None and self._is_spent(ticket):
                     self._state_of_ticket = state
-                hello = self._say_hello(message, share, hybrid, self._state_of_ticket)
+                hello, secrets = self._say_hello(message, share, hybrid, self._state_of_ticket)
         except IllegalShare as error:
             raise WireError(Code.ILLEGAL_SHARE, str(error)) from None
         finally:
             if state is not None:
                 state.psk.wipe()
-        return [hello, *self._begin_flight()]
+        self._secrets = secrets
+        return [hello, *self._begin_flight(secrets)]
 
     @property
     def _place(self) -> Place:
@@ -206,7 +221,9 @@ class ServerHandshake:
         """Use a ticket up; false when somebody else did before us."""
         return self._parts.tickets is not None and self._parts.tickets.spend(ticket)
 
-    def _say_hello(self, message: bytes, share: bytes, hybrid: Secret, state: TicketState | None) -> bytes:
+    def _say_hello(
+        self, message: bytes, share: bytes, hybrid: Secret, state: TicketState | None
+    ) -> tuple[bytes, HandshakeSecrets]:
         """Make ServerHello's record, and the handshake's secrets."""
         suite = self._suite
         random = self._parts.entropy.random(_RANDOM_BYTES)
@@ -216,10 +233,10 @@ class ServerHandshake:
         self._budget.count(hello)
         self._transcript.add(message)
         self._transcript.add(hello)
-        self._secrets = handshake_secrets(hybrid, None if state is None else state.psk, self._transcript.digest())
-        return records.encode_plain(hello)
+        secrets = handshake_secrets(hybrid, None if state is None else state.psk, self._transcript.digest())
+        return records.encode_plain(hello), secrets
 
-    def _begin_flight(self) -> list[bytes]:
+    def _begin_flight(self, secrets: HandshakeSecrets) -> list[bytes]:
         """Have the leaf ready to be signed; with a ticket the flight needs none, and is sealed at once."""
         if self._state_of_ticket is None:
             self._flight = self.params.encode() + messages.ServerCertificate(self._certificate).encode()
@@ -230,7 +247,7 @@ class ServerHandshake:
         self.params = msgspec.structs.replace(self.params, credential_kinds=(CredentialKind.NONE,))
         self._flight = self.params.encode()
         self._transcript.add(self._flight)
-        return [] if self._secrets is None else [self._seal_flight(self._secrets)]
+        return [self._seal_flight(secrets)]
 
     def _seal_flight(self, secrets: HandshakeSecrets) -> bytes:
         """Add ServerFinished and seal the flight, which consumes its key."""
@@ -260,40 +277,39 @@ class ServerHandshake:
             for copy in (plaintext, *(message for _, message in flight)):
                 wipe_bytes(copy)
         check_client_params(claim.params, self._config)
-        self._client = claim.params
         if claim.credential.kind not in self.params.credential_kinds:
             raise WireError(Code.AUTH_FAILED, "a kind of credential that is not accepted")
-        self._identify(shown_credential(claim, until_credential, self._carriage, self._binding_type))
+        shown = shown_credential(claim, until_credential, self._carriage, self._binding_type)
+        self._identify(_Claimed(secrets, claim.params, shown))
 
-    def _identify(self, shown: ShownCredential) -> None:
-        credentials, state = self._parts.credentials, self._state_of_ticket
+    def _identify(self, claimed: _Claimed) -> None:
+        shown, credentials, state = claimed.shown, self._parts.credentials, self._state_of_ticket
         if state is not None:
             holds = credentials.still_holds(state.identity, shown.authority, shown.path)
-            self._settle(shown.kind, state.identity if holds else Code.AUTH_FAILED)
+            self._settle(claimed, state.identity if holds else Code.AUTH_FAILED)
             return
         verdict = credentials.check(shown)
         if verdict is None:
-            self.shown = shown
+            self._claimed = claimed
             self._state = _State.VERDICT_DUE
         else:
-            self._settle(shown.kind, verdict)
+            self._settle(claimed, verdict)
 
-    def _settle(self, kind: int, verdict: Identity | Code) -> None:
+    def _settle(self, claimed: _Claimed, verdict: Identity | Code) -> None:
         """Agree with whom the verdict names.  Raises WireError where it is a refusal."""
         if isinstance(verdict, Code):
             raise WireError(verdict, "the credential is refused")
-        if self._secrets is not None and self._client is not None:
-            self._agree(self._secrets, self._client, kind, verdict)
+        self._agree(claimed, verdict)
 
-    def _agree(self, secrets: HandshakeSecrets, params: ClientParams, kind: int, identity: Identity) -> None:
+    def _agree(self, claimed: _Claimed, identity: Identity) -> None:
         transcript = self._transcript.digest()
-        root = first_root(secrets.master_salt, transcript)
+        root = first_root(claimed.secrets.master_salt, transcript)
         self.erase()
         every = self.params.reauthenticate_every
         self.agreement = Agreement(
             suite=self._suite,
             params=self.params,
-            client=params,
+            client=claimed.params,
             secrets=epoch_secrets(root, transcript, has_datagrams=self._carriage.has_datagrams),
             transcript=transcript,
             certificate=self._certificate,
@@ -302,7 +318,12 @@ class ServerHandshake:
             is_resumed=self._state_of_ticket is not None,
             state=self._state_of_ticket
             or state_of_full_handshake(
-                self._place, self._certificate, identity, kind=kind, reauthenticate_every=every, wall=self._wall
+                self._place,
+                self._certificate,
+                identity,
+                kind=claimed.shown.kind,
+                reauthenticate_every=every,
+                wall=self._wall,
             ),
         )
 
