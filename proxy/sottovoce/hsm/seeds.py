@@ -90,6 +90,7 @@ def read_sealed_seed(data: bytes, *, purpose: str, algorithm: SignatureAlgorithm
         text = f"is no sealed seed ({error})"
         raise SealedSeedInvalid(text) from None
     if (seed.format, seed.purpose, seed.algorithm) != (_FORMAT, purpose, algorithm.name.lower()):
-        text = f"is sealed for {seed.purpose} with {seed.algorithm}, not for {purpose} with {algorithm.name.lower()}"
+        found, wanted = f"{seed.purpose} with {seed.algorithm}", f"{purpose} with {algorithm.name.lower()}"
+        text = f"is sealed for {found if found.isprintable() else ascii(found)}, not for {wanted}"
         raise SealedSeedInvalid(text)
     return seed
