@@ -188,8 +188,8 @@ class ClientSession(Session):
         """The server asks for a root step; during one this means nothing."""
         if self._rekey_at is None:
             return
-        earliest = self._last_response_at + min(_MIN_REKEY_SECONDS, self._epoch_seconds / 2) * _CLOCK_MARGIN
-        self._rekey_at = min(self._rekey_at, max(now, earliest))
+        # Never later than the moment of our own, which is 80 per cent of an epoch away or more.
+        self._rekey_at = self._last_response_at + min(_MIN_REKEY_SECONDS, self._epoch_seconds / 2) * _CLOCK_MARGIN
         if self._rekey_at <= now:
             self._begin_step()
 
