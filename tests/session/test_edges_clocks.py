@@ -38,6 +38,14 @@ def test_who_closes_at_the_moment_of_the_end_was_too_late(role: Role) -> None:
         assert meeting.hear() == [(CLOSE, u(code, 2))]
 
 
+@pytest.mark.protocol("P7.46", "P9.12")
+@pytest.mark.parametrize("code", [0, 65_535])
+def test_the_least_and_the_greatest_code_are_said_as_they_are(code: int) -> None:
+    meeting = AtServer()
+    meeting.ours.close(code, 0.0)
+    assert meeting.hear() == [(CLOSE, u(code, 2))]
+
+
 @pytest.mark.protocol("P2.17", "P7.26", "P4.21", "P10.5")
 def test_an_end_by_time_says_which_time_it_was() -> None:
     handshake = AtServer(established=False)

@@ -99,6 +99,7 @@ class ClientSession(Session):
         super().erase()
         if self._handshake is not None:
             self._handshake.erase()
+            self._handshake = None
         self._rekey.wipe()
         self._resumption.wipe()
         if self._step is not None:
@@ -110,7 +111,7 @@ class ClientSession(Session):
 
     def _on_early_record(self, record: bytes, now: float) -> None:
         handshake = self._handshake
-        if self.has_ended or handshake is None:
+        if handshake is None:  # the session has ended
             return
         answer = handshake.receive(record)
         if answer is not None:

@@ -122,6 +122,7 @@ class ServerSession(Session):
         super().erase()
         if self._handshake is not None:
             self._handshake.erase()
+            self._handshake = None
         self._rekey.wipe()
         self._resumption.wipe()
         if self._step is not None:
@@ -130,7 +131,7 @@ class ServerSession(Session):
 
     def _on_early_record(self, record: bytes, now: float) -> None:
         handshake = self._handshake
-        if self.has_ended or handshake is None:
+        if handshake is None:  # the session has ended
             return
         if self.has_verdict_due:
             raise ApiMisuse("a record was handed in while a verdict is due")
