@@ -9,7 +9,7 @@ from sottovoce.session.config import Carriage, ServerConfig
 from sottovoce.session.credentials import Identity
 from sottovoce.session.events import Established
 from sottovoce.wire import Code
-from tests.session.dialogue import CARRIAGE, WALL, Credentials, Pair, code_of, ended, make_client, make_server
+from tests.session.dialogue import CARRIAGE, WALL, Credentials, Pair, code_of, ended, flipped, make_client, make_server
 from tests.session.foreign_bytes import tlvs_of, with_tlv
 from tests.session.meeting import AtServer, judged_by_server
 from tests.session.meeting import code_of as code
@@ -151,7 +151,7 @@ def test_a_flight_whose_finished_is_wrong_has_its_credential_not_looked_at() -> 
     meeting = AtServer(
         established=False,
         credentials=credentials,
-        client={"edit": lambda name, made: made[:-1] + b"\0" if name == "ClientFinished" else made},
+        client={"edit": lambda name, made: flipped(made, len(made) - 1) if name == "ClientFinished" else made},
     )
     meeting.until_flight()
     meeting.take(meeting.peer.flight())
