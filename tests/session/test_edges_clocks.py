@@ -144,10 +144,11 @@ def test_who_wakes_at_a_slots_own_moment_sends_as_many_as_are_allowed(began_at: 
 
 
 @pytest.mark.protocol("P7.9", "P7.2")
-def test_a_request_that_comes_when_a_step_may_come_again_starts_it_at_once() -> None:
+@pytest.mark.parametrize("late", [0.0, 0.001])
+def test_a_request_that_comes_when_a_step_may_come_again_starts_it_at_once(late: float) -> None:
     pair = talking().step()
     answered_at = pair.now
-    pair.at(answered_at + 10.0 * 1.01 + 0.001)
+    pair.at(answered_at + 10.0 * 1.01 + late)
     pair.server.request_rekey()
     pair.run()
     assert pair.client.epoch == pair.server.epoch == 3
