@@ -8,7 +8,7 @@ from typing import Protocol
 
 import msgspec
 
-from sottovoce.primitives import PublicKey, wipe_bytes
+from sottovoce.primitives import PublicKey
 from sottovoce.wire import Code
 
 CLIENT_VERIFY_LABEL = b"sottovoce.v1 client verify\x00"
@@ -60,10 +60,6 @@ class ShownCredential(msgspec.Struct, frozen=True):
 
     def __rich_repr__(self) -> list[tuple[str, object]]:  # what `rich` shows instead of a repr
         return [("kind", self.kind), ("bytes", len(self.value))]
-
-    def wipe(self) -> None:
-        """Overwrite the value."""
-        wipe_bytes(self.value)
 
 
 class CredentialCheck(Protocol):
