@@ -24,7 +24,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
         os.environ["MUTANT"] = str(number)  # for the processes that a test starts
         mutation_switch.number = number
         chosen = [items[name] for name in names]
-        for item, following in zip(chosen, [*chosen[1:], None], strict=True):
+        for item, following in zip(chosen, [*chosen, None][1:], strict=True):
             session.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             if session.testsfailed:
                 return 1
