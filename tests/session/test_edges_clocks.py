@@ -36,6 +36,7 @@ def test_who_closes_at_the_moment_of_the_end_was_too_late(role: Role) -> None:
         meeting.ours.close(1000, due - early)
         assert ended(meeting.ours.events()).code == code
         assert meeting.hear() == [(CLOSE, u(code, 2))]
+        assert meeting.ours.ends_at is None, "a session that has ended does not end again"
 
 
 @pytest.mark.protocol("P7.46", "P9.12")
