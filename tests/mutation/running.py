@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
@@ -91,11 +91,17 @@ def all_mutants(tree: Path) -> list[Mutant]:
     return [mutant for file in _files(tree) for mutant in mutants(str(file.relative_to(tree)), file.read_text("utf-8"))]
 
 
-def run(scratch: Path, only: Sequence[str] = (), told: Callable[[str], object] = bool) -> tuple[list[Result], Coverage]:
+def run(
+    scratch: Path,
+    only: Sequence[str] = (),
+    told: Callable[[str], object] = bool,
+    *,
+    explained: Collection[str] = (),
+) -> tuple[list[Result], Coverage]:
     """Try every mutant, or those of the files whose path holds one of the words.
 
-    `told` gets a line for each that has lived through the first stage.  Tests that fail without any change are left
-    out, and are in `Coverage.failed`.
+    `told` gets a line for each that has lived through the first stage; the second, minutes for each, is spared those
+    that are `explained`.  Tests that fail without any change are left out, and are in `Coverage.failed`.
     """
     plain = copy_tree(scratch / "plain")
     every = all_mutants(plain)
@@ -116,7 +122,7 @@ def run(scratch: Path, only: Sequence[str] = (), told: Callable[[str], object] =
         first, orders, lambda place, how: None if how else told(f"lives through the first stage: {wanted[place].name}")
     )
 
-    alive = [mutant for mutant, how in zip(wanted, hows, strict=True) if not how]
+    alive = [mutant for mutant, how in zip(wanted, hows, strict=True) if not how and mutant.name not in explained]
     trees = [plain, *(Path(shutil.copytree(plain, scratch / f"plain{number}")) for number in range(1, WORKERS))]
     deselect = [f"--deselect={name}" for name in coverage.failed]
     again: list[Mapping[str, object]] = [
@@ -124,7 +130,9 @@ def run(scratch: Path, only: Sequence[str] = (), told: Callable[[str], object] =
         for mutant in alive
     ]
     late = dict(zip((mutant.name for mutant in alive), _spread([_fresh(tree) for tree in trees], again), strict=True))
-    return [Result(mutant, how or late[mutant.name]) for mutant, how in zip(wanted, hows, strict=True)], coverage
+    return [
+        Result(mutant, how or late.get(mutant.name, "")) for mutant, how in zip(wanted, hows, strict=True)
+    ], coverage
 
 
 def summary(results: Iterable[Result]) -> dict[str, tuple[int, int]]:

@@ -44,7 +44,7 @@ def test_a_small_module_has_these_mutants() -> None:
 
 @pytest.mark.soak
 def test_nearly_every_mutant_is_killed_and_the_rest_explained(tmp_path: Path, figure: Callable[[str], None]) -> None:
-    results, coverage = run(tmp_path)
+    results, coverage = run(tmp_path, explained=explained())
     assert coverage.failed == []
     killed = sum(result.is_killed for result in results)
     slow = sum(result.how == "timeout" for result in results)
@@ -55,5 +55,4 @@ def test_nearly_every_mutant_is_killed_and_the_rest_explained(tmp_path: Path, fi
     )
     alive = {result.mutant.name for result in results if not result.is_killed}
     assert alive - set(explained()) == set(), "each wants a test, or an entry in alive.toml"
-    assert set(explained()) - alive == set(), "these are killed: their entries can go"
     assert killed >= ENOUGH * len(results)
