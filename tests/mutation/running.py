@@ -30,7 +30,7 @@ WORKERS = 2
 _COPIED = ("proxy", "tests", "loadtest", "docs", "config", "pyproject.toml")
 _CASES = 3
 """Of one test function so many cases come before all others: variety finds more than number."""
-_CHOSEN = 500
+_CHOSEN = 3_000
 """So many tests at most before a mutant is tried with all of them."""
 _LEAST_SECONDS = 5.0
 _ALL_SECONDS = 180.0
