@@ -49,6 +49,10 @@ class Sealed(msgspec.Struct, frozen=True, kw_only=True):
         raise NotImplementedError
 
 
+_SHOWN_CHARACTERS = 60
+"""Of what somebody else may have written into a file."""
+
+
 class SealedSeed(Sealed, frozen=True, kw_only=True):
     """A seed under the token's KEK; bytes are base64 in the file."""
 
@@ -90,7 +94,8 @@ def read_sealed_seed(data: bytes, *, purpose: str, algorithm: SignatureAlgorithm
         text = f"is no sealed seed ({error})"
         raise SealedSeedInvalid(text) from None
     if (seed.format, seed.purpose, seed.algorithm) != (_FORMAT, purpose, algorithm.name.lower()):
-        found, wanted = f"{seed.purpose} with {seed.algorithm}", f"{purpose} with {algorithm.name.lower()}"
+        found = f"{seed.purpose} with {seed.algorithm}"[:_SHOWN_CHARACTERS]
+        wanted = f"{purpose} with {algorithm.name.lower()}"
         text = f"is sealed for {found if found.isprintable() else ascii(found)}, not for {wanted}"
         raise SealedSeedInvalid(text)
     return seed
