@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from sottovoce.wire import MessageType, WireError, messages, records
+from sottovoce.wire.messages import flights
+from sottovoce.wire.messages.tlv import body_of
 
 VERIFICATION = messages.Verification(
     path=(b"\x01" * 48, b"\x02" * 48), directions=(0, 1), classical=(0x0503, b"c" * 96), pq=(0x0905, b"q" * 9)
@@ -104,3 +106,24 @@ def test_a_ticket_is_accepted_by_a_one_or_not_at_all() -> None:
         tlvs = messages.decode_tlvs(messages.body_of(made))
         with pytest.raises(WireError):
             messages.ServerHello.decode_untrusted(messages.encode_message(2, [*tlvs[:-1], (5, value)]))
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_the_copy_of_a_token_that_is_made_on_the_way_is_overwritten(
+    monkeypatch: pytest.MonkeyPatch, *, is_whole: bool
+) -> None:
+    bodies: list[bytes] = []
+
+    def noting_body_of(message: bytes) -> bytes:
+        bodies.append(body_of(message))
+        return bodies[-1]
+
+    monkeypatch.setattr(flights, "body_of", noting_body_of)
+    message = messages.ClientCredential(1, b"a bearer token").encode()
+    if is_whole:
+        assert messages.ClientCredential.decode_untrusted(message).value == b"a bearer token"
+    else:
+        with pytest.raises(WireError):
+            messages.ClientCredential.decode_untrusted(message[:3] + bytes([message[3] - 1]) + message[4:-1])
+    (body,) = bodies
+    assert not any(body)
