@@ -24,6 +24,9 @@ SuiteName = Literal[
     "SECP384R1_AES256GCM",
 ]
 
+_SHOWN_CHARACTERS = 120
+"""Of a URL that is refused."""
+
 
 class RawOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[routes.<name>.raw]`: variations of the `raw` contract."""
@@ -120,4 +123,7 @@ def _check_identities(identities: tuple[str, ...]) -> None:
 
 def _shown(url: str) -> str:
     """Give a URL for a message, without what may be a secret in it."""
-    return "it" if "@" in url else repr(url.partition("?")[0])
+    if "@" in url:
+        return "it"
+    shown = url.partition("?")[0]
+    return repr(shown if len(shown) <= _SHOWN_CHARACTERS else f"{shown[:_SHOWN_CHARACTERS]}...")
