@@ -6,6 +6,8 @@ import msgspec
 
 from sottovoce.primitives import SottovoceError
 
+_MAX_REASON_CHARACTERS = 1_000
+
 
 class Problem(msgspec.Struct, frozen=True):
     """One thing that is wrong."""
@@ -16,8 +18,11 @@ class Problem(msgspec.Struct, frozen=True):
     remedy: str
 
     def __str__(self) -> str:
-        """Give one line."""
-        return f"{self.path}: {self.reason}; {self.remedy}"
+        """Give one line; a reason may repeat what somebody wrote, and is cut."""
+        reason = self.reason
+        if len(reason) > _MAX_REASON_CHARACTERS:
+            reason = f"{reason[:_MAX_REASON_CHARACTERS]} ..."
+        return f"{self.path}: {reason}; {self.remedy}"
 
 
 class ConfigurationInvalid(SottovoceError):
