@@ -87,11 +87,11 @@ _CODECS: list[dict[str, object]] = [
 ]
 
 
-_WORDS: list[Callable[[CallSink], None]] = [
-    lambda sink: sink.json(b"{}"),
-    lambda sink: sink.audio(bytes(20), 0, None),
-    lambda sink: sink.hung_up("goodbye"),
-    lambda sink: sink.backend_closed("gone"),
+_WORDS: list[Callable[[CallSink, Codec], None]] = [
+    lambda sink, _: sink.json(b"{}"),
+    lambda sink, codec: sink.data(bytes(20)) if codec is Codec.NONE else sink.audio(bytes(20), 0, None),
+    lambda sink, _: sink.hung_up("goodbye"),
+    lambda sink, _: sink.backend_closed("gone"),
 ]
 
 
@@ -103,9 +103,10 @@ async def _disturb(proxy: Proxy, chance: random.Random) -> None:
         proxy.signer.error = chance.choice([None, None, HsmTimeout("busy")])
         proxy.hand.seconds = chance.choice([0.0, 1.0, 7.0])
         proxy.hand.error = chance.choice([None, None, BackendDown(BackendFault.LOST, "gone")])
-        for leg, sink in zip(proxy.hand.legs[-3:], proxy.hand.sinks[-3:], strict=True):
+        hand = proxy.hand
+        for start, leg, sink in list(zip(hand.starts, hand.legs, hand.sinks, strict=True))[-3:]:
             if leg.end is None:
-                chance.choice(_WORDS)(sink)
+                chance.choice(_WORDS)(sink, start.receive_codec)
 
 
 @pytest.mark.parametrize("padding", [1, 2])
