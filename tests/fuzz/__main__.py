@@ -1,6 +1,6 @@
 """Runs one fuzz target by hand or under atheris; see `tests.fuzz.catalogue`.
 
-run NAME [--seconds N] [--seed N] [--corpus DIR] [--findings DIR]    fuzz; new findings are written into --findings
+run NAME [--seconds N] [--runs N] [--seed N] [--corpus DIR] [--findings DIR]    fuzz; keeps what it finds
 replay NAME FILE…                                         hand these inputs to the target, without atheris
 keep NAME DIR [--limit N]                                 rewrite the target's corpus.txt from a corpus of `run`
 """
@@ -25,6 +25,7 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
     run = commands.add_parser("run")
     run.add_argument("name")
     run.add_argument("--seconds", type=int, default=60)
+    run.add_argument("--runs", type=int, default=-1, help="-1: as many as there is time for")
     run.add_argument("--seed", type=int, default=0, help="0: another way each time")
     run.add_argument("--corpus", type=Path)
     run.add_argument("--findings", type=Path, default=Path.cwd())
@@ -53,6 +54,7 @@ def _run(arguments: argparse.Namespace) -> None:
         (corpus / f"seed-{number:04}").write_bytes(seed[: target.max_bytes])
     options = [
         f"-max_total_time={arguments.seconds}",
+        f"-runs={arguments.runs}",
         f"-seed={arguments.seed}",
         f"-max_len={target.max_bytes}",
         f"-timeout={_UNIT_SECONDS}",

@@ -27,8 +27,8 @@ NON_STRICT = frozenset(
 )
 """Passed, by Autobahn's own count, in the less eager of two right ways.
 
-A good message that comes in one piece with a bad frame is not answered before the refusal; text that is not UTF-8 is
-refused where its message ends, not in the middle.
+A good message that comes in one piece with a bad frame is not answered before the refusal: where the two happen to come
+apart, it is.  Text that is not UTF-8 is refused where its message ends, not in the middle.
 """
 INFORMATIONAL = frozenset({"7.1.6", "7.13.1", "7.13.2"})
 """Any answer is right."""
@@ -79,8 +79,8 @@ async def test_every_case_but_those_of_compression(tmp_path: Path) -> None:
     [outcomes] = json.loads((tmp_path / "index.json").read_text(encoding="utf-8")).values()
     assert Counter(case.partition(".")[0] for case in outcomes) == CASES
     behaviours = {case: (outcome["behavior"], outcome["behaviorClose"]) for case, outcome in outcomes.items()}
-    expected = dict.fromkeys(outcomes, ("OK", "OK"))
-    expected |= dict.fromkeys(NON_STRICT, ("NON-STRICT", "OK"))
-    expected |= dict.fromkeys(INFORMATIONAL, ("INFORMATIONAL", "INFORMATIONAL"))
-    assert behaviours == expected
+    others = {case: outcome for case, outcome in behaviours.items() if outcome != ("OK", "OK")}
+    assert {case for case, outcome in others.items() if outcome == ("NON-STRICT", "OK")} <= NON_STRICT
+    assert {case for case, outcome in others.items() if outcome != ("NON-STRICT", "OK")} == INFORMATIONAL
+    assert all(others[case] == ("INFORMATIONAL", "INFORMATIONAL") for case in INFORMATIONAL)
     assert status == 0, said
