@@ -16,13 +16,13 @@ from collections.abc import Callable
 
 import trio
 
-from sottovoce.edge.call import NO_LEG, Beat, Errands, Heartbeat, Pen, call_end, call_start, pass_on
+from sottovoce.edge.call import NO_LEG, Errands, Pen, call_end, call_start, pass_on
 from sottovoce.edge.gate import ServedRoute, narrowed
 from sottovoce.edge.journal import Journal, Side
 from sottovoce.edge.outbound import ClientQueue, ClientSink
 from sottovoce.edge.services import EdgeServices
 from sottovoce.relay import BackendDown, CallEnd, CallStart, CallStatistics, Leg
-from sottovoce.session import Carriage, CredentialCheck, ServerSession, events
+from sottovoce.session import Beat, Carriage, CredentialCheck, Heartbeat, ServerSession, events
 from sottovoce.transport import CLOSE_SECONDS, PeerClosed, ServerWebSocket, TextMessage, TlsStream, WsEvent, WsFailed
 from sottovoce.wire import PING_BYTES, Code
 

@@ -43,6 +43,7 @@ from sottovoce.session.profiles import SessionProfile
 from sottovoce.session.ratchet import ReceiveChain, SendChain
 from sottovoce.session.server import ServerSession
 from sottovoce.session.session import Session
+from sottovoce.session.talk.heartbeat import Beat, Heartbeat
 from sottovoce.session.talk.meter import TokenBucket
 from sottovoce.session.tickets import ClientTicket, SealedTicket, TicketBox, TicketState
 from sottovoce.session.trust import (
@@ -83,6 +84,7 @@ __all__ = [
     "Anchor",
     "AnchorFileInvalid",
     "Audio",
+    "Beat",
     "Carriage",
     "CertificateFields",
     "CertificateRefused",
@@ -100,6 +102,7 @@ __all__ = [
     "EpochStarted",
     "Established",
     "Event",
+    "Heartbeat",
     "Identity",
     "Json",
     "LeafKind",

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 import msgspec
 
 from sottovoce.client.channel import Channel, ChannelEvent
-from sottovoce.client.continuity import Beat, Heartbeat
 from sottovoce.client.errors import (
     CLEAN_CODES,
     CallEnded,
@@ -24,7 +23,16 @@ from sottovoce.client.machine.saying import Saying
 from sottovoce.client.settings import CallSettings
 from sottovoce.client.tally import Tally
 from sottovoce.primitives import ApiMisuse
-from sottovoce.session import BINDING_TLS_EXPORTER, Carriage, ClientSession, ClientTicket, Dependencies, events
+from sottovoce.session import (
+    BINDING_TLS_EXPORTER,
+    Beat,
+    Carriage,
+    ClientSession,
+    ClientTicket,
+    Dependencies,
+    Heartbeat,
+    events,
+)
 from sottovoce.transport import CLOSE_SECONDS, PeerClosed, TextMessage, TlsError, UpgradeAccepted, WsFailed
 from sottovoce.wire import PING_BYTES, Code, frames
 
@@ -116,7 +124,7 @@ class CallMachine(Saying):
         if self._closing_until is not None:
             return self._closing_until
         due = self._connect_by if self._session is None else self._session.next_deadline()
-        beat = self._heartbeat.due_at if self.is_open else None
+        beat = self._heartbeat.next_at if self.is_open else None
         return min((each for each in (due, beat, self._lost_at) if each is not None), default=None)
 
     def on_deadline(self, now: float) -> None:
@@ -128,7 +136,7 @@ class CallMachine(Saying):
             self._cut_off("the connection broke and nobody said why")
         elif self._session is not None:
             self._settle(self._session, self._session.on_deadline(now), now)
-            if self.is_open and now >= self._heartbeat.due_at:
+            if self.is_open and now >= self._heartbeat.next_at:
                 self._beat(self._session, now)
             if self._is_leaving and (not self._session.frames_waiting or now >= self._leave_by):
                 self._hang_up(self._session, now, Code.NORMAL, "closed by this side")
@@ -139,11 +147,11 @@ class CallMachine(Saying):
         if not self.wants_more:
             self._heartbeat.heard_at = now  # what has come lies unread
         match self._heartbeat.beat(now):
-            case Beat.PING:
+            case Beat.ASK:
                 if not session.send_ping(self._parts.entropy.random(PING_BYTES), now):
                     self._heartbeat.put_off(now)
                 self._settle(session, (), now)
-            case Beat.DEAD:
+            case Beat.GIVE_UP:
                 self._cut_off("nothing was heard from the server, which did not answer pings either")
             case Beat.NOTHING:
                 pass

@@ -1,8 +1,7 @@
-"""The parts of a call that are not on a frame's path: errands, the heartbeat, the pen, what a backend is told."""
+"""The parts of a call that are not on a frame's path: errands, the pen, what a backend is told."""
 
 from sottovoce.edge.call.backend import NO_LEG, call_end, call_start, pass_on
 from sottovoce.edge.call.errands import Errands
-from sottovoce.edge.call.heartbeat import Beat, Heartbeat
 from sottovoce.edge.call.pen import Pen
 
-__all__ = ["NO_LEG", "Beat", "Errands", "Heartbeat", "Pen", "call_end", "call_start", "pass_on"]
+__all__ = ["NO_LEG", "Errands", "Pen", "call_end", "call_start", "pass_on"]

@@ -1,1 +1,1 @@
-"""What the two sides say to each other beside audio: frames out, frames in, and how many (protocol §9)."""
+"""What the two sides say to each other beside audio: frames out, frames in, how many, and silence (protocol §9)."""

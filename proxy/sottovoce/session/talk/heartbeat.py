@@ -1,9 +1,12 @@
-"""Whether a client is still there: asked when nothing came for a while, given up when two questions brought nothing.
+"""Whether the other end is still there: asked when nothing came for a while, given up when two questions brought none.
 
     heard ─ one heartbeat ─▶ ask ─ one more ─▶ ask ─ one more ─▶ give up
 
-Pure.  The reader stores `heard_at` once a read, and nothing else is done for a frame; the rest is looked at when the
-call's clock wakes, which is once a heartbeat.  After a suspend of this machine a client is asked first, too.
+A connection can die without a word: a router that forgets it, a machine that loses power.  Whoever only listens would
+wait for ever, and whoever speaks until TCP gives up, minutes later.
+
+Being heard costs one store (`heard_at`); the rest is looked at when the shell's clock wakes.  A machine that was asleep
+for an hour has heard nothing either, so it is the questions without an answer that are counted, not the time.
 """
 
 from enum import Enum, auto
@@ -24,21 +27,21 @@ class Beat(Enum):
 
 
 class Heartbeat:
-    """One client's."""
+    """One call's, at either end."""
 
     __slots__ = ("_asked_at", "_seconds", "_unanswered", "heard_at")
 
     def __init__(self, seconds: float, now: float) -> None:
-        """Begin with a client that was heard now; with 0 seconds nobody is ever asked."""
+        """Begin with an other end that was heard now; with 0 seconds, or without end, nobody is ever asked."""
         self._seconds = seconds or _NEVER
         self._asked_at = _AGO
         self._unanswered = 0
         self.heard_at = now
-        """When something valid last came: a whole message that opened."""
+        """When something valid last came: whoever opens a record sets it."""
 
     @property
     def next_at(self) -> float:
-        """When `beat` has something to do, unless the client is heard before."""
+        """When `beat` has something to do, unless the other end is heard before."""
         return max(self.heard_at, self._asked_at) + self._seconds
 
     def beat(self, now: float) -> Beat:
