@@ -197,7 +197,6 @@ class Proxy:
         served: dict[str, ServedRoute] = {
             "echo": ServedRoute(build_route("echo", RouteConfig(adapter="echo")), ("https://app.example.com",)),
             "hand": ServedRoute(self.hand),
-            "kiosks": ServedRoute(self.hand, identities=("kiosk-*",)),
         }
         self.services = EdgeServices(
             tls=CurrentContext(server_tls(pq)),

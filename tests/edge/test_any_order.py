@@ -80,7 +80,7 @@ async def _live(served: House, chance: random.Random) -> None:
     await trio.sleep_forever()
 
 
-_PATHS = ["/v1/voice/echo", "/v1/voice/hand", "/v1/voice/kiosks"]
+_PATHS = ["/v1/voice/echo", "/v1/voice/hand"]
 _CODECS: list[dict[str, object]] = [
     {},
     {"send_codec": Codec.NONE, "receive_codec": Codec.NONE, "frame_milliseconds": 0},

@@ -123,10 +123,9 @@ def test_what_a_route_says_comes_before_its_profile_and_the_section() -> None:
         suites=("X25519MLKEM768_CHACHA20POLY1305", "X25519MLKEM768_AES256GCM"),
         padding=2,
         origins=("https://a.example",),
-        identities=("alice",),
     )
     served = ServedRoute.of(ECHO, route)
     config = VoiceConfig().session_config(served, (0,))
     assert config.suites == (Suite.X25519MLKEM768_CHACHA20POLY1305, Suite.X25519MLKEM768_AES256GCM)
     assert (config.epoch_seconds, config.padding) == (3_600, 2)
-    assert (served.origins, served.identities) == (("https://a.example",), ("alice",))
+    assert served.origins == ("https://a.example",)

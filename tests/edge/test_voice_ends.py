@@ -7,7 +7,7 @@ from sottovoce.audit import CallEnded, CallRefused
 from sottovoce.edge import VoiceConfig
 from sottovoce.observe import events as log_events
 from sottovoce.relay import BackendDown, BackendFault
-from sottovoce.session import Credential, Identity, events
+from sottovoce.session import Credential, events
 from sottovoce.wire import Code
 from tests.edge.proxy import AUTHORITY, CLIENT, Peer, Proxy
 
@@ -148,26 +148,17 @@ async def test_a_refused_credential_is_auth_failed_and_the_token_stays_out_of_th
 
 
 @pytest.mark.protocol("P10.3")
-@pytest.mark.parametrize("name", ["", "alice"])
 async def test_a_route_for_others_is_policy_and_its_backend_hears_nothing(
-    autojump_clock: trio.testing.MockClock, name: str
+    autojump_clock: trio.testing.MockClock,
 ) -> None:
     proxy = Proxy()
-    proxy.credentials.verdict = Identity(name)
-    async with proxy.called("/v1/voice/kiosks") as peer:
+    proxy.credentials.verdict = Code.POLICY
+    async with proxy.called("/v1/voice/hand") as peer:
         closed = await peer.hear_end()
     assert closed is not None
     assert closed.code == Code.POLICY
     assert proxy.log.audit == [CallRefused(code=4403, reason="policy", client=CLIENT)]
     assert not proxy.hand.starts
-
-
-async def test_a_route_for_named_ones_serves_them(autojump_clock: trio.testing.MockClock) -> None:
-    proxy = Proxy()
-    proxy.credentials.verdict = Identity("kiosk-7")
-    async with proxy.called("/v1/voice/kiosks") as peer:
-        await peer.close()
-    assert proxy.hand.starts[0].identity == "kiosk-7"
 
 
 async def test_draining_tells_the_client_to_go_elsewhere(autojump_clock: trio.testing.MockClock) -> None:

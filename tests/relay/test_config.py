@@ -73,3 +73,26 @@ def test_refused_with_key_and_remedy(text: str, key: str, remedy: str) -> None:
 def test_the_schema_lists_the_adapters() -> None:
     schema = msgspec.json.schema(RouteConfig)
     assert schema["$defs"]["RouteConfig"]["properties"]["adapter"]["enum"] == list(ADAPTER_NAMES)
+
+
+@pytest.mark.parametrize(
+    ("name", "identities", "may"),
+    [
+        ("alice", (), True),
+        ("", (), True),
+        ("alice", ("alice",), True),
+        ("alice", ("bob", "alice"), True),
+        ("Alice", ("alice",), False),
+        ("alice2", ("alice",), False),
+        ("", ("alice",), False),
+        ("", ("*",), False),
+        ("anybody", ("*",), True),
+        ("kiosk-7", ("kiosk-*",), True),
+        ("kiosk-", ("kiosk-*",), True),
+        ("my-kiosk-7", ("kiosk-*",), False),
+        ("a@example.com", ("*@example.com",), True),
+        ("a@example.com.org", ("*@example.com",), False),
+    ],
+)
+def test_whom_a_route_is_for(name: str, identities: tuple[str, ...], *, may: bool) -> None:
+    assert RouteConfig(adapter="echo", identities=identities).is_for(name) is may

@@ -3,7 +3,7 @@
 from sottovoce.edge.config import Address, ListenerConfig, VoiceConfig, parse_address
 from sottovoce.edge.connection import serve_connection
 from sottovoce.edge.errors import AddressUnusable
-from sottovoce.edge.gate import PATH_PREFIX, SUBPROTOCOL, Admitted, Refused, ServedRoute, admit, may_call
+from sottovoce.edge.gate import PATH_PREFIX, SUBPROTOCOL, Admitted, Refused, ServedRoute, admit
 from sottovoce.edge.journal import AuditNotes, Journal
 from sottovoce.edge.listener import Listener, bind
 from sottovoce.edge.services import CurrentServices, EdgeServices, RootSigner
@@ -28,7 +28,6 @@ __all__ = [
     "VoiceConfig",
     "admit",
     "bind",
-    "may_call",
     "parse_address",
     "serve_connection",
 ]

@@ -17,7 +17,7 @@ from collections.abc import Callable
 import trio
 
 from sottovoce.edge.call import NO_LEG, Errands, Pen, call_end, call_start, pass_on
-from sottovoce.edge.gate import ServedRoute, narrowed
+from sottovoce.edge.gate import ServedRoute
 from sottovoce.edge.journal import Journal, Side
 from sottovoce.edge.outbound import ClientQueue, ClientSink
 from sottovoce.edge.services import EdgeServices
@@ -63,15 +63,14 @@ class VoiceCall:
         self._agreed = agreed
         self._carriage = carriage
         self._started_at = self._clock.now()
-        parts = narrowed(services.parts, served.identities)
         self._session = ServerSession(
             services.voice.session_config(served, services.credential_kinds),
             carriage,
-            parts,
+            services.parts,
             self._started_at,
             self._clock.wall(),
         )
-        self._errands = Errands(self._session, parts.credentials, services, client, self._settle)
+        self._errands = Errands(self._session, services, client, self._settle)
         self._queue = ClientQueue(services.voice.queue_frames)
         self._sink = ClientSink(self._queue, self._wake_writer, self.end)
         self._leg: Leg | None = None

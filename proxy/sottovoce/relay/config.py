@@ -70,6 +70,10 @@ class RouteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     queue_frames: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 50
     """Audio frames that may wait for a slow backend; beyond, the oldest is dropped and counted."""
 
+    def is_for(self, name: str) -> bool:
+        """Whether an identity may call; where there is no list, everybody may, named or not."""
+        return not self.identities or (bool(name) and any(_fits(name, each) for each in self.identities))
+
     def __post_init__(self) -> None:
         """Check what one field means for another."""
         if self.adapter not in ADAPTER_NAMES:
@@ -111,6 +115,14 @@ def _check_origins(origins: tuple[str, ...]) -> None:
     for origin in origins:
         if not _ORIGIN.fullmatch(origin):
             raise ValueError(f'origins: {origin!r} is none; write scheme and host alone, "https://app.example.com"')
+
+
+def _fits(name: str, pattern: str) -> bool:
+    if pattern.endswith("*"):
+        return name.startswith(pattern[:-1])
+    if pattern.startswith("*"):
+        return name.endswith(pattern[1:])
+    return name == pattern
 
 
 def _check_identities(identities: tuple[str, ...]) -> None:

@@ -38,6 +38,13 @@ class TicketState(msgspec.Struct, frozen=True):
     reauthenticate_every: int
     """Of that handshake (ServerParams tag 6): a client takes nothing weaker in a resumed session."""
 
+    def seconds_left(self, wall: float) -> float:
+        """How long what is behind the ticket still lasts: the chain of sessions, the certificate, the credential."""
+        ends = [self.verified_at + MAX_TICKET_CHAIN_SECONDS, self.certificate_not_after]
+        if self.identity.expires_at is not None:
+            ends.insert(0, self.identity.expires_at)  # first: then `min` gives a NaN back, which no limit lets pass
+        return min(ends) - wall
+
 
 class SealedTicket(msgspec.Struct, frozen=True):
     """A ticket for a client."""

@@ -1,12 +1,12 @@
 """Who may call, and where, as the configuration is now: clients' credentials, and each route's list of identities.
 
-The edge narrows a connection's verdicts to the list that was there when it came.  This one changes with a reload, so
-that whoever is taken off a route's list loses his call there, and gets none that was just being agreed on.
+It stands before the judge of credentials, so that a session of somebody else is never agreed on, nor resumed by a
+ticket; and it changes with a reload, so that whoever is taken off a route's list loses his call there, and gets none
+that was just being agreed on.
 """
 
 from collections.abc import Callable, Mapping
 
-from sottovoce.edge import may_call
 from sottovoce.identity import Clients, route_of
 from sottovoce.relay import RouteConfig
 from sottovoce.session import Identity, ShownCredential
@@ -38,4 +38,4 @@ class Callers:
     def _is_for(self, verdict: Identity | Code | None, path: bytes) -> bool:
         """Whether the route is for whom the verdict names; a route that is there no longer has no list."""
         config = self._routes().get(route_of(path).decode("latin-1"))
-        return config is None or not isinstance(verdict, Identity) or may_call(verdict.name, config.identities)
+        return config is None or not isinstance(verdict, Identity) or config.is_for(verdict.name)

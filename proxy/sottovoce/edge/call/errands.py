@@ -11,7 +11,7 @@ import trio
 from sottovoce.edge.gate import place_of
 from sottovoce.edge.services import EdgeServices
 from sottovoce.hsm import HsmError
-from sottovoce.session import CredentialCheck, ServerSession, ShownCredential, SignatureWanted
+from sottovoce.session import ServerSession, ShownCredential, SignatureWanted
 
 _SIGN_PAUSE_SECONDS = 0.1
 """Before the HSM is asked again."""
@@ -23,14 +23,13 @@ class Errands:
     def __init__(
         self,
         session: ServerSession,
-        credentials: CredentialCheck,
         services: EdgeServices,
         client: str,
         settle: Callable[[], None],
     ) -> None:
         """Run errands for `session`; `client` is the peer's address and port."""
         self._session = session
-        self._verdict_on = credentials.judge
+        self._verdict_on = services.parts.credentials.judge
         self._services = services
         self._clock = services.clock
         self._client = client

@@ -2,7 +2,6 @@
 
 from sottovoce.edge.gate.admission import PATH_PREFIX, SUBPROTOCOL, Admitted, Refused, ServedRoute, admit
 from sottovoce.edge.gate.floods import Gate, GateLimits, HalfOpen
-from sottovoce.edge.gate.identities import may_call, narrowed
 from sottovoce.edge.gate.networks import place_of
 from sottovoce.edge.gate.proxied import Network, is_within, read_header
 from sottovoce.edge.gate.turnstile import Queueing, Turnstile
@@ -21,8 +20,6 @@ __all__ = [
     "Turnstile",
     "admit",
     "is_within",
-    "may_call",
-    "narrowed",
     "place_of",
     "read_header",
 ]

@@ -26,7 +26,6 @@ class ServedRoute(msgspec.Struct, frozen=True):
 
     route: Route
     origins: tuple[str, ...] = ()
-    identities: tuple[str, ...] = ()
     profile: SessionProfile | None = None
     suites: tuple[SuiteName, ...] = ()
     padding: int | None = None
@@ -34,7 +33,7 @@ class ServedRoute(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, route: Route, config: RouteConfig) -> Self:
         """Put a route together with what its configuration says of its callers and sessions."""
-        return cls(route, config.origins, config.identities, config.profile, config.suites, config.padding)
+        return cls(route, config.origins, config.profile, config.suites, config.padding)
 
 
 class Admitted(msgspec.Struct, frozen=True):

@@ -27,8 +27,6 @@ from sottovoce.transport import Clock
 REPLACE_SECONDS = 3_000
 """When a key is replaced: ten minutes remain in which a token that is down may come back without anybody noticing."""
 _JITTER_SECONDS = 300
-_CHAIN_SECONDS = 86_400
-"""After the last full handshake (protocol §6): a chain of resumed sessions ends then."""
 _MIN_LIFETIME_SECONDS = 30
 """Below this a ticket is not worth its bytes."""
 _TOLERANCE_SECONDS = 60.0
@@ -175,10 +173,7 @@ def _lifetime(state: TicketState, wall: float) -> int | None:
 
     A full handshake of the future means that the clock was set back since: how long ago it was cannot be told.
     """
-    ends = [state.certificate_not_after, state.verified_at + _CHAIN_SECONDS]
-    if state.identity.expires_at is not None:
-        ends.append(state.identity.expires_at)
-    left = [end - wall for end in ends]
-    if state.verified_at > wall + _TOLERANCE_SECONDS or not all(each >= _MIN_LIFETIME_SECONDS for each in left):
+    left = state.seconds_left(wall)
+    if state.verified_at > wall + _TOLERANCE_SECONDS or not left >= _MIN_LIFETIME_SECONDS:
         return None
-    return int(min(MAX_TICKET_SECONDS, *left))
+    return int(min(MAX_TICKET_SECONDS, left))

@@ -11,7 +11,7 @@ import msgspec
 from sottovoce.primitives import Secret, Suite, sha384
 from sottovoce.session.config import Carriage, ServerConfig, ServerDependencies
 from sottovoce.session.credentials import Identity
-from sottovoce.session.tickets import MAX_TICKET_CHAIN_SECONDS, TicketBox, TicketState
+from sottovoce.session.tickets import TicketBox, TicketState
 from sottovoce.session.trust import VoiceCertificate
 from sottovoce.wire import MAX_TICKET_BYTES, MAX_TICKET_SECONDS, CredentialKind
 from sottovoce.wire.messages import NewTicket
@@ -69,14 +69,7 @@ def _is_of(state: TicketState, place: Place) -> bool:
 
 def _is_good(state: TicketState, wall: float) -> bool:
     """Whether what is behind a ticket has not come to its end."""
-    return wall >= state.verified_at - _CLOCK_SLACK_SECONDS and _seconds_left(state, wall) > 0
-
-
-def _seconds_left(state: TicketState, wall: float) -> float:
-    ends = [state.verified_at + MAX_TICKET_CHAIN_SECONDS, state.certificate_not_after]
-    if state.identity.expires_at is not None:
-        ends.append(state.identity.expires_at)
-    return min(ends) - wall
+    return wall >= state.verified_at - _CLOCK_SLACK_SECONDS and state.seconds_left(wall) > 0
 
 
 def _is_promise_kept(promised: int, now: int) -> bool:
@@ -131,7 +124,7 @@ class TicketIssuer:
     def issue(self, resumption: Secret, wall: float) -> bytes | None:
         """Make a NewTicket message whose psk is res[e], and wipe that; None where no ticket is to be had."""
         with resumption:
-            left = _seconds_left(self._state, wall)
+            left = self._state.seconds_left(wall)
             if self._tickets is None:
                 return None
             sealed = self._tickets.seal(msgspec.structs.replace(self._state, psk=resumption), wall)
