@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar
 import msgspec
 
 from sottovoce.hsm.errors import SealedSeedInvalid
-from sottovoce.primitives import SignatureAlgorithm
+from sottovoce.primitives import SignatureAlgorithm, one_line
 
 SEED_BYTES = 32
 WRAPPED_KEY_BYTES = 32
@@ -47,10 +47,6 @@ class Sealed(msgspec.Struct, frozen=True, kw_only=True):
     def algorithm_code(self) -> bytes:
         """The algorithm as it is authenticated.  Raises KeyError for one that is not known."""
         raise NotImplementedError
-
-
-_SHOWN_CHARACTERS = 60
-"""Of what somebody else may have written into a file."""
 
 
 class SealedSeed(Sealed, frozen=True, kw_only=True):
@@ -94,8 +90,7 @@ def read_sealed_seed(data: bytes, *, purpose: str, algorithm: SignatureAlgorithm
         text = f"is no sealed seed ({error})"
         raise SealedSeedInvalid(text) from None
     if (seed.format, seed.purpose, seed.algorithm) != (_FORMAT, purpose, algorithm.name.lower()):
-        found = f"{seed.purpose} with {seed.algorithm}"[:_SHOWN_CHARACTERS]
-        wanted = f"{purpose} with {algorithm.name.lower()}"
-        text = f"is sealed for {found if found.isprintable() else ascii(found)}, not for {wanted}"
+        found, wanted = f"{seed.purpose} with {seed.algorithm}", f"{purpose} with {algorithm.name.lower()}"
+        text = f"is sealed for {one_line(found)}, not for {wanted}"
         raise SealedSeedInvalid(text)
     return seed

@@ -13,7 +13,7 @@ from sottovoce.primitives.aead import (
     split_nonce,
 )
 from sottovoce.primitives.entropy import Entropy
-from sottovoce.primitives.errors import ApiMisuse, IllegalShare, KeyRefused, OpenFailed, SottovoceError
+from sottovoce.primitives.errors import ApiMisuse, IllegalShare, KeyRefused, OpenFailed, SottovoceError, one_line
 from sottovoce.primitives.kdf import (
     HASH_BYTES,
     ZERO_SECRET,
@@ -74,6 +74,7 @@ __all__ = [
     "labelled",
     "lend_secret",
     "mac384",
+    "one_line",
     "open_once",
     "seal_once",
     "sframe_derive",

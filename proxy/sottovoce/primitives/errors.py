@@ -19,3 +19,8 @@ class OpenFailed(SottovoceError):
 
 class KeyRefused(SottovoceError):
     """A private key in a file cannot be used.  The text follows the file's name: what is wrong, then the remedy."""
+
+
+def one_line(text: str, *, max_characters: int = 120) -> str:
+    """Make somebody else's words fit for a message or a log: short, printable, one line."""
+    return "".join(char if char.isprintable() else "?" for char in text[:max_characters])

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from sottovoce.primitives import one_line
 from sottovoce.relay.link import BackendAddress, parse_url
 from sottovoce.session import SessionProfile
 
@@ -23,9 +24,6 @@ SuiteName = Literal[
     "X25519_AES256GCM",
     "SECP384R1_AES256GCM",
 ]
-
-_SHOWN_CHARACTERS = 120
-"""Of a URL that is refused."""
 
 
 class RawOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -135,7 +133,4 @@ def _check_identities(identities: tuple[str, ...]) -> None:
 
 def _shown(url: str) -> str:
     """Give a URL for a message, without what may be a secret in it."""
-    if "@" in url:
-        return "it"
-    shown = url.partition("?")[0]
-    return repr(shown if len(shown) <= _SHOWN_CHARACTERS else f"{shown[:_SHOWN_CHARACTERS]}...")
+    return "it" if "@" in url else repr(one_line(url.partition("?")[0]))

@@ -32,9 +32,6 @@ class BackendFault(StrEnum):
     """It does not read: the queue of control messages, which are never dropped, is full."""
 
 
-_MAX_DETAIL_CHARACTERS = 120
-
-
 class BackendDown(SottovoceError):
     """The backend of this call cannot be reached, or no longer: the call ends with `backend_down`."""
 
@@ -57,8 +54,3 @@ class RouteMisconfigured(SottovoceError):
         super().__init__(f"{path}: {problem}; {remedy}")
         self.path = path
         self.remedy = remedy
-
-
-def one_line(text: str, *, max_characters: int = _MAX_DETAIL_CHARACTERS) -> str:
-    """Make a backend's or a library's words fit for a log: short, printable, one line."""
-    return "".join(c if c.isprintable() else "?" for c in text[:max_characters])

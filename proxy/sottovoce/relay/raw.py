@@ -4,9 +4,9 @@ A text `start`, then one binary message for each audio frame and texts for the r
 `raw_messages`; socket, queue and limits are `link`'s.
 """
 
+from sottovoce.primitives import one_line
 from sottovoce.relay import raw_messages
 from sottovoce.relay.call import CallEnd, CallStart, LegStatistics
-from sottovoce.relay.errors import one_line
 from sottovoce.relay.link import MeteredSink
 from sottovoce.relay.raw_messages import ClearText, DtmfText, HangUpText, JsonText, MarkText
 from sottovoce.wire import Codec

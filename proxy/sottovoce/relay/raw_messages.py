@@ -10,8 +10,9 @@ from typing import Annotated, Final
 
 import msgspec
 
+from sottovoce.primitives import one_line
 from sottovoce.relay.call import CallEnd, CallStart, LegStatistics
-from sottovoce.relay.errors import BackendFault, BackendMisbehaved, one_line
+from sottovoce.relay.errors import BackendFault, BackendMisbehaved
 from sottovoce.wire import MAX_DATA_BYTES, MAX_JSON_BYTES, MAX_MARK_BYTES, Codec, frames, is_json_object
 
 VERSION: Final = 1

@@ -8,10 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from sottovoce.primitives import one_line
 from sottovoce.relay.call import CallStart, Route
 from sottovoce.relay.config import RouteConfig
 from sottovoce.relay.echo import EchoRoute
-from sottovoce.relay.errors import RouteMisconfigured, one_line
+from sottovoce.relay.errors import RouteMisconfigured
 from sottovoce.relay.link import Dialer, MakeDialect, WebSocketRoute, open_network_stream, parse_url
 from sottovoce.relay.raw import RawDialect
 from sottovoce.transport import PqPolicy, TlsContext, TlsIdentity, TransportMisconfigured, client_context

@@ -16,7 +16,7 @@ from sottovoce.identity.clients.grants import Grant
 from sottovoce.identity.clients.jwt import JwtIssuer
 from sottovoce.identity.errors import ClientsUnusable
 from sottovoce.pki import ClientCas, ClientCaUnusable, RevocationListUnusable
-from sottovoce.primitives import Entropy
+from sottovoce.primitives import Entropy, one_line
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
 _KEY_BYTES = 32
@@ -207,5 +207,4 @@ def _text(data: bytes) -> str:
 
 
 def _named(key: str, path: str, error: Exception) -> ClientsUnusable:
-    said = "".join(char if char.isprintable() else "?" for char in str(error))
-    return ClientsUnusable(key, f"{_NOUNS[key]} {path}: {said}")
+    return ClientsUnusable(key, f"{_NOUNS[key]} {path}: {one_line(str(error), max_characters=1_000)}")

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 
+from sottovoce.primitives import one_line
+
 UNREADABLE = (
     ValueError,
     TypeError,
@@ -16,7 +18,6 @@ UNREADABLE = (
 )
 """What the library raises for bytes that are no certificate or list, at once or when they are looked into."""
 _PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----\n.*?-----END \1-----", re.DOTALL)
-_MAX_SHOWN = 200
 
 
 def pem_blocks(pem: bytes, label: bytes) -> Iterator[bytes]:
@@ -31,4 +32,4 @@ def shown(whose: x509.Certificate | x509.CertificateRevocationList) -> str:
         text = name.rfc4514_string()
     except UNREADABLE:  # the library reads a name when it is asked for, not before
         text = "?"
-    return "".join(char if char.isprintable() else "?" for char in text)[:_MAX_SHOWN] or "(no name)"
+    return one_line(text) or "(no name)"

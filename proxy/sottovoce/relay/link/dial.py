@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import trio
 
-from sottovoce.relay.errors import BackendDown, BackendFault, one_line
+from sottovoce.primitives import one_line
+from sottovoce.relay.errors import BackendDown, BackendFault
 from sottovoce.relay.link.address import BackendAddress
 from sottovoce.transport import ClientWebSocket, TlsError, UpgradeAccepted, WsEvent, WsFailed
 

@@ -13,8 +13,9 @@ read first.
 
 import trio
 
+from sottovoce.primitives import one_line
 from sottovoce.relay.call import CallEnd, CallSink, CallStart, LegStatistics
-from sottovoce.relay.errors import BackendDown, BackendFault, BackendMisbehaved, one_line
+from sottovoce.relay.errors import BackendDown, BackendFault, BackendMisbehaved
 from sottovoce.relay.link.dial import RECEIVE_BYTES, Link
 from sottovoce.relay.link.dialect import Dialect, MeteredSink
 from sottovoce.relay.link.outbound import OutboundQueue

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from sottovoce.primitives import PublicKey, SignatureAlgorithm, SottovoceError
+from sottovoce.primitives import PublicKey, SignatureAlgorithm, SottovoceError, one_line
 from sottovoce.session.trust.authority import matches_any, overlaps
 from sottovoce.session.trust.certificate import (
     CLOCK_TOLERANCE_SECONDS,
@@ -93,14 +93,9 @@ def check_anchors(anchors: Iterable[Anchor]) -> None:
             shared = [a for a in anchor.authorities for b in other.authorities if overlaps(a, b)]
             if shared and (anchor.pq is None) is not (other.pq is None):
                 raise AnchorFileInvalid(
-                    f"{_shown(shared[0])} has an anchor with a PQ key and one without; remove the one without"
+                    f"{one_line(shared[0])} has an anchor with a PQ key and one without; remove the one without"
                 )
         seen.append(anchor)
-
-
-def _shown(text: str) -> str:
-    """Give a word of the file as it fits into a line."""
-    return (text if text.isprintable() else ascii(text))[:_NAMES_SHOWN_CHARACTERS]
 
 
 def _read_entry(entry: _AnchorEntry, where: str) -> Anchor:
@@ -116,7 +111,7 @@ def _read_entry(entry: _AnchorEntry, where: str) -> Anchor:
 def _read_key(entry: _KeyEntry, where: str) -> PublicKey:
     algorithm = _NAMES.get(entry.alg)
     if algorithm is None:
-        raise AnchorFileInvalid(f"{where}.alg is {_shown(entry.alg)!r}; known are {', '.join(_NAMES)}")
+        raise AnchorFileInvalid(f"{where}.alg is {one_line(entry.alg)!r}; known are {', '.join(_NAMES)}")
     try:
         decoded = base64.b64decode(entry.key, validate=True)
     except ValueError:
