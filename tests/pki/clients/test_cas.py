@@ -108,9 +108,7 @@ def test_the_end_is_that_of_the_ca_if_it_comes_first() -> None:
     assert found.judge_untrusted(der(short.issue()), unix(2.1)) is None
 
 
-@pytest.mark.filterwarnings(
-    "ignore:Parsed a serial number which wasn't positive"
-)  # the library's word on a changed one
+@pytest.mark.filterwarnings("ignore:Parsed a serial number which wasn't positive")
 @given(st.binary(max_size=300), st.integers(0, len(der(GOOD)) - 1), st.integers(1, 255))
 def test_garbage_is_nobody_and_changed_bytes_are_nobody_else(garbage: bytes, place: int, change: int) -> None:
     """One byte is not signed: how many bits of the signature's last one do not count.  Another there changes nothing."""
