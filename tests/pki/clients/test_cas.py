@@ -111,7 +111,7 @@ def test_the_end_is_that_of_the_ca_if_it_comes_first() -> None:
 @pytest.mark.filterwarnings("ignore:Parsed a serial number which wasn't positive")
 @given(st.binary(max_size=300), st.integers(0, len(der(GOOD)) - 1), st.integers(1, 255))
 def test_garbage_is_nobody_and_changed_bytes_are_nobody_else(garbage: bytes, place: int, change: int) -> None:
-    """One byte is not signed: how many bits of the signature's last one do not count.  Another there changes nothing."""
+    """One byte is not signed, how many bits of the signature do not count: another there changes nothing."""
     changed = bytearray(der(GOOD))
     changed[place] ^= change
     found = cas(CA)
