@@ -1,0 +1,1 @@
+"""Replays audio against a running proxy, open loop, and measures what becomes of each frame."""

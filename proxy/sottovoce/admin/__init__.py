@@ -1,0 +1,1 @@
+"""What an operator asks a running proxy, over HTTP: metrics, health, status."""
