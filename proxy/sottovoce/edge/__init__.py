@@ -6,6 +6,7 @@ from sottovoce.edge.errors import AddressUnusable
 from sottovoce.edge.gate import PATH_PREFIX, SUBPROTOCOL, Admitted, Refused, ServedRoute, admit
 from sottovoce.edge.journal import AuditNotes, Journal
 from sottovoce.edge.listener import Listener, bind
+from sottovoce.edge.observer import CallObserver, Unobserved
 from sottovoce.edge.services import CurrentServices, EdgeServices, RootSigner
 from sottovoce.edge.voice import VoiceCall
 
@@ -16,6 +17,7 @@ __all__ = [
     "AddressUnusable",
     "Admitted",
     "AuditNotes",
+    "CallObserver",
     "CurrentServices",
     "EdgeServices",
     "Journal",
@@ -24,6 +26,7 @@ __all__ = [
     "Refused",
     "RootSigner",
     "ServedRoute",
+    "Unobserved",
     "VoiceCall",
     "VoiceConfig",
     "admit",

@@ -1,11 +1,13 @@
 """What calls leave behind: lines of the log for the operator, records of the audit log for the auditor.
 
-The only place of the edge that knows both, so that a call cannot be on one and not on the other.
+The only place of the edge that knows both, so that a call cannot be on one and not on the other.  Whoever is asked how
+the proxy does (`CallObserver`) hears it here, too.
 """
 
 from typing import Literal, Protocol
 
 from sottovoce.audit import AuditEvent, CallEnded, CallRefused, CallStarted, ClassicalSuiteUsed
+from sottovoce.edge.observer import CallObserver, Unobserved
 from sottovoce.observe import Logger, events
 from sottovoce.relay import CallEnd, LegStatistics
 from sottovoce.session import Established
@@ -30,10 +32,11 @@ class AuditNotes(Protocol):
 class Journal:
     """Writes both logs.  A code is a number there, whichever side named it; its word stands beside it."""
 
-    def __init__(self, logger: Logger, audit: AuditNotes) -> None:
-        """Write to these."""
+    def __init__(self, logger: Logger, audit: AuditNotes, observer: CallObserver | None = None) -> None:
+        """Write to these, and tell `observer`."""
         self._logger = logger
         self._audit = audit
+        self._observer: CallObserver = Unobserved() if observer is None else observer
 
     async def settle(self) -> None:
         """Wait until another call may be let in.  Raises AuditFailed while its end could not be kept."""
@@ -60,6 +63,7 @@ class Journal:
 
     def session_established(self, client: str, route: str, tls_group: str, session: Established) -> None:
         """A voice session begins."""
+        self._observer.call_started(route, tls_group)
         name = session.identity.name if session.identity else ""
         identifier, suite = session.session_id.hex(), session.suite.name
         self._logger.info(
@@ -90,21 +94,34 @@ class Journal:
 
     def backend_lost(self, session_id: bytes, route: str, reason: str) -> None:
         """A call's backend could not be reached, or went away."""
+        self._observer.backend_lost(route, reason)
         self._logger.warning(events.BACKEND_LOST, session=session_id.hex(), route=route, reason=reason)
 
-    def session_ended(
+    def backend_answered(self, route: str) -> None:
+        """A call's backend has said its first thing; to be told once a call.  Not logged: that is as it should be."""
+        self._observer.backend_answered(route)
+
+    def backend_silent(self, session_id: bytes, route: str, seconds: float) -> None:
+        """A call's backend is connected and has said nothing for so long; to be told once a call."""
+        self._observer.backend_silent(route, seconds)
+        self._logger.warning(events.BACKEND_SILENT, session=session_id.hex(), route=route, seconds=round(seconds, 3))
+
+    def session_ended(  # noqa: PLR0913, PLR0917  what there is to say
         self,
         session_id: bytes,
+        route: str,
         end: CallEnd,
         side: Side,
         detail: str,
         leg: LegStatistics,
     ) -> None:
         """A voice session is over."""
+        self._observer.call_ended(route)
         counts = end.statistics
         self._logger.info(
             events.SESSION_ENDED,
             session=session_id.hex(),
+            route=route,
             code=int(end.code),
             name=end.reason,
             side=side,

@@ -303,7 +303,7 @@ class VoiceCall:
                 leg.stop(end)
             side: Side = "backend" if self._ended_by_backend else "proxy" if ended.local else "client"
             self._journal.session_ended(
-                established.session_id, end, side, ended.reason, leg.statistics if leg else NO_LEG
+                established.session_id, self._route.name, end, side, ended.reason, leg.statistics if leg else NO_LEG
             )
         if ended.local:
             self._close_code = ended.code

@@ -32,6 +32,7 @@ CLASSICAL_SUITE_USED: Final = "classical_suite.used"
 
 # Backends
 BACKEND_LOST: Final = "backend.lost"
+BACKEND_SILENT: Final = "backend.silent"
 PLAINTEXT_NETWORK_ALLOWED: Final = "plaintext_network.allowed"
 
 # Keys and certificates
