@@ -1,7 +1,11 @@
 """The carriage, both roles, without knowledge of voice: TLS 1.3, the HTTP/1.1 upgrade, WebSocket messages.
 
-`TlsCore`, `ServerWebSocket` and `ClientWebSocket` do no input or output; `TlsStream` is their shell for Trio.
+`TlsCore`, `ServerWebSocket` and `ClientWebSocket` do no input or output; `TlsStream` is their shell for Trio.  It is
+imported when it is first asked for: who drives the cores from another event loop does not load Trio.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from sottovoce.transport.errors import (
     CertificateProblem,
@@ -28,7 +32,6 @@ from sottovoce.transport.openssl import (
 )
 from sottovoce.transport.proxy_protocol import Announced, ProxyHeader
 from sottovoce.transport.selftest import refuse_tls_environment, self_test
-from sottovoce.transport.stream import TlsStream, limit_silence
 from sottovoce.transport.tls import TlsCore
 from sottovoce.transport.websocket import (
     ClientWebSocket,
@@ -40,6 +43,19 @@ from sottovoce.transport.websocket import (
     WsEvent,
     WsFailed,
 )
+
+if TYPE_CHECKING:
+    from sottovoce.transport.stream import TlsStream, limit_silence
+else:
+
+    def __getattr__(name: str) -> object:
+        """Give what the shell offers."""
+        if name not in _OF_THE_SHELL:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module("sottovoce.transport.stream"), name)
+
+
+_OF_THE_SHELL = frozenset({"TlsStream", "limit_silence"})
 
 __all__ = [
     "CLOSE_SECONDS",
