@@ -1,0 +1,86 @@
+"""Runs as one self-contained HTML page: no network, no script, light and dark as the reader's system is set.
+
+Everything is drawn here, in Python; what a pointer over a chart is told are the titles that every browser shows.  The
+page's own policy forbids it to load anything.  States stand in words; a colour never says anything alone.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+from loadtest.replay.outcome import Outcome
+from loadtest.report import words
+from loadtest.report.charts import distribution, latency_over_time, lateness_over_time
+from loadtest.report.table import rows
+
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+_HOW_TO_READ = (
+    "<p>Latency is counted from the instant at which a frame was due. Where the generator is late itself, "
+    "the latency above it says nothing about the proxy.</p>"
+)
+_STYLE = Path(__file__).with_name("page.css")
+
+
+def write_html(outcomes: Sequence[Outcome], path: Path, *, remarks: Sequence[str] = ()) -> None:
+    """Write the page; `remarks` are lines that stand above everything.  Raises OSError."""
+    path.write_text(html_page(outcomes, remarks=remarks), encoding="utf-8")
+
+
+def html_page(outcomes: Sequence[Outcome], *, remarks: Sequence[str] = ()) -> str:
+    """Give the page; well-formed XML, too."""
+    labels = _labels(outcomes)
+    title = f"Load test: {', '.join(dict.fromkeys(outcome.name for outcome in outcomes))}"
+    return "\n".join(
+        [
+            "<!DOCTYPE html>",
+            '<html lang="en"><head><meta charset="utf-8"/>',
+            f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}"/>',
+            '<meta name="viewport" content="width=device-width, initial-scale=1"/>',
+            '<meta name="color-scheme" content="light dark"/>',
+            f"<title>{escape(title)}</title><style>{_STYLE.read_text(encoding='utf-8')}</style></head><body>",
+            f"<h1>{escape(title)}</h1>",
+            *(f"<p>{escape(line)}</p>" for line in [*_verdicts(outcomes, labels), *remarks]),
+            "<h2>Added latency over time</h2>",
+            latency_over_time(outcomes, labels),
+            "<h3>The generator's own lateness beneath it</h3>",
+            lateness_over_time(outcomes, labels),
+            _HOW_TO_READ,
+            "<h2>Distribution of added latency</h2>",
+            distribution(outcomes, labels),
+            "<h2>Figures</h2>",
+            *_tables(outcomes, labels),
+            "</body></html>\n",
+        ]
+    )
+
+
+def _labels(outcomes: Sequence[Outcome]) -> list[str]:
+    """Name each run; several of one name get numbers."""
+    total = Counter(outcome.name for outcome in outcomes)
+    seen: Counter[str] = Counter()
+    labels: list[str] = []
+    for outcome in outcomes:
+        seen[outcome.name] += 1
+        labels.append(outcome.name if total[outcome.name] == 1 else f"{outcome.name} {seen[outcome.name]}")
+    return labels
+
+
+def _verdicts(outcomes: Sequence[Outcome], labels: Sequence[str]) -> list[str]:
+    return [
+        f"{label}: {words.load(outcome)}. {words.verdict(outcome)}"
+        for outcome, label in zip(outcomes, labels, strict=True)
+    ]
+
+
+def _tables(outcomes: Sequence[Outcome], labels: Sequence[str]) -> list[str]:
+    tables = [list(rows(outcome)) for outcome in outcomes]
+    heads = list(dict.fromkeys(head for table in tables for head, _ in table))
+    parts = ['<div class="wide"><table><thead><tr><th>figure</th>']
+    parts += [f'<th scope="col">{escape(label)}</th>' for label in labels]
+    parts.append("</tr></thead><tbody>")
+    for head in heads:
+        cells = ["<br/>".join(escape(text) for name, text in table if name == head) or "none" for table in tables]
+        parts.append(f'<tr><th scope="row">{escape(head)}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>')
+    parts.append("</tbody></table></div>")
+    return parts

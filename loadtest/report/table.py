@@ -1,0 +1,81 @@
+"""A run as a table for a terminal."""
+
+from collections.abc import Iterator
+
+from loadtest.replay.outcome import Outcome, RouteOutcome
+from loadtest.report import words
+
+_LABEL = 16
+
+
+def describe(outcome: Outcome) -> list[str]:
+    """Give the table's lines; a figure that was not to be had is said in words."""
+    return [f"{outcome.name}: {words.load(outcome)}", *(f"  {label:<{_LABEL}} {text}" for label, text in rows(outcome))]
+
+
+def rows(outcome: Outcome) -> Iterator[tuple[str, str]]:
+    """Give what each line is about, and what it says."""
+    if outcome.discarded is not None:
+        yield "DISCARDED", f"{outcome.discarded}: the figures say nothing about {outcome.name}"
+    if outcome.is_partial:
+        yield "partial", "the run was stopped before its time"
+    yield "frames", _frames(outcome)
+    yield "added latency", words.quantiles(outcome.latency)
+    yield "handshakes", _handshakes(outcome)
+    yield from _calls(outcome)
+    cost = outcome.cost
+    yield (
+        "proxy",
+        f"{words.measured(cost.proxy_us_per_frame, 'µs of processor')} per forwarded frame" + _cores(cost.proxy_cores),
+    )
+    yield "token process", f"{words.measured(cost.token_us_per_frame, 'µs of processor')} per forwarded frame"
+    yield "memory", f"{words.measured(cost.rss_kib_per_call, 'KiB')} per call"
+    yield "generator", _generator(outcome)
+    if cost.backend_cores is not None:
+        yield "backend", f"{cost.backend_cores:.2f} cores"
+    if len(outcome.routes) > 1:
+        for route in outcome.routes:
+            yield "route", _route(route)
+    yield "machine", outcome.machine
+    yield "started", outcome.started_at
+
+
+def _frames(outcome: Outcome | RouteOutcome) -> str:
+    text = (
+        f"{words.count(outcome.offered)} offered, {words.count(outcome.carried)} carried, "
+        f"{words.count(outcome.lost)} lost ({words.share(outcome.lost, outcome.offered)})"
+    )
+    wrong = sum(route.wrong for route in outcome.routes) if isinstance(outcome, Outcome) else outcome.wrong
+    return f"{text}, {words.count(wrong)} WRONG" if wrong else text
+
+
+def _handshakes(outcome: Outcome) -> str:
+    found = outcome.handshakes
+    text = f"{words.count(found.done)} done, {words.count(found.failed)} failed, {words.number(found.per_second)}/s"
+    if not found.latency.count:
+        return text
+    return f"{text}, p50 {words.milliseconds(found.latency.p50)}  p99 {words.milliseconds(found.latency.p99)}"
+
+
+def _calls(outcome: Outcome) -> Iterator[tuple[str, str]]:
+    if failed := sum(route.calls_failed for route in outcome.routes):
+        yield "calls failed", words.count(failed)
+    if ended := sum(route.calls_ended for route in outcome.routes):
+        yield "calls ended", f"{words.count(ended)} by the other side, in the middle of the run"
+    for route in outcome.routes:
+        if route.reasons:
+            yield "because", words.reasons(route.reasons)
+
+
+def _cores(cores: float | None) -> str:
+    return "" if cores is None else f", {cores:.2f} cores busy"
+
+
+def _generator(outcome: Outcome) -> str:
+    late = outcome.lateness
+    text = f"lateness p99 {words.milliseconds(late.p99)}" if late.count else "lateness: no frame was sent"
+    return text + _cores(outcome.cost.generator_cores)
+
+
+def _route(route: RouteOutcome) -> str:
+    return f"{route.url}  {words.count(route.sessions)} calls, {_frames(route)}; {words.quantiles(route.latency)}"
