@@ -58,6 +58,14 @@ async def test_what_is_noted_is_in_the_file_in_the_end_and_in_order(path: Path) 
     assert verify_audit(path).records == len(EVENTS) + 1
 
 
+async def test_it_says_where_it_ends(path: Path) -> None:
+    async with open_audit(path, StandingClock()) as log:
+        assert log.end.records == 0
+        for event in EVENTS:
+            await log.record(event)
+        assert (log.end.records, log.end.head.hex()) == (len(EVENTS), verify_audit(path).head)
+
+
 async def test_records_share_a_sync(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     syncs: list[int] = []
     monkeypatch.setattr(AuditFile, "_sync", lambda _: syncs.append(1))

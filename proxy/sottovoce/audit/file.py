@@ -45,6 +45,11 @@ class AuditFile:
         """Whether nothing will be written any more."""
         return bool(self._lost_because)
 
+    @property
+    def end(self) -> ChainEnd:
+        """Where the log ends on the disk."""
+        return self._end
+
     def append(self, records: Iterable[bytes]) -> None:
         """Add records, each as `encode_body` gives it, and return when they are on the disk.
 

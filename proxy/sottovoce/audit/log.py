@@ -23,7 +23,7 @@ from typing import Annotated, Protocol
 import msgspec
 import trio
 
-from sottovoce.audit.chain import encode_body
+from sottovoce.audit.chain import ChainEnd, encode_body
 from sottovoce.audit.errors import AuditFailed
 from sottovoce.audit.events import AuditEvent, AuditRepaired
 from sottovoce.audit.file import AuditFile
@@ -54,9 +54,10 @@ class WallClock(Protocol):
 class AuditLog:
     """An open audit log.  Made by `open_audit`; for the tasks of one event loop."""
 
-    def __init__(self, writer: Writer, clock: WallClock) -> None:
-        """Take a writer that runs."""
+    def __init__(self, writer: Writer, file: AuditFile, clock: WallClock) -> None:
+        """Take a writer that runs, and the file that it writes to."""
         self._writer = writer
+        self._file = file
         self._clock = clock
 
     async def record(self, event: AuditEvent) -> None:
@@ -82,6 +83,11 @@ class AuditLog:
     def failure(self) -> AuditFailed | None:
         """Why the log cannot be written now; None while it can."""
         return self._writer.failure
+
+    @property
+    def end(self) -> ChainEnd:
+        """Where the log ends on the disk: how many records it has, and the head that stands for all of them."""
+        return self._file.end
 
     def _now(self) -> str:
         return datetime.fromtimestamp(self._clock.wall(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
@@ -109,7 +115,7 @@ async def open_audit(
         async with trio.open_nursery() as nursery:
             nursery.start_soon(writer.run)
             try:
-                log = AuditLog(writer, clock)
+                log = AuditLog(writer, file, clock)
                 if file.bytes_cut:
                     await log.record(AuditRepaired(bytes_cut=file.bytes_cut))
                 yield log

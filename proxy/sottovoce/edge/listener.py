@@ -216,7 +216,11 @@ class _Visit:
 
 async def bind(name: str, config: ListenerConfig) -> Listener:
     """Bind a listener.  Raises AddressUnusable, which names the address and the remedy."""
-    address = parse_address(config.address)
+    return Listener(name, config, await listen(name, parse_address(config.address)))
+
+
+async def listen(name: str, address: Address) -> trio.SocketListener:
+    """Listen on an address; `name` is the section that has it.  Raises AddressUnusable."""
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     bound = trio.socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -228,7 +232,7 @@ async def bind(name: str, config: ListenerConfig) -> Listener:
     except OSError as error:
         bound.close()
         raise AddressUnusable(name, str(address), error) from None
-    return Listener(name, config, trio.SocketListener(bound))
+    return trio.SocketListener(bound)
 
 
 def _chance(entropy: Entropy) -> float:
