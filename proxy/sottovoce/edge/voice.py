@@ -16,12 +16,13 @@ from collections.abc import Callable
 
 import trio
 
-from sottovoce.edge.call import NO_LEG, Errands, Pen, call_end, call_start, pass_on
+from sottovoce.edge.call import NO_LEG, Errands, Pen, call_counts, call_end, call_start, pass_on
 from sottovoce.edge.gate import ServedRoute
 from sottovoce.edge.journal import Journal, Side
 from sottovoce.edge.outbound import ClientQueue, ClientSink
 from sottovoce.edge.services import EdgeServices
-from sottovoce.relay import BackendDown, CallEnd, CallStart, CallStatistics, Leg
+from sottovoce.observe import CallCounts
+from sottovoce.relay import BackendDown, CallEnd, CallStart, Leg
 from sottovoce.session import Beat, Carriage, CredentialCheck, Heartbeat, ServerSession, events
 from sottovoce.transport import CLOSE_SECONDS, PeerClosed, ServerWebSocket, TextMessage, TlsStream, WsEvent, WsFailed
 from sottovoce.wire import PING_BYTES, Code
@@ -74,6 +75,7 @@ class VoiceCall:
         self._queue = ClientQueue(services.voice.queue_frames)
         self._sink = ClientSink(self._queue, self._wake_writer, self.end)
         self._leg: Leg | None = None
+        self._last_leg: Leg | None = None
         self._established: events.Established | None = None
         self._end: CallEnd | None = None
         self._held: deque[WsEvent] = deque()
@@ -135,6 +137,11 @@ class VoiceCall:
         return True
 
     @property
+    def counts(self) -> CallCounts:
+        """What it has carried so far; when it is over, in all."""
+        return call_counts(self._frames_from_client, self._queue, self._session, self._last_leg)
+
+    @property
     def _journal(self) -> Journal:
         return self._services.journal
 
@@ -158,7 +165,7 @@ class VoiceCall:
         try:
             async with self._route.connect(start, self._sink) as leg:
                 if self._end is None:
-                    self._leg = leg
+                    self._leg = self._last_leg = leg
                     self._heartbeat.heard_at = self._clock.now()  # while the backend was connected nothing was read
                     self._idle_clock.unpark()
                 else:
@@ -297,7 +304,8 @@ class VoiceCall:
             self._agreed(ended.code if ended.local else None)
             self._journal.session_refused(self._client, self._route.name, ended.code, ended.reason)
         else:
-            end = self._end = self._call_end(ended)
+            seconds = self._clock.now() - self._started_at
+            end = self._end = call_end(ended, self.counts, seconds=seconds, epochs=self._epochs)
             leg, self._leg = self._leg, None
             if leg is not None:
                 leg.stop(end)
@@ -319,16 +327,6 @@ class VoiceCall:
         self._take_events(self._session.carriage_ended())
         if self._nursery is not None:
             self._nursery.cancel_scope.cancel()
-
-    def _call_end(self, ended: events.Ended) -> CallEnd:
-        statistics = CallStatistics(
-            seconds=self._clock.now() - self._started_at,
-            epochs=self._epochs,
-            frames_from_client=self._frames_from_client,
-            frames_to_client=self._queue.sealed_frames - self._session.oversize_frames,
-            frames_dropped_to_client=self._queue.dropped_frames + self._session.oversize_frames,
-        )
-        return call_end(ended, statistics)
 
     # The other tasks.
 

@@ -5,6 +5,7 @@ variable of a traceback gets into a log line, whoever writes it (`fields`).
 """
 
 from sottovoce.observe import events
+from sottovoce.observe.counting import CallCounts
 from sottovoce.observe.logger import LogConfig, Logger, configure_logging, get_logger
 
-__all__ = ["LogConfig", "Logger", "configure_logging", "events", "get_logger"]
+__all__ = ["CallCounts", "LogConfig", "Logger", "configure_logging", "events", "get_logger"]

@@ -65,6 +65,7 @@ class Sending(Controls):
         self._sent_control = TokenBucket(SENT_CONTROL_FRAMES_PER_SECOND, SENT_CONTROL_FRAMES_BURST, now)
         self.max_datagram_bytes = DATAGRAM_BYTES
         """What a datagram of the carriage holds now; the shell sets it.  Audio that is larger goes in order."""
+        self._generations_before = 0
         self.oversize_frames = 0
         """Frames that did not fit the one size of padding class 2 and were dropped."""
 
@@ -78,6 +79,11 @@ class Sending(Controls):
         """The generation this side sends under; with two carriers, that of the datagrams."""
         sender = self._datagram_sender or self._sender
         return sender.generation if sender else 0
+
+    @property
+    def generations(self) -> int:
+        """How many generations this side has sent under, of all epochs together; none before the handshake is done."""
+        return self._generations_before + (self.generation + 1 if self._sender else 0)
 
     @property
     def slot_milliseconds(self) -> int:
@@ -237,6 +243,7 @@ class Sending(Controls):
         With two carriers both switch here: the ping, on the control stream, is the first record of the new epoch.
         """
         self._seal(FrameType.SWITCH, chains.sender.epoch.to_bytes(4))
+        self._generations_before = self.generations
         for old in (self._sender, self._datagram_sender):
             if old is not None:
                 old.wipe()
@@ -247,6 +254,7 @@ class Sending(Controls):
     def erase(self) -> None:
         """Wipe every secret."""
         self._seal_until = _AGO
+        self._generations_before = self.generations
         for chain in (self._sender, self._datagram_sender):
             if chain is not None:
                 chain.wipe()
