@@ -232,7 +232,7 @@ def test_a_fault_in_the_core_itself(monkeypatch: pytest.MonkeyPatch) -> None:
         raise RuntimeError("planted")
 
     monkeypatch.setattr(server._core, "recv_frame", broken)
-    assert server.receive(to_server(BINARY)) == [WsFailed("the WebSocket core failed", None, 1011)]
+    assert server.receive(to_server(TEXT)) == [WsFailed("the WebSocket core failed", None, 1011)]
     assert int.from_bytes(server.to_send()[2:4], "big") == 1011
 
 

@@ -55,6 +55,7 @@ class ClientWebSocket(WebSocket):
             if name != "Host":
                 headers[name] = value
         self._core.send_request(Request(self._target, headers))
+        self._gather()
         self._phase = Phase.ASKED
 
     def receive(self, data: bytes) -> list[WsEvent]:

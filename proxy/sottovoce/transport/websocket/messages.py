@@ -6,6 +6,10 @@ After *every* call write what `to_send` gives: the core answers pings and close 
 we failed.  Once `is_over` and that is written, close the stream.  Nothing a peer sends makes `receive` raise.
 
 The core does not check that text is UTF-8, and gives messages in the fragments they came in: both is done here.
+
+A binary message in one frame, which is what a call consists of, passes the core by (`binary`): frames are told apart
+here, and the core is given the others, each whole or as far as it has come.  What is wrong with a frame is for the core
+to find: it is given at once what does not look right.
 """
 
 from enum import Enum
@@ -17,6 +21,7 @@ from websockets.protocol import State
 
 from sottovoce.primitives import ApiMisuse
 from sottovoce.transport.errors import WebSocketClosed
+from sottovoce.transport.websocket.binary import BINARY_FRAME, MaskingKeys, apply_mask, frame_extent, unmasked_frame
 from sottovoce.transport.websocket.core import ClientCore, ServerCore
 from sottovoce.transport.websocket.events import PeerClosed, TextMessage, WsEvent, WsFailed
 
@@ -50,6 +55,11 @@ class WebSocket:
         self._phase = Phase.UPGRADING
         self._message: bytearray | None = None  # the fragments so far
         self._message_is_text = False
+        self._unread = b""  # of a binary frame that is not all there
+        self._due_to_core = 0  # of a frame that the core has a part of
+        self._written: list[bytes] = []
+        self._is_server = isinstance(core, ServerCore)
+        self._encode = unmasked_frame if self._is_server else MaskingKeys().masked_frame
 
     @property
     def is_open(self) -> bool:
@@ -76,13 +86,19 @@ class WebSocket:
         """Queue a binary message.  Raises `WebSocketClosed` once either side has closed or failed."""
         if not self.is_open:
             raise self._not_open()
-        self._core.send_binary(message)
+        frame = self._encode(message)
+        if frame is None:
+            self._core.send_binary(message)
+            self._gather()
+        else:
+            self._written.append(frame)
 
     def send_text(self, message: str) -> None:
         """Queue a text message.  Raises `WebSocketClosed` once either side has closed or failed."""
         if not self.is_open:
             raise self._not_open()
         self._core.send_text(message.encode())
+        self._gather()
 
     def send_ping(self, payload: bytes) -> None:
         """Queue a ping of at most 125 bytes; its answer is not reported."""
@@ -92,6 +108,7 @@ class WebSocket:
             self._core.send_ping(payload)
         except ProtocolError:
             raise ApiMisuse("WebSocket: a ping carries at most 125 bytes") from None
+        self._gather()
 
     def close(self, code: int, reason: str = "") -> None:
         """Begin the closing handshake; nothing, if it has begun or the WebSocket is over.
@@ -108,28 +125,68 @@ class WebSocket:
             raise ApiMisuse(
                 "WebSocket: a close has a code of RFC 6455 §7.4 and a reason of at most 123 bytes"
             ) from None
+        self._gather()
 
     def to_send(self) -> bytes:
         """Give all bytes that the network should carry now, perhaps none."""
-        return b"".join(self._core.data_to_send())
+        self._gather()
+        written, self._written = self._written, []
+        return written[0] if len(written) == 1 else b"".join(written)
+
+    def _gather(self) -> None:
+        """Take what the core has written, after each step of it: what is written past it keeps its place."""
+        self._written += self._core.data_to_send()
 
     def _receive_frames(self, data: bytes) -> list[WsEvent]:
+        events: list[WsEvent] = []
+        if self._unread:
+            data, self._unread = self._unread + data, b""
+        at, end = min(self._due_to_core, len(data)), len(data)
+        if at:
+            self._due_to_core -= at
+            self._give_core(data[:at], events)
+        is_masked = self._is_server
+        while at < end and self._phase is not Phase.OVER:
+            extent = frame_extent(data, at)
+            if extent is None:
+                self._unread = data[at:]
+                break
+            start, size = extent
+            following = start + size
+            if data[at + 1] >> 7 != is_masked or size > self._max_message_bytes:
+                following = end  # the core will refuse it
+            elif data[at] == BINARY_FRAME and self._message is None:
+                if following > end:
+                    self._unread = data[at:]
+                    break
+                payload = data[start:following]
+                events.append(apply_mask(payload, data[start - 4 : start]) if is_masked else payload)
+                self._idle_frames = 0
+                at = following
+                continue
+            self._due_to_core = max(0, following - end)
+            self._give_core(data[at:following], events)
+            at = following
+        return events
+
+    def _give_core(self, data: bytes, events: list[WsEvent]) -> None:
+        """Have the core read frames, or part of one."""
         core = self._core
         core.receive_data(data)
-        events: list[WsEvent] = []
+        self._gather()
         for frame in cast("list[Frame]", core.events_received()):  # once it is open, nothing else comes
             told = len(events)
             self._take(frame, events)
             if self._phase is Phase.OVER:
-                return events
+                return
             self._idle_frames = self._idle_frames + 1 if len(events) == told else 0
             if self._idle_frames == self._max_idle_frames:
                 core.fail(_POLICY)
                 text = f"the peer sent {self._max_idle_frames} frames without completing a message"
-                return events + self._fail(text, None, _POLICY)
+                events += self._fail(text, None, _POLICY)
+                return
         if core.parser_exc is not None:
             events += self._fail(*self._describe(core.parser_exc))
-        return events
 
     def _take(self, frame: Frame, events: list[WsEvent]) -> None:
         match frame.opcode:

@@ -60,6 +60,7 @@ class ServerWebSocket(WebSocket):
             self._core.subprotocol = Subprotocol(subprotocol)
         self._acceptance = None
         self._core.send_response(response)
+        self._gather()
         self._phase = Phase.RUNNING
 
     def refuse(self, status: int, text: str) -> None:

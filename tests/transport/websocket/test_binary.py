@@ -1,0 +1,104 @@
+import itertools
+from collections.abc import Sequence
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import example, given
+
+from sottovoce.transport import ClientWebSocket, ServerWebSocket, WsEvent
+from sottovoce.transport.websocket import binary, messages
+from tests.transport.websocket.dialogue import LIMIT, connected, frame
+
+ROLES = st.sampled_from(["server", "client"])
+SIZES = st.sampled_from([0, 1, 124, 125, 126, 127, LIMIT - 1, LIMIT, LIMIT + 1]) | st.integers(0, LIMIT + 1)
+OPCODES = st.sampled_from([2, 2, 2, 2, 0, 1, 8, 9, 10, 3])
+FRAMES = st.builds(
+    lambda opcode, size, fin, reserved, masked: (opcode, size, fin, reserved, masked),
+    OPCODES,
+    SIZES,
+    st.sampled_from([True, True, True, False]),
+    st.sampled_from([0, 0, 0, 0, 4]),
+    st.sampled_from([True] * 9 + [False]),
+)
+
+
+def pieces_of(data: bytes, cuts: Sequence[int]) -> list[bytes]:
+    edges = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
+    return [data[start:end] for start, end in itertools.pairwise(edges)]
+
+
+def end_of(*, is_server: bool) -> ServerWebSocket | ClientWebSocket:
+    client, server = connected()
+    return server if is_server else client
+
+
+@given(st.lists(FRAMES, max_size=8), st.lists(st.integers(0, 1 << 30), max_size=12), ROLES, st.binary())
+@example([(2, LIMIT, True, 0, True), (9, 3, True, 0, True), (2, 0, True, 0, True)], [3, 4, 5], "server", b"")
+@example([(2, 5, False, 0, True), (2, 5, True, 0, True)], [], "server", b"")
+def test_what_is_heard_is_what_the_core_alone_would_hear(
+    frames: list[tuple[int, int, bool, int, bool]], cuts: list[int], hearer: str, garbage: bytes
+) -> None:
+    is_server = hearer == "server"
+    data = b"".join(
+        frame(opcode, bytes(size), masked=masked is is_server, fin=fin, reserved=reserved)
+        for opcode, size, fin, reserved, masked in frames
+    )
+    pieces = pieces_of(data + garbage, cuts)
+
+    def heard() -> tuple[list[WsEvent], bytes]:
+        end = end_of(is_server=is_server)
+        events: list[WsEvent] = []
+        answers = b""
+        for piece in pieces:
+            events += end.receive(piece)
+            answers += end.to_send()
+        return [*events, *end.receive_eof()], answers if is_server else b""  # a client's answers have random masks
+
+    monkeypatch = pytest.MonkeyPatch()
+    with monkeypatch.context() as patch:
+        patch.setattr(messages, "BINARY_FRAME", -1)
+        expected = heard()
+    assert heard() == expected
+
+
+@given(st.lists(st.binary(max_size=300), max_size=20), ROLES)
+def test_what_is_written_past_the_core_arrives(said: list[bytes], hearer_is: str) -> None:
+    client, server = connected()
+    speaker, hearer = (client, server) if hearer_is == "server" else (server, client)
+    for message in said:
+        speaker.send_binary(message)
+        speaker.send_ping(message[:3])
+    assert hearer.receive(speaker.to_send()) == said
+
+
+@pytest.mark.parametrize("size", [0, 125, 126, 65_535, 65_536])
+def test_the_form_of_each_length(size: int) -> None:
+    encoded = binary.unmasked_frame(bytes(size))
+    masked = binary.MaskingKeys().masked_frame(bytes(size))
+    if size == 65_536:
+        assert encoded is masked is None
+        return
+    assert encoded == frame(2, bytes(size), masked=False)
+    assert masked is not None
+    extent = binary.frame_extent(masked, 0)
+    assert extent == (len(masked) - size, size)
+    assert binary.apply_mask(masked[extent[0] :], masked[extent[0] - 4 : extent[0]]) == bytes(size)
+
+
+def test_no_two_masking_keys_are_the_same() -> None:
+    keys = binary.MaskingKeys()
+    seen = {frame[2:6] for _ in range(1_000) if (frame := keys.masked_frame(b"")) is not None}
+    assert len(seen) > 990
+
+
+def test_a_message_above_64_kilobytes_is_the_cores() -> None:
+    client = ClientWebSocket("localhost", "/", max_message_bytes=1 << 20)
+    server = ServerWebSocket(max_message_bytes=1 << 20)
+    client.request()
+    server.receive(client.to_send())
+    server.accept(None)
+    client.receive(server.to_send())
+    client.send_binary(b"before")
+    client.send_binary(bytes(70_000))
+    client.send_binary(b"behind")
+    assert server.receive(client.to_send()) == [b"before", bytes(70_000), b"behind"]
