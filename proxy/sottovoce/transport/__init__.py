@@ -1,7 +1,7 @@
 """The carriage, both roles, without knowledge of voice: TLS 1.3, the HTTP/1.1 upgrade, WebSocket messages.
 
-`TlsCore`, `ServerWebSocket` and `ClientWebSocket` do no input or output; `TlsStream` is their shell for Trio.  It is
-imported when it is first asked for: who drives the cores from another event loop does not load Trio.
+`TlsCore`, `ServerWebSocket` and `ClientWebSocket` do no input or output; `TlsStream` and the lines are their shells for
+Trio.  These are imported when they are first asked for: who drives the cores from another event loop loads no Trio.
 """
 
 from importlib import import_module
@@ -45,22 +45,28 @@ from sottovoce.transport.websocket import (
 )
 
 if TYPE_CHECKING:
+    from sottovoce.transport.lines import TURN_BYTES, Line, LineUser, TlsLine, line_over
     from sottovoce.transport.stream import TlsStream, limit_silence
 else:
 
     def __getattr__(name: str) -> object:
-        """Give what the shell offers."""
-        if name not in _OF_THE_SHELL:
+        """Give what the shells offer."""
+        if name not in _OF_THE_SHELLS:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module("sottovoce.transport.stream"), name)
+        return getattr(import_module(_OF_THE_SHELLS[name]), name)
 
 
-_OF_THE_SHELL = frozenset({"TlsStream", "limit_silence"})
+_OF_THE_SHELLS = {
+    "TlsStream": "sottovoce.transport.stream",
+    "limit_silence": "sottovoce.transport.stream",
+    **dict.fromkeys(("TURN_BYTES", "Line", "LineUser", "TlsLine", "line_over"), "sottovoce.transport.lines"),
+}
 
 __all__ = [
     "CLOSE_SECONDS",
     "HANDSHAKE_SECONDS",
     "READ_BYTES",
+    "TURN_BYTES",
     "Announced",
     "CertificateProblem",
     "CertificateRefused",
@@ -68,6 +74,8 @@ __all__ = [
     "Clock",
     "CurrentContext",
     "KeyLog",
+    "Line",
+    "LineUser",
     "PeerClosed",
     "PqPolicy",
     "ProxyHeader",
@@ -93,6 +101,7 @@ __all__ = [
     "WsFailed",
     "client_context",
     "limit_silence",
+    "line_over",
     "refuse_tls_environment",
     "self_test",
     "server_context",

@@ -146,6 +146,17 @@ class TlsStream(trio.abc.Stream):
         finally:
             await self.transport.aclose()
 
+    def hand_over(self) -> tuple[bytes, bytes]:
+        """Give the plaintext that nobody has read yet, and what TLS itself has to write, to who drives `core` now."""
+        self._check_usable()
+        taken, owed = self._take(None), self._owed
+        self._owed = b""
+        return taken, owed
+
+    def hand_back(self, *, is_cut: bool) -> None:
+        """Take the connection back, to close it; `is_cut`: a record was left half-written."""
+        self._broken = self._broken or is_cut
+
     def _check_usable(self) -> None:
         if self._closed:
             raise trio.ClosedResourceError("this TLS stream was closed")

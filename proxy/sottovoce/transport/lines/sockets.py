@@ -1,0 +1,140 @@
+"""A line over a socket, served by the hub.
+
+A write that fails says nothing by itself: what the peer said before it went is read first, and the end is found behind
+it.  (The kernel reports a socket that broke as readable.)
+"""
+
+import socket
+from typing import Final
+
+import trio
+
+from sottovoce.transport.lines.hub import READABLE, WRITABLE, current_hub
+from sottovoce.transport.lines.line import TURN_BYTES, LineUser
+
+_NOTHING: Final = 0
+
+
+class SocketLine:
+    """A `Line`.  Made in a task of Trio's, whose run has the hub."""
+
+    __slots__ = ("_hub", "_is_broken", "_is_held", "_is_over", "_rest", "_socket", "_user", "_watched", "sent_bytes")
+
+    def __init__(self, stream: trio.SocketStream) -> None:
+        """Borrow `stream`."""
+        theirs = stream.socket
+        # A second object for the same descriptor, whose calls do not wait; `release` lets go without closing.
+        self._socket = socket.socket(theirs.family, theirs.type, theirs.proto, fileno=theirs.fileno())
+        self._socket.setblocking(False)
+        self._hub = current_hub()
+        self._user: LineUser | None = None
+        self._rest = b""
+        self._watched = _NOTHING
+        self._is_held = True
+        self._is_over = False
+        self._is_broken = False
+        self.sent_bytes = 0
+
+    @property
+    def is_clogged(self) -> bool:
+        """See `Line`."""
+        return bool(self._rest)
+
+    def begin(self, user: LineUser) -> None:
+        """See `Line`."""
+        self._user = user
+
+    def hold(self) -> None:
+        """See `Line`."""
+        self._is_held = True
+        self._watch()
+
+    def resume(self) -> None:
+        """See `Line`."""
+        self._is_held = False
+        self._watch()
+
+    def write(self, data: bytes) -> None:
+        """See `Line`."""
+        if self._rest:
+            self._rest += data
+        elif not self._is_broken:
+            sent = self._send(data)
+            if sent < len(data) and not self._is_broken:
+                self._rest = data[sent:]
+                self._watch()
+
+    async def release(self) -> None:
+        """See `Line`."""
+        self._rest = b""
+        self._is_over = True
+        self._watch()
+        if self._socket.fileno() >= 0:
+            self._socket.detach()
+        await trio.lowlevel.cancel_shielded_checkpoint()
+
+    def _watch(self) -> None:
+        """Have the hub look for what we want now; for nothing at all, not even for the end, if that is nothing."""
+        wanted = _NOTHING if self._is_held or self._is_over else READABLE
+        if self._rest:
+            wanted |= WRITABLE
+        watched, self._watched = self._watched, wanted
+        if wanted == watched:
+            return
+        if not wanted:
+            self._hub.remove(self._socket.fileno())
+        elif watched:
+            self._hub.change(self._socket.fileno(), wanted)
+        else:
+            self._hub.add(self._socket.fileno(), wanted, self._ready)
+
+    def _ready(self, events: int) -> None:
+        user = self._user
+        if user is None:
+            return
+        try:
+            if self._rest and events & ~READABLE:
+                self._send_rest(user)
+            if not self._is_held and not self._is_over and events & ~WRITABLE:
+                self._read(user)
+        except Exception as error:  # noqa: BLE001  our own fault, in one call: the others are served on
+            self.hold()
+            user.crashed(error)
+
+    def _read(self, user: LineUser) -> None:
+        try:
+            data = self._socket.recv(TURN_BYTES)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._end(user, error.strerror or "the connection broke")
+            return
+        if data:
+            user.received(data)
+        else:
+            self._end(user, "")
+
+    def _end(self, user: LineUser, reason: str) -> None:
+        self._is_over = True
+        self._watch()
+        user.lost(reason)
+
+    def _send(self, data: bytes) -> int:
+        try:
+            sent = self._socket.send(data)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            self._is_broken = True
+            return 0
+        self.sent_bytes += sent
+        return sent
+
+    def _send_rest(self, user: LineUser) -> None:
+        self._rest = b"" if self._is_broken else self._rest[self._send(self._rest) :]
+        if self._is_broken:
+            self._rest = b""
+        if not self._rest:
+            self._watch()
+            if not self._is_broken:
+                user.drained()
