@@ -32,6 +32,7 @@ from sottovoce.transport.openssl import (
 )
 from sottovoce.transport.proxy_protocol import Announced, ProxyHeader
 from sottovoce.transport.selftest import refuse_tls_environment, self_test
+from sottovoce.transport.silence import limit_silence
 from sottovoce.transport.tls import TlsCore
 from sottovoce.transport.websocket import (
     ClientWebSocket,
@@ -45,17 +46,15 @@ from sottovoce.transport.websocket import (
 )
 
 if TYPE_CHECKING:
-    from sottovoce.transport.stream import TlsStream, limit_silence
+    from sottovoce.transport.stream import TlsStream
 else:
 
     def __getattr__(name: str) -> object:
-        """Give what the shell offers."""
-        if name not in _OF_THE_SHELL:
+        """Give the shell."""
+        if name != "TlsStream":
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         return getattr(import_module("sottovoce.transport.stream"), name)
 
-
-_OF_THE_SHELL = frozenset({"TlsStream", "limit_silence"})
 
 __all__ = [
     "CLOSE_SECONDS",
