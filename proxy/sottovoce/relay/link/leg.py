@@ -11,14 +11,16 @@ talked to.  A write that fails ends only the talking: what the backend said befo
 read first.
 """
 
+import math
+
 import trio
 
 from sottovoce.primitives import one_line
 from sottovoce.relay.call import CallEnd, CallSink, CallStart, LegStatistics
 from sottovoce.relay.errors import BackendDown, BackendFault, BackendMisbehaved
 from sottovoce.relay.link.dial import RECEIVE_BYTES, Link
-from sottovoce.relay.link.dialect import Dialect, MeteredSink
-from sottovoce.relay.link.outbound import OutboundQueue
+from sottovoce.relay.link.dialect import Dialect, Later, MeteredSink
+from sottovoce.relay.link.outbound import Control, OutboundQueue
 from sottovoce.transport import PeerClosed, TextMessage, WsEvent, WsFailed
 
 MAX_REPLY_BYTES = 65_536
@@ -46,6 +48,7 @@ class WebSocketLeg:
         self._talks = True
         self._close_code: int | None = None
         self._idle_writer = trio.lowlevel.ParkingLot()
+        self._news = trio.lowlevel.ParkingLot()
         self.finished = trio.Event()
         """Nothing more will be read or written: the connection is over."""
         for text in dialect.start():
@@ -107,6 +110,8 @@ class WebSocketLeg:
         self._receive(self._early)  # before anything is written: it may hold the end
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._write)
+            if self._dialect.is_paced:
+                nursery.start_soon(self._keep_pace)
             await self._read()
             nursery.cancel_scope.cancel()
 
@@ -134,6 +139,7 @@ class WebSocketLeg:
             while data := await self._stream.receive_some(RECEIVE_BYTES):
                 self._inbox.now = trio.current_time()
                 self._receive(self._websocket.receive(bytes(data)))
+                self._news.unpark()
                 self._take_replies()
                 if self.finished.is_set():
                     return
@@ -142,7 +148,17 @@ class WebSocketLeg:
             detail = str(error)
         self._give_up(_lost(detail))
 
-    def _put(self, message: str | bytes | None) -> None:
+    async def _keep_pace(self) -> None:
+        """Let the dialect say in its own time what it has heard."""
+        while self._hears:
+            deadline = self._dialect.deadline()
+            with trio.move_on_at(math.inf if deadline is None else deadline):
+                await self._news.park()
+            if self._hears:
+                self._inbox.now = trio.current_time()
+                self._hear(None)
+
+    def _put(self, message: Control | None) -> None:
         if message is None or not self._talks:
             return
         try:
@@ -158,12 +174,17 @@ class WebSocketLeg:
             if isinstance(item, tuple):
                 self._written_frames += 1
                 message = self._dialect.audio(*item)  # encoded only now that the hole before it is known
+            elif isinstance(item, Later):
+                message = item.texts()
             else:
                 message = item
             if isinstance(message, str):
                 websocket.send_text(message)
-            else:
+            elif isinstance(message, bytes):
                 websocket.send_binary(message)
+            else:
+                for text in message:
+                    websocket.send_text(text)
         if self._close_code is not None:
             websocket.close(self._close_code)
             self._close_code = None
@@ -173,6 +194,8 @@ class WebSocketLeg:
     def _receive(self, events: list[WsEvent]) -> None:
         for event in events:
             if isinstance(event, PeerClosed):
+                if self._hears:
+                    self._hear(event)
                 self._fail(BackendDown(BackendFault.CLOSED, f"without a stop, code {event.code}"))
                 self._end_talk()
             elif isinstance(event, WsFailed):
@@ -181,17 +204,29 @@ class WebSocketLeg:
             elif self._hears:
                 self._hear(event)
 
-    def _hear(self, message: WsEvent) -> None:
+    def _hear(self, message: WsEvent | None) -> None:
+        """Let the dialect take a message, or say what is due."""
         try:
-            if isinstance(message, bytes):
-                self._dialect.receive_binary(message, self._inbox)
-            elif isinstance(message, TextMessage):
-                self._dialect.receive_text(message.text, self._inbox)
+            match message:
+                case bytes():
+                    self._dialect.receive_binary(message, self._inbox)
+                case TextMessage(text):
+                    self._dialect.receive_text(text, self._inbox)
+                case PeerClosed(code):
+                    self._dialect.closed(code, self._inbox)
+                case None:
+                    self._dialect.fire(self._inbox)
+                case _:
+                    pass
         except BackendMisbehaved as fault:
             self._fail(fault)
             self._queue.drain()
             self._close(CLOSE_POLICY)
-        if self._inbox.hang_up is not None:
+        if self._inbox.answers:
+            answers, self._inbox.answers = self._inbox.answers, []
+            for answer in answers:
+                self._put(answer)
+        if self._inbox.hang_up is not None and self._hears:
             self._hears = False
             self._sink.hung_up(self._inbox.hang_up)
 
