@@ -131,7 +131,7 @@ _EVENTS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     ),
 }
 
-_EXITS = (
+_EXITS: tuple[tuple[int, str, str, tuple[str, ...], tuple[str, ...]], ...] = (
     (0, "done", "The command did what it was asked.", ("all is well",), (_FINE,)),
     (
         1,
