@@ -45,11 +45,12 @@ bench: $(STAMP)
 soak: $(STAMP)
 	@$(BIN)/python -m pytest -m soak
 
-# A test fails when these two files are not what the code says.
+# A test fails when these files are not what the code says.
 reference: $(STAMP)
 	@mkdir -p config
 	@$(BIN)/python -c 'from sottovoce.settings import reference_text as text; print(text(), end="")' >config/reference.toml
 	@$(BIN)/python -c 'from sottovoce.settings import schema_text as text; print(text(), end="")' >config/schema.json
+	@$(BIN)/python -c 'from sottovoce.app.explaining import document as text; print(text(), end="")' >docs/errors.md
 
 # Needs uv. No index line and no host name may get into the lock: a test looks for them. `--universal` keeps the
 # conditions of what has no wheel on every machine.

@@ -22,12 +22,16 @@ _HOW_TO_READ = (
 _STYLE = Path(__file__).with_name("page.css")
 
 
-def write_html(outcomes: Sequence[Outcome], path: Path, *, remarks: Sequence[str] = ()) -> None:
-    """Write the page; `remarks` are lines that stand above everything.  Raises OSError."""
-    path.write_text(html_page(outcomes, remarks=remarks), encoding="utf-8")
+def write_html(
+    outcomes: Sequence[Outcome], path: Path, *, summary: Sequence[Sequence[str]] = (), remarks: Sequence[str] = ()
+) -> None:
+    """Write the page; a table (its heads first) and lines may stand above everything.  Raises OSError."""
+    path.write_text(html_page(outcomes, summary=summary, remarks=remarks), encoding="utf-8")
 
 
-def html_page(outcomes: Sequence[Outcome], *, remarks: Sequence[str] = ()) -> str:
+def html_page(
+    outcomes: Sequence[Outcome], *, summary: Sequence[Sequence[str]] = (), remarks: Sequence[str] = ()
+) -> str:
     """Give the page; well-formed XML, too."""
     labels = _labels(outcomes)
     title = f"Load test: {', '.join(dict.fromkeys(outcome.name for outcome in outcomes))}"
@@ -40,7 +44,8 @@ def html_page(outcomes: Sequence[Outcome], *, remarks: Sequence[str] = ()) -> st
             '<meta name="color-scheme" content="light dark"/>',
             f"<title>{escape(title)}</title><style>{_STYLE.read_text(encoding='utf-8')}</style></head><body>",
             f"<h1>{escape(title)}</h1>",
-            *(f"<p>{escape(line)}</p>" for line in [*_verdicts(outcomes, labels), *remarks]),
+            *(_table(summary[0], summary[1:]) if summary else []),
+            *(f"<p>{escape(line)}</p>" for line in [*remarks, *_verdicts(outcomes, labels)]),
             "<h2>Added latency over time</h2>",
             latency_over_time(outcomes, labels),
             "<h3>The generator's own lateness beneath it</h3>",
@@ -49,7 +54,7 @@ def html_page(outcomes: Sequence[Outcome], *, remarks: Sequence[str] = ()) -> st
             "<h2>Distribution of added latency</h2>",
             distribution(outcomes, labels),
             "<h2>Figures</h2>",
-            *_tables(outcomes, labels),
+            *_figures(outcomes, labels),
             "</body></html>\n",
         ]
     )
@@ -73,14 +78,22 @@ def _verdicts(outcomes: Sequence[Outcome], labels: Sequence[str]) -> list[str]:
     ]
 
 
-def _tables(outcomes: Sequence[Outcome], labels: Sequence[str]) -> list[str]:
+def _figures(outcomes: Sequence[Outcome], labels: Sequence[str]) -> list[str]:
     tables = [list(rows(outcome)) for outcome in outcomes]
     heads = list(dict.fromkeys(head for table in tables for head, _ in table))
-    parts = ['<div class="wide"><table><thead><tr><th>figure</th>']
-    parts += [f'<th scope="col">{escape(label)}</th>' for label in labels]
+    cells = [
+        [head, *("\n".join(text for name, text in table if name == head) or "none" for table in tables)]
+        for head in heads
+    ]
+    return _table(["figure", *labels], cells)
+
+
+def _table(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
+    parts = ['<div class="wide"><table><thead><tr>']
+    parts += [f'<th scope="col">{escape(head)}</th>' for head in heads]
     parts.append("</tr></thead><tbody>")
-    for head in heads:
-        cells = ["<br/>".join(escape(text) for name, text in table if name == head) or "none" for table in tables]
-        parts.append(f'<tr><th scope="row">{escape(head)}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>')
+    for first, *cells in lines:
+        texts = (escape(cell).replace("\n", "<br/>") for cell in cells)
+        parts.append(f'<tr><th scope="row">{escape(first)}</th>{"".join(f"<td>{text}</td>" for text in texts)}</tr>')
     parts.append("</tbody></table></div>")
     return parts

@@ -20,6 +20,8 @@ _INCHES = (9.0, 8.0)
 _DOTS_PER_INCH = 110
 _INK = ("#2a6fbb", "#c2571a", "#7a3b9a")
 _DASHES = ("-", "--", ":")
+_HEAD_ROOM = 1.25
+"""The legend stands above the curves."""
 
 
 class DrawingImpossible(SottovoceError):
@@ -75,6 +77,7 @@ def _draw_distribution(axes: "Axes", outcome: Outcome) -> None:
     if points:
         axes.plot([x for x, _ in points], [y for _, y in points], color=_INK[0], label="share of frames that took less")
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")
         ticks = nines_ticks(points[-1][0])
         axes.set_xticks([x for x, _ in ticks], [text for _, text in ticks])
     _finish(axes, "added latency, ms", "share of frames (each step: a tenth of what is left)", has_curves=bool(points))
@@ -86,8 +89,8 @@ def _finish(axes: "Axes", y_label: str, x_label: str, *, has_curves: bool) -> No
     axes.tick_params(labelsize=8)
     axes.grid(visible=True, alpha=0.3)
     if axes.get_yscale() == "linear":
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, axes.get_ylim()[1] * _HEAD_ROOM)
     if has_curves:
-        axes.legend(fontsize=8, loc="upper left")
+        axes.legend(fontsize=8, loc="upper left", ncols=3)
     else:
         axes.text(0.5, 0.5, words.NONE_BACK, ha="center", va="center", transform=axes.transAxes)

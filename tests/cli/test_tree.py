@@ -24,6 +24,7 @@ COMMANDS = (
     "clients list",
     "clients revoke",
     "clients keygen",
+    "explain",
 )
 HEAVY = ("trio", "OpenSSL", "rich", "cryptography", "msgspec", "structlog", "pkcs11", "importlib.metadata")
 

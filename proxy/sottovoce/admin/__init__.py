@@ -1,1 +1,51 @@
-"""What an operator asks a running proxy, over HTTP: metrics, health, status."""
+"""What an operator asks a running proxy, over HTTP: metrics, health, status.
+
+    config   where it listens                  status   what it answers, which `sottovoce status` reads back
+    asking   the client of the commands        web      the listener itself, alone here in needing an HTTP server
+
+Nothing can be changed through it, and nothing secret is told.
+"""
+
+from sottovoce.admin.asking import Unanswered, ask_status, url_of
+from sottovoce.admin.config import AdminConfig
+from sottovoce.admin.status import (
+    SCHEMA,
+    Answers,
+    AuditStatus,
+    CallCounts,
+    CertificateStatus,
+    Concern,
+    Exposition,
+    HandshakeStatus,
+    HsmStatus,
+    ListenerStatus,
+    Readiness,
+    RouteStatus,
+    Severity,
+    State,
+    Status,
+    TicketKeyStatus,
+)
+
+__all__ = [
+    "SCHEMA",
+    "AdminConfig",
+    "Answers",
+    "AuditStatus",
+    "CallCounts",
+    "CertificateStatus",
+    "Concern",
+    "Exposition",
+    "HandshakeStatus",
+    "HsmStatus",
+    "ListenerStatus",
+    "Readiness",
+    "RouteStatus",
+    "Severity",
+    "State",
+    "Status",
+    "TicketKeyStatus",
+    "Unanswered",
+    "ask_status",
+    "url_of",
+]

@@ -22,7 +22,10 @@ _COMMANDS = {
     "demo": "Run the whole thing once, in a temporary directory, and show it.",
     "clients": "Say who may call: add, list and revoke clients.",
     "audit": "Verify or show the audit log.",
+    "explain": "Say what a code, a fault or an event means, and what to do.",
 }
+_FOLDERS = {"explain": "looking."}
+"""Where the modules of commands lie that are not in this package itself."""
 _INTERRUPTED = 130
 
 
@@ -37,7 +40,9 @@ class _LazyGroup(click.Group):
         """Import one command's module."""
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"sottovoce.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(
+            f"sottovoce.cli.{_FOLDERS.get(cmd_name, '')}{cmd_name}"
+        ).command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  likewise

@@ -1,14 +1,14 @@
 """What calls leave behind: lines of the log for the operator, records of the audit log for the auditor.
 
 The only place of the edge that knows both, so that a call cannot be on one and not on the other.  Whoever is asked how
-the proxy does (`CallObserver`) hears it here, too.
+the proxy does (`CallObserver`) hears it here, too, and whoever counts (`CallCounting`).
 """
 
 from typing import Literal, Protocol
 
 from sottovoce.audit import AuditEvent, CallEnded, CallRefused, CallStarted, ClassicalSuiteUsed
 from sottovoce.edge.observer import CallObserver, Unobserved
-from sottovoce.observe import Logger, events
+from sottovoce.observe import CallCounting, Logger, Uncounted, events
 from sottovoce.relay import CallEnd, LegStatistics
 from sottovoce.session import Established
 from sottovoce.wire import code_label
@@ -32,11 +32,19 @@ class AuditNotes(Protocol):
 class Journal:
     """Writes both logs.  A code is a number there, whichever side named it; its word stands beside it."""
 
-    def __init__(self, logger: Logger, audit: AuditNotes, observer: CallObserver | None = None) -> None:
-        """Write to these, and tell `observer`."""
+    def __init__(
+        self,
+        logger: Logger,
+        audit: AuditNotes,
+        observer: CallObserver | None = None,
+        metrics: CallCounting | None = None,
+    ) -> None:
+        """Write to these, and tell `observer` and `metrics`."""
         self._logger = logger
         self._audit = audit
         self._observer: CallObserver = Unobserved() if observer is None else observer
+        self.metrics: CallCounting = Uncounted() if metrics is None else metrics
+        """Also told by the listener, of what has no line in either log."""
 
     async def settle(self) -> None:
         """Wait until another call may be let in.  Raises AuditFailed while its end could not be kept."""
@@ -44,10 +52,12 @@ class Journal:
 
     def tls_refused(self, client: str, reason: str) -> None:
         """A TLS handshake failed, here or at the client."""
+        self.metrics.tls_refused(reason)
         self._logger.info(events.TLS_REFUSED, client=client, reason=reason)
 
     def upgrade_refused(self, client: str, status: int | None, reason: str) -> None:
         """A request did not become a WebSocket."""
+        self.metrics.upgrade_refused(status)
         self._logger.info(events.UPGRADE_REFUSED, client=client, status=status, reason=reason)
 
     def connection_refused(self, client: str, reason: str, untold: int) -> None:
@@ -56,6 +66,7 @@ class Journal:
 
     def session_refused(self, client: str, route: str, code: int, reason: str) -> None:
         """A voice handshake failed."""
+        self.metrics.session_refused(code)
         self._logger.info(
             events.SESSION_REFUSED, client=client, route=route, code=int(code), name=code_label(code), reason=reason
         )
@@ -66,6 +77,7 @@ class Journal:
         self._observer.call_started(route, tls_group)
         name = session.identity.name if session.identity else ""
         identifier, suite = session.session_id.hex(), session.suite.name
+        self.metrics.session_established(route, tls_group, suite, is_resumed=session.is_resumed)
         self._logger.info(
             events.SESSION_ESTABLISHED,
             session=identifier,
@@ -84,17 +96,20 @@ class Journal:
 
     def session_rekeyed(self, session_id: bytes, epoch: int, *, reauthenticated: bool) -> None:
         """A voice session runs under fresh keys."""
+        self.metrics.session_rekeyed(reauthenticated=reauthenticated)
         self._logger.debug(
             events.SESSION_REKEYED, session=session_id.hex(), epoch=epoch, reauthenticated=reauthenticated
         )
 
     def signature_late(self, client: str, reason: str) -> None:
         """The HSM gave no signature in time for somebody."""
+        self.metrics.signature_late()
         self._logger.warning(events.SIGNATURE_DROPPED, client=client, reason=reason)
 
     def backend_lost(self, session_id: bytes, route: str, reason: str) -> None:
         """A call's backend could not be reached, or went away."""
         self._observer.backend_lost(route, reason)
+        self.metrics.backend_lost(route, reason)
         self._logger.warning(events.BACKEND_LOST, session=session_id.hex(), route=route, reason=reason)
 
     def backend_answered(self, route: str) -> None:
@@ -104,6 +119,7 @@ class Journal:
     def backend_silent(self, session_id: bytes, route: str, seconds: float) -> None:
         """A call's backend is connected and has said nothing for so long; to be told once a call."""
         self._observer.backend_silent(route, seconds)
+        self.metrics.backend_silent(route)
         self._logger.warning(events.BACKEND_SILENT, session=session_id.hex(), route=route, seconds=round(seconds, 3))
 
     def session_ended(  # noqa: PLR0913, PLR0917  what there is to say
@@ -117,6 +133,7 @@ class Journal:
     ) -> None:
         """A voice session is over."""
         self._observer.call_ended(route)
+        self.metrics.session_ended(end.code, side, is_truncated=end.truncated)
         counts = end.statistics
         self._logger.info(
             events.SESSION_ENDED,
@@ -151,4 +168,5 @@ class Journal:
 
     def connection_crashed(self, client: str, error: BaseException) -> None:
         """A bug of ours ended one connection."""
+        self.metrics.connection_crashed()
         self._logger.error(events.TASK_CRASHED, client=client, exc_info=error)

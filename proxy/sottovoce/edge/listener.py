@@ -18,6 +18,7 @@ from sottovoce.edge.gate import Gate, HalfOpen, is_within, read_header
 from sottovoce.edge.gate.refusals import Refusals
 from sottovoce.edge.services import CurrentServices, EdgeServices
 from sottovoce.edge.voice import VoiceCall
+from sottovoce.observe import CallCounting, CallCounts
 from sottovoce.primitives import Entropy
 from sottovoce.session import CredentialCheck
 from sottovoce.transport import CLOSE_SECONDS, ProxyHeaderInvalid, limit_silence
@@ -41,6 +42,7 @@ class Listener:
         self._gate = Gate(config.gate_limits)
         self._refusals = Refusals(trio.current_time())
         self._calls: set[VoiceCall] = set()
+        self._carried_before = CallCounts()
         self._accepting = trio.CancelScope()
         self._spread_seconds = 0.0
         self._stop_seconds = STOP_SECONDS
@@ -50,6 +52,16 @@ class Listener:
     def calls(self) -> int:
         """How many calls run."""
         return len(self._calls)
+
+    @property
+    def half_open(self) -> int:
+        """How many handshakes are under way, those of addresses that nothing limits not among them."""
+        return len(self._gate)
+
+    @property
+    def carried(self) -> CallCounts:
+        """What all calls have carried, those that run and those that have left."""
+        return sum((call.counts for call in self._calls), self._carried_before)
 
     async def serve(self, current: CurrentServices) -> None:
         """Serve until `drain`; return when every connection has ended, or the time for that is over."""
@@ -161,7 +173,7 @@ class Listener:
             if isinstance(half_open, str):
                 self._refuse(services, client, half_open)
                 return
-            visit = _Visit(self, half_open)
+            visit = _Visit(self, half_open, services.journal.metrics)
             try:
                 with suppress(OSError):  # the peer has gone: the first read tells
                     limit_silence(stream, self._config.silence_seconds)
@@ -171,6 +183,7 @@ class Listener:
 
     def _refuse(self, services: EdgeServices, client: Address, reason: str) -> None:
         """Say why a connection is closed; it is, when its task has ended."""
+        services.journal.metrics.connection_refused(reason)
         self._refusals.tell(services.journal, str(client), reason, trio.current_time())
 
     def came(self, call: VoiceCall) -> None:
@@ -180,8 +193,10 @@ class Listener:
             call.send_away()
 
     def left(self, call: VoiceCall) -> None:
-        """Forget a call."""
-        self._calls.discard(call)
+        """Forget a call, but for its numbers."""
+        if call in self._calls:
+            self._calls.remove(call)
+            self._carried_before += call.counts
 
     def judged(self, half_open: HalfOpen, code: int | None) -> None:
         """Count a handshake out; `code` is how it was refused, if it was."""
@@ -194,9 +209,11 @@ class Listener:
 class _Visit:
     """What a listener knows of one connection: a handshake under way, then a call."""
 
-    def __init__(self, listener: Listener, half_open: HalfOpen | None) -> None:
+    def __init__(self, listener: Listener, half_open: HalfOpen | None, metrics: CallCounting) -> None:
         self._listener = listener
         self._half_open = half_open
+        self._metrics = metrics
+        self._came_at = trio.current_time()
         self._call: VoiceCall | None = None
 
     def started(self, call: VoiceCall) -> None:
@@ -204,12 +221,17 @@ class _Visit:
         self._listener.came(call)
 
     def agreed(self, code: int | None) -> None:
+        if self._call is not None and self._call.counts.generations:  # there are keys: it was agreed on
+            self._metrics.handshake_took(trio.current_time() - self._came_at)
+        self._out_of_the_gate(code)
+
+    def _out_of_the_gate(self, code: int | None) -> None:
         if self._half_open is not None:
             self._listener.judged(self._half_open, code)
             self._half_open = None
 
     def ended(self) -> None:
-        self.agreed(None)
+        self._out_of_the_gate(None)
         if self._call is not None:
             self._listener.left(self._call)
 

@@ -5,7 +5,16 @@ variable of a traceback gets into a log line, whoever writes it (`fields`).
 """
 
 from sottovoce.observe import events
-from sottovoce.observe.counting import CallCounts
+from sottovoce.observe.counting import CallCounting, CallCounts, Uncounted
 from sottovoce.observe.logger import LogConfig, Logger, configure_logging, get_logger
 
-__all__ = ["CallCounts", "LogConfig", "Logger", "configure_logging", "events", "get_logger"]
+__all__ = [
+    "CallCounting",
+    "CallCounts",
+    "LogConfig",
+    "Logger",
+    "Uncounted",
+    "configure_logging",
+    "events",
+    "get_logger",
+]

@@ -1,9 +1,10 @@
-"""What a call has carried, in plain numbers: kept by the call, added up when somebody asks.
+"""What a call has carried, in plain numbers, and who is told what becomes of calls.
 
-Nothing is counted twice for the sake of metrics, and no frame touches an object of theirs: see `metrics/frames`.
+Frames are counted by the call itself and added up when somebody asks (`metrics/frames`): no frame touches an object of
+metrics.  What happens once a call, or less often, is told to a `CallCounting`.
 """
 
-from typing import Self
+from typing import Protocol, Self
 
 import msgspec
 
@@ -33,3 +34,95 @@ class CallCounts(msgspec.Struct, frozen=True, kw_only=True):
     def __add__(self, other: Self) -> Self:
         """Give both together."""
         return type(self)(**{name: getattr(self, name) + getattr(other, name) for name in self.__struct_fields__})
+
+
+class CallCounting(Protocol):
+    """Is told of calls, and of what did not become one.  Every method is synchronous, quick, and never raises."""
+
+    def tls_refused(self, reason: str) -> None:
+        """A TLS handshake failed; `reason` is a TlsReason."""
+        ...
+
+    def upgrade_refused(self, status: int | None) -> None:
+        """A request was answered with an HTTP status, or with nothing."""
+        ...
+
+    def connection_refused(self, reason: str) -> None:
+        """A connection was closed unread, or its handshake cut off; `reason` begins with the limit's name."""
+        ...
+
+    def session_refused(self, code: int) -> None:
+        """A voice handshake failed."""
+        ...
+
+    def session_established(self, route: str, tls_group: str, suite: str, *, is_resumed: bool) -> None:
+        """A voice session begins."""
+        ...
+
+    def handshake_took(self, seconds: float) -> None:
+        """So long after the connection came the voice session was agreed on."""
+        ...
+
+    def session_rekeyed(self, *, reauthenticated: bool) -> None:
+        """A session runs under fresh keys."""
+        ...
+
+    def session_ended(self, code: int, side: str, *, is_truncated: bool) -> None:
+        """A voice session is over."""
+        ...
+
+    def signature_late(self) -> None:
+        """The HSM gave no signature in time for somebody."""
+        ...
+
+    def backend_lost(self, route: str, reason: str) -> None:
+        """A backend could not be reached, or went away; `reason` begins with a BackendFault."""
+        ...
+
+    def backend_silent(self, route: str) -> None:
+        """A backend is connected and says nothing."""
+        ...
+
+    def connection_crashed(self) -> None:
+        """A bug of ours ended a connection."""
+        ...
+
+
+class Uncounted:
+    """Counts nothing: a CallCounting for whoever has no metrics."""
+
+    def tls_refused(self, reason: str) -> None:
+        """Not counted."""
+
+    def upgrade_refused(self, status: int | None) -> None:
+        """Not counted."""
+
+    def connection_refused(self, reason: str) -> None:
+        """Not counted."""
+
+    def session_refused(self, code: int) -> None:
+        """Not counted."""
+
+    def session_established(self, route: str, tls_group: str, suite: str, *, is_resumed: bool) -> None:
+        """Not counted."""
+
+    def handshake_took(self, seconds: float) -> None:
+        """Not counted."""
+
+    def session_rekeyed(self, *, reauthenticated: bool) -> None:
+        """Not counted."""
+
+    def session_ended(self, code: int, side: str, *, is_truncated: bool) -> None:
+        """Not counted."""
+
+    def signature_late(self) -> None:
+        """Not counted."""
+
+    def backend_lost(self, route: str, reason: str) -> None:
+        """Not counted."""
+
+    def backend_silent(self, route: str) -> None:
+        """Not counted."""
+
+    def connection_crashed(self) -> None:
+        """Not counted."""

@@ -12,6 +12,16 @@ from sottovoce.pki.clients import (
     parse_public_key,
     read_public_key_file,
 )
+from sottovoce.pki.describing import (
+    CertificateSeen,
+    PemSeen,
+    PrivateKeySeen,
+    PublicKeySeen,
+    RequestSeen,
+    Unreadable,
+    describe_der,
+    describe_pem,
+)
 from sottovoce.pki.errors import (
     ClientCaUnusable,
     ClientKeyUnusable,
@@ -37,6 +47,7 @@ from sottovoce.pki.leaf import LeafKeeper
 from sottovoce.pki.names import general_names
 from sottovoce.pki.profile import LEAF_SECONDS
 from sottovoce.pki.renewal import CertificateRenewed, Keeper, RenewalEvent, RenewalFailed, Validity
+from sottovoce.pki.throwaway import throwaway_identity
 from sottovoce.pki.token_key import TokenKey
 
 __all__ = [
@@ -46,6 +57,7 @@ __all__ = [
     "CaCertificates",
     "CertificateFacts",
     "CertificateRenewed",
+    "CertificateSeen",
     "CertifiedClient",
     "ClientCaUnusable",
     "ClientCas",
@@ -58,15 +70,22 @@ __all__ = [
     "LeafKeeper",
     "LeafRefused",
     "LeafWrong",
+    "PemSeen",
     "PkiError",
+    "PrivateKeySeen",
+    "PublicKeySeen",
     "RenewalEvent",
     "RenewalFailed",
+    "RequestSeen",
     "RevocationListUnusable",
     "TokenKey",
+    "Unreadable",
     "Validity",
     "certificate_facts",
     "certificate_pem",
     "check_root_certificate",
+    "describe_der",
+    "describe_pem",
     "format_public_key",
     "general_names",
     "leaf_handler",
@@ -75,4 +94,5 @@ __all__ = [
     "parse_public_key",
     "read_issuing_certificate",
     "read_public_key_file",
+    "throwaway_identity",
 ]

@@ -5,6 +5,7 @@ costs no await and no channel between the voice session and the backend's socket
 send at once waits in a bounded queue, from which the oldest audio is dropped and counted; control is never dropped.
 """
 
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -75,10 +76,11 @@ class LegStatistics(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CallSink(Protocol):
-    """Where a leg pushes what the backend sends.  Every method but `room` is synchronous and must not raise or block.
+    """Where a leg pushes what the backend sends.  Every method is synchronous and must not raise or block.
 
-    Calls come from the leg's own tasks, or from inside a call of the edge into the leg (`echo` answers at once, a full
-    queue ends the leg).  After `hung_up` or `backend_closed` nothing follows.
+    What is pushed waits until `flush`, so that what came together leaves together.  Calls come when the backend's bytes
+    do, or from inside a call of the edge into the leg (`echo` answers at once, and need not flush then; a full queue
+    ends the leg).  After `hung_up` or `backend_closed` nothing follows but a `flush`.
     """
 
     def audio(self, codec_bytes: bytes, flags: int, timestamp: int | None) -> None:
@@ -105,12 +107,19 @@ class CallSink(Protocol):
     def backend_closed(self, reason: str) -> None:
         """The backend is gone or misbehaved: the call ends with `backend_down`.  `reason` is one line for the log."""
 
-    async def room(self) -> None:
-        """Wait while so much waits for the client that no more should be read from the backend."""
+    def flush(self) -> None:
+        """Let what was pushed go out; called once behind all that came together."""
+
+    def has_room(self, call_back: Callable[[], None]) -> bool:
+        """Whether more should be read from the backend; if not, `call_back` is called once when it should."""
+        ...
 
 
 class Leg(Protocol):
-    """The backend's side of one call.  Synchronous, never blocking, silent once the leg has ended."""
+    """The backend's side of one call.  Synchronous, never blocking, silent once the leg has ended.
+
+    What it is given waits until `flush`, as with a `CallSink`.
+    """
 
     def audio(self, payload: bytes, lost_before: int) -> None:
         """Pass one audio frame on: the payload of frame type 1, checked (flags, timestamp if flagged, codec bytes)."""
@@ -129,6 +138,9 @@ class Leg(Protocol):
 
     def json(self, data: bytes) -> None:
         """Pass the client's JSON object on, checked by the session."""
+
+    def flush(self) -> None:
+        """Let what was given go out; called once behind all that came together."""
 
     def stop(self, end: CallEnd) -> None:
         """Tell the backend how the call ended.  The last call into a leg; leaving the leg's block delivers it."""

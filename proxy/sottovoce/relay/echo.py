@@ -52,6 +52,9 @@ class EchoLeg:
         if not self._stopped:
             self._sink.json(data)
 
+    def flush(self) -> None:
+        """Nothing waits here; what was answered is the sink's."""
+
     def stop(self, end: CallEnd) -> None:  # noqa: ARG002  nobody to tell
         """Fall silent."""
         self.fall_silent()

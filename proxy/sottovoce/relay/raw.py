@@ -7,12 +7,12 @@ A text `start`, then one binary message for each audio frame and texts for the r
 from sottovoce.primitives import one_line
 from sottovoce.relay import raw_messages
 from sottovoce.relay.call import CallEnd, CallStart, LegStatistics
-from sottovoce.relay.link import MeteredSink
+from sottovoce.relay.link import Dialect, MeteredSink
 from sottovoce.relay.raw_messages import ClearText, DtmfText, HangUpText, JsonText, MarkText
 from sottovoce.wire import Codec
 
 
-class RawDialect:
+class RawDialect(Dialect):
     """The contract's messages for one call."""
 
     def __init__(self, start: CallStart, *, header: bool) -> None:

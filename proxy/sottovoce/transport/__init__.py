@@ -32,6 +32,7 @@ from sottovoce.transport.openssl import (
 )
 from sottovoce.transport.proxy_protocol import Announced, ProxyHeader
 from sottovoce.transport.selftest import refuse_tls_environment, self_test
+from sottovoce.transport.silence import limit_silence
 from sottovoce.transport.tls import TlsCore
 from sottovoce.transport.websocket import (
     ClientWebSocket,
@@ -46,7 +47,7 @@ from sottovoce.transport.websocket import (
 
 if TYPE_CHECKING:
     from sottovoce.transport.lines import TURN_BYTES, Line, LineUser, TlsLine, line_over
-    from sottovoce.transport.stream import TlsStream, limit_silence
+    from sottovoce.transport.stream import TlsStream
 else:
 
     def __getattr__(name: str) -> object:
@@ -58,7 +59,6 @@ else:
 
 _OF_THE_SHELLS = {
     "TlsStream": "sottovoce.transport.stream",
-    "limit_silence": "sottovoce.transport.stream",
     **dict.fromkeys(("TURN_BYTES", "Line", "LineUser", "TlsLine", "line_over"), "sottovoce.transport.lines"),
 }
 

@@ -8,7 +8,6 @@ so the stream is broken and its transport closed at once.
 """
 
 import operator
-import socket
 from contextlib import suppress
 from typing import Self
 
@@ -18,25 +17,6 @@ from sottovoce.transport.errors import TlsError
 from sottovoce.transport.limits import READ_BYTES, SEND_BYTES
 from sottovoce.transport.openssl import Role, TlsContext
 from sottovoce.transport.tls import TlsCore
-
-_PROBES = 3
-
-
-def limit_silence(stream: trio.SocketStream, seconds: int) -> None:
-    """Let TCP itself find a peer that has gone, which costs no timer of ours.
-
-    Keep-alive probes while nothing is sent, TCP_USER_TIMEOUT (RFC 5482) while something is, also when the peer answers
-    but never makes room.  Raises OSError for a connection that is over.
-    """
-    probe_seconds = max(1, seconds // (_PROBES + 1))
-    for level, option, value in (
-        (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-        (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, max(1, seconds - _PROBES * probe_seconds)),
-        (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, probe_seconds),
-        (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _PROBES),
-        (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * seconds),
-    ):
-        stream.setsockopt(level, option, value)
 
 
 class _OneAtATime:

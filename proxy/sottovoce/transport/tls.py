@@ -148,6 +148,11 @@ class TlsCore:
         certificate = self._established().get_peer_certificate(as_cryptography=True)
         return None if certificate is None else certificate.public_bytes(Encoding.DER)
 
+    def peer_chain_der(self) -> tuple[bytes, ...]:
+        """Give the certificates that the peer sent, its own first, whether or not they lead anywhere."""
+        chain = self._established().get_peer_cert_chain(as_cryptography=True) or []
+        return tuple(each.public_bytes(Encoding.DER) for each in chain)
+
     def _shake_hands(self, data: bytes) -> bytes:
         """Advance the handshake; give what is left of `data` when it completes."""
         if self._failure is not None:

@@ -5,7 +5,7 @@ An adapter brings a `Dialect`: its messages, pure.
 
 from sottovoce.relay.link.address import BackendAddress, is_loopback_ip, parse_url
 from sottovoce.relay.link.dial import Dialer, Link, OpenStream
-from sottovoce.relay.link.dialect import Dialect, MeteredSink
+from sottovoce.relay.link.dialect import Dialect, Later, MeteredSink
 from sottovoce.relay.link.leg import WebSocketLeg
 from sottovoce.relay.link.network import open_network_stream
 from sottovoce.relay.link.route import MakeDialect, WebSocketRoute
@@ -14,6 +14,7 @@ __all__ = [
     "BackendAddress",
     "Dialect",
     "Dialer",
+    "Later",
     "Link",
     "MakeDialect",
     "MeteredSink",

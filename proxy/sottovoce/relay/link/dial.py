@@ -18,7 +18,7 @@ RECEIVE_BYTES = 4_096
 """Read at once; small, so that a backend in full flood leaves the other calls their turn: 2 048 empty messages or pings
 cost 8 ms."""
 MAX_MESSAGE_BYTES = 16_384
-"""The largest message taken from a backend, whole or in fragments."""
+"""The largest message taken from a backend, whole or in fragments, unless its adapter says otherwise."""
 FIRST_PAUSE_SECONDS = 0.1
 MAX_PAUSE_SECONDS = 1.0
 
@@ -39,9 +39,16 @@ class Dialer:
     """Opens links to one backend."""
 
     def __init__(
-        self, address: BackendAddress, open_stream: OpenStream, *, attempts: int, timeout_seconds: float
+        self,
+        address: BackendAddress,
+        open_stream: OpenStream,
+        *,
+        attempts: int,
+        timeout_seconds: float,
+        max_message_bytes: int = MAX_MESSAGE_BYTES,
     ) -> None:
         """`timeout_seconds` is for one attempt."""
+        self._max_message_bytes = max_message_bytes
         self._address = address
         self._open_stream = open_stream
         self._attempts = attempts
@@ -76,7 +83,9 @@ class Dialer:
             raise self._unreachable(one_line(str(error)) or "the connection broke") from error
 
     async def _upgrade(self, stream: trio.abc.Stream) -> Link:
-        websocket = ClientWebSocket(self._address.authority, self._address.target, max_message_bytes=MAX_MESSAGE_BYTES)
+        websocket = ClientWebSocket(
+            self._address.authority, self._address.target, max_message_bytes=self._max_message_bytes
+        )
         websocket.request()
         await stream.send_all(websocket.to_send())
         while True:

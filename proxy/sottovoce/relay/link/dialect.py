@@ -4,41 +4,58 @@
 texts and binary messages, and tells a `MeteredSink` what came back.  One dialect object serves one call.
 """
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, final
 
 from sottovoce.relay.call import CallEnd, CallSink, CallStart, LegStatistics
 from sottovoce.relay.errors import BackendFault, BackendMisbehaved
 from sottovoce.relay.link.pace import audio_bucket, control_bucket
 
 
+@final
+class Later:
+    """Texts that are finished only when they are written, behind all that waits before them: numbered ones, say."""
+
+    __slots__ = ("texts",)
+
+    def __init__(self, texts: Callable[[], list[str]]) -> None:
+        """`texts` is called once, or never if the connection ends before."""
+        self.texts = texts
+
+
 class Dialect(Protocol):
-    """One adapter's messages for one call.  None from an encoder: this dialect has no such message."""
+    """One adapter's messages for one call.  None from an encoder: this dialect has no such message.
+
+    A dialect that passes on what it hears in its own time is `is_paced`, and has a `deadline`.
+    """
+
+    is_paced: bool = False
 
     def start(self) -> list[str]:
         """The texts that open a call."""
         ...
 
-    def audio(self, payload: bytes, lost_before: int) -> bytes | str:
-        """One frame for the backend."""
+    def audio(self, payload: bytes, lost_before: int) -> bytes | str | list[str]:
+        """One frame for the backend, asked for when it is written: a message, or as many texts as it makes."""
         ...
 
-    def dtmf(self, event: int, duration_ms: int) -> str | None:
+    def dtmf(self, event: int, duration_ms: int) -> str | Later | None:
         """A key press."""
         ...
 
-    def mark_played(self, name: str) -> str | None:
+    def mark_played(self, name: str) -> str | Later | None:
         """The client has played past a mark."""
         ...
 
-    def mute(self, *, muted: bool) -> str | None:
+    def mute(self, *, muted: bool) -> str | Later | None:
         """The client's microphone."""
         ...
 
-    def json(self, data: bytes) -> str | None:
+    def json(self, data: bytes) -> str | Later | None:
         """The client's JSON object."""
         ...
 
-    def stop(self, end: CallEnd, leg: LegStatistics) -> str | None:
+    def stop(self, end: CallEnd, leg: LegStatistics) -> str | Later | None:
         """The text that closes a call."""
         ...
 
@@ -48,6 +65,18 @@ class Dialect(Protocol):
     def receive_binary(self, message: bytes, sink: "MeteredSink") -> None:
         """Tell the sink what a binary message from the backend holds.  Raises BackendMisbehaved."""
 
+    def closed(self, code: int, sink: "MeteredSink") -> None:
+        """The backend closed the WebSocket.  Where that is how to hang up, set `sink.hang_up`; else it is down."""
+        del code, sink
+
+    def deadline(self) -> float | None:
+        """When `fire` should be called; None: not before something was heard."""
+        return None
+
+    def fire(self, sink: "MeteredSink") -> None:
+        """Tell the sink what is due at `sink.now`.  Raises BackendMisbehaved."""
+        del sink
+
 
 class MeteredSink:
     """A call's sink behind the limits of `pace`: audio beyond them is dropped, anything else is a flood.
@@ -55,7 +84,7 @@ class MeteredSink:
     `now` is set by the leg, once for each batch of bytes.  Raises BackendMisbehaved (flood).
     """
 
-    __slots__ = ("_audio", "_controls", "_sink", "dropped_frames", "frames", "hang_up", "now")
+    __slots__ = ("_audio", "_controls", "_sink", "answers", "dropped_frames", "frames", "hang_up", "now")
 
     def __init__(self, start: CallStart, sink: CallSink, now: float) -> None:
         """Meter what goes to `sink` from `now` on."""
@@ -65,6 +94,8 @@ class MeteredSink:
         self.now = now
         self.frames = 0
         self.dropped_frames = 0
+        self.answers: list[str | Later] = []
+        """What the dialect itself answers to the backend; the leg sends it after the message that asked for it."""
         self.hang_up: str | None = None
         """The backend's reason once it hung up; the leg ends after the message that said so."""
 

@@ -1,9 +1,9 @@
-"""One call's WebSocket to its backend: a queue, one task that writes, one that reads, and the ways it can end.
+"""One call's WebSocket to its backend: a queue, a line, and the ways it can end.
 
 Not here: what the messages say (`Dialect`), how the connection came to be (`dial`), how much may wait or come
-(`outbound`, `pace`).  The edge calls the leg synchronously; a call puts something into the queue and wakes the writer,
-which takes all that waits and writes it at once.  So a burst costs one write, and a backend that does not read blocks
-only its own writer.
+(`outbound`, `pace`).  The edge calls the leg synchronously; a call puts something into the queue, and `flush` writes
+all that waits at once, unless what was written before has not left.  So a burst costs one write, and a backend that
+does not read holds up nobody.
 
 A leg *hears* until the backend is down, has hung up, or the edge said `stop`: until then, and no longer, the sink is
 told.  It *talks* until the WebSocket's closing handshake begins, from either side.  A backend that hung up is still
@@ -11,31 +11,32 @@ talked to.  A write that fails ends only the talking: what the backend said befo
 read first.
 """
 
+import math
+
 import trio
 
 from sottovoce.primitives import one_line
 from sottovoce.relay.call import CallEnd, CallSink, CallStart, LegStatistics
 from sottovoce.relay.errors import BackendDown, BackendFault, BackendMisbehaved
-from sottovoce.relay.link.dial import RECEIVE_BYTES, Link
-from sottovoce.relay.link.dialect import Dialect, MeteredSink
-from sottovoce.relay.link.outbound import OutboundQueue
-from sottovoce.transport import PeerClosed, TextMessage, WsEvent, WsFailed
+from sottovoce.relay.link.dial import Link
+from sottovoce.relay.link.dialect import Dialect, Later, MeteredSink
+from sottovoce.relay.link.outbound import Control, OutboundQueue
+from sottovoce.transport import PeerClosed, TextMessage, WsEvent, WsFailed, line_over
 
 MAX_REPLY_BYTES = 65_536
 """Answers to pings that may wait for a backend that does not read them."""
-LAST_WORDS_SECONDS = 1.0
-"""For reading what a backend said before a write to it failed."""
 CLOSE_NORMAL = 1000
 CLOSE_POLICY = 1008
 """RFC 6455 §7.4.1: a message that violates the endpoint's policy."""
 
 
 class WebSocketLeg:
-    """The `Leg` of every adapter that speaks WebSocket.  `run` moves the bytes."""
+    """The `Leg` of every adapter that speaks WebSocket.  Its line tells it what comes, from `run` on."""
 
     def __init__(self, link: Link, dialect: Dialect, start: CallStart, sink: CallSink, queue_frames: int) -> None:
         """Queue the dialect's opening texts."""
-        self._stream, self._websocket, self._early = link
+        self._websocket, self._early = link.websocket, link.early
+        self._line = line_over(link.stream)
         self._dialect = dialect
         self._sink = sink
         self._inbox = MeteredSink(start, sink, trio.current_time())
@@ -45,7 +46,8 @@ class WebSocketLeg:
         self._hears = True
         self._talks = True
         self._close_code: int | None = None
-        self._idle_writer = trio.lowlevel.ParkingLot()
+        self._crash: Exception | None = None
+        self._news = trio.lowlevel.ParkingLot()
         self.finished = trio.Event()
         """Nothing more will be read or written: the connection is over."""
         for text in dialect.start():
@@ -70,7 +72,6 @@ class WebSocketLeg:
         """Queue a frame; the oldest that waits is dropped when there is no room."""
         if self._talks:
             self._queue.put_audio(payload, lost_before)
-            self._idle_writer.unpark()
 
     def data(self, data: bytes) -> None:
         """Queue a data frame."""
@@ -97,60 +98,91 @@ class WebSocketLeg:
         self._hears = False
         self._put(self._dialect.stop(end, self.statistics))
         self._close(CLOSE_NORMAL)
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what is queued, all of it, up to the end of the closing handshake."""
+        if self._line.is_clogged:
+            return
+        data = self._bytes_to_write()
+        if data:
+            self._line.write(data)
+        if self._websocket.is_over and not self._line.is_clogged:
+            self.finished.set()
 
     def fall_silent(self) -> None:
         """Tell the sink nothing more: its call is over."""
         self._hears = False
 
     async def run(self) -> None:
-        """Read and write until cancelled or the connection is over."""
-        self._receive(self._early)  # before anything is written: it may hold the end
+        """Serve until cancelled or the connection is over; then the stream is its owner's again."""
+        try:
+            self._receive(self._early)  # before anything is written: it may hold the end
+            self._line.begin(self)
+            self._line.resume()
+            self._sink.flush()
+            self.flush()
+            if self._dialect.is_paced:
+                await self._keep_pace_until_finished()
+            else:
+                await self.finished.wait()
+        finally:
+            await self._line.release()
+        if self._crash is not None:
+            raise self._crash
+
+    # What the line tells.
+
+    def received(self, data: bytes) -> None:
+        """Take what the backend said, and answer."""
+        self._inbox.now = trio.current_time()
+        self._receive(self._websocket.receive(data))
+        if self._dialect.is_paced:
+            self._news.unpark()
+        self._take_replies()
+        self._sink.flush()
+        self.flush()
+        if self.finished.is_set() or not self._sink.has_room(self._line.resume):
+            self._line.hold()
+
+    def drained(self) -> None:
+        """Write what has come up meanwhile."""
+        self.flush()
+
+    def lost(self, reason: str) -> None:
+        """Count the connection as over."""
+        self._give_up(_lost(reason or "the connection ended without a WebSocket close"))
+
+    def crashed(self, error: Exception) -> None:
+        """Have `run` raise it."""
+        self._crash = error
+        self.finished.set()
+
+    async def _keep_pace_until_finished(self) -> None:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._write)
-            await self._read()
+            nursery.start_soon(self._keep_pace)
+            await self.finished.wait()
             nursery.cancel_scope.cancel()
 
-    async def _write(self) -> None:
-        """Write what is queued, all of it at each wake-up, up to the end of the closing handshake."""
-        try:
-            while True:
-                data = self._bytes_to_write()
-                if data:
-                    await self._stream.send_all(data)
-                elif self._websocket.is_over:
-                    self.finished.set()
-                    return
-                else:
-                    await self._idle_writer.park()
-        except trio.BrokenResourceError as error:
-            self._end_talk()
-            with trio.move_on_after(LAST_WORDS_SECONDS):
-                await self.finished.wait()
-            self._give_up(_lost(str(error)))
-
-    async def _read(self) -> None:
-        detail = "the connection ended without a WebSocket close"
-        try:
-            while data := await self._stream.receive_some(RECEIVE_BYTES):
+    async def _keep_pace(self) -> None:
+        """Let the dialect say in its own time what it has heard."""
+        while self._hears:
+            deadline = self._dialect.deadline()
+            with trio.move_on_at(math.inf if deadline is None else deadline):
+                await self._news.park()
+            if self._hears:
                 self._inbox.now = trio.current_time()
-                self._receive(self._websocket.receive(bytes(data)))
-                self._take_replies()
-                if self.finished.is_set():
-                    return
-                await self._sink.room()
-        except trio.BrokenResourceError as error:
-            detail = str(error)
-        self._give_up(_lost(detail))
+                self._hear(None)
+                self._sink.flush()
+                self.flush()
 
-    def _put(self, message: str | bytes | None) -> None:
+    def _put(self, message: Control | None) -> None:
         if message is None or not self._talks:
             return
         try:
             self._queue.put_control(message)
         except BackendDown as down:
             self._give_up(down)  # It does not read, so it would not read a close either.
-        else:
-            self._idle_writer.unpark()
 
     def _bytes_to_write(self) -> bytes:
         websocket = self._websocket
@@ -158,12 +190,17 @@ class WebSocketLeg:
             if isinstance(item, tuple):
                 self._written_frames += 1
                 message = self._dialect.audio(*item)  # encoded only now that the hole before it is known
+            elif isinstance(item, Later):
+                message = item.texts()
             else:
                 message = item
             if isinstance(message, str):
                 websocket.send_text(message)
-            else:
+            elif isinstance(message, bytes):
                 websocket.send_binary(message)
+            else:
+                for text in message:
+                    websocket.send_text(text)
         if self._close_code is not None:
             websocket.close(self._close_code)
             self._close_code = None
@@ -173,6 +210,8 @@ class WebSocketLeg:
     def _receive(self, events: list[WsEvent]) -> None:
         for event in events:
             if isinstance(event, PeerClosed):
+                if self._hears:
+                    self._hear(event)
                 self._fail(BackendDown(BackendFault.CLOSED, f"without a stop, code {event.code}"))
                 self._end_talk()
             elif isinstance(event, WsFailed):
@@ -181,26 +220,37 @@ class WebSocketLeg:
             elif self._hears:
                 self._hear(event)
 
-    def _hear(self, message: WsEvent) -> None:
+    def _hear(self, message: WsEvent | None) -> None:
+        """Let the dialect take a message, or say what is due."""
         try:
-            if isinstance(message, bytes):
-                self._dialect.receive_binary(message, self._inbox)
-            elif isinstance(message, TextMessage):
-                self._dialect.receive_text(message.text, self._inbox)
+            match message:
+                case bytes():
+                    self._dialect.receive_binary(message, self._inbox)
+                case TextMessage(text):
+                    self._dialect.receive_text(text, self._inbox)
+                case PeerClosed(code):
+                    self._dialect.closed(code, self._inbox)
+                case None:
+                    self._dialect.fire(self._inbox)
+                case _:
+                    pass
         except BackendMisbehaved as fault:
             self._fail(fault)
             self._queue.drain()
             self._close(CLOSE_POLICY)
-        if self._inbox.hang_up is not None:
+        if self._inbox.answers:
+            answers, self._inbox.answers = self._inbox.answers, []
+            for answer in answers:
+                self._put(answer)
+        if self._inbox.hang_up is not None and self._hears:
             self._hears = False
             self._sink.hung_up(self._inbox.hang_up)
 
     def _take_replies(self) -> None:
-        """Keep what the WebSocket wants to answer by itself, for the writer, who may be in the middle of a write."""
+        """Keep what the WebSocket wants to answer by itself: what was written before may not have left."""
         replies = self._websocket.to_send()
         if replies:
             self._replies += replies
-            self._idle_writer.unpark()
         if len(self._replies) > MAX_REPLY_BYTES:
             self._give_up(BackendDown(BackendFault.FLOOD, "it sends pings and does not read the answers"))
 
@@ -209,14 +259,12 @@ class WebSocketLeg:
         if self._talks:
             self._talks = False
             self._close_code = code
-            self._idle_writer.unpark()
 
     def _end_talk(self) -> None:
         """Drop what was not written: the WebSocket takes no more messages."""
         self._talks = False
         self._close_code = None
         self._queue.drain()
-        self._idle_writer.unpark()
 
     def _fail(self, down: BackendDown) -> None:
         """Tell the sink, if it has not heard of an end yet."""

@@ -9,14 +9,16 @@ things were put is the order in which they leave.
 from collections import deque
 
 from sottovoce.relay.errors import BackendDown, BackendFault
+from sottovoce.relay.link.dialect import Later
 
 MAX_CONTROLS = 512
 """Twice the burst that the protocol grants a client (§9), so that only a backend that does not read gets here."""
 
 AudioFrame = tuple[bytes, int]
 """(payload of frame type 1, frames lost before it)."""
-Outgoing = AudioFrame | str | bytes
-"""An audio frame, a text, or a data frame."""
+Control = str | bytes | Later
+"""A text, a data frame, or texts that are finished when they leave."""
+Outgoing = AudioFrame | Control
 
 
 class OutboundQueue:
@@ -44,7 +46,7 @@ class OutboundQueue:
         else:
             self._frames += 1
 
-    def put_control(self, message: str | bytes) -> None:
+    def put_control(self, message: Control) -> None:
         """Append a text or a data frame.  Raises BackendDown when no more fit: nothing was appended."""
         if self._controls == MAX_CONTROLS:
             raise BackendDown(BackendFault.STUCK, f"it left {MAX_CONTROLS} control messages unread")

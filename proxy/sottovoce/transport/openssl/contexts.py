@@ -186,9 +186,12 @@ def client_context(
     return TlsContext(context, Role.CLIENT, pq, str(wanted))
 
 
-def probe_context(groups: str) -> TlsContext:
-    """Make a client that checks no certificate, for the self-test alone: both its ends are in this process."""
-    return TlsContext(_context(SSL.TLS_CLIENT_METHOD, groups, None), Role.CLIENT, PqPolicy.PREFER, None)
+def probe_context(groups: str, host: str | None = None) -> TlsContext:
+    """Make a client that checks no certificate: for the self-test, whose ends are both here, and to look at a server.
+
+    `host` is the name that the server is asked for.
+    """
+    return TlsContext(_context(SSL.TLS_CLIENT_METHOD, groups, None), Role.CLIENT, PqPolicy.PREFER, host)
 
 
 def load_certificates(pem: bytes, what: str) -> list[x509.Certificate]:

@@ -1,0 +1,152 @@
+"""The rounds of a comparison: contenders take turns under each arrival model, each time as a fresh process.
+
+The same calls, frames and instants are offered to all (`Plan.seed`), messages of the same size, and the same backend
+answers.  What cannot run is named with its remedy, and the others are compared.
+"""
+
+import tempfile
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from importlib.metadata import version as version_of
+from pathlib import Path
+
+import msgspec
+
+from loadtest.peers import servers
+from loadtest.peers.servers import Cores, Program, Running, ServerFailed
+from loadtest.peers.statistics import Row, Standing, standings
+from loadtest.replay import Outcome, Plan, Watched, run_load
+from loadtest.replay.plan import SEALED_BYTES
+
+SCHEMA = "loadtest.compare/1"
+SOTTOVOCE = "sottovoce"
+SESSIONS, SECONDS, ROUNDS, TICKS = 200, 5.0, 3, (0, 1000)
+ENOUGH_ROUNDS = 3
+_SESSIONS_PER_SECOND = 100.0
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be compared."""
+
+    programs: tuple[Program, ...]
+    """The peers that are there; the first one is the yardstick."""
+    sessions: int = SESSIONS
+    seconds: float = SECONDS
+    rounds: int = ROUNDS
+    ticks: tuple[int, ...] = TICKS
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of it."""
+
+    schema: str = SCHEMA
+    yardstick: str
+    """Whose processor time is 1 in the ratios."""
+    remarks: tuple[str, ...]
+    missing: dict[str, str]
+    """Who was asked for and could not run, and what to do."""
+    standings: tuple[Standing, ...]
+    rows: tuple[Row, ...]
+    is_partial: bool = False
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """The run that is about to begin."""
+
+    round: int
+    name: str
+    tick_us: int
+
+
+Run = Callable[[], AbstractContextManager[Running]]
+
+
+def compare(
+    wanted: Wanted, cores: Cores, missing: dict[str, str], progress: Callable[[Turn], None] = lambda _: None
+) -> Comparison:
+    """Have everybody run.  Interrupted (KeyboardInterrupt), it gives what there is.  Raises ServerFailed."""
+    rows: list[Row] = []
+    failed = dict(missing)
+    is_partial = False
+    with _contenders(wanted, cores) as (contenders, backend_pid):
+        try:
+            for turn in _turns(wanted, list(contenders)):
+                if turn.name in failed:
+                    continue
+                progress(turn)
+                version, run = contenders[turn.name]
+                try:
+                    outcome = _one(wanted, turn, cores, run, backend_pid)
+                except ServerFailed as error:
+                    if turn.name == SOTTOVOCE:
+                        raise
+                    failed[turn.name] = str(error)
+                    continue
+                rows.append(Row(turn.round, version, outcome))
+        except KeyboardInterrupt:
+            is_partial = True
+    yardstick = next((program.name for program in wanted.programs if program.name not in failed), SOTTOVOCE)
+    return Comparison(
+        yardstick=yardstick,
+        remarks=(*cores.remarks, *_remarks(wanted)),
+        missing=failed,
+        standings=standings(rows, yardstick),
+        rows=tuple(rows),
+        is_partial=is_partial,
+    )
+
+
+@contextmanager
+def _contenders(wanted: Wanted, cores: Cores) -> Generator[tuple[dict[str, tuple[str, Run]], int]]:
+    """Run the backend; give what starts each contender, by name with its version, and the backend's pid."""
+    with tempfile.TemporaryDirectory(prefix="sottovoce-compare-") as temporary:
+        place = Path(temporary)
+        with servers.run_echo(cores, place) as (port, pid):
+            voice = place / "voice"
+            servers.prepare_sottovoce(voice, port)
+            contenders: dict[str, tuple[str, Run]] = {
+                SOTTOVOCE: (version_of("sottovoce"), partial(servers.run_sottovoce, cores, voice))
+            }
+            for program in wanted.programs:
+                run = partial(servers.run_peer, program, cores, place, port, wanted.sessions)
+                contenders[program.name] = (program.version, run)
+            yield contenders, pid
+
+
+def _turns(wanted: Wanted, names: Sequence[str]) -> Generator[Turn]:
+    """Give the runs in their order: each round begins with another contender."""
+    for number in range(wanted.rounds):
+        first = number % len(names)
+        for tick in wanted.ticks:
+            for name in (*names[first:], *names[:first]):
+                yield Turn(number + 1, name, tick)
+
+
+def _one(wanted: Wanted, turn: Turn, cores: Cores, run: Run, backend_pid: int) -> Outcome:
+    with run() as running:
+        watched = running.watched
+        plan = Plan(
+            targets=(running.target,),
+            sessions=wanted.sessions,
+            seconds=wanted.seconds,
+            tick_us=turn.tick_us,
+            sessions_per_second=_SESSIONS_PER_SECOND,
+            watched=Watched(proxy=watched.proxy, token=watched.token, backend=(backend_pid,)),
+            name=turn.name,
+        )
+        with cores.as_generator():
+            return run_load(plan)
+
+
+def _remarks(wanted: Wanted) -> list[str]:
+    remarks = [
+        (
+            f"Peers terminate TLS 1.3 and pass WebSocket messages of {SEALED_BYTES} bytes, as large as the sealed "
+            "frames that Sottovoce opens and seals; the backend is the same."
+        ),
+        "Loopback charges TCP's work to whoever sends: on a network card the share of Python weighs more.",
+    ]
+    if wanted.rounds < ENOUGH_ROUNDS:
+        remarks.append(f"WARNING: {wanted.rounds} rounds are too few: a range needs {ENOUGH_ROUNDS}.")
+    return remarks

@@ -1,0 +1,74 @@
+"""Who of a comparison runs on which core, and with which claim to it."""
+
+import os
+import sys
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+
+import msgspec
+
+from loadtest.peers.children import pinned
+
+PRIORITY = 5
+"""Of generator and backend, which must not wait for others: they are what measures."""
+
+
+class Cores(msgspec.Struct, frozen=True):
+    """Who runs where; None: wherever the system puts it."""
+
+    server: int | None
+    generator: int | None
+    is_prompt: bool
+    """Whether generator and backend may have SCHED_RR."""
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a reader of the figures must know, a sentence each."""
+        if self.server is None:
+            pinned = "WARNING: fewer than two cores: nothing is pinned, servers and generator take each other's time."
+        else:
+            pinned = f"Servers on core {self.server}; generator and backend on core {self.generator}."
+        prompt = (
+            f"Generator and backend run as SCHED_RR {PRIORITY}."
+            if self.is_prompt
+            else "SCHED_RR is not permitted here: generator and backend run as everybody, and may be late."
+        )
+        return pinned, prompt
+
+    def for_server(self, command: Sequence[str]) -> list[str]:
+        """Give the command that runs `command` where servers run."""
+        return _command(self.server, 0, command)
+
+    def for_backend(self, command: Sequence[str]) -> list[str]:
+        """Give the command that runs `command` where generator and backend run."""
+        return _command(self.generator, PRIORITY if self.is_prompt else 0, command)
+
+    @contextmanager
+    def as_generator(self) -> Generator[None]:
+        """Have this process be where the generator runs, until the block ends."""
+        cores, policy, priority = os.sched_getaffinity(0), os.sched_getscheduler(0), os.sched_getparam(0)
+        try:
+            pinned.become(self.generator, PRIORITY if self.is_prompt else 0)
+            yield
+        finally:
+            os.sched_setscheduler(0, policy, priority)
+            os.sched_setaffinity(0, cores)
+
+
+def find_cores() -> Cores:
+    """See what this machine permits."""
+    cores = sorted(os.sched_getaffinity(0))
+    policy, priority = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(PRIORITY))
+        os.sched_setscheduler(0, policy, priority)
+    except PermissionError:
+        is_prompt = False
+    else:
+        is_prompt = True
+    server, generator = cores[:2] if len(cores) > 1 else (None, None)
+    return Cores(server, generator, is_prompt)
+
+
+def _command(core: int | None, priority: int, command: Sequence[str]) -> list[str]:
+    return [sys.executable, "-m", pinned.__name__, pinned.ANY if core is None else str(core), str(priority), *command]

@@ -1,0 +1,73 @@
+"""A server in a process of its own: started, waited for, ended by its pid."""
+
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from sottovoce.primitives import SottovoceError, one_line
+
+_START_SECONDS = 15.0
+_STOP_SECONDS = 5.0
+_LOOK_SECONDS = 0.02
+_SHOWN = 300
+
+
+class ServerFailed(SottovoceError):
+    """A server did not start; the text says which, and its own last words."""
+
+
+def free_port() -> int:
+    """Give a high loopback port that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def serving(
+    name: str, command: Sequence[str], port: int, log: Path, environment: Mapping[str, str] | None = None
+) -> Generator[int]:
+    """Run `command` until the block ends; give its pid once `port` answers.  Raises ServerFailed."""
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(  # noqa: S603  ourselves, or a peer that was asked for
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment
+        ) as process,
+    ):
+        try:
+            _wait_for(name, process, port, log)
+            yield process.pid
+        finally:
+            end(process)
+
+
+def end(process: "subprocess.Popen[bytes]") -> None:
+    """Have a process end, kindly first."""
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+
+
+def children_of(pid: int) -> tuple[int, ...]:
+    """Give the pids of a process's children."""
+    return tuple(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()))
+
+
+def _wait_for(name: str, process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
+    give_up_at = time.monotonic() + _START_SECONDS
+    while process.poll() is None and time.monotonic() < give_up_at:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(_LOOK_SECONDS)  # another process opens it: there is nothing to wait on
+        else:
+            return
+    words = log.read_text(encoding="utf-8", errors="replace").strip()[-_SHOWN:]
+    said = one_line(words.replace("\n", " | "), max_characters=_SHOWN) or "it said nothing"
+    raise ServerFailed(f"{name} did not start on 127.0.0.1:{port}: {said}")

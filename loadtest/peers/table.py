@@ -1,0 +1,80 @@
+"""A comparison as a table for a terminal and for the page."""
+
+from collections.abc import Sequence
+
+from loadtest.peers.comparing import SOTTOVOCE, Comparison
+from loadtest.peers.statistics import Spread, Standing, discarded
+from loadtest.report import words
+
+_NO_ROUND = "no sound round"
+_NO_PAIR = "no sound pair"
+
+
+def summary(comparison: Comparison) -> list[list[str]]:
+    """Give the table, its heads first; every cell says something."""
+    heads = [
+        "contender",
+        "arrivals",
+        "rounds",
+        "proxy µs/frame",
+        f"to {comparison.yardstick}",
+        "token µs/frame",
+        "p99 added ms",
+        "RSS KiB/call",
+        "lost",
+    ]
+    return [heads, *(_line(standing) for standing in comparison.standings)]
+
+
+def describe_comparison(comparison: Comparison) -> list[str]:
+    """Give the lines for a terminal."""
+    return [*aligned(summary(comparison)), *notes(comparison)]
+
+
+def notes(comparison: Comparison) -> list[str]:
+    """Give what stands beneath the table: rows that do not count, who is missing, how it was measured."""
+    lines = [
+        f"DISCARDED: {row.outcome.name}, {words.arrivals(row.outcome.tick_us)}, round {row.round}: {reason}"
+        for row, reason in discarded(comparison.rows)
+    ]
+    lines += [f"not compared: {text}" for text in comparison.missing.values()]
+    if comparison.is_partial:
+        lines.append("partial: stopped before its time")
+    lines += comparison.remarks
+    if comparison.rows:
+        outcome = comparison.rows[0].outcome
+        lines.append(f"{words.count(outcome.sessions)} calls, {outcome.frames_per_second:g} frames/s each way, ")
+        lines[-1] += f"{outcome.seconds:g} s a round; medians with [range]; {outcome.started_at}, {outcome.machine}"
+    return lines
+
+
+def aligned(table: Sequence[Sequence[str]]) -> list[str]:
+    """Give a table's lines, its columns under each other."""
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
+
+
+def show(found: Spread | None, absent: str) -> str:
+    """Give a median with its range."""
+    if found is None:
+        return absent
+    if found.rounds == 1:
+        return f"{words.number(found.median)} [one round]"
+    return f"{words.number(found.median)} [{words.number(found.lowest)} to {words.number(found.highest)}]"
+
+
+def _line(standing: Standing) -> list[str]:
+    absent = "not seen" if standing.rounds else _NO_ROUND
+    has_token = standing.name == SOTTOVOCE
+    lost = words.count(standing.lost) + (f", {words.count(standing.wrong)} WRONG" if standing.wrong else "")
+    return [
+        f"{standing.name} {standing.version}",
+        f"{standing.tick_us} µs ticks" if standing.tick_us else "each its own",
+        f"{standing.rounds} of {standing.rounds + standing.discarded}",
+        show(standing.proxy_us_per_frame, absent),
+        show(standing.ratio, _NO_PAIR),
+        show(standing.token_us_per_frame, absent) if has_token else "has none",
+        show(standing.p99_ms, _NO_ROUND),
+        show(standing.rss_kib_per_call, absent),
+        lost if standing.rounds else _NO_ROUND,
+    ]

@@ -1,0 +1,103 @@
+"""What other processes use, as /proc tells it: processor time to the nanosecond, memory, children, who listens where.
+
+A process that is gone, or that may not be looked at, is None or nothing: a run goes on without the figure.
+"""
+
+import os
+import platform
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+_PROC = Path("/proc")
+_LISTENING = "0A"
+_PAGE_KIB = os.sysconf("SC_PAGE_SIZE") // 1024
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """What some processes have used since they began."""
+
+    processor_seconds: float | None
+    """User and system, all threads that live."""
+    rss_kib: int | None
+
+    def __sub__(self, before: "Usage") -> "Usage":
+        """What was used in between; memory as it is now."""
+        if self.processor_seconds is None or before.processor_seconds is None:
+            return Usage(None, self.rss_kib)
+        return Usage(self.processor_seconds - before.processor_seconds, self.rss_kib)
+
+
+def usage_of(pids: Iterable[int]) -> Usage:
+    """Give what these processes have used in sum; None where there are none, or one cannot be looked at."""
+    each = list(pids)
+    try:
+        seconds, kib = sum(map(_processor_seconds, each)), sum(map(_rss_kib, each))
+    except (OSError, ValueError, IndexError):
+        return Usage(None, None)
+    return Usage(seconds, kib) if each else Usage(None, None)
+
+
+def children_of(pid: int) -> tuple[int, ...]:
+    """Give the pids of a process's own children: of a proxy, its token processes."""
+    try:
+        tasks = list((_PROC / str(pid) / "task").iterdir())
+        return tuple(int(child) for task in tasks for child in (task / "children").read_text().split())
+    except OSError:
+        return ()
+
+
+def listeners_of(port: int) -> tuple[int, ...]:
+    """Give the processes that listen on a TCP port of this machine, as far as they may be looked at."""
+    wanted = {f"socket:[{inode}]" for inode in _inodes(port)}
+    return tuple(sorted(pid for pid in _pids() if wanted and wanted & _links(pid)))
+
+
+def describe_machine() -> str:
+    """Give the processor, its cores, kernel and Python in one line."""
+    try:
+        lines = (_PROC / "cpuinfo").read_text().splitlines()
+        model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+    except OSError:
+        model = ""
+    cores = len(os.sched_getaffinity(0))
+    return (
+        f"{model or platform.machine()}, {cores} core{'s' * (cores != 1)}, "
+        f"{platform.system()} {platform.release()}, {platform.python_implementation()} {platform.python_version()}"
+    )
+
+
+def _processor_seconds(pid: int) -> float:
+    """Sum the threads' time on a processor, the first field of schedstat, in nanoseconds."""
+    tasks = (_PROC / str(pid) / "task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+
+
+def _rss_kib(pid: int) -> int:
+    return int((_PROC / str(pid) / "statm").read_text().split()[1]) * _PAGE_KIB
+
+
+def _inodes(port: int) -> set[str]:
+    found: set[str] = set()
+    for table in ("tcp", "tcp6"):
+        try:
+            rows = (_PROC / "net" / table).read_text().splitlines()[1:]
+        except OSError:
+            continue
+        for row in rows:
+            fields = row.split()
+            if fields[3] == _LISTENING and int(fields[1].rpartition(":")[2], 16) == port:
+                found.add(fields[9])
+    return found
+
+
+def _pids() -> list[int]:
+    return [int(each.name) for each in _PROC.iterdir() if each.name.isdigit()]
+
+
+def _links(pid: int) -> set[str]:
+    try:
+        return {str(each.readlink()) for each in (_PROC / str(pid) / "fd").iterdir()}
+    except OSError:
+        return set()

@@ -1,0 +1,101 @@
+"""Processes that a run starts and stops: the proxy under test, and the backend that echoes."""
+
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from loadtest.replay.errors import PlanRefused
+from loadtest.replay.processes.looking import children_of
+
+_START_SECONDS = 30.0
+_STOP_SECONDS = 15.0
+_LOOK_SECONDS = 0.05
+_MAX_SAID = 300
+
+
+class EchoBackend(msgspec.Struct, frozen=True):
+    """An `echo_backend` that takes connections."""
+
+    pid: int
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return f"ws://127.0.0.1:{self.port}/"
+
+
+class ServedProxy(msgspec.Struct, frozen=True):
+    """`sottovoce serve` that takes calls."""
+
+    pid: int
+    tokens: tuple[int, ...]
+    """Its token processes."""
+    addresses: tuple[str, ...]
+    """`host:port` of each listener."""
+
+
+@contextmanager
+def echo_backend() -> Generator[EchoBackend]:
+    """Run the backend on a free port until the block ends."""
+    command = [sys.executable, "-m", "loadtest.replay.processes.echo_backend"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:  # noqa: S603  ourselves
+        try:
+            line = process.stdout.readline() if process.stdout else b""
+            if not line:
+                raise PlanRefused("the echo backend did not start; what it said stands above")
+            yield EchoBackend(process.pid, int(line))
+        finally:
+            process.kill()
+
+
+@contextmanager
+def served_proxy(configuration: Path, changes: Sequence[str] = ()) -> Generator[ServedProxy]:
+    """Run `sottovoce serve` over a directory or file, with `--set` for each change, until the block ends.
+
+    Raises PlanRefused with the proxy's own line if it does not start.
+    """
+    with tempfile.TemporaryDirectory(prefix="sottovoce-load-") as own:
+        ready, log = Path(own, "ready"), Path(own, "log")
+        words = [word for each in (f"process.ready_file={ready}", *changes) for word in ("--set", each)]
+        command = [sys.executable, "-m", "sottovoce", "serve", str(configuration), *words]
+        with (
+            log.open("wb") as stderr,
+            subprocess.Popen(  # noqa: S603  ourselves
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr, start_new_session=True
+            ) as process,
+        ):
+            try:
+                addresses = _wait_until_ready(process, ready, log)
+                yield ServedProxy(process.pid, children_of(process.pid), addresses)
+            finally:
+                _stop(process)
+
+
+def _wait_until_ready(process: "subprocess.Popen[bytes]", ready: Path, log: Path) -> tuple[str, ...]:
+    give_up_at = time.monotonic() + _START_SECONDS
+    while time.monotonic() < give_up_at and process.poll() is None:
+        if ready.exists() and (addresses := ready.read_text().split()):
+            return tuple(addresses)
+        time.sleep(_LOOK_SECONDS)  # another process makes the file: there is nothing to wait on
+    said = log.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
+    raise PlanRefused(f"the proxy did not start: {said[-1][-_MAX_SAID:]}")
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    """Have it drain; a second SIGTERM cuts off what is left, and then it is not asked again."""
+    for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGKILL):
+        if process.poll() is not None:
+            return
+        process.send_signal(number)
+        try:
+            process.wait(_STOP_SECONDS / 3)
+        except subprocess.TimeoutExpired:
+            continue

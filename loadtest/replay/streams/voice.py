@@ -1,0 +1,86 @@
+"""A session that is a call: the machine of `sottovoce.client`, driven without an event loop around it."""
+
+import time
+from collections import deque
+from collections.abc import Sequence
+
+from loadtest.replay.book import Book, RouteBook
+from loadtest.replay.streams.stream import Stream
+from sottovoce.client.items import Audio
+from sottovoce.client.machine import CallMachine
+from sottovoce.client.settings import CallSettings
+from sottovoce.primitives import SystemKem
+from sottovoce.session import Dependencies
+from sottovoce.transport import HANDSHAKE_SECONDS, SystemEntropy
+
+_MINDED_EVERY = 8
+"""Frames from one look at the machine's deadlines to the next."""
+_MAX_WAITING = 500
+"""Frames that wait for the keys to be renewed; beyond, the oldest is lost."""
+
+
+class VoiceStream(Stream):
+    """A call.  Its clock is the engine's, which stands still in suspend: nobody measures a machine that sleeps."""
+
+    __slots__ = ("_machine", "_settings", "_waiting")
+
+    def __init__(
+        self, session: int, route: RouteBook, book: Book, tails: Sequence[bytes], settings: CallSettings
+    ) -> None:
+        super().__init__(session, route, book, tails)
+        self._settings = settings
+        self._waiting: deque[bytes] = deque(maxlen=_MAX_WAITING)
+
+    def mind(self, now: float) -> None:
+        """Have the machine do what is due, such as renewing its keys."""
+        if not self._is_connecting and not self.is_over:
+            self._machine.on_deadline(now)
+            self._settle(now)
+
+    def _greet(self, now: float) -> None:
+        parts = Dependencies(SystemKem(), SystemEntropy())
+        self._machine = CallMachine(self._settings, parts, now, time.time(), connect_by=now + HANDSHAKE_SECONDS)
+        self._write(self._machine.to_send())
+
+    def _take(self, data: bytes, now: float) -> None:
+        machine = self._machine
+        if data:
+            machine.receive(data, now)
+        else:
+            machine.receive_eof(now)
+        while (item := machine.take()) is not None:
+            if isinstance(item, Audio):
+                self._heard(item.payload, now)
+        self._settle(now)
+
+    def _say(self, frame: bytes, now: float) -> None:
+        if self._waiting or not self._machine.send_audio(frame, now):
+            self._waiting.append(frame)
+            self.mind(now)
+            return
+        self._write(self._machine.to_send())
+        if not self._spoken % _MINDED_EVERY:
+            self.mind(now)
+
+    def _settle(self, now: float) -> None:
+        """After a call of the machine: what waits, what has to be written, how far it is."""
+        machine, waiting = self._machine, self._waiting
+        while waiting and machine.send_audio(waiting[0], now):
+            waiting.popleft()
+        if data := machine.to_send():
+            self._write(data)
+        if machine.is_open and not self.is_up:
+            self._is_ready(now)
+        if machine.ended is not None and (machine.is_over or not self._is_hanging_up):
+            self._end(str(machine.failure or machine.ended.reason))
+
+    def _say_goodbye(self, now: float) -> None:
+        if self._is_connecting:
+            self.drop()
+            return
+        self._machine.close(now)
+        self._settle(now)
+
+    def _on_write_failed(self) -> None:
+        super()._on_write_failed()
+        self._machine.write_failed(time.monotonic())

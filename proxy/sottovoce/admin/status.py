@@ -1,0 +1,143 @@
+"""What a running proxy answers: the shape of `GET /status` and `GET /readyz`, schema `sottovoce.status.1`.
+
+Seconds are counted from the moment of the answer, so that a reader needs no clock that agrees with the proxy's.  No
+call, client, identity or key is named; a ticket key has a public number.
+"""
+
+from typing import Literal, Protocol
+
+import msgspec
+
+SCHEMA = "sottovoce.status.1"
+
+State = Literal["healthy", "degraded", "unready"]
+"""`degraded`: calls are served, and something does not work.  `unready`: new calls should go elsewhere."""
+Severity = Literal["unready", "degraded", "notice"]
+"""The state that a concern makes; a `notice` makes none, it is what one would like to know."""
+
+
+class Concern(msgspec.Struct, frozen=True):
+    """One cause.  What follows from it has no concern of its own."""
+
+    severity: Severity
+    cause: str
+    """A word: `hsm`, `audit`, `backend.<route>` …"""
+    what: str
+    remedy: str
+
+
+class Readiness(msgspec.Struct, frozen=True):
+    """Whether new calls should come here; the reasons are words, none if they should."""
+
+    ready: bool
+    reasons: tuple[str, ...]
+
+
+class ListenerStatus(msgspec.Struct, frozen=True):
+    """A listener: its name, `host:port`, its policy of post-quantum key agreement, and its calls now."""
+
+    name: str
+    address: str
+    pq: str
+    calls: int
+
+
+class CallCounts(msgspec.Struct, frozen=True):
+    """Calls in progress, the most there were at once, and all since the start."""
+
+    now: int
+    peak: int
+    total: int
+
+
+class RouteStatus(msgspec.Struct, frozen=True):
+    """A route, its calls, and how its backend did in the last call that tells."""
+
+    name: str
+    calls: CallCounts
+    backend: Literal["not called yet", "answering", "silent", "down", "built in"]
+    seconds: float
+    """Since when it has been so."""
+    reason: str = ""
+
+
+class HsmStatus(msgspec.Struct, frozen=True):
+    """The token: whether its process answers, since when, how often it was replaced, and what it has signed."""
+
+    state: Literal["up", "down", "locked"]
+    seconds: float
+    replacements: int
+    roots_signed: int
+    reason: str = ""
+
+
+class CertificateStatus(msgspec.Struct, frozen=True):
+    """A certificate: how many seconds of its life are left (negative: it is over), and how many it had."""
+
+    seconds_left: float
+    life_seconds: float
+
+
+class TicketKeyStatus(msgspec.Struct, frozen=True):
+    """The key that tickets are sealed under: its public number, none without a key, and its age."""
+
+    key: str
+    seconds: float
+
+
+class AuditStatus(msgspec.Struct, frozen=True):
+    """The audit log: whether it can be written, how many records it has, and its head in hexadecimal."""
+
+    writable: bool
+    records: int
+    head: str
+
+
+class HandshakeStatus(msgspec.Struct, frozen=True):
+    """Calls by TLS group, and the share of those with a post-quantum one; none before the first call."""
+
+    groups: dict[str, int]
+    hybrid_share: float | None
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to `GET /status`."""
+
+    schema: str = SCHEMA
+    state: State
+    version: str
+    pid: int
+    uptime_seconds: float
+    draining: bool
+    readiness: Readiness
+    listeners: tuple[ListenerStatus, ...]
+    calls: CallCounts
+    routes: tuple[RouteStatus, ...]
+    hsm: HsmStatus
+    leaf: CertificateStatus
+    voice_certificate: CertificateStatus
+    ticket_key: TicketKeyStatus
+    audit: AuditStatus
+    handshakes: HandshakeStatus
+    concerns: tuple[Concern, ...]
+    """The worst first."""
+
+
+class Answers(Protocol):
+    """Knows how the proxy does.  Neither method waits."""
+
+    def status(self) -> Status:
+        """Give everything."""
+        ...
+
+    def readiness(self) -> Readiness:
+        """Give whether new calls should come."""
+        ...
+
+
+class Exposition(Protocol):
+    """Knows the metrics."""
+
+    def exposition(self, accept: str) -> tuple[bytes, str]:
+        """Give them in a format that the header Accept names, and its content type."""
+        ...

@@ -1,0 +1,1 @@
+"""Commands that look and tell, and change nothing: `explain`, `inspect`, `doctor`."""
