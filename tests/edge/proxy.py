@@ -6,6 +6,7 @@
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import cast
 
 import trio
 
@@ -137,6 +138,9 @@ class RecordingLeg:
     def json(self, data: bytes) -> None:
         self.told.append(("json", data))
 
+    def flush(self) -> None:
+        """Nothing waits: it is kept as it comes."""
+
     def stop(self, end: CallEnd) -> None:
         assert self.end is None
         self.end = end
@@ -146,6 +150,23 @@ class RecordingLeg:
         return LegStatistics(
             frames_to_backend=0, frames_from_backend=0, frames_dropped_to_backend=0, frames_dropped_from_backend=0
         )
+
+
+class HandSink:
+    """A call's sink for a backend by hand, which flushes behind each thing it says."""
+
+    def __init__(self, sink: CallSink) -> None:
+        self._sink = sink
+
+    def __getattr__(self, name: str) -> Callable[..., object]:
+        method = getattr(self._sink, name)
+
+        def say(*arguments: object, **named: object) -> object:
+            answer = method(*arguments, **named)
+            self._sink.flush()
+            return answer
+
+        return say
 
 
 class RecordingRoute:
@@ -174,7 +195,7 @@ class RecordingRoute:
         leg = RecordingLeg()
         self.starts.append(start)
         self.legs.append(leg)
-        self.sinks.append(sink)
+        self.sinks.append(cast("CallSink", HandSink(sink)))
         yield leg
 
 

@@ -113,20 +113,17 @@ def test_under_padding_class_2_frames_wait_here_until_the_session_takes_one() ->
     assert (len(queue), queue.sealed_frames, pair.server.frames_waiting) == (2, 1, 1)
 
 
-async def test_a_backend_waits_outside_while_the_queue_is_crowded() -> None:
+def test_a_backend_is_called_back_when_the_queue_is_no_longer_crowded() -> None:
     pair, queue = talking(), ClientQueue(1)
     sink = ClientSink(queue, lambda: None, lambda *_: None)
-    await sink.room()
+    called: list[str] = []
+    assert sink.has_room(lambda: called.append("never"))
     for number in range(CROWD_CONTROLS):
         sink.mark(str(number))
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(sink.room)
-        await trio.testing.wait_all_tasks_blocked()
-        sink.look()
-        await trio.testing.wait_all_tasks_blocked()
-        assert nursery.child_tasks
-        sealed(queue, pair.server)
-        sink.look()
-        with trio.fail_after(1):
-            await trio.testing.wait_all_tasks_blocked()
-        assert not nursery.child_tasks
+    assert not sink.has_room(lambda: called.append("now"))
+    sink.look()
+    assert called == []
+    sealed(queue, pair.server)
+    sink.look()
+    sink.look()
+    assert called == ["now"]

@@ -112,10 +112,11 @@ async def test_barge_in_drops_audio_that_was_not_sealed_yet(autojump_clock: trio
     async with proxy.called(HAND) as peer:
         await trio.testing.wait_all_tasks_blocked()
         sink = proxy.hand.sinks[0]
-        sink.audio(FRAME, 0, None)
+        for _ in range(3):
+            sink.audio(FRAME, 0, None)
         sink.clear()
         await peer.until(lambda: any(isinstance(event, events.Clear) for event in peer.heard))
-        assert peer.audio == []
+        assert len(peer.audio) == 1  # what was on its way
 
 
 async def test_records_behind_the_last_flight_wait_for_the_backend(autojump_clock: trio.testing.MockClock) -> None:
@@ -221,15 +222,15 @@ async def test_a_client_that_does_not_read_loses_the_oldest_audio_and_never_sees
     async with proxy.called(HAND) as peer:
         await trio.testing.wait_all_tasks_blocked()
         sink = proxy.hand.sinks[0]
-        # Memory streams never push back; between two wake-ups of the writer the queue fills all the same.
+        # The first is being written, by a task that has no turn here; until it has left the others wait.
         for number in range(100):
             sink.audio(bytes([number]) * 160, 0, None)
-        await peer.until(lambda: len(peer.audio) == 10)
-        assert [payload[1] for payload in peer.audio] == list(range(90, 100))
+        await peer.until(lambda: len(peer.audio) == 11)
+        assert [payload[1] for payload in peer.audio] == [0, *range(90, 100)]
         assert peer.voice.is_open
         await peer.close()
     assert proxy.hand.legs[0].end is not None
-    assert proxy.hand.legs[0].end.statistics.frames_dropped_to_client == 90
+    assert proxy.hand.legs[0].end.statistics.frames_dropped_to_client == 89
 
 
 async def test_no_call_is_let_in_while_its_end_could_not_be_kept(autojump_clock: trio.testing.MockClock) -> None:

@@ -1,5 +1,7 @@
 """A call to relay, and a sink that remembers what it was told: shared by the tests of this folder."""
 
+from collections.abc import Callable
+
 import msgspec
 import trio
 
@@ -33,8 +35,8 @@ class RecordingSink:
     def __init__(self) -> None:
         self.told: list[tuple[object, ...]] = []
         self._news = trio.lowlevel.ParkingLot()
-        self.has_room = trio.Event()
-        self.has_room.set()
+        self.is_crowded = False
+        self._call_back: Callable[[], None] | None = None
 
     def audio(self, codec_bytes: bytes, flags: int, timestamp: int | None) -> None:
         self._tell("audio", codec_bytes, flags, timestamp)
@@ -60,8 +62,18 @@ class RecordingSink:
     def backend_closed(self, reason: str) -> None:
         self._tell("backend_closed", reason)
 
-    async def room(self) -> None:
-        await self.has_room.wait()
+    def flush(self) -> None:
+        """Nothing waits here."""
+
+    def has_room(self, call_back: Callable[[], None]) -> bool:
+        self._call_back = call_back if self.is_crowded else None
+        return not self.is_crowded
+
+    def make_room(self) -> None:
+        """There is room again."""
+        self.is_crowded = False
+        if self._call_back is not None:
+            self._call_back()
 
     def named(self, name: str) -> list[tuple[object, ...]]:
         """Only what came under this name."""

@@ -10,8 +10,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple, TypeAlias
 
-import trio
-
 from sottovoce.session import ServerSession
 from sottovoce.wire import Code
 
@@ -120,21 +118,20 @@ class ClientQueue:
 
 
 class ClientSink:
-    """The `CallSink` of one call.  `wake` tells the call's writer that there is something."""
+    """The `CallSink` of one call.  `write` has the call write what waits in the queue."""
 
-    __slots__ = ("_end", "_outside", "_queue", "_wake")
+    __slots__ = ("_call_back", "_end", "_queue", "_write")
 
-    def __init__(self, queue: ClientQueue, wake: Callable[[], None], end: Callable[[Code, str], None]) -> None:
+    def __init__(self, queue: ClientQueue, write: Callable[[], None], end: Callable[[Code, str], None]) -> None:
         """Put into `queue`; `end` ends the session with a code and a reason for the log."""
         self._queue = queue
-        self._wake = wake
+        self._write = write
         self._end = end
-        self._outside = trio.lowlevel.ParkingLot()
+        self._call_back: Callable[[], None] | None = None
 
     def audio(self, codec_bytes: bytes, flags: int, timestamp: int | None) -> None:
         """Queue a frame; the oldest that waits is dropped when there is no room."""
         self._queue.put_audio(AudioFrame(codec_bytes, flags, timestamp))
-        self._wake()
 
     def data(self, data: bytes) -> None:
         """Queue data of a data session."""
@@ -165,15 +162,22 @@ class ClientSink:
         """End the call at once."""
         self._end(Code.BACKEND_DOWN, reason)
 
-    async def room(self) -> None:
-        """Wait while the queue is crowded."""
-        while self._queue.is_crowded:
-            await self._outside.park()
+    def flush(self) -> None:
+        """Write what waits."""
+        self._write()
+
+    def has_room(self, call_back: Callable[[], None]) -> bool:
+        """Whether the queue is not crowded; if it is, `call_back` hears when it no longer is."""
+        if not self._queue.is_crowded:
+            return True
+        self._call_back = call_back
+        return False
 
     def look(self) -> None:
-        """Let in who waits for room, if there is some: the queue has become shorter."""
-        if self._outside and not self._queue.is_crowded:
-            self._outside.unpark_all()
+        """Call back who waits for room, if there is some: the queue has become shorter."""
+        if self._call_back is not None and not self._queue.is_crowded:
+            call_back, self._call_back = self._call_back, None
+            call_back()
 
     def _end_behind(self, reason: str, session: ServerSession, now: float) -> bool:
         del now
@@ -186,5 +190,3 @@ class ClientSink:
         self._queue.put_control(control)
         if self._queue.is_full:
             self._end(Code.RATE_LIMITED, "the client does not read")
-        else:
-            self._wake()

@@ -1,12 +1,14 @@
-"""One voice session over one WebSocket: three tasks around the pure machine.
+"""One voice session over one WebSocket: the pure machine between two connections that push what comes.
 
-    reader ─▶ websocket ─▶ session.open_audio ─▶ leg                      (one wake-up for all that a read brought)
-    leg ─▶ ClientSink ─▶ ClientQueue ─▶ writer: session.seal_audio ─▶ websocket ─▶ one write
+    carrier: websocket ─▶ session.open_audio ─▶ leg                             (one flush for all that a read brought)
+    leg ─▶ ClientSink ─▶ ClientQueue ─▶ session.seal_audio ─▶ carrier: websocket ─▶ one write
     clock: session.on_deadline
 
-The reader goes through the session's life in order: handshake, connect the backend, converse, close.  While the backend
-is being connected nothing is read: TCP holds what the client sends.  A session that ends, from any of the tasks, is
-finished in one place (`_finish`): the backend is told at once, the client within `CLOSE_SECONDS`.
+One task goes through the session's life in order: handshake, connect the backend, converse, close.  In a conversation
+it only waits for the end: no task is woken for a frame.  Before, and behind, it asks for what comes next; a handshake's
+step waits for its turn.  While the backend is being connected nothing is read: TCP holds what the client sends.  A
+session that ends, wherever, is finished in one place (`_finish`): the backend is told at once, the client within
+`CLOSE_SECONDS`.
 
 Not here: TLS and HTTP (`connection`), what is said to whom about it (`journal`).
 """
@@ -16,7 +18,7 @@ from collections.abc import Callable
 
 import trio
 
-from sottovoce.edge.call import NO_LEG, Errands, Pen, call_counts, call_end, call_start, pass_on
+from sottovoce.edge.call import NO_LEG, Carrier, Errands, call_counts, call_end, call_start, pass_on
 from sottovoce.edge.gate import ServedRoute
 from sottovoce.edge.journal import Journal, Side
 from sottovoce.edge.outbound import ClientQueue, ClientSink
@@ -27,10 +29,6 @@ from sottovoce.session import Beat, Carriage, CredentialCheck, Heartbeat, Server
 from sottovoce.transport import CLOSE_SECONDS, PeerClosed, ServerWebSocket, TextMessage, TlsStream, WsEvent, WsFailed
 from sottovoce.wire import PING_BYTES, Code
 
-MAX_REPLY_BYTES = 65_536
-"""Answers to WebSocket pings that may wait for a client that does not read them."""
-_TURN_BYTES = 4_096
-"""Taken at once, however much has come: a client in full flood leaves other calls their turn every few milliseconds."""
 _NAP_SECONDS = 30.0
 """The clock task's longest sleep: while the machine is suspended Trio's clock stands still, the session's does not."""
 _RETRY_SECONDS = 0.05
@@ -55,8 +53,8 @@ class VoiceCall:
 
         `agreed` is told once that the voice handshake is over; and the code, where we refused it.
         """
-        self._stream = stream
-        self._websocket = websocket
+        self._group = stream.core.group
+        self._carrier = Carrier(stream, websocket, services.clock, services.voice.write_stall_seconds, self)
         self._route = served.route
         self._services = services
         self._clock = services.clock
@@ -73,45 +71,50 @@ class VoiceCall:
         )
         self._errands = Errands(self._session, services, client, self._settle)
         self._queue = ClientQueue(services.voice.queue_frames)
-        self._sink = ClientSink(self._queue, self._wake_writer, self.end)
+        self._sink = ClientSink(self._queue, self._write, self.end)
         self._leg: Leg | None = None
         self._last_leg: Leg | None = None
         self._established: events.Established | None = None
         self._end: CallEnd | None = None
+        self._arrived: list[WsEvent] = []
         self._held: deque[WsEvent] = deque()
         self._records: list[bytes] = []
-        self._replies = b""
         self._close_code: int | None = None
         self._epochs = 1
         self._frames_from_client = 0
         self._ended_by_backend = False
         self._is_sent_away = False
         self._retry_at = _NEVER
-        self._pen = Pen(stream, services.clock, services.voice.write_stall_seconds)
         self._heartbeat = Heartbeat(services.voice.heartbeat_seconds, self._started_at)
-        self._idle_writer = trio.lowlevel.ParkingLot()
         self._idle_clock = trio.lowlevel.ParkingLot()
-        self._nursery: trio.Nursery | None = None
-        self._has_read_all = False
+        self._news = trio.lowlevel.ParkingLot()
+        self._conversation_over = trio.Event()
         self._has_written_all = trio.Event()
+        self._is_conversing = False
+        self._is_writing = False
+        self._is_leaving = False
+        self._crash: Exception | None = None
+        self._nursery: trio.Nursery | None = None
 
     async def run(self, early: list[WsEvent]) -> None:
         """Run the call to its end; `early` is what came behind the request.  Wipes every key on the way out."""
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
-                nursery.start_soon(self._write)
                 nursery.start_soon(self._watch_clock)
-                self._wake_writer()
+                self._write()  # the answer to the request
                 await self._live(early)
-                self._has_read_all = True
-                self._wake_writer()
+                self._is_leaving = True
+                self._write()
                 await self._has_written_all.wait()
                 nursery.cancel_scope.cancel()
         finally:
             self._nursery = None
             self._take_events(self._session.carriage_ended())
             self._session.erase()
+            await self._carrier.release()
+        if self._crash is not None:
+            raise self._crash
 
     def end(self, code: Code, reason: str) -> None:
         """End the session from this side; harmless when it has ended.  The connection follows in `CLOSE_SECONDS`."""
@@ -145,7 +148,37 @@ class VoiceCall:
     def _journal(self) -> Journal:
         return self._services.journal
 
-    # The reader's task.
+    # What the carrier tells.
+
+    def arrived(self, events: list[WsEvent]) -> None:
+        """Take what has come: in a conversation at once, else when it is asked for."""
+        if self._is_conversing:
+            self._receive(events)
+            return
+        self._carrier.hold()
+        self._arrived += events
+        self._news.unpark_all()
+
+    def drained(self) -> None:
+        """Write on."""
+        self._write()
+
+    def connection_lost(self) -> None:
+        """Nothing more can be read or written."""
+        if self._arrived:  # it said something before, perhaps its end, which nobody has looked at
+            arrived, self._arrived = self._arrived, []
+            self._receive(arrived)
+        self._take_events(self._session.carriage_ended())
+        if self._nursery is not None:
+            self._nursery.cancel_scope.cancel()
+
+    def crashed(self, error: Exception) -> None:
+        """Have `run` raise it."""
+        self._crash = error
+        if self._nursery is not None:
+            self._nursery.cancel_scope.cancel()
+
+    # The life of a session.
 
     async def _live(self, early: list[WsEvent]) -> None:
         self._receive(early)
@@ -171,10 +204,14 @@ class VoiceCall:
                 else:
                     leg.stop(self._end)  # it ended while the backend was being connected
                 try:
+                    self._is_conversing = True
                     self._receive(self._take_held())
-                    while not self._session.has_ended and not self._is_over:
-                        await self._read()
+                    if not self._session.has_ended:
+                        self._carrier.resume()
+                        await self._conversation_over.wait()
                 finally:
+                    self._is_conversing = False
+                    self._carrier.hold()
                     # Cancelled or crashed, the backend is told that the call was cut off.
                     self._take_events(self._session.carriage_ended())
         except BackendDown as down:
@@ -183,18 +220,14 @@ class VoiceCall:
             self._leg = None
 
     async def _read(self) -> None:
-        """Wait for bytes and take all that they hold."""
-        try:
-            data = await self._stream.receive_some(_TURN_BYTES)
-        except trio.BrokenResourceError:
-            data = b""
-        if data:
-            if self._established is None:
-                await self._services.turnstile.go_through()
-            self._receive(self._websocket.receive(data))
-            return
-        self._receive(self._websocket.receive_eof())
-        self._connection_lost()
+        """Wait for what comes next, and take it."""
+        if not self._arrived:
+            self._carrier.resume()
+            await self._news.park()
+        if self._established is None:
+            await self._services.turnstile.go_through()
+        arrived, self._arrived = self._arrived, []
+        self._receive(arrived)
 
     def _receive(self, arrived: "list[WsEvent] | deque[WsEvent]") -> None:
         now = self._clock.now()
@@ -216,8 +249,11 @@ class VoiceCall:
                 self._take_events(session.events())
             else:
                 self._on_carriage(event)
-        self._take_replies()
-        self._settle()
+        if leg is not None and not session.has_news:
+            leg.flush()
+            self._write()  # what an echo has said, or a reply of the WebSocket's
+        else:
+            self._settle()
 
     def _take_held(self) -> deque[WsEvent]:
         held, self._held = self._held, deque()
@@ -234,20 +270,15 @@ class VoiceCall:
             case _:
                 pass
 
-    def _take_replies(self) -> None:
-        """Keep what the WebSocket wants to answer by itself for the writer, who may be in the middle of a write."""
-        self._replies += self._websocket.to_send()
-        if len(self._replies) > MAX_REPLY_BYTES:
-            self._connection_lost()
-
     # What the session says.
 
     def _settle(self) -> None:
         """Take the session's events and records after any call into it."""
         self._take_events(self._session.events())
-        self._records += self._session.to_send()
-        if self._records or self._replies or self._close_code is not None:
-            self._wake_writer()
+        leg = self._leg
+        if leg is not None:
+            leg.flush()
+        self._write()
 
     def _take_events(self, arrived: list[events.Event]) -> None:
         leg = self._leg
@@ -275,7 +306,7 @@ class VoiceCall:
         self._agreed(None)
         self._queue.is_paced = self._session.slot_milliseconds > 0
         self._idle_clock.unpark()
-        self._journal.session_established(self._client, self._route.name, self._stream.core.group, established)
+        self._journal.session_established(self._client, self._route.name, self._group, established)
         if self._is_sent_away:
             self.send_away()
         else:
@@ -315,69 +346,68 @@ class VoiceCall:
             )
         if ended.local:
             self._close_code = ended.code
+        self._conversation_over.set()
         if self._nursery is not None:
             self._nursery.cancel_scope.deadline = trio.current_time() + CLOSE_SECONDS
 
     @property
     def _is_over(self) -> bool:
-        return self._websocket.is_over
+        return self._carrier.is_over
 
-    def _connection_lost(self) -> None:
-        """Nothing more can be read or written."""
-        self._take_events(self._session.carriage_ended())
-        if self._nursery is not None:
-            self._nursery.cancel_scope.cancel()
+    # What goes out.
 
-    # The other tasks.
-
-    def _wake_writer(self) -> None:
-        self._idle_writer.unpark()
-
-    async def _write(self) -> None:
-        """Write what waits, all of it at each wake-up."""
+    def _write(self) -> None:
+        """Write what waits, all of it, unless what was written before has not left."""
+        carrier = self._carrier
+        if not (
+            len(self._queue)
+            or self._session.has_news
+            or carrier.owes
+            or self._records
+            or self._close_code is not None
+            or self._is_leaving
+        ):
+            return
+        if self._is_writing or carrier.is_clogged:
+            return
+        self._is_writing = True
         try:
-            while True:
-                data = self._bytes_to_write()
-                if data:
-                    await self._pen.write(data)
-                elif self._has_read_all:
-                    self._has_written_all.set()
-                    return
-                else:
-                    await self._idle_writer.park()
-        except trio.BrokenResourceError:
-            self._connection_lost()
+            while self._write_once():
+                pass  # to take something from the queue may have ended the session
+        finally:
+            self._is_writing = False
+        if self._is_leaving and not carrier.is_clogged:
+            self._has_written_all.set()
 
-    def _bytes_to_write(self) -> bytes:
-        websocket, now = self._websocket, self._clock.now()
-        self._queue.seal_into(self._records, self._session, now)
-        self._sink.look()
-        records, self._records = self._records, []
-        if websocket.is_open:
-            for record in records:
-                websocket.send_binary(record)
-            if self._close_code is not None:
-                websocket.close(self._close_code)
-        self._close_code = None
-        if len(self._queue) and not self._queue.is_paced and self._session.may_send(now):
+    def _write_once(self) -> bool:
+        """Seal and write; whether there is more, and room for it."""
+        now, session = self._clock.now(), self._session
+        if len(self._queue):
+            self._queue.seal_into(self._records, session, now)
+            self._sink.look()
+        records, self._records = self._records + session.to_send(), []
+        close_code, self._close_code = self._close_code, None
+        self._carrier.write(records, close_code)
+        if len(self._queue) and not self._queue.is_paced and session.may_send(now):
             self._retry_at = now + _RETRY_SECONDS
             self._idle_clock.unpark()
-        replies, self._replies = self._replies, b""
-        return replies + websocket.to_send()
+        if self._carrier.is_clogged:
+            self._idle_clock.unpark()  # the client's time is counted
+            return False
+        return self._close_code is not None
 
     async def _watch_clock(self) -> None:
         """Do what is due, when it is due."""
         while (deadline := self._session.next_deadline()) is not None:
             beat_at = _NEVER if self._leg is None else self._heartbeat.next_at
-            due_at = min(deadline, self._retry_at, beat_at, self._pen.stalls_at)
+            due_at = min(deadline, self._retry_at, beat_at, self._carrier.stalls_at)
             with trio.move_on_after(min(max(due_at - self._clock.now(), 0), _NAP_SECONDS)):
                 await self._idle_clock.park()
             now = self._clock.now()
             if now >= self._retry_at:
                 self._retry_at = _NEVER
-                self._wake_writer()
             self._take_events(self._session.on_deadline(now))
-            if now >= self._pen.stalls_at:
+            if self._carrier.is_stalled(now):
                 self.end(Code.RATE_LIMITED, "the client does not read")
             elif self._leg is not None:
                 self._look_for_client(now)
@@ -389,7 +419,7 @@ class VoiceCall:
                 pass
             case Beat.ASK:
                 data = self._services.parts.entropy.random(PING_BYTES)
-                if self._pen.is_writing or not self._session.send_ping(data, now):
+                if self._carrier.is_clogged or not self._session.send_ping(data, now):
                     self._heartbeat.put_off(now)
             case Beat.GIVE_UP:
                 self.end(Code.GOING_AWAY, "idle: nothing came in three heartbeats")

@@ -163,6 +163,11 @@ class Session(Sending):
         """How many of the peer's datagrams have not come, as far as the numbers of those that came tell."""
         return self._lossy.lost if self._lossy is not None else self._datagrams_lost
 
+    @property
+    def has_news(self) -> bool:
+        """Whether there are events to take, or records to send."""
+        return bool(self._events or self._outbox)
+
     def events(self) -> list[Event]:
         """Take the events that have come up."""
         events, self._events = self._events, []

@@ -89,6 +89,7 @@ __all__ = [
     "TlsCore",
     "TlsError",
     "TlsIdentity",
+    "TlsLine",
     "TlsReason",
     "TlsStream",
     "TlsTruncated",

@@ -89,7 +89,7 @@ async def test_a_call_that_is_agreed_on_queues_no_more(autojump_clock: trio.test
     proxy = Proxy()
     async with proxy.called():
         await trio.testing.wait_all_tasks_blocked()
-        assert not isinstance(proxy.calls[0]._stream.transport, Queueing)
+        assert not isinstance(proxy.calls[0]._carrier._line._stream.transport, Queueing)
 
 
 async def test_a_queueing_stream_is_the_stream_behind_it() -> None:

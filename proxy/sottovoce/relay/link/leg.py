@@ -102,12 +102,15 @@ class WebSocketLeg:
 
     def flush(self) -> None:
         """Write what is queued, all of it, up to the end of the closing handshake."""
-        if self._line.is_clogged:
+        if not (len(self._queue) or self._replies or not self._talks or self._websocket.has_output):
+            return
+        line = self._line
+        if line.is_clogged:
             return
         data = self._bytes_to_write()
         if data:
-            self._line.write(data)
-        if self._websocket.is_over and not self._line.is_clogged:
+            line.write(data)
+        if self._websocket.is_over and not line.is_clogged:
             self.finished.set()
 
     def fall_silent(self) -> None:
@@ -248,9 +251,8 @@ class WebSocketLeg:
 
     def _take_replies(self) -> None:
         """Keep what the WebSocket wants to answer by itself: what was written before may not have left."""
-        replies = self._websocket.to_send()
-        if replies:
-            self._replies += replies
+        if self._websocket.has_output:
+            self._replies += self._websocket.to_send()
         if len(self._replies) > MAX_REPLY_BYTES:
             self._give_up(BackendDown(BackendFault.FLOOD, "it sends pings and does not read the answers"))
 

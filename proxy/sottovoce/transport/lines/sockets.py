@@ -25,7 +25,7 @@ class SocketLine:
         theirs = stream.socket
         # A second object for the same descriptor, whose calls do not wait; `release` lets go without closing.
         self._socket = socket.socket(theirs.family, theirs.type, theirs.proto, fileno=theirs.fileno())
-        self._socket.setblocking(False)
+        self._socket.settimeout(0)
         self._hub = current_hub()
         self._user: LineUser | None = None
         self._rest = b""

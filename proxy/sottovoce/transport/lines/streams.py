@@ -78,9 +78,7 @@ class StreamLine:
                     await trio.sleep_forever()  # what waits to be written still is
         except* Exception as crash:  # noqa: BLE001  a system task that raises would take the program down
             self._is_held = True
-            for error in crash.exceptions:
-                if isinstance(error, Exception):
-                    user.crashed(error)
+            user.crashed(crash)
         finally:
             self._is_done.set()
 

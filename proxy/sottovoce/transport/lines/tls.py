@@ -1,28 +1,45 @@
 """TLS on a line: the plaintext of a connection that has shaken hands, pushed.
 
-It takes over where a `TlsStream` has got to, with what that has decrypted and what it still owes the peer.
+It takes over where a `TlsStream` has got to, with what that has decrypted and what it still owes the peer.  A record
+may hold four turns' worth of plaintext: it is passed on in pieces, and others have their turns in between.
 """
 
+import trio
+
 from sottovoce.transport.errors import TlsError
-from sottovoce.transport.lines.line import Line, LineUser, line_over
+from sottovoce.transport.lines.line import TURN_BYTES, Line, LineUser, line_over
 from sottovoce.transport.stream import TlsStream
 
 
 class TlsLine:
     """A `Line` of plaintext, and the user of the one below.  In the stream no task reads or writes meanwhile."""
 
-    __slots__ = ("_below", "_core", "_early", "_is_held", "_is_over", "_is_stuck", "_owed", "_stream", "_user")
+    __slots__ = (
+        "_below",
+        "_core",
+        "_end",
+        "_is_held",
+        "_is_scheduled",
+        "_is_stuck",
+        "_is_told",
+        "_owed",
+        "_stream",
+        "_user",
+        "_waiting",
+    )
 
     def __init__(self, stream: TlsStream) -> None:
         """Take over where `stream` has got to."""
         self._stream = stream
         self._core = stream.core
         self._below: Line = line_over(stream.transport)
-        self._early, self._owed = stream.hand_over()
+        self._waiting, self._owed = stream.hand_over()
         self._user: LineUser | None = None
+        self._end: str | None = None  # how the connection ended, to be told behind what waits
+        self._is_told = False
         self._is_held = True
         self._is_stuck = False  # an answer of TLS itself has not left: a peer that asks without reading must wait
-        self._is_over = False
+        self._is_scheduled = False
 
     @property
     def sent_bytes(self) -> int:
@@ -45,13 +62,11 @@ class TlsLine:
         self._below.hold()
 
     def resume(self) -> None:
-        """See `Line`."""
+        """See `Line`.  What waits here comes in a turn of its own."""
         self._is_held = False
-        early, self._early = self._early, b""
-        user = self._user
-        if early and user is not None:
-            user.received(early)
-        if not self._is_stuck and not self._is_held:
+        if self._waiting or self._end is not None:
+            self._schedule()
+        elif not self._is_stuck:
             self._below.resume()
 
     def write(self, data: bytes) -> None:
@@ -65,6 +80,7 @@ class TlsLine:
     async def release(self) -> None:
         """See `Line`; a record that has left in part is the connection's end."""
         is_cut = self._below.is_clogged
+        self._user = None
         await self._below.release()
         self._stream.hand_back(is_cut=is_cut)
 
@@ -73,55 +89,93 @@ class TlsLine:
     def received(self, data: bytes) -> None:
         """Decrypt and pass on; TLS's own answers go back at once."""
         user, core = self._user, self._core
-        if user is None or self._is_over:
+        if user is None:
             return
         try:
             plaintext = core.receive(data)
         except TlsError as error:
-            self._answer()
-            self._end(user, str(error))
+            self._answer(core.to_send())
+            self._end = str(error)
+            self._pass_on(user)
             return
         answer = core.to_send()
         if answer:
             self._answer(answer)
-        if plaintext:
-            user.received(plaintext)
         if core.failure is not None:
-            self._end(user, str(core.failure))
+            self._end = str(core.failure)
         elif core.closed_by_peer:
-            self._end(user, "")
+            self._end = ""
+        elif not self._waiting and len(plaintext) <= TURN_BYTES:
+            if plaintext:
+                user.received(plaintext)
+            return
+        self._waiting += plaintext
+        self._pass_on(user)
 
     def drained(self) -> None:
         """All has left."""
         if self._is_stuck:
             self._is_stuck = False
             if not self._is_held:
-                self._below.resume()
+                self.resume()
         if self._user is not None:
             self._user.drained()
 
     def lost(self, reason: str) -> None:
         """Pass on how it ended: without close_notify an end is no good one."""
-        if self._user is None or self._is_over:
-            return
-        try:
-            self._core.receive_eof()
-        except TlsError as error:
-            reason = reason or str(error)
-        self._end(self._user, reason)
+        if self._end is None:
+            try:
+                self._core.receive_eof()
+            except TlsError as error:
+                reason = reason or str(error)
+            self._end = reason
+        if self._user is not None:
+            self._pass_on(self._user)
 
     def crashed(self, error: Exception) -> None:
         """Pass on."""
         if self._user is not None:
             self._user.crashed(error)
 
-    def _answer(self, answer: bytes = b"") -> None:
-        self._below.write(answer or self._core.to_send())
-        if self._below.is_clogged:
-            self._is_stuck = True
-            self._below.hold()
+    def _answer(self, answer: bytes) -> None:
+        if answer:
+            self._below.write(answer)
+            if self._below.is_clogged:
+                self._is_stuck = True
+                self._below.hold()
 
-    def _end(self, user: LineUser, reason: str) -> None:
-        self._is_over = True
-        self._below.hold()
-        user.lost(reason)
+    def _pass_on(self, user: LineUser) -> None:
+        """Pass on one piece; then the next in a turn of its own, or the end, or read on."""
+        if self._is_held:
+            return
+        piece, self._waiting = self._waiting[:TURN_BYTES], self._waiting[TURN_BYTES:]
+        if piece:
+            user.received(piece)
+        if self._is_held:
+            return
+        if self._waiting:
+            self._below.hold()
+            self._schedule()
+        elif self._end is not None:
+            self._below.hold()
+            if not self._is_told:
+                self._is_told = True
+                user.lost(self._end)
+        elif not self._is_stuck:
+            self._below.resume()
+
+    def _schedule(self) -> None:
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            trio.lowlevel.current_trio_token().run_sync_soon(self._take_turn)
+
+    def _take_turn(self) -> None:
+        self._is_scheduled = False
+        user = self._user
+        if user is None:
+            return
+        try:
+            self._pass_on(user)
+        except Exception as error:  # noqa: BLE001  our own fault, in one call
+            self.hold()
+            user.crashed(error)

@@ -86,6 +86,7 @@ class ClientWebSocket(WebSocket):
             return self._fail(f"the server refused the WebSocket with HTTP status {status}", status)
         self._core.receive_data(head)
         self._core.events_received()
+        self._gather()
         if self._core.handshake_exc is not None:
             return self._fail(self._describe_refusal(self._core.handshake_exc))
         if self._core.subprotocol != self._subprotocol:

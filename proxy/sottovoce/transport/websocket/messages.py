@@ -78,6 +78,7 @@ class WebSocket:
                 return []
             case Phase.RUNNING:
                 self._core.receive_eof()
+                self._gather()
                 return self._fail("the connection ended without a WebSocket close", close_code=_ABNORMAL)
             case _:
                 return self._fail("the connection ended before the WebSocket was open")
@@ -129,9 +130,13 @@ class WebSocket:
 
     def to_send(self) -> bytes:
         """Give all bytes that the network should carry now, perhaps none."""
-        self._gather()
         written, self._written = self._written, []
         return written[0] if len(written) == 1 else b"".join(written)
+
+    @property
+    def has_output(self) -> bool:
+        """Whether `to_send` has something to give."""
+        return bool(self._written)
 
     def _gather(self) -> None:
         """Take what the core has written, after each step of it: what is written past it keeps its place."""
@@ -173,20 +178,21 @@ class WebSocket:
         """Have the core read frames, or part of one."""
         core = self._core
         core.receive_data(data)
-        self._gather()
         for frame in cast("list[Frame]", core.events_received()):  # once it is open, nothing else comes
             told = len(events)
             self._take(frame, events)
             if self._phase is Phase.OVER:
-                return
+                break
             self._idle_frames = self._idle_frames + 1 if len(events) == told else 0
             if self._idle_frames == self._max_idle_frames:
                 core.fail(_POLICY)
                 text = f"the peer sent {self._max_idle_frames} frames without completing a message"
                 events += self._fail(text, None, _POLICY)
-                return
-        if core.parser_exc is not None:
-            events += self._fail(*self._describe(core.parser_exc))
+                break
+        else:
+            if core.parser_exc is not None:
+                events += self._fail(*self._describe(core.parser_exc))
+        self._gather()
 
     def _take(self, frame: Frame, events: list[WsEvent]) -> None:
         match frame.opcode:

@@ -75,6 +75,11 @@ class ServerWebSocket(WebSocket):
             return refusal
         return super().to_send()
 
+    @property
+    def has_output(self) -> bool:
+        """Whether `to_send` has something to give."""
+        return bool(self._refusal) or super().has_output
+
     def _receive_head(self, data: bytes) -> list[WsEvent]:
         try:
             divided = self._head.add(data)
