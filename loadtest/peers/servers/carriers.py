@@ -16,9 +16,10 @@ from loadtest.bench.crowd.proxy import served
 from loadtest.peers.servers.certificates import PeerCertificate, make_certificate
 from loadtest.peers.servers.configurations import Ports, haproxy_configuration, nginx_configuration
 from loadtest.peers.servers.cores import Cores
-from loadtest.peers.servers.processes import children_of, free_port, serving
+from loadtest.peers.servers.processes import free_port, serving
 from loadtest.peers.servers.programs import Program
 from loadtest.replay import Kind, Target, Watched
+from loadtest.replay.processes.looking import children_of
 from sottovoce.app.initialise import default_configuration, initialise
 from sottovoce.client import trust_from_directory
 
@@ -68,7 +69,7 @@ PEERS: dict[str, Carrier] = {
 def run_echo(cores: Cores, directory: Path) -> Generator[tuple[int, int]]:
     """Run the backend of all; give its port and its pid."""
     port = free_port()
-    command = cores.for_backend([sys.executable, "-m", "loadtest.peers.children.echo", str(port)])
+    command = cores.for_backend([sys.executable, "-m", "loadtest.replay.processes.echo_backend", "--port", str(port)])
     with serving("the echo backend", command, port, directory / "echo.log") as pid:
         yield port, pid
 
