@@ -1,4 +1,7 @@
-"""`python -m loadtest bench`: measures what is promised about speed and prints it, limit beside figure."""
+"""`python -m loadtest`: `bench` measures what is promised about speed and prints it, limit beside figure.
+
+`compare` is in `peers.command`.
+"""
 
 import importlib
 import json
@@ -10,6 +13,7 @@ import msgspec
 
 from loadtest import bench
 from loadtest.bench.figure import Figure
+from loadtest.peers.command import command as compare_command
 
 OVER_LIMIT = 4
 """The exit status for a threshold that was missed (architecture, decision 15)."""
@@ -18,6 +22,9 @@ OVER_LIMIT = 4
 @click.group()
 def main() -> None:
     """Put load on Sottovoce and measure it."""
+
+
+main.add_command(compare_command)
 
 
 @main.command("bench")
