@@ -96,7 +96,7 @@ def prepare_sottovoce(directory: Path, backend_port: int) -> None:
     """
     limits = "".join(f"{key} = 1000000\n" for key in _LIMITS)
     route = f'[routes.{_ROUTE}]\nadapter = "raw"\nurl = "ws://127.0.0.1:{backend_port}/"\n'
-    configuration = f"{default_configuration(0)}{limits}\n{route}"
+    configuration = f"{default_configuration(0, 0)}{limits}\n{route}"
     trio.run(lambda: initialise(directory, configuration=configuration, progress=lambda _: None))
 
 
