@@ -8,6 +8,7 @@ Nothing here decides anything: it hands each part what it asks for.
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -17,12 +18,14 @@ from sottovoce.app.initialise import token_files
 from sottovoce.app.ledger import open_ledger
 from sottovoce.app.serving.callers import Callers
 from sottovoce.app.serving.certificates import TlsContexts, TlsPolicy, certificate_keepers
+from sottovoce.app.serving.measuring import MeasuredRoute, read, versions
 from sottovoce.app.token_process import COMMAND
 from sottovoce.audit import AuditFailed, AuditLog, ConfigurationLoaded, PlaintextNetworkAllowed, open_audit
 from sottovoce.edge import CurrentServices, EdgeServices, Journal, Listener, ServedRoute, bind
 from sottovoce.hsm import Token, open_token
 from sottovoce.identity import Batcher, CertificateKeeper, Clients, ClientsContents, Tickets
 from sottovoce.observe import Logger, events
+from sottovoce.observe.metrics import Metrics
 from sottovoce.pki import LeafKeeper
 from sottovoce.primitives import SystemKem
 from sottovoce.relay import Route
@@ -59,6 +62,7 @@ class Parts:
         batcher: Batcher,
         tickets: Tickets,
         clients: Clients,
+        metrics: Metrics,
     ) -> None:
         self.configuration = configuration
         self.file = file
@@ -69,9 +73,12 @@ class Parts:
         self.batcher = batcher
         self.tickets = tickets
         self.clients = clients
+        self.metrics = metrics
+        self.is_ready: Callable[[], bool] = lambda: True
+        """What the metrics say of readiness; whoever judges it sets this."""
         self.callers = Callers(clients, lambda: self.configuration.routes)
         self.listeners: tuple[ServedListener, ...] = ()
-        self._audit = audit
+        self.audit = audit
         self._tls = tls
         self._routes = routes
 
@@ -85,9 +92,12 @@ class Parts:
         audit = await stack.enter_async_context(open_audit(configuration.audit, CLOCK, report=_reporter(logger)))
         _forget_killed(configuration)
         await record_configuration(configuration, file, routes, audit, logger)
-        ledger = await stack.enter_async_context(open_ledger(logger, audit, configuration.hsm.token))
+        metrics = Metrics(versions())
+        ledger = await stack.enter_async_context(open_ledger(logger, audit, configuration.hsm.token, metrics.keys))
         token = await stack.enter_async_context(
-            open_token(configuration.hsm, command=COMMAND, files=token_files(base), report=ledger.token)
+            open_token(
+                configuration.hsm, command=COMMAND, files=token_files(base), report=ledger.token, times=metrics.keys
+            )
         )
         leaf, voice = certificate_keepers(configuration.identity, base, token, tls, ledger, CLOCK, ENTROPY)
         await leaf.first()
@@ -108,21 +118,23 @@ class Parts:
             batcher=Batcher(token, report=ledger.batch),
             tickets=tickets,
             clients=clients,
+            metrics=metrics,
         )
         await parts._listen(stack)
+        metrics.watch(partial(read, parts, CLOCK))
         return parts
 
     @property
     def background_tasks(self) -> tuple[Callable[[], Awaitable[object]], ...]:
         """What runs beside the listeners, as long as they do."""
-        return self.leaf.run, self.voice.run, self.batcher.run, self.tickets.run
+        return self.leaf.run, self.voice.run, self.batcher.run, self.tickets.run, self.metrics.loop_lag.run
 
     async def apply(self, configuration: Configuration, routes: Mapping[str, Route], clients: ClientsContents) -> None:
         """Let calls from now on be served by this; those that run keep what they have, if they may still call there.
 
         Addresses and whatever else a start settles have to be those of the configuration before.
         """
-        await record_configuration(configuration, self.file, routes, self._audit, self.logger)
+        await record_configuration(configuration, self.file, routes, self.audit, self.logger)
         self.configuration = configuration
         self._routes = routes
         self._tls.reconfigure(_tls_policies(configuration))
@@ -133,7 +145,7 @@ class Parts:
     def take_clients(self, contents: ClientsContents) -> int:
         """Let these call from now on, and end the calls of those who may no longer; gives how many ended."""
         for event in contents.changes_since(self.clients.contents):
-            self._audit.note(event)
+            self.audit.note(event)
         self.clients.replace(contents)
         served = self._served_routes()
         for each in self.listeners:
@@ -160,8 +172,11 @@ class Parts:
             self.listeners += (ServedListener(listener, CurrentServices(self._services(name, served))),)
 
     def _served_routes(self) -> dict[str, ServedRoute]:
-        configured = self.configuration.routes
-        return {name: ServedRoute.of(route, configured[name]) for name, route in self._routes.items()}
+        configured, calls = self.configuration.routes, self.metrics.calls
+        calls.know_routes(configured)
+        return {
+            name: ServedRoute.of(MeasuredRoute(route, calls), configured[name]) for name, route in self._routes.items()
+        }
 
     def _services(self, listener: str, routes: Mapping[str, ServedRoute]) -> EdgeServices:
         return EdgeServices(
@@ -172,7 +187,7 @@ class Parts:
             parts=ServerDependencies(SystemKem(), ENTROPY, self.voice, self.callers, self.tickets),
             signer=self.batcher,
             clock=CLOCK,
-            journal=Journal(self.logger, self._audit),
+            journal=Journal(self.logger, self.audit, metrics=self.metrics.calls),
         )
 
 
