@@ -10,7 +10,7 @@ import json
 import click
 
 _COMMANDS = {
-    "run": ("loadtest.replay.command", "Replay audio against a proxy and say what becomes of each frame."),
+    "run": ("loadtest.commands.run", "Replay audio against a proxy and say what becomes of each frame."),
     "compare": ("loadtest.peers.command", "The same load through Sottovoce and other proxies, in turns."),
     "bench": ("loadtest.bench.command", "Measure what is promised about speed."),
 }
@@ -44,7 +44,8 @@ class _LazyGroup(click.Group):
         except SottovoceError as error:
             if ctx.meta.get("loadtest.json"):
                 click.echo(json.dumps({"schema": ctx.meta["loadtest.json"], "ok": False, "error": str(error)}))
-            raise click.ClickException(str(error)) from None
+            click.echo(f"loadtest: {error}", err=True)
+            ctx.exit(1)
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
