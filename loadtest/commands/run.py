@@ -57,7 +57,7 @@ def _remember(ctx: click.Context, _: click.Parameter, value: bool) -> bool:  # n
 @click.option("--plot", type=_path, metavar="FILE.png", help="Draw the run.")
 @click.option("--html", type=_path, metavar="FILE", help="Write one self-contained page.")
 @click.option("--json", "as_json", is_flag=True, callback=_remember, help="Print one JSON object and nothing else.")
-def command(fail_if: str | None, plot: Path | None, html: Path | None, *, as_json: bool, **words: object) -> None:  # noqa: D301  click wants its \b as a character
+def command(fail_if: str | None, plot: Path | None, html: Path | None, *, as_json: bool, **words: object) -> None:
     """Replay audio in many calls at once, open loop, and say what becomes of each frame.
 
     Every frame has an instant at which it is due, and latency is counted from there.  A run in which the generator
@@ -69,7 +69,7 @@ def command(fail_if: str | None, plot: Path | None, html: Path | None, *, as_jso
 
     Exit 0: done; 1: no call came about, or the proxy went away, and what was measured is reported; 2: usage;
     4: --fail-if; 130: Ctrl-C, with a report of what there was.
-    """
+    """  # noqa: D301  click wants the character
     import msgspec
 
     from loadtest.replay.wanted import Wanted
