@@ -90,7 +90,7 @@ def read(parts: "Parts", clock: Clock) -> Readings:
         audit_records=parts.audit.end.records,
         audit_unwritten=parts.audit.unwritten,
         audit_is_up=parts.audit.failure is None,
-        is_ready=parts.is_ready(),
+        is_ready=parts.health.readiness().ready,
     )
 
 

@@ -12,16 +12,29 @@ from functools import partial
 from pathlib import Path
 
 import msgspec
+import trio
 
 from sottovoce.app.checking import build_routes, read_credentials
 from sottovoce.app.initialise import token_files
 from sottovoce.app.ledger import open_ledger
+from sottovoce.app.serving.backends import Backends
 from sottovoce.app.serving.callers import Callers
 from sottovoce.app.serving.certificates import TlsContexts, TlsPolicy, certificate_keepers
+from sottovoce.app.serving.health import Health, Reports
 from sottovoce.app.serving.measuring import MeasuredRoute, read, versions
 from sottovoce.app.token_process import COMMAND
 from sottovoce.audit import AuditFailed, AuditLog, ConfigurationLoaded, PlaintextNetworkAllowed, open_audit
-from sottovoce.edge import CurrentServices, EdgeServices, Journal, Listener, ServedRoute, bind
+from sottovoce.edge import (
+    Address,
+    CurrentServices,
+    EdgeServices,
+    Journal,
+    Listener,
+    ServedRoute,
+    bind,
+    listen,
+    parse_address,
+)
 from sottovoce.hsm import Token, open_token
 from sottovoce.identity import Batcher, CertificateKeeper, Clients, ClientsContents, Tickets
 from sottovoce.observe import Logger, events
@@ -63,6 +76,8 @@ class Parts:
         tickets: Tickets,
         clients: Clients,
         metrics: Metrics,
+        health: Health,
+        admin: trio.SocketListener,
     ) -> None:
         self.configuration = configuration
         self.file = file
@@ -74,8 +89,9 @@ class Parts:
         self.tickets = tickets
         self.clients = clients
         self.metrics = metrics
-        self.is_ready: Callable[[], bool] = lambda: True
-        """What the metrics say of readiness; whoever judges it sets this."""
+        self.health = health
+        self.backends = Backends(CLOCK)
+        self.admin = admin
         self.callers = Callers(clients, lambda: self.configuration.routes)
         self.listeners: tuple[ServedListener, ...] = ()
         self.audit = audit
@@ -89,20 +105,25 @@ class Parts:
         routes = build_routes(configuration, file)
         clients = read_credentials(configuration)
         tls = TlsContexts(_tls_policies(configuration))
-        audit = await stack.enter_async_context(open_audit(configuration.audit, CLOCK, report=_reporter(logger)))
+        health = Health(CLOCK)
+        report = _reporter(logger, health)
+        audit = await stack.enter_async_context(open_audit(configuration.audit, CLOCK, report=report))
         _forget_killed(configuration)
         await record_configuration(configuration, file, routes, audit, logger)
         metrics = Metrics(versions())
         ledger = await stack.enter_async_context(open_ledger(logger, audit, configuration.hsm.token, metrics.keys))
+        admin = await listen("admin", parse_address(configuration.admin.address))
+        stack.push_async_callback(admin.aclose)
+        reports = Reports(ledger, health)
         token = await stack.enter_async_context(
             open_token(
-                configuration.hsm, command=COMMAND, files=token_files(base), report=ledger.token, times=metrics.keys
+                configuration.hsm, command=COMMAND, files=token_files(base), report=reports.token, times=metrics.keys
             )
         )
-        leaf, voice = certificate_keepers(configuration.identity, base, token, tls, ledger, CLOCK, ENTROPY)
+        leaf, voice = certificate_keepers(configuration.identity, base, token, tls, reports, CLOCK, ENTROPY)
         await leaf.first()
         await voice.first()
-        tickets = Tickets(token, report=ledger.ticket_key, clock=CLOCK, entropy=ENTROPY)
+        tickets = Tickets(token, report=reports.ticket_key, clock=CLOCK, entropy=ENTROPY)
         stack.callback(tickets.close)
         await tickets.first()
         parts = cls(
@@ -115,10 +136,12 @@ class Parts:
             routes=routes,
             leaf=leaf,
             voice=voice,
-            batcher=Batcher(token, report=ledger.batch),
+            batcher=Batcher(token, report=reports.batch),
             tickets=tickets,
             clients=clients,
             metrics=metrics,
+            health=health,
+            admin=admin,
         )
         await parts._listen(stack)
         metrics.watch(partial(read, parts, CLOCK))
@@ -156,8 +179,15 @@ class Parts:
         """End the calls of those who may no longer call; gives how many ended."""
         return sum(each.listener.recheck(self.callers) for each in self.listeners)
 
+    @property
+    def admin_address(self) -> str:
+        """The address of the admin listener, as it was got."""
+        host, port, *_ = self.admin.socket.getsockname()
+        return str(Address(host, port))
+
     def drain(self) -> None:
         """Let nobody in and send the calls away; the listeners end when they have gone, or their time is over."""
+        self.health.is_draining = True
         calls = sum(each.listener.calls for each in self.listeners)
         self.logger.info(events.PROXY_DRAINING, calls=calls)
         process = self.configuration.process
@@ -187,7 +217,7 @@ class Parts:
             parts=ServerDependencies(SystemKem(), ENTROPY, self.voice, self.callers, self.tickets),
             signer=self.batcher,
             clock=CLOCK,
-            journal=Journal(self.logger, self.audit, metrics=self.metrics.calls),
+            journal=Journal(self.logger, self.audit, self.backends, metrics=self.metrics.calls),
         )
 
 
@@ -218,10 +248,11 @@ async def record_configuration(
             await audit.record(PlaintextNetworkAllowed(route=name, url=url))
 
 
-def _reporter(logger: Logger) -> Callable[[AuditFailed | None], None]:
+def _reporter(logger: Logger, health: Health) -> Callable[[AuditFailed | None], None]:
     """Say that the audit log can no longer be written, or (None) that it can again."""
 
     def report(failure: AuditFailed | None) -> None:
+        health.audit(failure)
         if failure is None:
             logger.warning(events.AUDIT_REPAIRED)
         else:
