@@ -1,6 +1,6 @@
 """A server of calls and its connections."""
 
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from typing import Unpack
 
@@ -30,8 +30,11 @@ async def serve(
     except OSError as error:
         raise cannot_listen(error, host, port) from None
     connections: set[_Connection] = set()
-    task_status.started(serving.listens(host, listeners[0].socket.getsockname()[1]))
-    await trio.serve_listeners(partial(_serve_one, handler, serving, connections), listeners)
+    with ExitStack() as opened:
+        for each in listeners:
+            opened.callback(each.socket.close)
+        task_status.started(serving.listens(host, listeners[0].socket.getsockname()[1]))
+        await trio.serve_listeners(partial(_serve_one, handler, serving, connections), listeners)
 
 
 async def _serve_one(
@@ -115,15 +118,15 @@ class _Connection:
         machine = self.machine
         while not machine.is_over:
             data = None
-            due = machine.next_deadline()
-            with trio.CancelScope(deadline=float("inf") if due is None else due) as self._wait:
+            with trio.CancelScope() as self._wait:
+                self.settle()
                 data = await self._receive()
             if data:
                 machine.receive(bytes(data), self.now())
             elif data is not None:
                 machine.receive_eof(self.now())
             machine.on_deadline(self.now())
-            self.settle()
+        self.settle()
 
     async def _receive(self) -> bytes | bytearray | None:
         """Wait for bytes; None: there was no room for any, and there may be now.  Empty: there will be no more."""
