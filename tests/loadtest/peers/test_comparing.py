@@ -1,8 +1,9 @@
 import json
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 from msgspec.structs import replace
@@ -16,7 +17,6 @@ from tests.loadtest.report.outcomes import outcome
 
 ANYWHERE = Cores(None, None, is_prompt=False)
 HAPROXY, NGINX = Program("haproxy", "/usr/sbin/haproxy", "2.6.12"), Program("nginx", "/usr/sbin/nginx", "1.22.1")
-Carry = Callable[[Plan], Outcome]
 
 
 class House:
@@ -225,7 +225,5 @@ def test_an_interrupted_comparison_is_status_130(
 
 
 def test_a_comparison_survives_json() -> None:
-    import msgspec  # noqa: PLC0415
-
     known = Comparison(yardstick="haproxy", remarks=(), missing={}, standings=(), rows=())
     assert msgspec.json.decode(msgspec.json.encode(known), type=Comparison) == known
