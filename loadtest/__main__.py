@@ -1,66 +1,57 @@
-"""`python -m loadtest bench`: measures what is promised about speed and prints it, limit beside figure."""
+"""`python -m loadtest`: puts load on a proxy, compares proxies, measures what is promised about speed.
+
+Standard output carries the result and nothing else.  Exit status: 0 done, 1 refused or failed, 2 usage, 4 a threshold
+was missed; 130 for Ctrl-C.
+"""
 
 import importlib
 import json
-import pkgutil
-import sys
 
 import click
-import msgspec
 
-from loadtest import bench
-from loadtest.bench.figure import Figure
+_COMMANDS = {
+    "run": ("loadtest.commands.run", "Replay audio against a proxy and say what becomes of each frame."),
+    "compare": ("loadtest.peers.command", "The same load through Sottovoce and other proxies, in turns."),
+    "bench": ("loadtest.bench.command", "Measure what is promised about speed."),
+}
 
-OVER_LIMIT = 4
-"""The exit status for a threshold that was missed (architecture, decision 15)."""
+
+class _LazyGroup(click.Group):
+    """Knows its commands by name and one line; imports the one that is run."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
+        """Give the commands in the order in which one meets them."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  likewise
+        """Import one command's module."""
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(_COMMANDS[cmd_name][0]).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  likewise
+        """List them without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command; what keeps it from its work is one line, and with --json an object that says so, too."""
+        from sottovoce.primitives.errors import SottovoceError  # noqa: PLC0415  --help is quick
+
+        try:
+            return super().invoke(ctx)
+        except SottovoceError as error:
+            if ctx.meta.get("loadtest.json"):
+                click.echo(json.dumps({"schema": ctx.meta["loadtest.json"], "ok": False, "error": str(error)}))
+            click.echo(f"loadtest: {error}", err=True)
+            ctx.exit(1)
 
 
-@click.group()
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Put load on Sottovoce and measure it."""
 
 
-@main.command("bench")
-@click.argument("names", nargs=-1)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def run_bench(names: tuple[str, ...], *, as_json: bool) -> None:
-    """Measure NAMES (default: everything).  Exit status 4 when a figure is over its limit."""
-    known = measures()
-    unknown = set(names) - set(known)
-    if unknown:
-        raise click.UsageError(f"nothing is called {', '.join(sorted(unknown))}: choose from {', '.join(known)}")
-    figures: list[Figure] = []
-    for name in names or known:
-        if sys.stderr.isatty():
-            click.echo(f"measuring {name} …", err=True)
-        measured = importlib.import_module(f"{bench.__name__}.{name}").measure()
-        figures += measured
-        if not as_json:
-            for figure in measured:
-                click.echo(describe(figure))
-    if as_json:
-        click.echo(json.dumps({"schema": 1, "figures": [as_object(figure) for figure in figures]}))
-    sys.exit(OVER_LIMIT if any(figure.is_over for figure in figures) else 0)
-
-
-def measures() -> list[str]:
-    """Give the modules of `bench` that measure something."""
-    names = [module.name for module in pkgutil.iter_modules(bench.__path__)]
-    return [name for name in names if hasattr(importlib.import_module(f"{bench.__name__}.{name}"), "measure")]
-
-
-def describe(figure: Figure) -> str:
-    """Give a figure's line of the table."""
-    limit = "" if figure.limit is None else f"≤ {figure.limit:g} {figure.unit}"
-    verdict = "" if figure.limit is None else ("OVER" if figure.is_over else "ok")
-    return f"{figure.name:<40} {figure.measured:>8.2f} {figure.unit:<4} {limit:<10} {verdict:<5} {figure.detail}"
-
-
-def as_object(figure: Figure) -> dict[str, object]:
-    """Give a figure for `--json`."""
-    known: dict[str, object] = msgspec.structs.asdict(figure)
-    return {**known, "ok": not figure.is_over}
-
-
 if __name__ == "__main__":
-    main()
+    main(prog_name="python -m loadtest")

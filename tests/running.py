@@ -51,7 +51,7 @@ def sottovoce(
 def make_directory(parent: Path, *words: str, name: str = "voice") -> Path:
     """Have `sottovoce init` make a directory that listens on a free port.  Takes a second or two."""
     directory = parent / name
-    done = sottovoce("init", directory, "--port", "0", *words)
+    done = sottovoce("init", directory, "--port", "0", "--admin-port", "0", *words)
     assert done.returncode == 0, done.stderr
     return directory
 
@@ -81,6 +81,11 @@ class RunningProxy:
         return int(self.addresses[0].rpartition(":")[2])
 
     @property
+    def admin(self) -> str:
+        """`http://127.0.0.1:PORT` of the admin address."""
+        return f"http://{self.events('proxy.ready')[-1]['admin']}"
+
+    @property
     def url(self) -> str:
         """`wss://localhost:PORT`; add `/ROUTE`."""
         return f"wss://localhost:{self.port}"
@@ -104,7 +109,8 @@ def running_proxy(
 
     `program` is a module that is run in its stead, one that changes something first.
     """
-    words = [word for change in ("log.format=json", *sets) for word in ("--set", change)]
+    changes = ("log.format=json", "admin.address=127.0.0.1:0", *sets)  # proxies of several tests run at once
+    words = [word for change in changes for word in ("--set", change)]
     log = directory.with_name(f"{directory.name}.serve.log")
     ready = directory / "run/ready"
     ready.unlink(missing_ok=True)

@@ -12,12 +12,14 @@ from importlib.metadata import version as version_of
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from loadtest.peers import servers
 from loadtest.peers.servers import Cores, Program, Running, ServerFailed
 from loadtest.peers.statistics import Row, Standing, standings
 from loadtest.replay import Outcome, Plan, Watched, run_load
 from loadtest.replay.plan import SEALED_BYTES
+from loadtest.replay.processes.looking import describe_machine
 
 SCHEMA = "loadtest.compare/1"
 SOTTOVOCE = "sottovoce"
@@ -66,6 +68,7 @@ def compare(
     wanted: Wanted, cores: Cores, missing: dict[str, str], progress: Callable[[Turn], None] = lambda _: None
 ) -> Comparison:
     """Have everybody run.  Interrupted (KeyboardInterrupt), it gives what there is.  Raises ServerFailed."""
+    machine = describe_machine()  # while nothing is pinned: then all of its cores are seen
     rows: list[Row] = []
     failed = dict(missing)
     is_partial = False
@@ -83,7 +86,7 @@ def compare(
                         raise
                     failed[turn.name] = str(error)
                     continue
-                rows.append(Row(turn.round, version, outcome))
+                rows.append(Row(turn.round, version, replace(outcome, machine=machine)))
         except KeyboardInterrupt:
             is_partial = True
     yardstick = next((program.name for program in wanted.programs if program.name not in failed), SOTTOVOCE)

@@ -24,9 +24,11 @@ _MOST_IN_A_ROW = 64
 _LOOK_SECONDS = 0.05
 """The longest wait: somebody may want the run to stop."""
 _SETTLE_SECONDS = 1.0
+_MINDED_IN_TURN = 16
+"""Of the sessions that wait for the others, every sixteenth is looked at each time: they keep alive by themselves."""
 _CLOSE_SECONDS = 1.5
+_LAST_SECONDS = 0.3
 _PR_SET_TIMERSLACK = 29
-_IDLE_MINDED_SECONDS = 1.0
 
 ShouldStop = Callable[[], bool]
 Begin = Callable[[], tuple[Stream, Endpoint]]
@@ -81,6 +83,7 @@ class Engine:
             if now >= minded_at + _LOOK_SECONDS:
                 minded_at = now
                 self._mind(coming, now)
+                self._mind(self.streams[started % _MINDED_IN_TURN :: _MINDED_IN_TURN], now)
                 tell(now)
 
     def _begin(self, begin: Begin, now: float) -> Stream:
@@ -108,7 +111,7 @@ class Engine:
 
     def speak(self, schedule: Schedule, tick_seconds: float, until: float, tell: Callable[[float], None]) -> bool:
         """Have all frames said that are due before `until`; false if it was stopped, or nobody is left to say any."""
-        told_at = time.monotonic()
+        told_at = looked_at = time.monotonic()
         wait = self._wait_for_tick if tick_seconds else self._wait_for_due
         while schedule.due < until:
             now = time.monotonic()
@@ -116,10 +119,10 @@ class Engine:
                 told_at = now
                 self._book.settle(now)
                 tell(now)
-                if not self.alive:
+            if now >= looked_at + _LOOK_SECONDS:
+                looked_at = now
+                if self._should_stop() or not self.alive:
                     return False
-            if self._should_stop():
-                return False
             ready = wait(schedule, tick_seconds)
             self._say_due(schedule, until)
             for descriptor, events in ready:
@@ -157,17 +160,12 @@ class Engine:
     # Behind the frames.
 
     def listen(self, until: float) -> None:
-        """Wait for frames that are still on their way."""
-        while time.monotonic() < until and not self._should_stop():
+        """Wait for frames that are still on their way; not for long if somebody wants it to stop."""
+        if self._should_stop():
+            until = min(until, time.monotonic() + _LAST_SECONDS)
+        while time.monotonic() < until:
             if not any(stream.in_flight for stream in self.streams if not stream.is_over):
                 return
-            self._read_ready(self._poll.poll(_LOOK_SECONDS))
-
-    def rest(self, seconds: float) -> None:
-        """Let so much time go by, with every session silent."""
-        until = time.monotonic() + seconds
-        while (now := time.monotonic()) < until:
-            self._mind(self.streams, now)
             self._read_ready(self._poll.poll(_LOOK_SECONDS))
 
     def hang_up(self) -> None:

@@ -125,7 +125,7 @@ class _Run:
             started_at=self._started_at,
             machine=describe_machine(),
             sessions=plan.sessions,
-            seconds=plan.seconds if is_whole else max(0.0, after.at - before.at),
+            seconds=plan.seconds if is_whole else round(max(0.0, after.at - before.at), 1),
             frames_per_second=plan.frames_per_second,
             tick_us=plan.tick_us,
             routes=tuple(route.outcome() for route in book.routes),

@@ -49,7 +49,8 @@ def limits_of(pid: int) -> dict[str, tuple[str, str]]:
 def directory(made_directory: Path, tmp_path: Path) -> Path:
     """A copy that listens on a free port."""
     directory = copy_directory(made_directory, tmp_path)
-    (directory / "sottovoce.toml").write_text('[listener]\naddress = "127.0.0.1:0"\n')
+    text = '[listener]\naddress = "127.0.0.1:0"\n[admin]\naddress = "127.0.0.1:0"\n'
+    (directory / "sottovoce.toml").write_text(text)
     return directory
 
 

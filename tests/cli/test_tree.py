@@ -13,6 +13,8 @@ from tests.running import SOTTOVOCE, environment, sottovoce
 COMMANDS = (
     "init",
     "serve",
+    "status",
+    "top",
     "check",
     "call",
     "demo",
@@ -183,6 +185,9 @@ def test_a_terminal_without_a_character_gets_another_one(made: Path) -> None:
         ("init {directory}", "init"),
         ("init {directory}/fresh --port 0", "init"),
         ("serve {directory}/none", "serve"),
+        ("status {directory}", "status"),
+        ("status http://127.0.0.1:1", "status"),
+        ("top {directory}/none", "top"),
         ("call wss://localhost:1/echo --tone --dir {directory}", "call"),
         ("call wss://localhost:1/echo {directory}/none.wav --dir {directory}", "call"),
     ],

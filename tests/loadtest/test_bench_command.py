@@ -5,8 +5,9 @@ import json
 import pytest
 from click.testing import CliRunner, Result
 
-from loadtest.__main__ import main, measures
+from loadtest.__main__ import main
 from loadtest.bench import frame
+from loadtest.bench.command import measures
 from loadtest.bench.figure import Figure
 
 KEPT = Figure("kept", 1.25, 2.5, "x", "so and so")

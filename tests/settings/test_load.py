@@ -276,3 +276,17 @@ def test_production_refuses_what_only_a_workbench_may_have(change: dict[str, obj
         build(PRODUCTION | change)
     clients: dict[str, object] = {"clients": {"file": "a"}}
     build(clients | change)
+
+
+def test_production_is_asked_from_its_own_machine_unless_it_says_otherwise() -> None:
+    table = tomllib.loads(profile_text("production", 8443, ("voice.example.com",)))
+    table["admin"]["address"] = "0.0.0.0:9443"
+    with pytest.raises(ConfigurationInvalid, match=r"admin\.address: production is asked from this machine alone; "):
+        build(table)
+    table["admin"]["allow_network"] = True
+    assert not build(table).admin.is_loopback
+
+
+def test_the_admin_listener_needs_an_address_of_its_own() -> None:
+    with pytest.raises(ConfigurationInvalid, match=r"admin\.address: listener has 127\.0\.0\.1:9443 already"):
+        build(tomllib.loads('[listener]\naddress = "127.0.0.1:9443"\n'))

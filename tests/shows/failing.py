@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import pytest
 import trio
 
-from sottovoce.client import connect
+from sottovoce.client.trio import connect
 from sottovoce.hsm import wrapper
 from sottovoce.hsm.errors import HsmWrongPin
 from sottovoce.hsm.messages import Start

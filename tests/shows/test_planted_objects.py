@@ -17,8 +17,8 @@ import msgspec
 import trio
 from rich.pretty import pretty_repr
 
-from sottovoce.client import connect
 from sottovoce.client.settings import CallOptions
+from sottovoce.client.trio import connect
 from sottovoce.identity import ClientsConfig, read_clients
 from sottovoce.primitives import Secret
 from sottovoce.transport import SystemEntropy

@@ -95,7 +95,7 @@ class Stage:
 def test_no_secret_is_seen_anywhere(tmp_path: Path) -> None:
     stage = Stage(tmp_path)
     port = free_port()
-    stage.run("init", stage.directory, "--port", str(port))
+    stage.run("init", stage.directory, "--port", str(port), "--admin-port", "0")
     stage.plant("PIN file", (stage.directory / "secrets/pin").read_text().strip())
     words = _prepare(stage, port)
     with stage.serving(*words):

@@ -31,7 +31,7 @@ async def killed(directory: Path, monkeypatch: pytest.MonkeyPatch, *, kills: int
     with running_proxy(directory) as proxy:
         storm = Storm(proxy, seed=kills)
         monkeypatch.setattr(TellingKem, "storm", storm, raising=False)
-        monkeypatch.setattr("sottovoce.client.trio.opening.SystemKem", TellingKem)
+        monkeypatch.setattr("sottovoce.client.shell.standing.SystemKem", TellingKem)
         await storm.run(kills=kills, in_flight=in_flight)
     assert storm.failures == []
     assert storm.calls_made > kills

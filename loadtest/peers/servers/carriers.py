@@ -16,9 +16,10 @@ from loadtest.bench.crowd.proxy import served
 from loadtest.peers.servers.certificates import PeerCertificate, make_certificate
 from loadtest.peers.servers.configurations import Ports, haproxy_configuration, nginx_configuration
 from loadtest.peers.servers.cores import Cores
-from loadtest.peers.servers.processes import children_of, free_port, serving
+from loadtest.peers.servers.processes import free_port, serving
 from loadtest.peers.servers.programs import Program
 from loadtest.replay import Kind, Target, Watched
+from loadtest.replay.processes.looking import children_of
 from sottovoce.app.initialise import default_configuration, initialise
 from sottovoce.client import trust_from_directory
 
@@ -68,7 +69,7 @@ PEERS: dict[str, Carrier] = {
 def run_echo(cores: Cores, directory: Path) -> Generator[tuple[int, int]]:
     """Run the backend of all; give its port and its pid."""
     port = free_port()
-    command = cores.for_backend([sys.executable, "-m", "loadtest.peers.children.echo", str(port)])
+    command = cores.for_backend([sys.executable, "-m", "loadtest.replay.processes.echo_backend", "--port", str(port)])
     with serving("the echo backend", command, port, directory / "echo.log") as pid:
         yield port, pid
 
@@ -95,7 +96,7 @@ def prepare_sottovoce(directory: Path, backend_port: int) -> None:
     """
     limits = "".join(f"{key} = 1000000\n" for key in _LIMITS)
     route = f'[routes.{_ROUTE}]\nadapter = "raw"\nurl = "ws://127.0.0.1:{backend_port}/"\n'
-    configuration = f"{default_configuration(0)}{limits}\n{route}"
+    configuration = f"{default_configuration(0, 0)}{limits}\n{route}"
     trio.run(lambda: initialise(directory, configuration=configuration, progress=lambda _: None))
 
 

@@ -31,11 +31,14 @@ def free_port() -> int:
 def serving(
     name: str, command: Sequence[str], port: int, log: Path, environment: Mapping[str, str] | None = None
 ) -> Generator[int]:
-    """Run `command` until the block ends; give its pid once `port` answers.  Raises ServerFailed."""
+    """Run `command` until the block ends; give its pid once `port` answers.  Raises ServerFailed.
+
+    Its standard input stays open as long as we live, for those that end with it.
+    """
     with (
         log.open("wb") as output,
         subprocess.Popen(  # noqa: S603  ourselves, or a peer that was asked for
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment
+            command, stdin=subprocess.PIPE, stdout=output, stderr=output, env=environment
         ) as process,
     ):
         try:
@@ -52,11 +55,6 @@ def end(process: "subprocess.Popen[bytes]") -> None:
         process.wait(_STOP_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
-
-
-def children_of(pid: int) -> tuple[int, ...]:
-    """Give the pids of a process's children."""
-    return tuple(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()))
 
 
 def _wait_for(name: str, process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:

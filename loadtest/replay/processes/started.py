@@ -1,11 +1,14 @@
-"""Processes that a run starts and stops: the proxy under test, and the backend that echoes."""
+"""Processes that a run starts and stops: the proxy under test, and the backend that echoes.
+
+Each is in a session of its own: Ctrl-C is for the run, which ends them when it has reported.
+"""
 
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -42,11 +45,22 @@ class ServedProxy(msgspec.Struct, frozen=True):
     """`host:port` of each listener."""
 
 
+Wrap = Callable[[Sequence[str]], list[str]]
+"""Gives the command that runs a command elsewhere, as on a core of its own, with the same pid."""
+
+
+def as_it_is(command: Sequence[str]) -> list[str]:
+    """Wrap nothing around a command."""
+    return list(command)
+
+
 @contextmanager
-def echo_backend() -> Generator[EchoBackend]:
+def echo_backend(wrap: Wrap = as_it_is) -> Generator[EchoBackend]:
     """Run the backend on a free port until the block ends."""
-    command = [sys.executable, "-m", "loadtest.replay.processes.echo_backend"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:  # noqa: S603  ourselves
+    command = wrap([sys.executable, "-m", "loadtest.replay.processes.echo_backend"])
+    with subprocess.Popen(  # noqa: S603  ourselves
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+    ) as process:
         try:
             line = process.stdout.readline() if process.stdout else b""
             if not line:
@@ -57,7 +71,7 @@ def echo_backend() -> Generator[EchoBackend]:
 
 
 @contextmanager
-def served_proxy(configuration: Path, changes: Sequence[str] = ()) -> Generator[ServedProxy]:
+def served_proxy(configuration: Path, changes: Sequence[str] = (), wrap: Wrap = as_it_is) -> Generator[ServedProxy]:
     """Run `sottovoce serve` over a directory or file, with `--set` for each change, until the block ends.
 
     Raises PlanRefused with the proxy's own line if it does not start.
@@ -65,7 +79,7 @@ def served_proxy(configuration: Path, changes: Sequence[str] = ()) -> Generator[
     with tempfile.TemporaryDirectory(prefix="sottovoce-load-") as own:
         ready, log = Path(own, "ready"), Path(own, "log")
         words = [word for each in (f"process.ready_file={ready}", *changes) for word in ("--set", each)]
-        command = [sys.executable, "-m", "sottovoce", "serve", str(configuration), *words]
+        command = wrap([sys.executable, "-m", "sottovoce", "serve", str(configuration), *words])
         with (
             log.open("wb") as stderr,
             subprocess.Popen(  # noqa: S603  ourselves

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from loadtest.replay.book import Book, RouteBook
 from loadtest.replay.streams.stream import Stream
+from sottovoce.client.errors import CallError
 from sottovoce.client.items import Audio
 from sottovoce.client.machine import CallMachine
 from sottovoce.client.settings import CallSettings
@@ -72,7 +73,7 @@ class VoiceStream(Stream):
         if machine.is_open and not self.is_up:
             self._is_ready(now)
         if machine.ended is not None and (machine.is_over or not self._is_hanging_up):
-            self._end(str(machine.failure or machine.ended.reason))
+            self._end(_words(machine.failure) or machine.ended.reason)
 
     def _say_goodbye(self, now: float) -> None:
         if self._is_connecting:
@@ -84,3 +85,8 @@ class VoiceStream(Stream):
     def _on_write_failed(self) -> None:
         super()._on_write_failed()
         self._machine.write_failed(time.monotonic())
+
+
+def _words(failure: CallError | None) -> str:
+    """Say what happened; what a caller should do about it is left out."""
+    return "" if failure is None else str(failure).removesuffix(f"; {failure.remedy}")

@@ -8,6 +8,7 @@ Nothing can be changed through it, and nothing secret is told.
 
 from sottovoce.admin.asking import Unanswered, ask_status, url_of
 from sottovoce.admin.config import AdminConfig
+from sottovoce.admin.durations import duration
 from sottovoce.admin.status import (
     SCHEMA,
     Answers,
@@ -47,5 +48,6 @@ __all__ = [
     "TicketKeyStatus",
     "Unanswered",
     "ask_status",
+    "duration",
     "url_of",
 ]

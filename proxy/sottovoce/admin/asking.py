@@ -38,8 +38,8 @@ def url_of(config: AdminConfig) -> str:
     return f"http://{address}"
 
 
-def ask_status(url: str) -> tuple[Status, bytes]:
-    """Give the status of the proxy whose admin address is `url`, and as it came.  Raises Unanswered."""
+def ask_status(url: str) -> Status:
+    """Give the status of the proxy whose admin address is `url`.  Raises Unanswered."""
     body = _get(url, "/status")
     try:
         status = msgspec.json.decode(body, type=Status)
@@ -48,7 +48,7 @@ def ask_status(url: str) -> tuple[Status, bytes]:
     if status is None or status.schema != SCHEMA:
         text = f"{url}: what answers there is no admin address of this version of sottovoce; {_START}"
         raise Unanswered(text)
-    return status, body
+    return status
 
 
 def _get(url: str, path: str) -> bytes:

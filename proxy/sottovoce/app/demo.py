@@ -93,7 +93,7 @@ async def demonstrate(out: Path, say: Callable[[str], None], progress: Progress 
     )
 
 
-_TEXT = development_text(0, ("localhost", "127.0.0.1", "::1"))
+_TEXT = development_text(0, ("localhost", "127.0.0.1", "::1"), admin_port=0)
 
 
 async def _call(directory: Path, address: str, recording: Recording, progress: Progress | None) -> Replay:

@@ -25,7 +25,7 @@ from sottovoce.session import Anchor, format_anchor_file
 from sottovoce.transport import SystemClock
 
 DEFAULT_HOSTS = ("localhost", "127.0.0.1", "::1")
-DEFAULT_PORT = 8443
+DEFAULT_PORT, DEFAULT_ADMIN_PORT = 8443, 9443
 CONFIGURATION = "sottovoce.toml"
 CA_CERTIFICATE, ISSUING, ANCHORS = "certs/ca.pem", "certs/issuing.pem", "certs/anchor.json"
 SERVING_KEY, ANCHOR_KEY = "keys/serving.mldsa65.json", "keys/anchor.mldsa87.json"
@@ -71,7 +71,7 @@ async def initialise(  # noqa: PLR0913  what `init` may be told, by name
     target = directory.absolute()  # noqa: ASYNC240  asks for the current directory only
     general_names(hosts)
     check_authorities(hosts)
-    text = default_configuration(port) if configuration is None else configuration
+    text = default_configuration(port, DEFAULT_ADMIN_PORT) if configuration is None else configuration
     with whole_directory(target) as stage:
         progress("making a token of its own in SoftHSM, and seven keys")
         _prepare(stage)
@@ -84,9 +84,10 @@ async def initialise(  # noqa: PLR0913  what `init` may be told, by name
     return Initialised(target, hashlib.sha256(keys.certificates.root).hexdigest(), anchor.anchor_id.hex())
 
 
-def default_configuration(port: int) -> str:
-    """Give the least that a configuration has to say."""
-    return f'# Made by `sottovoce init`.\n\n[listener]\naddress = "127.0.0.1:{port}"\n'
+def default_configuration(port: int, admin_port: int = 0) -> str:
+    """Give the least that a configuration has to say; it ends in the section of the listener."""
+    admin = f'[admin]\naddress = "127.0.0.1:{admin_port}"\n'
+    return f'# Made by `sottovoce init`.\n\n{admin}\n[listener]\naddress = "127.0.0.1:{port}"\n'
 
 
 def _prepare(stage: Path) -> None:

@@ -1,4 +1,4 @@
-"""What happens to keys, tokens and certificates, on the log and on the audit log.
+"""What happens to keys, tokens and certificates, on the log and on the audit log, and counted.
 
 The parts report through synchronous callbacks; records that must be on the disk are written by one task, in order.  The
 queue has no bound because nothing may be dropped from it, and needs none: each report stands for work of the HSM that
@@ -25,7 +25,7 @@ from sottovoce.audit import (
 )
 from sottovoce.hsm import TokenDown, TokenEvent, TokenLocked, TokenUp
 from sottovoce.identity import BatchEvent, BatchFailed, BatchSigned, TicketKeyEvent, TicketKeyFailed, TicketKeyReplaced
-from sottovoce.observe import Logger, events
+from sottovoce.observe import KeyCounting, Logger, Uncounted, events
 from sottovoce.pki import CertificateRenewed, RenewalEvent, RenewalFailed
 from sottovoce.session import LeafKind
 
@@ -33,9 +33,11 @@ _DRAIN_SECONDS = 10.0
 
 
 @asynccontextmanager
-async def open_ledger(logger: Logger, audit: AuditLog, token_label: str) -> AsyncGenerator["Ledger"]:
+async def open_ledger(
+    logger: Logger, audit: AuditLog, token_label: str, metrics: KeyCounting | None = None
+) -> AsyncGenerator["Ledger"]:
     """Write what is reported until the block ends, however it ends, and then what is left.  `audit` outlives it."""
-    ledger = Ledger(logger, audit, token_label)
+    ledger = Ledger(logger, audit, token_label, metrics)
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(ledger.run)
@@ -56,11 +58,12 @@ Kind = Literal["tls_leaf", "voice"]
 class Ledger:
     """Takes reports; `run` writes them, and what cannot be written is noted, so that the audit log keeps it."""
 
-    def __init__(self, logger: Logger, audit: AuditLog, token_label: str) -> None:
-        """Write to these; `token_label` names the token."""
+    def __init__(self, logger: Logger, audit: AuditLog, token_label: str, metrics: KeyCounting | None = None) -> None:
+        """Write to these and tell `metrics`; `token_label` names the token."""
         self._logger = logger
         self._audit = audit
         self._token_label = token_label
+        self._metrics: KeyCounting = metrics or Uncounted()
         self._pid = 0
         self._send, self._receive = trio.open_memory_channel[AuditEvent](math.inf)
         self._writing = trio.CancelScope(shield=True)
@@ -88,20 +91,24 @@ class Ledger:
         match event:
             case TokenUp(pid):
                 self._pid = pid
+                self._metrics.token_started()
                 self._logger.info(events.TOKEN_STARTED, token=self._token_label, pid=pid)
                 self._record(TokenStarted(token=self._token_label, pid=pid))
             case TokenDown(reason, in_flight):
+                self._metrics.token_lost()
                 self._logger.warning(
                     events.TOKEN_LOST, token=self._token_label, pid=self._pid, reason=reason, in_flight=in_flight
                 )
                 self._record(TokenLost(token=self._token_label, pid=self._pid, reason=reason))
             case TokenLocked(reason):
+                self._metrics.token_lost()
                 self._logger.error(events.TOKEN_LOST, token=self._token_label, pid=self._pid, reason=reason)
                 self._record(TokenLost(token=self._token_label, pid=self._pid, reason=reason))
 
     def certificate(self, kind: Kind, event: RenewalEvent) -> None:
         """Take what became of a certificate."""
         issued, failed = _CERTIFICATE_EVENTS[kind]
+        self._metrics.certificate_renewed(kind, succeeded=isinstance(event, CertificateRenewed))
         match event:
             case CertificateRenewed(serial, names, not_before, not_after, sha256):
                 self._logger.info(issued, serial=serial, names=names, not_after=not_after)
@@ -122,20 +129,25 @@ class Ledger:
         """Take what became of a ticket key."""
         match event:
             case TicketKeyReplaced(key):
+                self._metrics.ticket_key("replaced")
                 self._logger.info(events.TICKET_KEY_REPLACED, key=key)
                 self._record(TicketKeyCreated(key=key, token=self._token_label))
             case TicketKeyFailed(reason, retry_seconds, seals):
+                self._metrics.ticket_key("failed")
                 self._logger.warning(events.TICKET_KEY_FAILED, reason=reason, retry_seconds=retry_seconds, seals=seals)
             case erased:
+                self._metrics.ticket_key("erased")
                 self._record(TicketKeyErased(key=erased.key, sealed=erased.sealed, spent=erased.spent))
 
     def batch(self, event: BatchEvent) -> None:
         """Take what became of a batch of leaves; there are many of these, so they are noted with the calls."""
         match event:
             case BatchSigned(kind, leaves, _, root):
+                self._metrics.root_signed(_ROOTS[kind], leaves)
                 self._logger.debug(events.ROOT_SIGNED, kind=kind.name.lower(), leaves=leaves)
                 self._audit.note(RootSigned(kind=_ROOTS[kind], leaves=leaves, root=root.hex()))
             case BatchFailed(kind, leaves, reason):
+                self._metrics.root_failed(_ROOTS[kind])
                 self._logger.warning(events.SIGNATURE_DROPPED, kind=kind.name.lower(), leaves=leaves, reason=reason)
 
     def _record(self, event: AuditEvent) -> None:

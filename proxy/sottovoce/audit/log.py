@@ -85,6 +85,11 @@ class AuditLog:
         return self._writer.failure
 
     @property
+    def unwritten(self) -> int:
+        """Records that are not yet on the disk."""
+        return self._writer.unwritten
+
+    @property
     def end(self) -> ChainEnd:
         """Where the log ends on the disk: how many records it has, and the head that stands for all of them."""
         return self._file.end

@@ -20,6 +20,8 @@ Commands:
   init     Make a directory with a token, keys, certificates and a
            configuration.
   serve    Run the proxy.
+  status   Say how a running proxy does, the worst first.
+  top      Watch a running proxy: routes, calls, backends.
   check    Explain a configuration, without starting anything.
   call     Call a route: send a WAV file or a tone, keep what comes back.
   demo     Run the whole thing once, in a temporary directory, and show it.

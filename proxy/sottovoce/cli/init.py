@@ -16,13 +16,18 @@ _MAX_PORT = 65_535
 @click.argument("directory", type=any_path, metavar="DIR")
 @click.option("--profile", type=click.Choice(["development", "production"]), default="development", show_default=True)
 @click.option("--port", type=click.IntRange(0, _MAX_PORT), default=8443, show_default=True, help="Where to listen.")
+@click.option("--admin-port", type=click.IntRange(0, _MAX_PORT), default=9443, show_default=True, help="For status.")
 @click.option("--host", "hosts", multiple=True, help="A further DNS name or IP address to vouch for; repeatable.")
 @json_option
-def command(directory: Path, profile: str, port: int, hosts: tuple[str, ...], *, as_json: bool) -> None:
+def command(  # noqa: PLR0913  its options
+    directory: Path, profile: str, port: int, admin_port: int, hosts: tuple[str, ...], *, as_json: bool
+) -> None:
     """Make DIR: a SoftHSM token of its own with fresh keys, certificates, an anchor for clients, a configuration.
 
     DIR must not exist, or be empty.  Either all of it is made or nothing.  The profile `production` listens on all
     addresses, requires post-quantum key agreement, and takes no call without a credential.
+
+    A second directory on one machine needs ports of its own: --port and --admin-port.
     """
     from sottovoce.app.initialise import initialise
     from sottovoce.cli.running import run_until_told
@@ -35,7 +40,7 @@ def command(directory: Path, profile: str, port: int, hosts: tuple[str, ...], *,
             directory,
             profile=profile,
             hosts=names,
-            configuration=profile_text(profile, port, names),
+            configuration=profile_text(profile, port, names, admin_port=admin_port),
             progress=say_progress,
         )
     )

@@ -17,7 +17,7 @@ def command(directory: Path, changes: tuple[str, ...], *, as_json: bool) -> None
     """Run the proxy of DIR until it is told to stop (SIGTERM, SIGINT).
 
     When calls can come, the event `proxy.ready` names the addresses, and the ready file (process.ready_file) is there.
-    With --json the addresses are printed as well.
+    With --json the addresses are printed as well.  How it does is told at admin.address: sottovoce status DIR.
 
     Told to stop, it lets nobody in and tells calls in progress to reconnect elsewhere (4460), in the course of
     process.drain_seconds; told again, it cuts them off.  SIGHUP has it read its configuration again; a change in the
@@ -27,9 +27,9 @@ def command(directory: Path, changes: tuple[str, ...], *, as_json: bool) -> None
     from sottovoce.cli.running import run_until_told
     from sottovoce.settings import find_file, load
 
-    def announce(addresses: Mapping[str, str]) -> None:
+    def announce(addresses: Mapping[str, str], admin: str) -> None:
         if as_json:
-            print_json("serve", {"ok": True, "addresses": addresses})
+            print_json("serve", {"ok": True, "addresses": addresses, "admin": admin})
 
     file = find_file(directory).absolute()
     configuration = load(file, changes)

@@ -17,14 +17,17 @@ import click
 _COMMANDS = {
     "init": "Make a directory with a token, keys, certificates and a configuration.",
     "serve": "Run the proxy.",
+    "status": "Say how a running proxy does, the worst first.",
+    "top": "Watch a running proxy: routes, calls, backends.",
     "check": "Explain a configuration, without starting anything.",
     "call": "Call a route: send a WAV file or a tone, keep what comes back.",
     "demo": "Run the whole thing once, in a temporary directory, and show it.",
     "clients": "Say who may call: add, list and revoke clients.",
     "audit": "Verify or show the audit log.",
+    "doctor": "Look what is wrong with this machine, a directory or a proxy; remedies.",
     "explain": "Say what a code, a fault or an event means, and what to do.",
 }
-_FOLDERS = {"explain": "looking."}
+_FOLDERS = {"doctor": "looking.", "explain": "looking.", "status": "watching.", "top": "watching."}
 """Where the modules of commands lie that are not in this package itself."""
 _INTERRUPTED = 130
 

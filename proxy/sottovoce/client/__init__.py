@@ -1,7 +1,8 @@
 """The SDK for voice clients: `async with connect(url, anchor=…) as call`.
 
-`connect` and `calls` are those for Trio, the first of the shells around `client.machine`.  The base installation is
-enough for this package: it needs nothing of the server's.
+`connect` and `calls` are for the event loop that runs, Trio's or asyncio's; `client.trio`, `client.asyncio` and
+`client.sync`, which blocks, have their own.  All are shells around `client.machine`, and only the one that is used is
+loaded.  The base installation is enough for this package: it needs nothing of the server's.
 """
 
 from sottovoce.client.continuity import TicketStore
@@ -33,7 +34,9 @@ from sottovoce.client.errors import (
     UnlistedCode,
 )
 from sottovoce.client.items import Audio, Clear, Data, Dtmf, Ended, Item, Json, Mark, Mute, Statistics
-from sottovoce.client.trio import Call, Calls, ConnectOptions, Leg, calls, connect
+from sottovoce.client.running import calls, connect
+from sottovoce.client.settings import ConnectOptions
+from sottovoce.client.shell import Call, Calls, Leg
 from sottovoce.client.trust import Trust, trust_from_directory
 from sottovoce.primitives import Suite
 from sottovoce.transport import PqPolicy

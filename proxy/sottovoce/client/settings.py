@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Required, TypedDict
 
 import msgspec
 
@@ -20,8 +21,39 @@ DEFAULT_FRAME_MS = 20
 _LEAST_KEEPALIVE_SECONDS = 1.0
 
 
+class ConnectOptions(TypedDict, total=False):
+    """What `connect` and `calls` take, by these names; only `anchor` has to be given.
+
+    - `anchor`: whom to trust: the anchor file, its content, or anchors.
+    - `ca`: the CA of the TLS certificate, as a file or PEM bytes; None for those that the system trusts.
+    - Who you are, where the server wants to know, one of: `token`: the text itself as str, or a file that holds it as
+      Path; `key`: the PEM file of a private key (Ed25519, P-384, ML-DSA), or what signs with one; `certificate` with
+      `certificate_key`: PEM files for the outer TLS, which then says to the network whose certificate it is.
+    - `codec` (PCM, 16 kHz), `receive_codec` (the same unless given), `frame_ms` (20): what is spoken.  `Codec.NONE` is
+      a call without audio: `send_data` and the item `Data`.  `metadata`: for the backend.
+    - `pq`: post-quantum key agreement in TLS.  `suites`: what the voice protocol offers; there is no second offer.
+    - `keepalive`: after so many seconds of silence (20) the server is pinged; after three times as many, without an
+      answer, the call counts as cut off.  `tickets`: where tickets are kept, and taken from for a shorter handshake.
+    """
+
+    anchor: Required[str | Path | bytes | tuple[Anchor, ...]]
+    ca: str | Path | bytes | None
+    token: str | Path | Secret | None
+    key: str | Path | Signer | None
+    certificate: str | Path | None
+    certificate_key: str | Path | None
+    codec: Codec
+    receive_codec: Codec | None
+    frame_ms: int | None
+    metadata: Mapping[str, object] | None
+    pq: PqPolicy
+    suites: tuple[Suite, ...]
+    keepalive: float
+    tickets: TicketStore | None
+
+
 class CallOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What a user may choose, as `connect` documents it."""
+    """The same with what stands for each that is not given."""
 
     anchor: str | Path | bytes | tuple[Anchor, ...]
     ca: str | Path | bytes | None = None

@@ -34,12 +34,25 @@ from sottovoce.hsm.messages import (
     StatusAnswer,
 )
 from sottovoce.hsm.process import Counts, Handler, run_token_process
+from sottovoce.hsm.reports import (
+    ANSWERED,
+    CANCELLED,
+    Report,
+    TokenDown,
+    TokenEvent,
+    TokenLocked,
+    TokenState,
+    TokenTimes,
+    TokenUp,
+)
 from sottovoce.hsm.seeds import SealedSeed, WrappedKey, read_sealed_seed
 from sottovoce.hsm.softhsm import configuration_text, find_softhsm, new_configuration
-from sottovoce.hsm.token import Report, Token, TokenDown, TokenEvent, TokenLocked, TokenState, TokenUp, open_token
+from sottovoce.hsm.token import Token, open_token
 from sottovoce.hsm.wrapper import KeyName, Worker
 
 __all__ = [
+    "ANSWERED",
+    "CANCELLED",
     "PROBE",
     "STATUS",
     "WORKERS",
@@ -74,6 +87,7 @@ __all__ = [
     "TokenMissing",
     "TokenProcessFailed",
     "TokenState",
+    "TokenTimes",
     "TokenUp",
     "Worker",
     "WrappedKey",

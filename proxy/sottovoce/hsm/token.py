@@ -12,9 +12,8 @@ became of them.  A refused PIN is not tried again: the token is LOCKED until an 
 """
 
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
-from enum import Enum
 from pathlib import Path
 
 import msgspec
@@ -46,6 +45,7 @@ from sottovoce.hsm.messages import (
     decode_message,
     encode_frame,
 )
+from sottovoce.hsm.reports import Report, TokenDown, TokenLocked, TokenState, TokenTimes, TokenUp, Untimed, timed
 from sottovoce.hsm.softhsm import find_softhsm, refresh_configuration
 from sottovoce.primitives import wipe_bytes
 
@@ -53,39 +53,6 @@ _MAX_ATTEMPTS = 5
 """Sends of one call before it is taken for the cause of what happens to the process."""
 _FIRST_START_ATTEMPTS = 3
 _BACKOFF_SECONDS = (0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0)
-
-
-class TokenState(Enum):
-    """Whether the token can be used."""
-
-    STARTING = "starting"
-    UP = "up"
-    DOWN = "down"
-    LOCKED = "locked"
-
-
-class TokenUp(msgspec.Struct, frozen=True, tag="token_up"):
-    """A token process has proved itself and takes calls."""
-
-    pid: int
-
-
-class TokenDown(msgspec.Struct, frozen=True, tag="token_down"):
-    """The token process is gone, or a replacement did not start; another one follows."""
-
-    reason: str
-    in_flight: int = 0
-    """Calls that it had not answered, and whose callers still wait."""
-
-
-class TokenLocked(msgspec.Struct, frozen=True, tag="token_locked"):
-    """The token refused its PIN; nothing more is tried."""
-
-    reason: str
-
-
-TokenEvent = TokenUp | TokenDown | TokenLocked
-Report = Callable[[TokenEvent], None]
 
 
 class _Call:
@@ -100,6 +67,7 @@ class _Call:
         self.outcome: msgspec.Raw | HsmError | None = None
         self.frame = b""
         self.attempts = 0
+        self.asked_at = trio.current_time()
         self.sent_at = 0.0
         self.is_abandoned = False
 
@@ -113,7 +81,9 @@ class _Call:
 class Token:
     """A token and its process.  Made by `open_token`."""
 
-    def __init__(self, config: HsmConfig, start: Start, spawner: Spawner, report: Report) -> None:
+    def __init__(
+        self, config: HsmConfig, start: Start, spawner: Spawner, report: Report, times: TokenTimes | None = None
+    ) -> None:
         """Take a resolved configuration; nothing runs yet."""
         self.state = TokenState.STARTING
         self.replacements = 0
@@ -121,6 +91,7 @@ class Token:
         self._start = start
         self._spawner = spawner
         self._report = report
+        self._times = times or Untimed()
         self._waiting: deque[_Call] = deque()
         self._in_flight: dict[int, _Call] = {}
         self._next_id = 0
@@ -136,6 +107,12 @@ class Token:
         then), HsmWrongPin while it is locked, or what the token process answered with.  After cancellation the token is
         as usable as before.
         """
+        with timed(self._times, operation.name):
+            return await self._call(operation, question, deadline_seconds)
+
+    async def _call(
+        self, operation: Operation[Question, Answer], question: Question, deadline_seconds: float
+    ) -> Answer:
         if self.state is TokenState.LOCKED:
             raise HsmWrongPin(self._trouble)
         if len(self._waiting) >= self._config.max_waiting:
@@ -274,6 +251,8 @@ class Token:
         self._next_id += 1
         call.attempts += 1
         call.sent_at = trio.current_time()
+        if call.attempts == 1:
+            self._times.call_waited(call.sent_at - call.asked_at)
         self._in_flight[self._next_id] = call
         return encode_frame(Request(self._next_id, call.name, call.fields))
 
@@ -347,12 +326,13 @@ class Token:
 
 
 @asynccontextmanager
-async def open_token(
+async def open_token(  # noqa: PLR0913  what it is made of
     config: HsmConfig,
     *,
     command: Iterable[str],
     files: dict[str, str],
     report: Report,
+    times: TokenTimes | None = None,
     create: bool = False,
 ) -> AsyncGenerator[Token]:
     """Start a token process by `command` and keep one running until the block ends.
@@ -363,7 +343,7 @@ async def open_token(
     environment = {"SOFTHSM2_CONF": config.softhsm_config} if config.softhsm_config else {}
     spawner = Spawner(command, environment)
     start = Start(config.module or find_softhsm(), config.token, config.pin_file, create, files)
-    token = Token(config, start, spawner, report)
+    token = Token(config, start, spawner, report, times)
     try:
         async with trio.open_nursery() as nursery:
             await nursery.start(token.run)

@@ -52,6 +52,7 @@ from sottovoce.identity.tickets import (
     TicketKeyEvent,
     TicketKeyFailed,
     TicketKeyReplaced,
+    TicketOutcome,
     Tickets,
     ticket_handlers,
 )
@@ -89,6 +90,7 @@ __all__ = [
     "TicketKeyEvent",
     "TicketKeyFailed",
     "TicketKeyReplaced",
+    "TicketOutcome",
     "Tickets",
     "VoiceCertificateRefused",
     "add_client",

@@ -5,12 +5,13 @@ variable of a traceback gets into a log line, whoever writes it (`fields`).
 """
 
 from sottovoce.observe import events
-from sottovoce.observe.counting import CallCounting, CallCounts, Uncounted
+from sottovoce.observe.counting import CallCounting, CallCounts, KeyCounting, Uncounted
 from sottovoce.observe.logger import LogConfig, Logger, configure_logging, get_logger
 
 __all__ = [
     "CallCounting",
     "CallCounts",
+    "KeyCounting",
     "LogConfig",
     "Logger",
     "Uncounted",

@@ -88,8 +88,36 @@ class CallCounting(Protocol):
         ...
 
 
+class KeyCounting(Protocol):
+    """Is told what becomes of keys, tokens and certificates.  Every method is synchronous, quick, and never raises."""
+
+    def token_started(self) -> None:
+        """A token process has proved itself."""
+        ...
+
+    def token_lost(self) -> None:
+        """A token process is gone, or a replacement did not start."""
+        ...
+
+    def certificate_renewed(self, kind: str, *, succeeded: bool) -> None:
+        """A certificate was issued, or could not be."""
+        ...
+
+    def ticket_key(self, outcome: str) -> None:
+        """A ticket key was `replaced` or `erased`, or a new one `failed` to come."""
+        ...
+
+    def root_signed(self, kind: str, leaves: int) -> None:
+        """A root over so many leaves was signed."""
+        ...
+
+    def root_failed(self, kind: str) -> None:
+        """A root got no signature."""
+        ...
+
+
 class Uncounted:
-    """Counts nothing: a CallCounting for whoever has no metrics."""
+    """Counts nothing: a CallCounting and KeyCounting for whoever has no metrics."""
 
     def tls_refused(self, reason: str) -> None:
         """Not counted."""
@@ -125,4 +153,22 @@ class Uncounted:
         """Not counted."""
 
     def connection_crashed(self) -> None:
+        """Not counted."""
+
+    def token_started(self) -> None:
+        """Not counted."""
+
+    def token_lost(self) -> None:
+        """Not counted."""
+
+    def certificate_renewed(self, kind: str, *, succeeded: bool) -> None:
+        """Not counted."""
+
+    def ticket_key(self, outcome: str) -> None:
+        """Not counted."""
+
+    def root_signed(self, kind: str, leaves: int) -> None:
+        """Not counted."""
+
+    def root_failed(self, kind: str) -> None:
         """Not counted."""

@@ -71,6 +71,11 @@ class Keeper(ABC):
         """When the certificate in use ends, Unix seconds; 0 before the first."""
         return self._validity.not_after
 
+    @property
+    def validity(self) -> Validity:
+        """From when to when the certificate in use is valid; both 0 before the first."""
+        return self._validity
+
     async def first(self) -> None:
         """Get the first certificate.  Raises SottovoceError after a few tries."""
         self._validity = await attempt(self._renew, self._failed, _FIRST_ATTEMPTS)

@@ -13,6 +13,7 @@ from sottovoce.relay.call import (
 from sottovoce.relay.config import RawOptions, RouteConfig, SuiteName
 from sottovoce.relay.errors import BackendDown, BackendFault, BackendMisbehaved, RouteMisconfigured
 from sottovoce.relay.route import build_route
+from sottovoce.relay.twilio import TwilioOptions
 
 __all__ = [
     "BackendDown",
@@ -29,6 +30,7 @@ __all__ = [
     "RouteConfig",
     "RouteMisconfigured",
     "SuiteName",
+    "TwilioOptions",
     "build_route",
     "end_of",
 ]

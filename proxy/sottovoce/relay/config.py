@@ -11,10 +11,11 @@ import msgspec
 
 from sottovoce.primitives import one_line
 from sottovoce.relay.link import BackendAddress, parse_url
+from sottovoce.relay.twilio import TwilioOptions
 from sottovoce.session import SessionProfile
 
 _ORIGIN = re.compile(r"null|[a-z][a-z0-9+.-]*://[^/?#@A-Z\s]+")
-ADAPTER_NAMES = ("echo", "raw")
+ADAPTER_NAMES = ("echo", "raw", "twilio")
 """What `adapter` may say; `route.ADAPTERS` has a builder for each."""
 
 SuiteName = Literal[
@@ -40,6 +41,7 @@ class RouteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     url: str | None = None
     """The backend's `ws://` or `wss://` URL; none for `echo`."""
     raw: RawOptions = RawOptions()
+    twilio: TwilioOptions = TwilioOptions()
     origins: tuple[str, ...] = ()
     """Web origins, as in `https://app.example.com`, whose pages may call; requests without an origin always may."""
     identities: tuple[str, ...] = ()

@@ -14,8 +14,13 @@ from sottovoce.relay.config import RouteConfig
 from sottovoce.relay.echo import EchoRoute
 from sottovoce.relay.errors import RouteMisconfigured
 from sottovoce.relay.link import Dialer, MakeDialect, WebSocketRoute, open_network_stream, parse_url
+from sottovoce.relay.link.dial import MAX_MESSAGE_BYTES
 from sottovoce.relay.raw import RawDialect
+from sottovoce.relay.twilio import CODECS as TWILIO_CODECS
+from sottovoce.relay.twilio import MAX_MESSAGE_BYTES as TWILIO_MAX_MESSAGE_BYTES
+from sottovoce.relay.twilio import TwilioDialect
 from sottovoce.transport import PqPolicy, TlsContext, TlsIdentity, TransportMisconfigured, client_context
+from sottovoce.wire import Codec
 
 T = TypeVar("T")
 BuildRoute = Callable[[str, RouteConfig, Path], Route]
@@ -41,11 +46,33 @@ def _build_raw(name: str, config: RouteConfig, directory: Path) -> Route:
     return _websocket_route(name, config, directory, make_dialect)
 
 
-ADAPTERS: dict[str, BuildRoute] = {"echo": _build_echo, "raw": _build_raw}
+def _build_twilio(name: str, config: RouteConfig, directory: Path) -> Route:
+    def make_dialect(start: CallStart) -> TwilioDialect:
+        return TwilioDialect(start, config.twilio)
+
+    return _websocket_route(
+        name,
+        config,
+        directory,
+        make_dialect,
+        codecs=TWILIO_CODECS,
+        max_message_bytes=TWILIO_MAX_MESSAGE_BYTES,
+    )
+
+
+ADAPTERS: dict[str, BuildRoute] = {"echo": _build_echo, "raw": _build_raw, "twilio": _build_twilio}
 """What each word of `adapter` builds."""
 
 
-def _websocket_route(name: str, config: RouteConfig, directory: Path, make_dialect: MakeDialect) -> Route:
+def _websocket_route(  # noqa: PLR0913  what adapters differ in
+    name: str,
+    config: RouteConfig,
+    directory: Path,
+    make_dialect: MakeDialect,
+    *,
+    codecs: frozenset[Codec] = frozenset(Codec),
+    max_message_bytes: int = MAX_MESSAGE_BYTES,
+) -> Route:
     address = parse_url(config.url or "")
     plaintext_network = not address.secure and not address.is_loopback
     dialer = Dialer(
@@ -59,6 +86,7 @@ def _websocket_route(name: str, config: RouteConfig, directory: Path, make_diale
         ),
         attempts=config.connect_attempts,
         timeout_seconds=config.connect_timeout_seconds,
+        max_message_bytes=max_message_bytes,
     )
     warning = (
         f"routes.{name}.allow_plaintext_network: audio goes unencrypted to {address.authority}; use wss:// instead"
@@ -68,6 +96,7 @@ def _websocket_route(name: str, config: RouteConfig, directory: Path, make_diale
         dialer,
         make_dialect,
         queue_frames=config.queue_frames,
+        codecs=codecs,
         warnings=(warning,) if plaintext_network else (),
         plaintext_network=plaintext_network,
     )

@@ -1,13 +1,12 @@
 """The configuration: found, read, checked, explained; and its generated reference."""
 
-from sottovoce.settings.configuration import AdminConfig, Configuration, ProcessConfig
+from sottovoce.settings.configuration import Configuration, ProcessConfig
 from sottovoce.settings.errors import ConfigurationInvalid, Problem
 from sottovoce.settings.load import FILE_NAME, build, find_file, load
 from sottovoce.settings.reference import development_text, profile_text, reference_text, schema_text
 
 __all__ = [
     "FILE_NAME",
-    "AdminConfig",
     "Configuration",
     "ConfigurationInvalid",
     "Problem",

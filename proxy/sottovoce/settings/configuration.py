@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from sottovoce.admin import AdminConfig
 from sottovoce.audit import AuditConfig
 from sottovoce.edge import ListenerConfig, VoiceConfig, parse_address
 from sottovoce.hsm import HsmConfig
@@ -16,20 +17,6 @@ from sottovoce.transport import PqPolicy
 
 Name = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9._~-]{1,64}$")]
 """Of a route or a listener, chosen by the operator: it stands in URLs and in logs."""
-
-
-class AdminConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`[admin]`: where metrics and health will be served.  Read and checked, not served yet."""
-
-    address: str = "127.0.0.1:9443"
-    """IP address and port."""
-
-    def __post_init__(self) -> None:
-        """Check the address."""
-        try:
-            parse_address(self.address)
-        except ValueError as error:
-            raise ValueError(f"address: {error}") from None
 
 
 class ProcessConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -67,8 +54,8 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         if not self.routes:
             raise ValueError('routes: there is none; write [routes.echo] with adapter = "echo"')
         places: dict[str, str] = {}
-        for name, each in self.all_listeners().items():
-            address = parse_address(each.address)
+        for name, text in self._addresses().items():
+            address = parse_address(text)
             other = places.setdefault(str(address), name)
             if other != name and address.port:
                 raise ValueError(f"{name}.address: {other} has {address} already; write another port")
@@ -79,6 +66,9 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         """Refuse what only a workbench may have."""
         if not self.clients.require_credential:
             raise ValueError("clients.require_credential: production takes no unnamed caller; write true")
+        if not (self.admin.is_loopback or self.admin.allow_network):
+            remedy = "write 127.0.0.1:9443, or admin.allow_network = true"
+            raise ValueError(f"admin.address: production is asked from this machine alone; {remedy}")
         if not self.voice.require_binding:
             raise ValueError("voice.require_binding: production takes no call that is bound to no TLS; write true")
         for name, each in self.all_listeners().items():
@@ -99,6 +89,10 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
             audit=self.audit.resolved(base),
             process=msgspec.structs.replace(self.process, ready_file=ready_file),
         )
+
+    def _addresses(self) -> dict[str, str]:
+        """Give each address that is listened on, under the name of its section."""
+        return {name: each.address for name, each in self.all_listeners().items()} | {"admin": self.admin.address}
 
     def all_listeners(self) -> dict[str, ListenerConfig]:
         """Give each listener under the name of its section."""

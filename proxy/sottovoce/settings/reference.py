@@ -15,16 +15,18 @@ from typing import cast
 import msgspec
 
 from sottovoce.edge import ListenerConfig
-from sottovoce.relay import RawOptions, RouteConfig
+from sottovoce.relay import RawOptions, RouteConfig, TwilioOptions
 from sottovoce.settings.configuration import Configuration
 from sottovoce.settings.explain import choices_of
 from sottovoce.settings.ranges import example_of, limits, listed_choices
 
+ADMIN_PORT = 9443
 _WIDTH = 116
 _NAMED: tuple[tuple[str, type[msgspec.Struct]], ...] = (
     ("listeners.public", ListenerConfig),
     ("routes.support", RouteConfig),
     ("routes.support.raw", RawOptions),
+    ("routes.support.twilio", TwilioOptions),
 )
 """Sections that a configuration may have any number of, under names of the operator's choice."""
 _OPENING = """\
@@ -40,12 +42,13 @@ _NAMED_OPENING = "# Below: sections that may be there several times, each under 
 _SCHEMA = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "sottovoce.toml"}
 
 
-def profile_text(profile: str, port: int, names: tuple[str, ...]) -> str:
+def profile_text(profile: str, port: int, names: tuple[str, ...], *, admin_port: int = ADMIN_PORT) -> str:
     """Give the file that `sottovoce init` writes for a profile."""
-    return _production_text(port, names) if profile == "production" else development_text(port, names)
+    text = _production_text if profile == "production" else development_text
+    return text(port, names, admin_port=admin_port)
 
 
-def _production_text(port: int, names: tuple[str, ...]) -> str:
+def _production_text(port: int, names: tuple[str, ...], *, admin_port: int) -> str:
     """Give the file for the profile `production`."""
     return f"""\
 # A proxy for the world.  Every key with its meaning: config/reference.toml; what is wrong: sottovoce check.
@@ -58,7 +61,7 @@ address = "0.0.0.0:{port}"
 pq = "require"
 
 [admin]
-address = "127.0.0.1:9443"    # not served yet
+address = "127.0.0.1:{admin_port}"    # metrics and health: sottovoce status
 
 [identity]
 names = [{_listed(names)}]
@@ -81,7 +84,7 @@ adapter = "echo"
 """
 
 
-def development_text(port: int, names: tuple[str, ...]) -> str:
+def development_text(port: int, names: tuple[str, ...], *, admin_port: int = ADMIN_PORT) -> str:
     """Give the file for the profile `development`."""
     return f"""\
 # A proxy for this machine alone.  Every key with its meaning: config/reference.toml; what is wrong: sottovoce check.
@@ -91,7 +94,7 @@ address = "127.0.0.1:{port}"
 pq = "prefer"                 # "require" refuses clients without post-quantum key agreement
 
 [admin]
-address = "127.0.0.1:9443"    # not served yet
+address = "127.0.0.1:{admin_port}"    # metrics and health: sottovoce status
 
 [identity]
 names = [{_listed(names)}]
@@ -145,7 +148,9 @@ def _section(name: str, kind: type[msgspec.Struct]) -> Iterator[str]:
         meaning = docs.get(field.name, "")
         words = " ".join(filter(None, (meaning, limits(field.type), _choices(field.type, meaning))))
         yield from (f"# {line}" for line in textwrap.wrap(words, _WIDTH))
-        if field.default is msgspec.NODEFAULT:
+        if field.default_factory is dict:
+            yield f"{field.name} = {{}}"
+        elif field.default is msgspec.NODEFAULT:
             yield f"{field.name} = {example_of(field.type)}"
         else:
             example = f"# {field.name} = {example_of(field.type)}"

@@ -32,7 +32,7 @@ from sottovoce.transport.openssl import (
 )
 from sottovoce.transport.proxy_protocol import Announced, ProxyHeader
 from sottovoce.transport.selftest import refuse_tls_environment, self_test
-from sottovoce.transport.silence import limit_silence
+from sottovoce.transport.silence import TcpSocket, limit_silence
 from sottovoce.transport.tls import TlsCore
 from sottovoce.transport.websocket import (
     ClientWebSocket,
@@ -84,6 +84,7 @@ __all__ = [
     "ServerWebSocket",
     "SystemClock",
     "SystemEntropy",
+    "TcpSocket",
     "TextMessage",
     "TlsContext",
     "TlsCore",

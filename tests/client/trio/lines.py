@@ -6,9 +6,10 @@ from typing import Any
 
 import trio
 
-from sottovoce.client import Audio, Call, Calls, calls
+from sottovoce.client import Audio, Call, Calls
 from sottovoce.client.address import Address
 from sottovoce.client.errors import dial_failure
+from sottovoce.client.trio import calls
 from sottovoce.wire import Code
 from tests.client.servers import FRAME, URL, PureServer, anchors
 from tests.client.trio.servers import TrioServer, VirtualClock

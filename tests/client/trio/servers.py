@@ -7,7 +7,8 @@ from typing import Any
 import trio
 import trio.testing
 
-from sottovoce.client import Call, connect
+from sottovoce.client import Call
+from sottovoce.client.trio import connect
 from tests.client.servers import URL, PureServer, anchors
 from tests.session.dialogue import WALL
 from tests.transport.certificates import authority
@@ -99,10 +100,9 @@ async def serving(
 
 def calling(stream: trio.abc.Stream, **options: Any) -> AbstractAsyncContextManager[Call]:
     """`connect` to such a server, with options that suit it."""
-    return connect(
-        options.pop("url", URL),
-        **{"anchor": anchors(), "ca": authority().pem, "stream": stream, "clock": VirtualClock(), **options},
-    )
+    url = options.pop("url", URL)
+    usual: dict[str, Any] = {"anchor": anchors(), "ca": authority().pem, "stream": stream, "clock": VirtualClock()}
+    return connect(url, **{**usual, **options})
 
 
 @asynccontextmanager

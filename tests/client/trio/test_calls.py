@@ -267,7 +267,7 @@ async def test_nothing_is_left_when_it_is_cancelled_at_any_step(autojump_clock: 
     for steps in range(1, 500):
         async with a_line(wanting_a_token, wanting_a_token, None, wanting_a_token) as line:
             conversation = line.calls(token="hunter2")
-            token = conversation._settings.config.credential.token
+            token = conversation._conversation._settings.config.credential.token
             assert token is not None
             counted = _CancelAt(steps)
             trio.lowlevel.add_instrument(counted)

@@ -42,7 +42,7 @@ async def test_tickets_of_its_own_are_erased_with_it_those_of_the_user_stay(auto
         for options, left in choices:
             async with a_line(lambda: PureServer(echo=True, tickets=Box())) as line:
                 conversation = line.calls(**options)
-                tickets = conversation._settings.tickets
+                tickets = conversation._conversation._settings.tickets
                 assert tickets is not None
                 async for leg in conversation:
                     async with leg as call:
@@ -103,7 +103,7 @@ async def test_a_token_is_kept_as_long_as_it_is_needed_and_then_wiped(autojump_c
     for token, is_wiped in (("hunter2", True), (mine, False)):
         async with a_line(lambda: PureServer(echo=True, config=config, credentials=credentials)) as line:
             conversation = line.calls(token=token)
-            kept = conversation._settings.config.credential.token
+            kept = conversation._conversation._settings.config.credential.token
             assert kept is not None
             async for leg in conversation:
                 async with leg as call:

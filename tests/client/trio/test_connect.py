@@ -19,9 +19,9 @@ from sottovoce.client import (
     ConnectFailed,
     InternalFault,
     ServerNotTrusted,
-    connect,
 )
 from sottovoce.client.machine import CallMachine
+from sottovoce.client.trio import connect
 from sottovoce.primitives import Secret
 from sottovoce.session import Identity, ServerConfig
 from sottovoce.wire import Code

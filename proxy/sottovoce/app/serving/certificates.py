@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from sottovoce.app.initialise import ANCHORS, ISSUING
-from sottovoce.app.ledger import Ledger
+from sottovoce.app.serving.health import Reports
 from sottovoce.hsm import Token
 from sottovoce.identity import CertificateKeeper, IdentityConfig, load_anchors
 from sottovoce.pki import LeafKeeper, read_issuing_certificate
@@ -57,7 +57,7 @@ def certificate_keepers(  # noqa: PLR0913, PLR0917  the parts they need
     base: Path,
     token: Token,
     tls: TlsContexts,
-    ledger: Ledger,
+    reports: Reports,
     clock: Clock,
     entropy: Entropy,
 ) -> tuple[LeafKeeper, CertificateKeeper]:
@@ -68,7 +68,7 @@ def certificate_keepers(  # noqa: PLR0913, PLR0917  the parts they need
         config.names,
         lifetime_seconds=config.leaf_hours * 3600,
         install=tls.install,
-        report=partial(ledger.certificate, "tls_leaf"),
+        report=partial(reports.certificate, "tls_leaf"),
         clock=clock,
         entropy=entropy,
     )
@@ -77,7 +77,7 @@ def certificate_keepers(  # noqa: PLR0913, PLR0917  the parts they need
         load_anchors(base / ANCHORS),
         config.names,
         lifetime_seconds=config.certificate_hours * 3600,
-        report=partial(ledger.certificate, "voice"),
+        report=partial(reports.certificate, "voice"),
         clock=clock,
         entropy=entropy,
     )

@@ -17,6 +17,7 @@ import trio
 
 from sottovoce.app.checking import check_loaded
 from sottovoce.app.hardening import harden_process
+from sottovoce.app.serving.admin import serve_admin
 from sottovoce.app.serving.parts import Parts
 from sottovoce.app.serving.ready import ready
 from sottovoce.app.serving.reload import Reloader, stamps
@@ -28,11 +29,11 @@ _STATUS_SECONDS = 2.0
 _COLLECT_AFTER = (5_000, 20, 10)
 """Objects that stayed before the youngest are looked at, and how often until the older ones are."""
 
-Announce = Callable[[Mapping[str, str]], None]
-"""Is told the address of each listener once calls can come."""
+Announce = Callable[[Mapping[str, str], str], None]
+"""Is told the address of each listener, and the admin address, once calls can come."""
 
 
-def _announce_nothing(_: Mapping[str, str]) -> None:
+def _announce_nothing(_: Mapping[str, str], __: str) -> None:
     """The log tells."""
 
 
@@ -97,6 +98,7 @@ async def _run(parts: Parts, reloader: Reloader, signals: AsyncIterator[int], an
     async with trio.open_nursery() as background:
         for task in parts.background_tasks:
             background.start_soon(task)
+        background.start_soon(serve_admin, parts)
         async with trio.open_nursery() as listening:
             for served in parts.listeners:
                 listening.start_soon(served.listener.serve, served.services)

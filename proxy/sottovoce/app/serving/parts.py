@@ -8,21 +8,37 @@ Nothing here decides anything: it hands each part what it asks for.
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 from pathlib import Path
 
 import msgspec
+import trio
 
 from sottovoce.app.checking import build_routes, read_credentials
 from sottovoce.app.initialise import token_files
 from sottovoce.app.ledger import open_ledger
+from sottovoce.app.serving.backends import Backends
 from sottovoce.app.serving.callers import Callers
 from sottovoce.app.serving.certificates import TlsContexts, TlsPolicy, certificate_keepers
+from sottovoce.app.serving.health import Health, Reports
+from sottovoce.app.serving.measuring import MeasuredRoute, read, versions
 from sottovoce.app.token_process import COMMAND
 from sottovoce.audit import AuditFailed, AuditLog, ConfigurationLoaded, PlaintextNetworkAllowed, open_audit
-from sottovoce.edge import CurrentServices, EdgeServices, Journal, Listener, ServedRoute, bind
+from sottovoce.edge import (
+    Address,
+    CurrentServices,
+    EdgeServices,
+    Journal,
+    Listener,
+    ServedRoute,
+    bind,
+    listen,
+    parse_address,
+)
 from sottovoce.hsm import Token, open_token
 from sottovoce.identity import Batcher, CertificateKeeper, Clients, ClientsContents, Tickets
 from sottovoce.observe import Logger, events
+from sottovoce.observe.metrics import Metrics
 from sottovoce.pki import LeafKeeper
 from sottovoce.primitives import SystemKem
 from sottovoce.relay import Route
@@ -59,6 +75,9 @@ class Parts:
         batcher: Batcher,
         tickets: Tickets,
         clients: Clients,
+        metrics: Metrics,
+        health: Health,
+        admin: trio.SocketListener,
     ) -> None:
         self.configuration = configuration
         self.file = file
@@ -69,9 +88,13 @@ class Parts:
         self.batcher = batcher
         self.tickets = tickets
         self.clients = clients
+        self.metrics = metrics
+        self.health = health
+        self.backends = Backends(CLOCK)
+        self.admin = admin
         self.callers = Callers(clients, lambda: self.configuration.routes)
         self.listeners: tuple[ServedListener, ...] = ()
-        self._audit = audit
+        self.audit = audit
         self._tls = tls
         self._routes = routes
 
@@ -82,17 +105,25 @@ class Parts:
         routes = build_routes(configuration, file)
         clients = read_credentials(configuration)
         tls = TlsContexts(_tls_policies(configuration))
-        audit = await stack.enter_async_context(open_audit(configuration.audit, CLOCK, report=_reporter(logger)))
+        health = Health(CLOCK)
+        report = _reporter(logger, health)
+        audit = await stack.enter_async_context(open_audit(configuration.audit, CLOCK, report=report))
         _forget_killed(configuration)
         await record_configuration(configuration, file, routes, audit, logger)
-        ledger = await stack.enter_async_context(open_ledger(logger, audit, configuration.hsm.token))
+        metrics = Metrics(versions())
+        ledger = await stack.enter_async_context(open_ledger(logger, audit, configuration.hsm.token, metrics.keys))
+        admin = await listen("admin", parse_address(configuration.admin.address))
+        stack.push_async_callback(admin.aclose)
+        reports = Reports(ledger, health)
         token = await stack.enter_async_context(
-            open_token(configuration.hsm, command=COMMAND, files=token_files(base), report=ledger.token)
+            open_token(
+                configuration.hsm, command=COMMAND, files=token_files(base), report=reports.token, times=metrics.keys
+            )
         )
-        leaf, voice = certificate_keepers(configuration.identity, base, token, tls, ledger, CLOCK, ENTROPY)
+        leaf, voice = certificate_keepers(configuration.identity, base, token, tls, reports, CLOCK, ENTROPY)
         await leaf.first()
         await voice.first()
-        tickets = Tickets(token, report=ledger.ticket_key, clock=CLOCK, entropy=ENTROPY)
+        tickets = Tickets(token, report=reports.ticket_key, clock=CLOCK, entropy=ENTROPY)
         stack.callback(tickets.close)
         await tickets.first()
         parts = cls(
@@ -105,24 +136,28 @@ class Parts:
             routes=routes,
             leaf=leaf,
             voice=voice,
-            batcher=Batcher(token, report=ledger.batch),
+            batcher=Batcher(token, report=reports.batch),
             tickets=tickets,
             clients=clients,
+            metrics=metrics,
+            health=health,
+            admin=admin,
         )
         await parts._listen(stack)
+        metrics.watch(partial(read, parts, CLOCK))
         return parts
 
     @property
     def background_tasks(self) -> tuple[Callable[[], Awaitable[object]], ...]:
         """What runs beside the listeners, as long as they do."""
-        return self.leaf.run, self.voice.run, self.batcher.run, self.tickets.run
+        return self.leaf.run, self.voice.run, self.batcher.run, self.tickets.run, self.metrics.loop_lag.run
 
     async def apply(self, configuration: Configuration, routes: Mapping[str, Route], clients: ClientsContents) -> None:
         """Let calls from now on be served by this; those that run keep what they have, if they may still call there.
 
         Addresses and whatever else a start settles have to be those of the configuration before.
         """
-        await record_configuration(configuration, self.file, routes, self._audit, self.logger)
+        await record_configuration(configuration, self.file, routes, self.audit, self.logger)
         self.configuration = configuration
         self._routes = routes
         self._tls.reconfigure(_tls_policies(configuration))
@@ -133,7 +168,7 @@ class Parts:
     def take_clients(self, contents: ClientsContents) -> int:
         """Let these call from now on, and end the calls of those who may no longer; gives how many ended."""
         for event in contents.changes_since(self.clients.contents):
-            self._audit.note(event)
+            self.audit.note(event)
         self.clients.replace(contents)
         served = self._served_routes()
         for each in self.listeners:
@@ -144,8 +179,15 @@ class Parts:
         """End the calls of those who may no longer call; gives how many ended."""
         return sum(each.listener.recheck(self.callers) for each in self.listeners)
 
+    @property
+    def admin_address(self) -> str:
+        """The address of the admin listener, as it was got."""
+        host, port, *_ = self.admin.socket.getsockname()
+        return str(Address(host, port))
+
     def drain(self) -> None:
         """Let nobody in and send the calls away; the listeners end when they have gone, or their time is over."""
+        self.health.is_draining = True
         calls = sum(each.listener.calls for each in self.listeners)
         self.logger.info(events.PROXY_DRAINING, calls=calls)
         process = self.configuration.process
@@ -160,8 +202,11 @@ class Parts:
             self.listeners += (ServedListener(listener, CurrentServices(self._services(name, served))),)
 
     def _served_routes(self) -> dict[str, ServedRoute]:
-        configured = self.configuration.routes
-        return {name: ServedRoute.of(route, configured[name]) for name, route in self._routes.items()}
+        configured, calls = self.configuration.routes, self.metrics.calls
+        calls.know_routes(configured)
+        return {
+            name: ServedRoute.of(MeasuredRoute(route, calls), configured[name]) for name, route in self._routes.items()
+        }
 
     def _services(self, listener: str, routes: Mapping[str, ServedRoute]) -> EdgeServices:
         return EdgeServices(
@@ -172,7 +217,7 @@ class Parts:
             parts=ServerDependencies(SystemKem(), ENTROPY, self.voice, self.callers, self.tickets),
             signer=self.batcher,
             clock=CLOCK,
-            journal=Journal(self.logger, self._audit),
+            journal=Journal(self.logger, self.audit, self.backends, metrics=self.metrics.calls),
         )
 
 
@@ -203,10 +248,11 @@ async def record_configuration(
             await audit.record(PlaintextNetworkAllowed(route=name, url=url))
 
 
-def _reporter(logger: Logger) -> Callable[[AuditFailed | None], None]:
+def _reporter(logger: Logger, health: Health) -> Callable[[AuditFailed | None], None]:
     """Say that the audit log can no longer be written, or (None) that it can again."""
 
     def report(failure: AuditFailed | None) -> None:
+        health.audit(failure)
         if failure is None:
             logger.warning(events.AUDIT_REPAIRED)
         else:

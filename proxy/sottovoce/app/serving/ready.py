@@ -11,7 +11,7 @@ from sottovoce.settings import ConfigurationInvalid, Problem
 
 
 @contextmanager
-def ready(parts: Parts, announce: Callable[[Mapping[str, str]], None]) -> Generator[None]:
+def ready(parts: Parts, announce: Callable[[Mapping[str, str], str], None]) -> Generator[None]:
     """Say that calls can come, and to where; keep the ready file there as long as that holds."""
     path = Path(parts.configuration.process.ready_file)
     addresses = {served.listener.name: str(served.listener.address) for served in parts.listeners}
@@ -22,6 +22,7 @@ def ready(parts: Parts, announce: Callable[[Mapping[str, str]], None]) -> Genera
         parts.logger.info(
             events.PROXY_READY,
             addresses=addresses,
+            admin=parts.admin_address,
             pq={name: str(each.pq) for name, each in parts.configuration.all_listeners().items()},
             routes=sorted(parts.configuration.routes),
             pid=os.getpid(),
@@ -32,7 +33,7 @@ def ready(parts: Parts, announce: Callable[[Mapping[str, str]], None]) -> Genera
         problem = Problem("process.ready_file", reason, "give a path in a directory that may be written to")
         raise ConfigurationInvalid([problem]) from None
     try:
-        announce(addresses)
+        announce(addresses, parts.admin_address)
         yield
     finally:
         path.unlink(missing_ok=True)

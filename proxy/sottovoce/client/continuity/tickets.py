@@ -8,9 +8,10 @@ The newest one counts: it takes the place of the one before.  It is given out on
 takes it erases it.  What has expired is erased when the store is next used, the rest by `erase`.
 
 What a ticket may be used for is for the session to judge (the anchor, the certificate's dates, 24 hours); the store
-only keeps apart what must not be mixed.  Not here: any lock, a store belongs to one event loop.
+only keeps apart what must not be mixed.  Calls of several threads may share a store.
 """
 
+import threading
 from collections.abc import Iterable
 from typing import NamedTuple, Self
 
@@ -35,6 +36,7 @@ class TicketStore:
     def __init__(self, entropy: Entropy | None = None) -> None:
         self._key = Secret.take("owners of tickets", (entropy or SystemEntropy()).random(HASH_BYTES))
         self._tickets: dict[_Place, ClientTicket] = {}  # the newest last
+        self._lock = threading.Lock()
 
     def owner_of(self, credential: Credential) -> bytes:
         """Give a name for a credential that means something in this store only."""
@@ -49,25 +51,28 @@ class TicketStore:
 
     def put(self, owner: bytes, ticket: ClientTicket, now: float) -> None:
         """Take over a ticket."""
-        self._erase_expired(now)
         place = _Place(owner, ticket.authority.lower(), ticket.path, ticket.binding_type, ticket.suite)
-        self._drop(place)
-        while len(self._tickets) >= MAX_TICKETS:
-            self._drop(next(iter(self._tickets)))
-        self._tickets[place] = ticket
+        with self._lock:
+            self._erase_expired(now)
+            self._drop(place)
+            while len(self._tickets) >= MAX_TICKETS:
+                self._drop(next(iter(self._tickets)))
+            self._tickets[place] = ticket
 
     def take(self, owner: bytes, carriage: Carriage, suites: Iterable[Suite], now: float) -> ClientTicket | None:
         """Give the newest ticket for a carriage and one of these suites, for the caller to erase; None without one."""
-        self._erase_expired(now)
         authority = carriage.authority.lower()
         fitting = {_Place(owner, authority, carriage.path, carriage.binding_type, suite) for suite in suites}
-        place = next((place for place in reversed(self._tickets) if place in fitting), None)
-        return None if place is None else self._tickets.pop(place)
+        with self._lock:
+            self._erase_expired(now)
+            place = next((place for place in reversed(self._tickets) if place in fitting), None)
+            return None if place is None else self._tickets.pop(place)
 
     def erase(self) -> None:
         """Erase all tickets.  The store can be used on, and begins anew."""
-        for place in list(self._tickets):
-            self._drop(place)
+        with self._lock:
+            for place in list(self._tickets):
+                self._drop(place)
 
     def _erase_expired(self, now: float) -> None:
         for place in [place for place, ticket in self._tickets.items() if ticket.expires_at <= now]:

@@ -18,7 +18,8 @@ and nothing can follow it, so the call is over.  A cancelled `async for` has los
 cancellation still says so to the server, which takes a second at most.
 """
 
-from sottovoce.client.trio.call import Call, connect
-from sottovoce.client.trio.calls import Calls, ConnectOptions, Leg, calls
+from sottovoce.client.settings import ConnectOptions
+from sottovoce.client.shell import Call, Calls, Leg
+from sottovoce.client.trio.call import calls, connect
 
 __all__ = ["Call", "Calls", "ConnectOptions", "Leg", "calls", "connect"]

@@ -6,56 +6,29 @@ user says is written by the user's own task, under the same lock: that is the ba
 """
 
 from collections.abc import Callable
-from contextlib import suppress
 
 import trio
 
-from sottovoce.client.errors import CallEnded, CallError, InternalFault
-from sottovoce.client.items import Ended, Item
+from sottovoce.client.items import Item
 from sottovoce.client.machine import CallMachine
+from sottovoce.client.shell import LAST_WORDS_SECONDS, Standing
+from sottovoce.client.trio.turn import take_turn
 from sottovoce.transport import READ_BYTES, Clock
-from sottovoce.wire import SENT_CONTROL_FRAMES_PER_SECOND, Code
-
-_LAST_WORDS_SECONDS = 1.0
-"""For the last bytes of a call that is over: an alert, a goodbye, close_notify."""
-_LOOK_AGAIN_SECONDS = 30.0
-"""Trio's clock stands still while the computer sleeps, the call's does not: so we never wait for longer than this."""
-_SHORTEST_WAIT_SECONDS = 0.001
-_CONTROL_INTERVAL_SECONDS = 1 / SENT_CONTROL_FRAMES_PER_SECOND
-"""A refused control frame may go as soon as the next token is there."""
 
 
-class Link:
-    """One call's connection.  After a cancellation it can be used on, if only to learn how the call ended."""
+class Link(Standing):
+    """One call's connection; start with `spawn_system_task(link.run)`.  After a cancellation it can be used on."""
 
     def __init__(self, machine: CallMachine, stream: trio.abc.Stream, clock: Clock) -> None:
-        """Take over `stream`; start with `spawn_system_task(link.run)`."""
-        self.machine = machine
+        super().__init__(machine, clock)
         self._stream = stream
-        self._clock = clock
-        self.news = trio.lowlevel.ParkingLot()
-        """Woken whenever the machine may have changed: readers, and senders that may not send yet."""
+        self.news = trio.lowlevel.ParkingLot()  # the machine may have changed: for readers, and who may not send
         self._pen = trio.lowlevel.ParkingLot()
         self._room = trio.lowlevel.ParkingLot()
         self._saying = trio.StrictFIFOLock()  # the order of what users say
         self._writing = trio.StrictFIFOLock()  # over sealing and writing: records leave in the order of their sealing
         self._wait = trio.CancelScope()
-        self._crash: CallError | None = None
         self._closed = trio.Event()
-
-    @property
-    def failure(self) -> CallError | None:
-        """Why the call ended otherwise than well."""
-        return self._crash or self.machine.failure
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether the call is over for its user."""
-        return self.machine.ended is not None or self._crash is not None
-
-    def now(self) -> float:
-        """Give the time of the call's clock."""
-        return self._clock.now()
 
     async def run(self) -> None:
         """Serve the call until it is over and the stream closed.  Raises nothing but Cancelled."""
@@ -63,37 +36,37 @@ class Link:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._write_when_asked)
                 await self._read_until_over()
-                with trio.move_on_after(_LAST_WORDS_SECONDS):
-                    await self._flush()
+                with trio.move_on_after(LAST_WORDS_SECONDS):
+                    async with self._writing:
+                        await self._write()
                 nursery.cancel_scope.cancel()
         except* Exception as crash:  # noqa: BLE001  a system task that raises would take the program down
-            ended = Ended(Code.INTERNAL, "a fault in the client itself", truncated=True, local=True)
-            self._crash = InternalFault(ended, is_proven=True)
-            self._crash.__cause__ = crash
-            with suppress(Exception):
-                self.machine.drop(self._clock.now())  # for its keys to be wiped
+            self.crashed(crash)
         finally:
             with trio.CancelScope(shield=True):
                 await trio.aclose_forcefully(self._stream)
             self._closed.set()
             self.news.unpark_all()
 
-    def take(self) -> Item | None:
-        """Take the oldest item; None if there is none now."""
-        item = self.machine.take()
+    async def next_item(self) -> Item | None:
+        """Wait for the next item; None behind the last one.  Raises the call's failure.  Cancelled, it took nothing."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        while (item := self.take()) is None and not self.has_told:
+            self._room.unpark_all()
+            await self.news.park()
         self._room.unpark_all()
-        return item
+        await trio.lowlevel.cancel_shielded_checkpoint()  # the item is taken: cancelled from here on it would be lost
+        return self.told(item)
 
     async def say(self, seal: Callable[[float], bool]) -> None:
         """Have something sealed, as soon as it may be, and write it.  Raises CallError if the call is over, or ends."""
-        await _acquire(self._saying)
+        await take_turn(self._saying)
         try:
             while not await self._say_once(seal):
                 self._settle()
                 if self.has_ended:
-                    raise self._why_not()
-                is_paced = self.machine.may_send(self._clock.now())
-                with trio.move_on_after(_CONTROL_INTERVAL_SECONDS if is_paced else float("inf")):
+                    raise self.why_not()
+                with trio.move_on_after(self.retry_seconds()):
                     await self.news.park()
         finally:
             self._saying.release()
@@ -112,7 +85,7 @@ class Link:
             raise
 
     async def _say_once(self, seal: Callable[[float], bool]) -> bool:
-        await _acquire(self._writing)
+        await take_turn(self._writing)
         try:
             await trio.lowlevel.checkpoint_if_cancelled()  # the last moment at which nothing has been sent
             if self.has_ended or not seal(self._clock.now()):
@@ -122,23 +95,19 @@ class Link:
         finally:
             self._writing.release()
         await self._closed.wait()
-        raise self._why_not()
-
-    def _why_not(self) -> CallError:
-        return self.failure or CallEnded("the call has ended, so nothing more can be sent", "make a new call")
+        raise self.why_not()
 
     async def _read_until_over(self) -> None:
-        machine = self.machine
-        while not machine.is_over:
+        while not self.machine.is_over:
             data = None
-            with trio.CancelScope(deadline=trio.current_time() + self._patience()) as self._wait:
+            with trio.CancelScope(deadline=trio.current_time() + self.patience()) as self._wait:
                 data = await self._read()
             now = self._clock.now()
             if data:
-                machine.receive(bytes(data), now)
+                self.machine.receive(bytes(data), now)
             elif data is not None:
-                machine.receive_eof(now)
-            machine.on_deadline(now)
+                self.machine.receive_eof(now)
+            self.machine.on_deadline(now)
             self._settle()
 
     async def _read(self) -> bytes | bytearray | None:
@@ -154,26 +123,21 @@ class Link:
     @trio.lowlevel.enable_ki_protection  # a system task has it, the tasks that it starts have not
     async def _write_when_asked(self) -> None:
         while True:
-            await self._flush()
+            async with self._writing:
+                await self._write()
             await self._pen.park()
-
-    async def _flush(self) -> None:
-        async with self._writing:
-            await self._write()
 
     async def _write(self) -> bool:
         """Write all there is, with the lock held.  False: the connection is broken; why, the reader will hear."""
-        machine = self.machine
-        while data := machine.to_send():
+        while data := self.machine.to_send():
             try:
                 await self._stream.send_all(data)
-            except trio.Cancelled:
-                machine.write_failed(self._clock.now(), cancelled=True)
+            except (trio.Cancelled, trio.BrokenResourceError, trio.ClosedResourceError) as error:
+                is_cancelled = isinstance(error, trio.Cancelled)
+                self.machine.write_failed(self._clock.now(), cancelled=is_cancelled)
                 self._settle()
-                raise
-            except (trio.BrokenResourceError, trio.ClosedResourceError):
-                machine.write_failed(self._clock.now())
-                self._settle()
+                if is_cancelled:
+                    raise
                 return False
         return True
 
@@ -183,18 +147,4 @@ class Link:
             self._pen.unpark_all()
         self.news.unpark_all()
         self._room.unpark_all()
-        self._wait.deadline = trio.current_time() + self._patience()
-
-    def _patience(self) -> float:
-        due = self.machine.next_deadline()
-        if due is None:
-            return 0.0
-        return min(max(due - self._clock.now(), _SHORTEST_WAIT_SECONDS), _LOOK_AGAIN_SECONDS)
-
-
-async def _acquire(lock: trio.StrictFIFOLock) -> None:
-    """Acquire a lock; without a turn of the scheduler if it is free, as each use of it here has one by itself."""
-    if lock.locked():
-        await lock.acquire()
-    else:
-        lock.acquire_nowait()
+        self._wait.deadline = trio.current_time() + self.patience()

@@ -6,12 +6,10 @@ import trio
 
 from sottovoce.client.address import Address
 from sottovoce.client.errors import dial_failure, dial_timeout
-from sottovoce.client.machine import CallMachine
 from sottovoce.client.settings import CallSettings
+from sottovoce.client.shell import new_machine
 from sottovoce.client.trio.link import Link
-from sottovoce.primitives import SystemKem
-from sottovoce.session import Dependencies
-from sottovoce.transport import HANDSHAKE_SECONDS, Clock, SystemEntropy
+from sottovoce.transport import HANDSHAKE_SECONDS, Clock
 from sottovoce.wire import Code
 
 Dial = Callable[[Address], Awaitable[trio.abc.Stream]]
@@ -26,13 +24,10 @@ async def open_call(settings: CallSettings, clock: Clock, dial: Dial) -> Link:
     except BaseException:
         settings.wipe_token()
         raise
-    machine = CallMachine(
-        settings, Dependencies(SystemKem(), SystemEntropy()), clock.now(), clock.wall(), connect_by=connect_by
-    )
-    link = Link(machine, stream, clock)
+    link = Link(new_machine(settings, clock, connect_by), stream, clock)
     trio.lowlevel.spawn_system_task(link.run, name=f"sottovoce call to {settings.address}")
     try:
-        while not machine.is_open and not link.has_ended:
+        while not link.has_settled:
             await link.news.park()
     except BaseException:
         await link.close(Code.GOING_AWAY)

@@ -1,6 +1,12 @@
 """Tickets, the server's side: what is sealed in them, the keys they are sealed under, and which were used."""
 
-from sottovoce.identity.tickets.events import TicketKeyErased, TicketKeyEvent, TicketKeyFailed, TicketKeyReplaced
+from sottovoce.identity.tickets.events import (
+    TicketKeyErased,
+    TicketKeyEvent,
+    TicketKeyFailed,
+    TicketKeyReplaced,
+    TicketOutcome,
+)
 from sottovoce.identity.tickets.handlers import ticket_handlers
 from sottovoce.identity.tickets.operations import (
     NEW_TICKET_KEY,
@@ -22,6 +28,7 @@ __all__ = [
     "TicketKeyEvent",
     "TicketKeyFailed",
     "TicketKeyReplaced",
+    "TicketOutcome",
     "Tickets",
     "WrappedTicketKey",
     "ticket_handlers",

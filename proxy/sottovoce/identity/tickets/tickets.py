@@ -9,6 +9,7 @@ Keys age on the clock that nobody sets and that runs on in suspend; `seal` and `
 that it does not matter when `run` wakes.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -17,8 +18,14 @@ import trio
 
 from sottovoce.hsm import Caller, TokenProcessFailed
 from sottovoce.identity.tickets import layout
-from sottovoce.identity.tickets.events import TicketKeyErased, TicketKeyEvent, TicketKeyFailed, TicketKeyReplaced
-from sottovoce.identity.tickets.key import TicketKey, key_id_of, lives
+from sottovoce.identity.tickets.events import (
+    TicketKeyErased,
+    TicketKeyEvent,
+    TicketKeyFailed,
+    TicketKeyReplaced,
+    TicketOutcome,
+)
+from sottovoce.identity.tickets.key import MAX_SEAL_SECONDS, TicketKey, key_id_of, lives
 from sottovoce.identity.tickets.operations import NEW_TICKET_KEY, OPEN_TICKET_KEY, NewTicketKey, OpenTicketKey
 from sottovoce.primitives import Entropy, SottovoceError
 from sottovoce.session import MAX_TICKET_SECONDS, SealedTicket, TicketState
@@ -47,6 +54,8 @@ class Tickets:
         self, token: Caller, *, report: Callable[[TicketKeyEvent], None], clock: Clock, entropy: Entropy
     ) -> None:
         """Take the token and whom to tell; there are no tickets yet."""
+        self.outcomes: Counter[TicketOutcome] = Counter()
+        """How often each has come."""
         self._token = token
         self._report = report
         self._clock = clock
@@ -57,6 +66,12 @@ class Tickets:
         self._failures = 0
         self._told_seals = False
         self._is_closed = False
+
+    @property
+    def key_age_seconds(self) -> float | None:
+        """How old the key is that seals; None when there is none."""
+        key = self._current
+        return None if key is None else self._clock.now() - (key.seals_until - MAX_SEAL_SECONDS)
 
     async def first(self) -> None:
         """Get the first key.  What prevents it is reported, not raised: calls do without tickets meanwhile."""
@@ -82,12 +97,15 @@ class Tickets:
         """Make a ticket; None when there is no key for it now, or what is behind it ends too soon."""
         now, key = self._clock.now(), self._current
         if key is None or not key.can_seal(now):
+            self.outcomes[TicketOutcome.NOT_ISSUED_NO_KEY] += 1
             return None
         lifetime = _lifetime(state, wall)
         if lifetime is None:
+            self.outcomes[TicketOutcome.NOT_ISSUED_TOO_SHORT] += 1
             return None
         content = layout.Content.of(state, lifetime, wall, now)
         ticket = key.seal(content, state.authority, state.path, self._entropy)
+        self.outcomes[TicketOutcome.NOT_ISSUED_TOO_LARGE if ticket is None else TicketOutcome.ISSUED] += 1
         return None if ticket is None else SealedTicket(ticket, lifetime)
 
     def open(self, ticket: bytes, authority: bytes, path: bytes, wall: float) -> TicketState | None:
@@ -95,9 +113,11 @@ class Tickets:
         head = layout.decode_head_untrusted(ticket)
         key = None if head is None else self._keys.get(head.key_id)
         if head is None or key is None:
+            self.outcomes[TicketOutcome.REFUSED_UNKNOWN] += 1
             return None
         content = key.open(ticket, head, authority, path)
         if content is None:
+            self.outcomes[TicketOutcome.REFUSED_UNOPENED] += 1
             return None
         now = self._clock.now()
         if lives(content, wall, now, tolerance_seconds=_TOLERANCE_SECONDS):
@@ -106,13 +126,16 @@ class Tickets:
             set_back = max(0.0, (now - content.issued_now) - (wall - content.issued_wall))
             return msgspec.structs.replace(state, verified_at=state.verified_at - set_back)
         content.psk.wipe()
+        self.outcomes[TicketOutcome.REFUSED_EXPIRED] += 1
         return None
 
     def spend(self, ticket: bytes) -> bool:
         """Mark a ticket used that was opened; false if it was already, or its key is gone."""
         head = layout.decode_head_untrusted(ticket)
         key = None if head is None else self._keys.get(head.key_id)
-        return head is not None and key is not None and key.spend(head)
+        is_first = head is not None and key is not None and key.spend(head)
+        self.outcomes[TicketOutcome.USED if is_first else TicketOutcome.REFUSED_USED_BEFORE] += 1
+        return is_first
 
     async def _replace(self) -> None:
         try:

@@ -134,6 +134,10 @@ class MeteredSink:
         self._take_control()
         self._sink.json(data)
 
+    def ignore(self) -> None:
+        """Count a message that is not for the client, so that there cannot be too many of them."""
+        self._take_control()
+
     def _take_control(self) -> None:
         if not self._controls.take(self.now):
             raise BackendMisbehaved(BackendFault.FLOOD, "more than 50 control messages a second (burst 250)")

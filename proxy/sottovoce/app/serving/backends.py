@@ -1,0 +1,105 @@
+"""How calls and their backends do, by route: what the edge tells while calls run.
+
+A backend is known by the last call that told something of it.  Nobody calls a backend to see whether it is there: that
+would be one more call to it.
+"""
+
+from collections import Counter, defaultdict
+from typing import Literal
+
+import msgspec
+
+from sottovoce.admin import CallCounts, HandshakeStatus, RouteStatus
+from sottovoce.primitives import one_line
+from sottovoce.transport import Clock
+
+_HYBRID = "MLKEM"
+"""In the name of each TLS group whose agreement is post-quantum."""
+_MAX_REASON = 200
+
+BackendState = Literal["not called yet", "answering", "silent", "down"]
+
+
+class _Counts:
+    """Calls: now, at most, since the start."""
+
+    def __init__(self) -> None:
+        self.now = self.peak = self.total = 0
+
+    def begin(self) -> None:
+        self.now += 1
+        self.total += 1
+        self.peak = max(self.peak, self.now)
+
+    def end(self) -> None:
+        self.now -= 1
+
+    def shown(self) -> CallCounts:
+        return CallCounts(self.now, self.peak, self.total)
+
+
+class _Backend(msgspec.Struct):
+    state: BackendState
+    since: float
+    reason: str = ""
+
+
+class Backends:
+    """An edge.CallObserver."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Nobody has called yet."""
+        self._clock = clock
+        self._began_at = clock.now()
+        self._all = _Counts()
+        self._routes: defaultdict[str, _Counts] = defaultdict(_Counts)
+        self._groups: Counter[str] = Counter()
+        self._backends: dict[str, _Backend] = {}
+
+    def call_started(self, route: str, tls_group: str) -> None:
+        """Count a call in."""
+        self._all.begin()
+        self._routes[route].begin()
+        self._groups[tls_group] += 1
+
+    def call_ended(self, route: str) -> None:
+        """Count a call out."""
+        self._all.end()
+        self._routes[route].end()
+
+    def backend_answered(self, route: str) -> None:
+        """A backend is there."""
+        self._note(route, "answering")
+
+    def backend_silent(self, route: str, seconds: float) -> None:
+        """A backend was connected, and that was all."""
+        self._note(route, "silent", f"it said nothing in {seconds:.0f} s")
+
+    def backend_lost(self, route: str, reason: str) -> None:
+        """A backend is not there, or no longer."""
+        self._note(route, "down", one_line(reason, max_characters=_MAX_REASON))
+
+    def _note(self, route: str, state: BackendState, reason: str = "") -> None:
+        before = self._backends.get(route)
+        since = before.since if before is not None and before.state == state else self._clock.now()
+        self._backends[route] = _Backend(state, since, reason)
+
+    @property
+    def calls(self) -> CallCounts:
+        """Calls on all routes."""
+        return self._all.shown()
+
+    @property
+    def handshakes(self) -> HandshakeStatus:
+        """Calls by the TLS group that they began with."""
+        total = self._groups.total()
+        hybrid = sum(count for group, count in self._groups.items() if _HYBRID in group)
+        return HandshakeStatus(dict(self._groups), hybrid / total if total else None)
+
+    def route(self, name: str, *, is_built_in: bool) -> RouteStatus:
+        """Give how a route does."""
+        found = self._backends.get(name) or _Backend("not called yet", self._began_at)
+        state = "built in" if is_built_in else found.state
+        since = self._began_at if is_built_in else found.since
+        calls = self._routes[name].shown() if name in self._routes else CallCounts(0, 0, 0)
+        return RouteStatus(name, calls, state, round(self._clock.now() - since, 3), found.reason)

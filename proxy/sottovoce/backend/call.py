@@ -1,0 +1,174 @@
+"""What a handler holds, and how one is run: the same under every event loop.
+
+A shell gives a `Link`, which moves bytes and waits; nothing here knows how.
+"""
+
+import logging
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Protocol, cast
+
+from sottovoce.backend.errors import CallOver
+from sottovoce.backend.items import Audio, Data, Ended, Item, Start
+from sottovoce.backend.machine import CallMachine, messages
+
+log = logging.getLogger("sottovoce.backend")
+_HERE = str(Path(__file__).parent)
+
+
+class Link(Protocol):
+    """One call's connection, of some event loop."""
+
+    machine: CallMachine
+
+    def now(self) -> float:
+        """Give the loop's time."""
+        ...
+
+    def settle(self) -> None:
+        """After a call of the machine: see to it that what it has to say is written, and mind its deadline."""
+
+    async def turn(self) -> None:
+        """Give other tasks a turn, and cancellation a chance."""
+
+    async def news(self) -> None:
+        """Wait until the machine may have changed."""
+
+    async def room(self) -> None:
+        """Give others a turn, and wait while much of what was said is still to be written."""
+
+    async def pause(self, seconds: float) -> None:
+        """Wait so long."""
+
+
+class Call:
+    """A call that goes on: `async for item in call`, until `Ended`, which is the last item.
+
+    Several tasks may send; one reads.  Sending waits while the proxy does not read, and raises CallOver once the call
+    has ended.  Cancelled while it waits, it has sent nothing.
+    """
+
+    def __init__(self, link: Link, start: Start) -> None:
+        self._link = link
+        self._is_told = False
+        self.start = start
+        """What the proxy said of this call first."""
+
+    @property
+    def end(self) -> Ended | None:
+        """How the call ended; None while it goes on."""
+        return self._link.machine.ended
+
+    @property
+    def frames_dropped(self) -> int:
+        """Frames of the client that were dropped here, the oldest first, as nobody read them in time."""
+        return self._link.machine.frames_dropped
+
+    async def send(self, frame: bytes | Audio | Data) -> None:
+        """Send one frame of audio in `start.reply_codec`, or data where the call has no audio.
+
+        Raises ApiMisuse for a frame that the proxy would end the call for.
+        """
+        await self._link.room()
+        machine = self._link.machine
+        match frame:
+            case Audio():
+                machine.audio(frame)
+            case Data(payload):
+                machine.data(payload)
+            case _ if self.start.is_data:
+                machine.data(frame)
+            case _:
+                machine.audio(Audio(frame))
+        self._link.settle()
+
+    async def mark(self, name: str) -> None:
+        """Ask for `MarkPlayed` with this name, once the client has played what was sent before."""
+        await self._say(self._link.machine.control, messages.write_mark(name))
+
+    async def clear(self) -> None:
+        """Drop the audio that waits to be played: somebody speaks over it."""
+        await self._say(self._link.machine.control, messages.write_clear())
+
+    async def dtmf(self, event: int, duration_ms: int = 160) -> None:
+        """Press a key of the telephone: 0–9, 10 for *, 11 for #, 12–15 for A–D."""
+        await self._say(self._link.machine.control, messages.write_dtmf(event, duration_ms))
+
+    async def json(self, value: Mapping[str, object]) -> None:
+        """Send a JSON object of at most 4 000 bytes to the client's application."""
+        await self._say(self._link.machine.json, messages.write_json(value))
+
+    async def hang_up(self, reason: str = "") -> None:
+        """End the call; `reason` goes to the proxy's log.  `Ended` comes once the proxy has answered."""
+        await self._link.room()
+        self._link.machine.hang_up(self._link.now(), reason)
+        self._link.settle()
+
+    def __aiter__(self) -> AsyncIterator[Item]:
+        return self
+
+    async def __anext__(self) -> Item:
+        machine = self._link.machine
+        await self._link.turn()
+        while (item := machine.take()) is None:
+            if self._is_told:
+                raise StopAsyncIteration
+            await self._link.news()
+        self._is_told = isinstance(item, Ended)
+        self._link.settle()  # there may be room to read again
+        return item
+
+    async def _say(self, queue: Callable[[str, float], float], text: str) -> None:
+        """Send a text no faster than a client can be told: the proxy would take it for a flood (§6)."""
+        await self._link.room()
+        while wait := queue(text, self._link.now()):
+            await self._link.pause(wait)
+        self._link.settle()
+
+
+Handler = Callable[[Call], Awaitable[object]]
+"""Holds one call; it ends when this returns."""
+
+
+async def hold(link: Link, start: Start, handler: Handler) -> None:
+    """Run a handler.  What it raises ends its call and no other, and is logged."""
+    machine = link.machine
+    try:
+        await handler(Call(link, start))
+    except Exception as error:  # noqa: BLE001  whatever somebody's handler may raise
+        if all(isinstance(each, CallOver) for each in _leaves(error)):
+            machine.hang_up(link.now())
+        else:
+            machine.fail(link.now())
+            _log_failure(start, error)
+    except BaseException:
+        machine.fail(link.now())
+        raise
+    else:
+        machine.hang_up(link.now())
+    finally:
+        link.settle()
+
+
+def log_peer(machine: CallMachine, peer: object) -> None:
+    """Say why a connection was closed, if that is its own fault; `peer` is its address, as sockets have it."""
+    if machine.fault is not None:
+        host, port, *_ = cast("tuple[object, ...]", peer) if isinstance(peer, tuple) else ("nowhere", 0)
+        log.warning("a connection from %s:%s was closed: %s", host, port, machine.fault)
+
+
+def _log_failure(start: Start, error: Exception) -> None:
+    frames = traceback.extract_tb(error.__traceback__)
+    theirs = [frame for frame in frames if not frame.filename.startswith(_HERE)] or frames
+    place = f"{theirs[-1].filename}:{theirs[-1].lineno}"
+    text = "call %s on route %s: the handler raised %s at %s; the client is told backend_down"
+    log.error(text, start.session_id, start.route, type(error).__name__, place, exc_info=error)
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for each in cast("tuple[BaseException, ...]", error.exceptions):
+            yield from _leaves(each)
+    else:
+        yield error

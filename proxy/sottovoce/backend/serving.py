@@ -1,0 +1,102 @@
+"""What a server of calls may be told, the same for every shell."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol, TypedDict, Unpack
+
+from sottovoce.backend.call import Handler, log
+from sottovoce.backend.errors import CannotListen
+from sottovoce.backend.machine import CallMachine
+from sottovoce.transport import (
+    PqPolicy,
+    TcpSocket,
+    TlsContext,
+    TlsIdentity,
+    TransportMisconfigured,
+    limit_silence,
+    server_context,
+)
+
+MAX_CALLS = 1_000
+FULL_BYTES = 65_536
+"""As much may wait to be written before those who send wait."""
+SILENCE_SECONDS = 30
+"""How long TCP may get no answer from a proxy before its connection counts as broken."""
+
+
+class ServeOptions(TypedDict, total=False):
+    """Each may be left out."""
+
+    certificate_file: str | Path
+    """PEM: the certificate of this backend and its chain.  With it, and the key, it serves `wss://`: TLS 1.3 alone."""
+    key_file: str | Path
+    """PEM: the certificate's private key, not encrypted."""
+    client_ca_file: str | Path
+    """PEM: who has to vouch for the certificate that the proxy shows.  Without it, whoever can connect may call."""
+    max_calls: int
+    """Connections at once, 1 000 unless it is given; a further one is refused, and the proxy tries again."""
+    ready: Callable[[str], object]
+    """Is called with the URL, once calls can come."""
+
+
+class Serve(Protocol):
+    """What each shell has."""
+
+    async def __call__(self, handler: Handler, host: str, port: int, **options: Unpack[ServeOptions]) -> None:
+        """Serve calls until cancelled."""
+
+
+class Serving:
+    """The options, read."""
+
+    def __init__(self, options: ServeOptions) -> None:
+        """Read the files.  Raises CannotListen."""
+        self._tls = _tls_of(options)
+        self._max_calls = options.get("max_calls", MAX_CALLS)
+        self._ready = options.get("ready")
+
+    def machine(self, now: float, socket: TcpSocket, connections: int) -> CallMachine:
+        """Make the machine of one more connection; there are so many with it."""
+        with suppress(OSError):  # it went as it came
+            limit_silence(socket, SILENCE_SECONDS)
+        return CallMachine(now, tls=self._tls, is_busy=connections > self._max_calls)
+
+    def listens(self, host: str, port: int) -> str:
+        """Say that calls can come; give the URL."""
+        where = f"[{host}]" if ":" in host else host
+        url = f"{'ws' if self._tls is None else 'wss'}://{where}:{port}"
+        log.info("waiting on %s", url)
+        if self._ready is not None:
+            self._ready(url)
+        return url
+
+
+def cannot_listen(error: OSError, host: str, port: int) -> CannotListen:
+    """Say what is wrong with an address."""
+    why = (error.strerror or str(error)).lower()
+    return CannotListen(f"{host}:{port} cannot be listened on ({why}): free it, or choose another (port 0: any)")
+
+
+def _tls_of(options: ServeOptions) -> TlsContext | None:
+    certificate, key = options.get("certificate_file"), options.get("key_file")
+    client_ca = options.get("client_ca_file")
+    if certificate is None or key is None:
+        if certificate is not None or key is not None or client_ca is not None:
+            raise CannotListen("TLS needs certificate_file and key_file: give both, or no file at all")
+        return None
+    identity_pem = _read(certificate), _read(key)
+    try:
+        identity = TlsIdentity.from_pem(*identity_pem)
+        return server_context(
+            identity, pq=PqPolicy.PREFER, client_ca_pem=None if client_ca is None else _read(client_ca)
+        )
+    except TransportMisconfigured as error:
+        raise CannotListen(str(error)) from None
+
+
+def _read(file: str | Path) -> bytes:
+    try:
+        return Path(file).read_bytes()
+    except OSError as error:
+        raise CannotListen(f"{file}: {error.strerror}: give a file that can be read") from None

@@ -1,0 +1,64 @@
+"""Which proxy is meant, and what it says: for `status` and `top`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from sottovoce.admin import Status
+
+NOT_HEALTHY = 3
+"""The exit code of a proxy that answered and is not healthy."""
+_MAX_CONCERNS = 10
+_SHOWN = 8
+
+place_argument = click.argument("place", envvar="SOTTOVOCE_DIR", default=".", metavar="[DIR|URL]")
+"""A directory made by `sottovoce init`, or the URL of an admin address."""
+
+
+def find_url(place: str) -> str:
+    """Give the admin address's URL: `place` itself, or what its configuration says.  Raises SottovoceError."""
+    if "://" in place:
+        return place.rstrip("/")
+    from sottovoce.admin import url_of
+    from sottovoce.settings import find_file, load
+
+    return url_of(load(find_file(Path(place))).admin)
+
+
+def exit_code(status: "Status") -> int:
+    """Give 0 for a healthy proxy, 3 for one that is not."""
+    return 0 if status.state == "healthy" else NOT_HEALTHY
+
+
+def summary(status: "Status") -> str:
+    """Give the first line: state, calls, and what ends next."""
+    from sottovoce.admin import duration
+
+    calls = f"{status.calls.now} call{'' if status.calls.now == 1 else 's'}"
+    leaf, voice = status.leaf.seconds_left, status.voice_certificate.seconds_left
+    share = status.handshakes.hybrid_share
+    policies = "/".join(dict.fromkeys(each.pq for each in status.listeners))
+    hybrid = "no handshake yet" if share is None else f"{int(100 * share)} % hybrid"
+    return " · ".join(
+        (
+            *(status.state, calls, f"hsm {status.hsm.state}", f"leaf {duration(leaf)}"),
+            *(f"voice certificate {duration(voice)}", f"pq {policies}: {hybrid}"),
+        )
+    )
+
+
+def concern_lines(status: "Status") -> list[str]:
+    """Give a line for each concern, the worst first; of very many, the first."""
+    lines = [
+        f"{each.severity:<{_SHOWN}}  {each.cause}: {each.what}: {each.remedy}"
+        for each in status.concerns[:_MAX_CONCERNS]
+    ]
+    if (more := len(status.concerns) - _MAX_CONCERNS) > 0:
+        lines.append(f"… and {more} more: sottovoce status --json")
+    return [_printable(line) for line in lines]
+
+
+def _printable(line: str) -> str:
+    return "".join(char if char.isprintable() else "?" for char in line)

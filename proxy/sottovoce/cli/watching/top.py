@@ -1,0 +1,95 @@
+"""`sottovoce top`: a running proxy, watched."""
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from sottovoce.cli.output import json_option, print_json
+from sottovoce.cli.watching.place import concern_lines, exit_code, find_url, place_argument, summary
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from sottovoce.admin import RouteStatus, Status
+
+_SECONDS = 1.0
+
+
+@click.command("top")
+@place_argument
+@click.option("--once", is_flag=True, help="Show it once and end.")
+@json_option
+def command(place: str, *, once: bool, as_json: bool) -> int:
+    """Watch the proxy of DIR, or the one whose admin address is URL: routes, calls, backends; once a second.
+
+    Ctrl-C ends it.  Where standard output is no terminal, and with --json, it shows things once.  Exit codes are those
+    of `sottovoce status`.
+    """
+    import msgspec
+
+    from sottovoce.admin import ask_status
+
+    url = find_url(place)
+    status = ask_status(url)
+    if as_json:
+        print_json("top", {"ok": exit_code(status) == 0, **_without_schema(msgspec.structs.asdict(status))})
+    elif once or not sys.stdout.isatty():
+        from rich.console import Console
+
+        Console().print(_picture(status))
+    else:
+        status = _watch(url, status)
+    return exit_code(status)
+
+
+def _without_schema(fields: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in fields.items() if name != "schema"}
+
+
+def _watch(url: str, status: "Status") -> "Status":
+    """Show it until Ctrl-C; give the last that was seen.  Raises Unanswered when the proxy has gone."""
+    from rich.live import Live
+
+    from sottovoce.admin import ask_status
+
+    try:
+        with Live(_picture(status), auto_refresh=False, screen=True) as live:
+            while True:
+                time.sleep(_SECONDS)
+                status = ask_status(url)
+                live.update(_picture(status), refresh=True)
+    except KeyboardInterrupt:
+        return status
+
+
+def _picture(status: "Status") -> "RenderableType":
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    for name in ("route", "calls", "peak", "total", "backend", "since"):
+        table.add_column(name, justify="right" if name in {"calls", "peak", "total"} else "left")
+    for route in status.routes:
+        table.add_row(*map(Text, _row(route)))
+    lines = [summary(status), "", *concern_lines(status)]
+    if status.concerns:
+        lines.append("")
+    return Group(*map(Text, lines), table, Text(f"\n{_below(status)}"))
+
+
+def _row(route: "RouteStatus") -> tuple[str, ...]:
+    from sottovoce.admin import duration
+
+    calls = route.calls
+    return route.name, str(calls.now), str(calls.peak), str(calls.total), route.backend, duration(route.seconds)
+
+
+def _below(status: "Status") -> str:
+    from sottovoce.admin import duration
+
+    groups = ", ".join(f"{name} {count}" for name, count in status.handshakes.groups.items()) or "none"
+    audit = f"audit log {status.audit.records} records"
+    return f"up {duration(status.uptime_seconds)} · {status.hsm.roots_signed} roots signed · {audit} · groups: {groups}"

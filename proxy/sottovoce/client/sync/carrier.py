@@ -1,0 +1,137 @@
+"""The thread of a blocking call: it moves bytes between machine and socket, keeps time, and does what is wished.
+
+While it runs nobody else touches the two: Ctrl-C, which strikes in the main thread between any two steps, can then
+leave neither half-way.  What users say is sealed only when all that was sealed before has left: that is the
+backpressure, and a wish that is withdrawn has sent nothing.
+"""
+
+import math
+import selectors
+import socket
+import threading
+from collections import deque
+from contextlib import suppress
+
+from sottovoce.client.machine import CallMachine
+from sottovoce.client.shell import LAST_WORDS_SECONDS, Standing
+from sottovoce.client.sync.wish import Wish
+from sottovoce.transport import READ_BYTES, Clock
+
+_READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+
+
+class Carrier(Standing):
+    """One call's thread, and the wishes that it looks after."""
+
+    def __init__(self, machine: CallMachine, sock: socket.socket, clock: Clock) -> None:
+        """Take over `sock`.  The thread is yet to be started."""
+        super().__init__(machine, clock)
+        sock.settimeout(0)
+        self._sock = sock
+        self._bell, self._ear = socket.socketpair()
+        self._bell.settimeout(0)
+        self._ringing = threading.Lock()
+        self._granting = threading.Lock()
+        self._orders = deque[Wish]()  # each for itself
+        self._sayings = deque[Wish]()  # in this order
+        self._takings = deque[Wish]()  # likewise
+        self._unsent = b""
+        self._watched = 0
+        self._is_closed = False
+        self._thread = threading.Thread(target=self._run, name="sottovoce call", daemon=True)
+
+    def _ring(self) -> None:
+        """Have the thread look at its wishes; where it is gone, do what can be done without it."""
+        with self._ringing, suppress(BlockingIOError):
+            if not self._is_closed:
+                self._bell.send(b"\0")
+                return
+        if self._is_closed:
+            self._grant()
+
+    def _run(self) -> None:
+        try:
+            with selectors.DefaultSelector() as selector:
+                selector.register(self._ear, _READ)
+                self._serve(selector)
+        except Exception as crash:  # noqa: BLE001  whatever it is, the user hears of it
+            self.crashed(crash)
+        finally:
+            self._abandon()
+
+    def _abandon(self) -> None:
+        """Close everything, and answer whoever waits."""
+        with self._ringing:  # nobody writes to a descriptor that has become another's
+            self._is_closed, self._unsent = True, b""
+            for sock in (self._sock, self._bell, self._ear):
+                sock.close()
+        self._grant()
+
+    def _serve(self, selector: selectors.BaseSelector) -> None:
+        machine = self.machine
+        while not machine.is_over:
+            self._grant()
+            self._write()
+            if machine.is_over:
+                break
+            self._watch(selector)
+            ready = {key.fileobj for key, events in selector.select(self._seconds()) if events & _READ}
+            if self._ear in ready:
+                self._ear.recv(READ_BYTES)
+            if self._sock in ready:
+                self._read()
+            machine.on_deadline(self._clock.now())
+        self._sock.settimeout(LAST_WORDS_SECONDS)
+        with suppress(OSError):
+            self._sock.sendall(self._unsent + machine.to_send())
+
+    def _watch(self, selector: selectors.BaseSelector) -> None:
+        wanted = _READ * self.machine.wants_more | _WRITE * bool(self._unsent)
+        if wanted != self._watched:
+            if self._watched:
+                selector.unregister(self._sock)
+            if wanted:
+                selector.register(self._sock, wanted)
+            self._watched = wanted
+
+    def _seconds(self) -> float:
+        again = self.retry_seconds() if self._sayings and not self._unsent else math.inf
+        return min(again, self.patience())
+
+    def _read(self) -> None:
+        try:
+            data = self._sock.recv(READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if data:
+            self.machine.receive(data, self._clock.now())
+        else:
+            self.machine.receive_eof(self._clock.now())
+
+    def _write(self) -> None:
+        """Write what can be written now."""
+        try:
+            while data := self._unsent + self.machine.to_send():
+                self._unsent = data
+                self._unsent = data[self._sock.send(data) :]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._unsent = b""
+            self.machine.write_failed(self._clock.now())
+
+    def _grant(self) -> None:
+        """Do what is wished, as far as it can be done."""
+        with self._granting:
+            now = self._clock.now()
+            for _ in range(len(self._orders)):
+                if not (wish := self._orders.popleft()).try_now(now):
+                    self._orders.append(wish)
+            while self._takings and self._takings[0].try_now(now):
+                self._takings.popleft()
+            while self._sayings and not self._unsent and self._sayings[0].try_now(now):
+                self._sayings.popleft()
+                if not self._is_closed:
+                    self._write()

@@ -1,0 +1,20 @@
+"""What a running proxy counts and measures, for Prometheus: names, labels, and one exposition.
+
+    edge, app, hsm ──▶ CallMetrics, KeyMetrics      once a call, a key, an HSM operation: counted as it happens
+    LoopLag                                         ten times a second
+    Readings ◀── exposition                         numbers that the parts keep anyway, read when somebody asks
+
+The only home of prometheus_client.  A frame touches nothing of this: each call keeps plain integers (`CallCounts`),
+which a scrape adds up.  Every label takes its values from a fixed set or from the configuration; what is in neither is
+`other`.  No label tells of a call, a client or a key (`labels`).
+
+Not imported by `sottovoce.observe` itself: whoever only logs need not load it.
+"""
+
+from sottovoce.observe.metrics.calls import CallMetrics
+from sottovoce.observe.metrics.keys import KeyMetrics
+from sottovoce.observe.metrics.loop import LoopLag
+from sottovoce.observe.metrics.metrics import Metrics
+from sottovoce.observe.metrics.readings import Readings
+
+__all__ = ["CallMetrics", "KeyMetrics", "LoopLag", "Metrics", "Readings"]

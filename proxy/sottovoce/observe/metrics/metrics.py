@@ -1,0 +1,43 @@
+"""All metrics of one proxy, and their text."""
+
+from collections.abc import Mapping
+
+import prometheus_client
+from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
+from prometheus_client.exposition import choose_encoder
+
+from sottovoce.observe.metrics.calls import CallMetrics
+from sottovoce.observe.metrics.keys import KeyMetrics
+from sottovoce.observe.metrics.loop import LoopLag
+from sottovoce.observe.metrics.readings import Read, ReadingsCollector
+
+
+class Metrics:
+    """One for each proxy; whoever counts is given the part that is his.
+
+    Everything belongs to the event loop's thread: counting, and the exposition that reads the parts.
+    """
+
+    def __init__(self, versions: Mapping[str, str]) -> None:
+        """Begin with nothing counted; `versions` become labels of `sottovoce_build_info`."""
+        # When a counter was first touched is of no use here, and would double the length of a scrape.
+        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # not annotated there
+        self._registry = CollectorRegistry()
+        self.calls = CallMetrics(self._registry)
+        self.keys = KeyMetrics(self._registry)
+        self.loop_lag = LoopLag(self._registry)
+        build = Gauge("sottovoce_build_info", "What runs here; always 1.", tuple(versions), registry=self._registry)
+        build.labels(**versions).set(1)
+        ProcessCollector(registry=self._registry)
+
+    def watch(self, read: Read) -> None:
+        """Have the exposition read these numbers, too; once, when the parts are there."""
+        self._registry.register(ReadingsCollector(read))
+
+    def exposition(self, accept: str) -> tuple[bytes, str]:
+        """Give the text of all metrics and its content type, in the format that an Accept header asks for.
+
+        OpenMetrics if it is asked for, else Prometheus' own text.  In the event loop's thread; takes a millisecond.
+        """
+        encode, content_type = choose_encoder(accept)
+        return encode(self._registry), content_type

@@ -1,0 +1,114 @@
+"""Numbers that the proxy's parts keep anyway, read when somebody asks for the metrics."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+import msgspec
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from sottovoce.observe.counting import CallCounts
+
+
+class Readings(msgspec.Struct, frozen=True, kw_only=True):
+    """What `app` reads off the parts; every number that ends in `_total` there only grows."""
+
+    carried: CallCounts
+    """By every call of every listener since the start."""
+    half_open: int
+    token_is_up: bool
+    token_waiting: int
+    leaf_seconds: float
+    """Until the TLS certificate expires; below zero afterwards."""
+    leaf_life: float
+    """Of its whole life, the part that is left: 1 to 0."""
+    voice_certificate_seconds: float
+    ticket_key_seconds: float | None
+    """How old the key is that seals tickets; None while there is none."""
+    tickets: Mapping[str, int]
+    """By outcome."""
+    audit_records: int
+    audit_unwritten: int
+    audit_is_up: bool
+    is_ready: bool
+
+
+Read = Callable[[], Readings]
+
+
+class ReadingsCollector(Collector):
+    """Reads, and makes metrics of it.  Frames never go backwards, also where a loss is found to be none."""
+
+    def __init__(self, read: Read) -> None:
+        """Read by `read`, in the task that asks for the metrics."""
+        self._read = read
+        self._highest: dict[tuple[str, ...], int] = {}
+
+    def collect(self) -> Iterator[Metric]:
+        """Read; called when somebody asks."""
+        readings = self._read()
+        yield from self._frames(readings.carried)
+        yield from _tickets_and_audit(readings)
+        yield from _gauges(readings)
+
+    def _frames(self, carried: CallCounts) -> Iterator[Metric]:
+        frames = CounterMetricFamily(
+            "sottovoce_frames", "Frames, by where they went and what became of them.", labels=("direction", "outcome")
+        )
+        for key, value in (
+            (("to_backend", "forwarded"), carried.to_backend),
+            (("to_backend", "dropped_oldest"), carried.to_backend_dropped),
+            (("to_backend", "lost"), carried.lost_from_client),
+            (("to_client", "forwarded"), carried.to_client),
+            (("to_client", "dropped_oldest"), carried.to_client_dropped),
+            (("to_client", "dropped_ahead"), carried.from_backend_ahead),
+            (("to_client", "oversize"), carried.to_client_oversize),
+        ):
+            frames.add_metric(key, self._at_least_as_before(key, value))
+        yield frames
+        yield CounterMetricFamily(
+            "sottovoce_opened_frames",
+            "Frames of clients that were opened.",
+            value=self._at_least_as_before(("opened",), carried.from_client),
+        )
+        yield CounterMetricFamily(
+            "sottovoce_generations",
+            "Keys that frames to clients were sealed under.",
+            value=self._at_least_as_before(("generations",), carried.generations),
+        )
+
+    def _at_least_as_before(self, key: tuple[str, ...], value: int) -> int:
+        highest = self._highest[key] = max(value, self._highest.get(key, 0))
+        return highest
+
+
+def _tickets_and_audit(readings: Readings) -> Iterator[Metric]:
+    tickets = CounterMetricFamily(
+        "sottovoce_tickets", "Tickets that were wanted or shown, by what became of them.", labels=("outcome",)
+    )
+    for outcome, count in readings.tickets.items():
+        tickets.add_metric((outcome,), count)
+    yield tickets
+    yield CounterMetricFamily("sottovoce_audit_records", "Records of the audit log.", value=readings.audit_records)
+
+
+def _gauges(readings: Readings) -> Iterator[Metric]:
+    for name, text, value in (
+        ("half_open_handshakes", "Handshakes that are under way.", readings.half_open),
+        ("token_up", "Whether the token answers.", readings.token_is_up),
+        ("hsm_waiting_calls", "Calls of the token that wait for their turn.", readings.token_waiting),
+        ("leaf_expiry_seconds", "Until the TLS certificate expires.", readings.leaf_seconds),
+        ("leaf_life_ratio", "How much of the TLS certificate's life is left.", readings.leaf_life),
+        (
+            "voice_certificate_expiry_seconds",
+            "Until the voice certificate expires.",
+            readings.voice_certificate_seconds,
+        ),
+        ("audit_waiting_records", "Records that are not yet on the disk.", readings.audit_unwritten),
+        ("audit_up", "Whether the audit log can be written.", readings.audit_is_up),
+        ("ready_up", "Whether the proxy takes calls: what /readyz says.", readings.is_ready),
+    ):
+        yield GaugeMetricFamily(f"sottovoce_{name}", text, value=float(value))
+    age = GaugeMetricFamily("sottovoce_ticket_key_age_seconds", "How old the key is that seals tickets.")
+    if readings.ticket_key_seconds is not None:
+        age.add_metric((), readings.ticket_key_seconds)
+    yield age
