@@ -38,7 +38,7 @@ def test_order_is_kept_among_audio_and_control() -> None:
     queue.put_audio(frame(2))
     assert heard(pair, sealed(queue, pair.server)) == [frame(1).codec_bytes, "Mark", frame(2).codec_bytes]
     assert queue.sealed_frames == 2
-    assert len(queue) == 0
+    assert len(queue.items) == 0
 
 
 def test_the_sessions_own_records_go_first() -> None:
@@ -64,7 +64,7 @@ def test_past_the_epochs_age_everything_waits_in_its_place() -> None:
     queue.put_control(mark("a"))
     queue.put_audio(frame(1))
     assert sealed(queue, pair.server, 301.0) == []
-    assert len(queue) == 2
+    assert len(queue.items) == 2
     queue_of_audio = ClientQueue(10)
     queue_of_audio.put_audio(frame(1))
     assert sealed(queue_of_audio, pair.server, 301.0) == []
@@ -93,7 +93,7 @@ def test_a_control_frame_that_ends_the_session_takes_the_rest_with_it() -> None:
     queue.put_control(hang_up)
     queue.put_audio(frame(2))
     assert heard(pair, sealed(queue, pair.server)) == [frame(1).codec_bytes, "Ended"]
-    assert len(queue) == 0
+    assert len(queue.items) == 0
 
 
 def test_it_says_when_a_client_does_not_read() -> None:
@@ -110,7 +110,7 @@ def test_under_padding_class_2_frames_wait_here_until_the_session_takes_one() ->
     for number in (1, 2, 3):
         queue.put_audio(frame(number))
     assert sealed(queue, pair.server) == []
-    assert (len(queue), queue.sealed_frames, pair.server.frames_waiting) == (2, 1, 1)
+    assert (len(queue.items), queue.sealed_frames, pair.server.frames_waiting) == (2, 1, 1)
 
 
 def test_a_backend_is_called_back_when_the_queue_is_no_longer_crowded() -> None:

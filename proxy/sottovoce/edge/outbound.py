@@ -33,11 +33,12 @@ class AudioFrame(NamedTuple):
 class ClientQueue:
     """Frames and control frames in order; drops the oldest audio beyond `max_frames`."""
 
-    __slots__ = ("_controls", "_frames", "_items", "_max_frames", "dropped_frames", "is_paced", "sealed_frames")
+    __slots__ = ("_controls", "_frames", "_max_frames", "dropped_frames", "is_paced", "items", "sealed_frames")
 
     def __init__(self, max_frames: int) -> None:
         """Hold at most `max_frames` audio frames, one or more."""
-        self._items: deque[AudioFrame | Control] = deque()
+        self.items: deque[AudioFrame | Control] = deque()
+        """What waits, the oldest first: to be looked at, not touched."""
         self._max_frames = max_frames
         self._frames = 0
         self._controls = 0
@@ -45,10 +46,6 @@ class ClientQueue:
         self.sealed_frames = 0
         self.is_paced = False
         """Padding class 2: the session sends at its own pace, and a frame waits here until it takes one."""
-
-    def __len__(self) -> int:
-        """How many things wait."""
-        return len(self._items)
 
     @property
     def is_full(self) -> bool:
@@ -62,20 +59,20 @@ class ClientQueue:
 
     def put_audio(self, frame: AudioFrame) -> None:
         """Append a frame.  When it is one too many, the oldest waiting frame is dropped and counted."""
-        self._items.append(frame)
+        self.items.append(frame)
         if self._frames < self._max_frames:
             self._frames += 1
             return
         self.dropped_frames += 1
-        for index, item in enumerate(self._items):
+        for index, item in enumerate(self.items):
             if isinstance(item, AudioFrame):
-                del self._items[index]
+                del self.items[index]
                 return
 
     def put_control(self, control: Control) -> None:
         """Append a control frame.  Look at `is_full` afterwards."""
         self._controls += 1
-        self._items.append(control)
+        self.items.append(control)
 
     def seal_into(self, records: list[bytes], session: ServerSession, now: float) -> None:
         """Seal what may be sealed now and append the records, the session's own ones first.
@@ -83,17 +80,17 @@ class ClientQueue:
         A control frame may end the session, and with it call `clear`.
         """
         records += session.to_send()
-        while self._items:
-            item = self._items.popleft()
+        while self.items:
+            item = self.items.popleft()
             if isinstance(item, AudioFrame):
                 if self.is_paced:
                     if not session.send_audio(item.codec_bytes, now, flags=item.flags, timestamp=item.timestamp):
-                        self._items.appendleft(item)
+                        self.items.appendleft(item)
                         return
                 else:
                     record = session.seal_audio(item.codec_bytes, now, flags=item.flags, timestamp=item.timestamp)
                     if record is None:
-                        self._items.appendleft(item)
+                        self.items.appendleft(item)
                         return
                     records.append(record)
                 self._frames -= 1
@@ -102,18 +99,18 @@ class ClientQueue:
             self._controls -= 1
             if not item(session, now):
                 self._controls += 1
-                self._items.appendleft(item)
+                self.items.appendleft(item)
                 return
             records += session.to_send()
 
     def drop_audio(self) -> None:
         """Forget the audio that waits: somebody speaks over it."""
-        self._items = deque(item for item in self._items if not isinstance(item, AudioFrame))
+        self.items = deque(item for item in self.items if not isinstance(item, AudioFrame))
         self._frames = 0
 
     def clear(self) -> None:
         """Forget what waits: the session is over."""
-        self._items.clear()
+        self.items.clear()
         self._frames = self._controls = 0
 
 

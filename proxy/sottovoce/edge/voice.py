@@ -249,11 +249,12 @@ class VoiceCall:
                 self._take_events(session.events())
             else:
                 self._on_carriage(event)
-        if leg is not None and not session.has_news:
-            leg.flush()
-            self._write()  # what an echo has said, or a reply of the WebSocket's
-        else:
+        if leg is None or session.has_news:
             self._settle()
+            return
+        leg.flush()
+        if self._queue.items or self._carrier.owed:  # an echo's answer, the WebSocket's own
+            self._write()
 
     def _take_held(self) -> deque[WsEvent]:
         held, self._held = self._held, deque()
@@ -360,9 +361,9 @@ class VoiceCall:
         """Write what waits, all of it, unless what was written before has not left."""
         carrier = self._carrier
         if not (
-            len(self._queue)
+            self._queue.items
             or self._session.has_news
-            or carrier.owes
+            or carrier.owed
             or self._records
             or self._close_code is not None
             or self._is_leaving
@@ -382,13 +383,13 @@ class VoiceCall:
     def _write_once(self) -> bool:
         """Seal and write; whether there is more, and room for it."""
         now, session = self._clock.now(), self._session
-        if len(self._queue):
+        if self._queue.items:
             self._queue.seal_into(self._records, session, now)
             self._sink.look()
         records, self._records = self._records + session.to_send(), []
         close_code, self._close_code = self._close_code, None
         self._carrier.write(records, close_code)
-        if len(self._queue) and not self._queue.is_paced and session.may_send(now):
+        if self._queue.items and not self._queue.is_paced and session.may_send(now):
             self._retry_at = now + _RETRY_SECONDS
             self._idle_clock.unpark()
         if self._carrier.is_clogged:

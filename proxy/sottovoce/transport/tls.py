@@ -44,10 +44,10 @@ class TlsCore:
         "_complete",
         "_connection",
         "_context",
-        "_failure",
         "_handshake_bytes",
         "_pipe",
         "closed_by_peer",
+        "failure",
     )
 
     def __init__(self, context: TlsContext) -> None:
@@ -55,7 +55,8 @@ class TlsCore:
         self._connection = context.new_connection()
         self._pipe = RecordPipe(self._connection)
         self._complete = False
-        self._failure: TlsError | None = None
+        self.failure: TlsError | None = None
+        """Why the connection is over; None while it is not."""
         self._handshake_bytes = 0
         self._closed = False
         self.closed_by_peer = False
@@ -68,7 +69,7 @@ class TlsCore:
 
         Raises `TlsError`; the connection is then over.
         """
-        if not self._complete or self._failure is not None:
+        if not self._complete or self.failure is not None:
             data = self._shake_hands(data)
             if not self._complete:
                 return b""
@@ -80,14 +81,14 @@ class TlsCore:
 
     def receive_eof(self) -> None:
         """Say that the network has no more bytes; raises `TlsTruncated` unless the peer had said so first."""
-        if self._failure is not None:
-            raise self._failure
+        if self.failure is not None:
+            raise self.failure
         if not self.closed_by_peer:
             raise self._fail(TlsTruncated())
 
     def send(self, plaintext: bytes) -> None:
         """Encrypt a piece of plaintext of any length.  Many pieces may be sent before one `to_send`."""
-        if not self._complete or self._closed or self._failure is not None:
+        if not self._complete or self._closed or self.failure is not None:
             self._refuse_use()
         if plaintext and self._pipe.write(plaintext) is not Outcome.DONE:
             raise self._fail(self._describe())
@@ -98,14 +99,9 @@ class TlsCore:
 
     def close(self) -> None:
         """Queue close_notify, once: nothing can be sent after it.  Reading goes on (RFC 8446 §6.1)."""
-        if self._complete and not self._closed and self._failure is None:
+        if self._complete and not self._closed and self.failure is None:
             self._closed = True
             self._pipe.shut_down()
-
-    @property
-    def failure(self) -> TlsError | None:
-        """Why the connection is over; None while it is not."""
-        return self._failure
 
     @property
     def handshake_complete(self) -> bool:
@@ -155,8 +151,8 @@ class TlsCore:
 
     def _shake_hands(self, data: bytes) -> bytes:
         """Advance the handshake; give what is left of `data` when it completes."""
-        if self._failure is not None:
-            raise self._failure
+        if self.failure is not None:
+            raise self.failure
         allowed = HANDSHAKE_BYTES - self._handshake_bytes
         self._pipe.feed(data[:allowed])
         self._handshake_bytes += len(data)
@@ -188,12 +184,12 @@ class TlsCore:
         return tls_error(fault, self._context.pq)
 
     def _fail(self, failure: TlsError) -> TlsError:
-        self._failure = failure
+        self.failure = failure
         return failure
 
     def _refuse_use(self) -> NoReturn:
-        if self._failure is not None:
-            raise self._failure
+        if self.failure is not None:
+            raise self.failure
         raise ApiMisuse("TLS: nothing can be sent before the handshake is complete or after close()")
 
     def _established(self) -> SSL.Connection:

@@ -14,7 +14,7 @@ def test_things_leave_in_the_order_they_came() -> None:
     queue.put_audio(b"a", 0)
     queue.put_control("mark")
     queue.put_audio(b"b", 3)
-    assert len(queue) == 4
+    assert len(queue.items) == 4
     assert list(queue.drain()) == ["start", (b"a", 0), "mark", (b"b", 3)]
     assert not queue
     assert list(queue.drain()) == []
@@ -45,7 +45,7 @@ def test_a_full_queue_of_control_means_a_backend_that_does_not_read() -> None:
     with pytest.raises(BackendDown) as caught:
         queue.put_control("one more")
     assert caught.value.fault is BackendFault.STUCK
-    assert len(queue) == MAX_CONTROLS
+    assert len(queue.items) == MAX_CONTROLS
     queue.drain()
     queue.put_control("room again")
 

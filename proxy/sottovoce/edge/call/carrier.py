@@ -38,7 +38,17 @@ class CarrierUser(Protocol):
 class Carrier:
     """One call's.  It reads nothing before `resume`."""
 
-    __slots__ = ("_clock", "_line", "_patience_seconds", "_replies", "_taken", "_user", "_websocket", "stalls_at")
+    __slots__ = (
+        "_clock",
+        "_line",
+        "_patience_seconds",
+        "_taken",
+        "_user",
+        "_websocket",
+        "is_clogged",
+        "owed",
+        "stalls_at",
+    )
 
     def __init__(
         self, stream: TlsStream, websocket: ServerWebSocket, clock: Clock, patience_seconds: float, user: CarrierUser
@@ -49,16 +59,14 @@ class Carrier:
         self._clock = clock
         self._patience_seconds = patience_seconds
         self._user = user
-        self._replies = b""
         self._taken = 0
+        self.is_clogged = False
+        """Whether something that was written has not left."""
+        self.owed = websocket.to_send()
+        """What the WebSocket says by itself: the answer to the request, then to pings; the next `write` takes it."""
         self.stalls_at = _NEVER
         """When the client counts as not reading, unless it takes something before."""
         self._line.begin(self)
-
-    @property
-    def is_clogged(self) -> bool:
-        """Whether something that was written has not left."""
-        return self._line.is_clogged
 
     @property
     def is_over(self) -> bool:
@@ -73,16 +81,15 @@ class Carrier:
                 websocket.send_binary(record)
             if close_code is not None:
                 websocket.close(close_code)
-        replies, self._replies = self._replies, b""
-        data = replies + websocket.to_send()
+        data = websocket.to_send()
+        if self.owed:
+            data, self.owed = self.owed + data, b""
         if data:
-            self._line.write(data)
-            self._mind()
-
-    @property
-    def owes(self) -> bool:
-        """Whether the WebSocket has something to say by itself: an answer, at first that to the request."""
-        return bool(self._replies) or self._websocket.has_output
+            line = self._line
+            line.write(data)
+            if line.is_clogged:
+                self.is_clogged = True
+                self._renew()
 
     def hold(self) -> None:
         """Read nothing more."""
@@ -111,15 +118,17 @@ class Carrier:
         """Pass on what the bytes hold."""
         websocket = self._websocket
         events = websocket.receive(data)
-        if websocket.has_output:
-            self._replies += websocket.to_send()
-        if events or self._replies:
-            self._user.arrived(events)
-        if len(self._replies) > MAX_REPLY_BYTES:
-            self._user.connection_lost()
+        if websocket.outgoing:
+            self.owed += websocket.to_send()
+            if len(self.owed) > MAX_REPLY_BYTES:
+                self._user.arrived(events)
+                self._user.connection_lost()
+                return
+        self._user.arrived(events)
 
     def drained(self) -> None:
         """Pass on."""
+        self.is_clogged = False
         self.stalls_at = _NEVER
         self._user.drained()
 
@@ -132,11 +141,6 @@ class Carrier:
     def crashed(self, error: Exception) -> None:
         """Pass on."""
         self._user.crashed(error)
-
-    def _mind(self) -> None:
-        """Begin to count the client's time, if it takes not all at once."""
-        if self._line.is_clogged and self.stalls_at == _NEVER:
-            self._renew()
 
     def _renew(self) -> None:
         self._taken = self._line.sent_bytes

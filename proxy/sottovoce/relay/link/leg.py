@@ -38,6 +38,7 @@ class WebSocketLeg:
         self._websocket, self._early = link.websocket, link.early
         self._line = line_over(link.stream)
         self._dialect = dialect
+        self._is_paced = dialect.is_paced
         self._sink = sink
         self._inbox = MeteredSink(start, sink, trio.current_time())
         self._queue = OutboundQueue(queue_frames)
@@ -102,7 +103,7 @@ class WebSocketLeg:
 
     def flush(self) -> None:
         """Write what is queued, all of it, up to the end of the closing handshake."""
-        if not (len(self._queue) or self._replies or not self._talks or self._websocket.has_output):
+        if not (self._queue.items or self._replies or not self._talks or self._websocket.outgoing):
             return
         line = self._line
         if line.is_clogged:
@@ -125,7 +126,7 @@ class WebSocketLeg:
             self._line.resume()
             self._sink.flush()
             self.flush()
-            if self._dialect.is_paced:
+            if self._is_paced:
                 await self._keep_pace_until_finished()
             else:
                 await self.finished.wait()
@@ -140,12 +141,14 @@ class WebSocketLeg:
         """Take what the backend said, and answer."""
         self._inbox.now = trio.current_time()
         self._receive(self._websocket.receive(data))
-        if self._dialect.is_paced:
+        if self._is_paced:
             self._news.unpark()
-        self._take_replies()
-        self._sink.flush()
+        if self._websocket.outgoing:
+            self._take_replies()
+        sink = self._sink
+        sink.flush()
         self.flush()
-        if self.finished.is_set() or not self._sink.has_room(self._line.resume):
+        if self.finished.is_set() or not sink.has_room(self._line.resume):
             self._line.hold()
 
     def drained(self) -> None:
@@ -251,8 +254,7 @@ class WebSocketLeg:
 
     def _take_replies(self) -> None:
         """Keep what the WebSocket wants to answer by itself: what was written before may not have left."""
-        if self._websocket.has_output:
-            self._replies += self._websocket.to_send()
+        self._replies += self._websocket.to_send()
         if len(self._replies) > MAX_REPLY_BYTES:
             self._give_up(BackendDown(BackendFault.FLOOD, "it sends pings and does not read the answers"))
 

@@ -24,23 +24,20 @@ Outgoing = AudioFrame | Control
 class OutboundQueue:
     """Frames and texts in order; drops the oldest audio beyond `max_frames`, refuses control beyond `MAX_CONTROLS`."""
 
-    __slots__ = ("_controls", "_frames", "_items", "_max_frames", "dropped_frames")
+    __slots__ = ("_controls", "_frames", "_max_frames", "dropped_frames", "items")
 
     def __init__(self, max_frames: int) -> None:
         """Hold at most `max_frames` audio frames, one or more."""
-        self._items: deque[Outgoing] = deque()
+        self.items: deque[Outgoing] = deque()
+        """What waits, the oldest first: to be looked at, not touched."""
         self._max_frames = max_frames
         self._frames = 0
         self._controls = 0
         self.dropped_frames = 0
 
-    def __len__(self) -> int:
-        """How many things wait."""
-        return len(self._items)
-
     def put_audio(self, payload: bytes, lost_before: int) -> None:
         """Append a frame.  When it is one too many, the oldest waiting frame is dropped and counted."""
-        self._items.append((payload, lost_before))
+        self.items.append((payload, lost_before))
         if self._frames == self._max_frames:
             self._drop_oldest_frame()
         else:
@@ -51,11 +48,11 @@ class OutboundQueue:
         if self._controls == MAX_CONTROLS:
             raise BackendDown(BackendFault.STUCK, f"it left {MAX_CONTROLS} control messages unread")
         self._controls += 1
-        self._items.append(message)
+        self.items.append(message)
 
     def drain(self) -> deque[Outgoing]:
         """Take everything, oldest first."""
-        items, self._items = self._items, deque()
+        items, self.items = self.items, deque()
         self._frames = self._controls = 0
         return items
 
@@ -63,14 +60,14 @@ class OutboundQueue:
         """Remove the first frame; the second inherits its hole.  There are at least two: one was just appended."""
         oldest = -1
         hole = 0
-        for index, item in enumerate(self._items):
+        for index, item in enumerate(self.items):
             if not isinstance(item, tuple):
                 continue
             payload, lost_before = item
             if oldest < 0:
                 oldest, hole = index, lost_before + 1
                 continue
-            self._items[index] = (payload, lost_before + hole)
+            self.items[index] = (payload, lost_before + hole)
             break
-        del self._items[oldest]
+        del self.items[oldest]
         self.dropped_frames += 1

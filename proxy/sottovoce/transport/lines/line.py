@@ -42,12 +42,12 @@ class LineUser(Protocol):
 class Line(Protocol):
     """One connection."""
 
-    sent_bytes: int
-    """How many bytes have left."""
+    is_clogged: bool
+    """Whether something that was written has not left yet."""
 
     @property
-    def is_clogged(self) -> bool:
-        """Whether something that was written has not left yet."""
+    def sent_bytes(self) -> int:
+        """How many bytes have left."""
         ...
 
     def begin(self, user: LineUser) -> None:

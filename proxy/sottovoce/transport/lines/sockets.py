@@ -18,7 +18,18 @@ _NOTHING: Final = 0
 class SocketLine:
     """A `Line`.  Made in a task of Trio's, whose run has the hub."""
 
-    __slots__ = ("_hub", "_is_broken", "_is_held", "_is_over", "_rest", "_socket", "_user", "_watched", "sent_bytes")
+    __slots__ = (
+        "_hub",
+        "_is_broken",
+        "_is_held",
+        "_is_over",
+        "_rest",
+        "_socket",
+        "_user",
+        "_watched",
+        "is_clogged",
+        "sent_bytes",
+    )
 
     def __init__(self, stream: trio.SocketStream) -> None:
         """Borrow `stream`."""
@@ -33,12 +44,8 @@ class SocketLine:
         self._is_held = True
         self._is_over = False
         self._is_broken = False
+        self.is_clogged = False
         self.sent_bytes = 0
-
-    @property
-    def is_clogged(self) -> bool:
-        """See `Line`."""
-        return bool(self._rest)
 
     def begin(self, user: LineUser) -> None:
         """See `Line`."""
@@ -56,17 +63,17 @@ class SocketLine:
 
     def write(self, data: bytes) -> None:
         """See `Line`."""
-        if self._rest:
+        if self.is_clogged:
             self._rest += data
         elif not self._is_broken:
             sent = self._send(data)
             if sent < len(data) and not self._is_broken:
-                self._rest = data[sent:]
+                self._rest, self.is_clogged = data[sent:], True
                 self._watch()
 
     async def release(self) -> None:
         """See `Line`."""
-        self._rest = b""
+        self._rest, self.is_clogged = b"", False
         self._is_over = True
         self._watch()
         if self._socket.fileno() >= 0:
@@ -76,7 +83,7 @@ class SocketLine:
     def _watch(self) -> None:
         """Have the hub look for what we want now; for nothing at all, not even for the end, if that is nothing."""
         wanted = _NOTHING if self._is_held or self._is_over else READABLE
-        if self._rest:
+        if self.is_clogged:
             wanted |= WRITABLE
         watched, self._watched = self._watched, wanted
         if wanted == watched:
@@ -93,7 +100,7 @@ class SocketLine:
         if user is None:
             return
         try:
-            if self._rest and events & ~READABLE:
+            if self.is_clogged and events & ~READABLE:
                 self._send_rest(user)
             if not self._is_held and not self._is_over and events & ~WRITABLE:
                 self._read(user)
@@ -131,10 +138,11 @@ class SocketLine:
         return sent
 
     def _send_rest(self, user: LineUser) -> None:
-        self._rest = b"" if self._is_broken else self._rest[self._send(self._rest) :]
+        self._rest = self._rest[self._send(self._rest) :]
         if self._is_broken:
             self._rest = b""
         if not self._rest:
+            self.is_clogged = False
             self._watch()
             if not self._is_broken:
                 user.drained()

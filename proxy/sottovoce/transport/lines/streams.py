@@ -33,12 +33,8 @@ class StreamLine:
         self._running = trio.CancelScope()
         self._has_read_all = trio.Event()
         self._is_done = trio.Event()
+        self.is_clogged = False
         self.sent_bytes = 0
-
-    @property
-    def is_clogged(self) -> bool:
-        """See `Line`."""
-        return bool(self._rest)
 
     def begin(self, user: LineUser) -> None:
         """See `Line`."""
@@ -56,8 +52,9 @@ class StreamLine:
 
     def write(self, data: bytes) -> None:
         """See `Line`."""
-        if not self._is_broken:
+        if data and not self._is_broken:
             self._rest += data
+            self.is_clogged = True
             self._idle_writer.unpark_all()
 
     async def release(self) -> None:
@@ -111,11 +108,12 @@ class StreamLine:
                 self.sent_bytes += len(piece)
                 self._rest = self._rest[len(piece) :]
                 if not self._rest:
+                    self.is_clogged = False
                     user.drained()
         except trio.ClosedResourceError:
             return
         except trio.BrokenResourceError as error:
-            self._is_broken, self._rest = True, b""
+            self._is_broken, self._rest, self.is_clogged = True, b"", False
             with trio.move_on_after(_LAST_WORDS_SECONDS):
                 await self._has_read_all.wait()
             self._tell_end(user, str(error) or "the connection broke")

@@ -26,6 +26,7 @@ class TlsLine:
         "_stream",
         "_user",
         "_waiting",
+        "is_clogged",
     )
 
     def __init__(self, stream: TlsStream) -> None:
@@ -40,16 +41,12 @@ class TlsLine:
         self._is_held = True
         self._is_stuck = False  # an answer of TLS itself has not left: a peer that asks without reading must wait
         self._is_scheduled = False
+        self.is_clogged = False
 
     @property
     def sent_bytes(self) -> int:
         """See `Line`; of the ciphertext."""
         return self._below.sent_bytes
-
-    @property
-    def is_clogged(self) -> bool:
-        """See `Line`."""
-        return self._below.is_clogged
 
     def begin(self, user: LineUser) -> None:
         """See `Line`."""
@@ -74,8 +71,11 @@ class TlsLine:
         core = self._core
         if core.failure is None:
             core.send(data)
-            owed, self._owed = self._owed, b""
-            self._below.write(owed + core.to_send())
+            data = core.to_send()
+            if self._owed:
+                data, self._owed = self._owed + data, b""
+            self._below.write(data)
+            self.is_clogged = self._below.is_clogged
 
     async def release(self) -> None:
         """See `Line`; a record that has left in part is the connection's end."""
@@ -114,6 +114,7 @@ class TlsLine:
 
     def drained(self) -> None:
         """All has left."""
+        self.is_clogged = False
         if self._is_stuck:
             self._is_stuck = False
             if not self._is_held:
@@ -140,7 +141,8 @@ class TlsLine:
     def _answer(self, answer: bytes) -> None:
         if answer:
             self._below.write(answer)
-            if self._below.is_clogged:
+            self.is_clogged = self._below.is_clogged
+            if self.is_clogged:
                 self._is_stuck = True
                 self._below.hold()
 

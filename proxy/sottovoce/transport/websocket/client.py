@@ -86,12 +86,11 @@ class ClientWebSocket(WebSocket):
             return self._fail(f"the server refused the WebSocket with HTTP status {status}", status)
         self._core.receive_data(head)
         self._core.events_received()
-        self._gather()
         if self._core.handshake_exc is not None:
             return self._fail(self._describe_refusal(self._core.handshake_exc))
         if self._core.subprotocol != self._subprotocol:
             return self._fail("the server did not select the WebSocket subprotocol that was asked for")
-        self._phase = Phase.RUNNING
+        self._enter(Phase.RUNNING)
         accepted = UpgradeAccepted(self._subprotocol)
         return [accepted, *self._receive_frames(rest)] if rest else [accepted]
 

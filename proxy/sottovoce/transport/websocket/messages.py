@@ -57,14 +57,12 @@ class WebSocket:
         self._message_is_text = False
         self._unread = b""  # of a binary frame that is not all there
         self._due_to_core = 0  # of a frame that the core has a part of
-        self._written: list[bytes] = []
+        self.outgoing: list[bytes] = []
+        """What `to_send` will give."""
+        self.is_open = False
+        """Whether messages can be sent: the upgrade is done, and neither side has closed."""
         self._is_server = isinstance(core, ServerCore)
         self._encode = unmasked_frame if self._is_server else MaskingKeys().masked_frame
-
-    @property
-    def is_open(self) -> bool:
-        """Whether messages can be sent: the upgrade is done, and neither side has closed."""
-        return self._phase is Phase.RUNNING and self._core.state is State.OPEN
 
     @property
     def is_over(self) -> bool:
@@ -92,7 +90,7 @@ class WebSocket:
             self._core.send_binary(message)
             self._gather()
         else:
-            self._written.append(frame)
+            self.outgoing.append(frame)
 
     def send_text(self, message: str) -> None:
         """Queue a text message.  Raises `WebSocketClosed` once either side has closed or failed."""
@@ -130,24 +128,25 @@ class WebSocket:
 
     def to_send(self) -> bytes:
         """Give all bytes that the network should carry now, perhaps none."""
-        written, self._written = self._written, []
+        written, self.outgoing = self.outgoing, []
         return written[0] if len(written) == 1 else b"".join(written)
-
-    @property
-    def has_output(self) -> bool:
-        """Whether `to_send` has something to give."""
-        return bool(self._written)
 
     def _gather(self) -> None:
         """Take what the core has written, after each step of it: what is written past it keeps its place."""
-        self._written += self._core.data_to_send()
+        self.outgoing += self._core.data_to_send()
+        self.is_open = self._phase is Phase.RUNNING and self._core.state is State.OPEN
+
+    def _enter(self, phase: Phase) -> None:
+        self._phase = phase
+        self._gather()
 
     def _receive_frames(self, data: bytes) -> list[WsEvent]:
         events: list[WsEvent] = []
         if self._unread:
             data, self._unread = self._unread + data, b""
-        at, end = min(self._due_to_core, len(data)), len(data)
-        if at:
+        at, end = 0, len(data)
+        if self._due_to_core:
+            at = min(self._due_to_core, end)
             self._due_to_core -= at
             self._give_core(data[:at], events)
         is_masked = self._is_server
@@ -208,7 +207,7 @@ class WebSocket:
                     message, self._message = bytes(self._message), None
                     self._complete(message, events)
             case Opcode.CLOSE if self._core.close_rcvd is not None:
-                self._phase = Phase.OVER
+                self._enter(Phase.OVER)
                 events.append(PeerClosed(int(self._core.close_rcvd.code), self._core.close_rcvd.reason))
             case _:
                 pass  # A ping was answered by the core, a pong says nothing.
@@ -240,7 +239,7 @@ class WebSocket:
                 return "the WebSocket core failed", None, _INTERNAL
 
     def _fail(self, reason: str, status: int | None = None, close_code: int | None = None) -> list[WsEvent]:
-        self._phase = Phase.OVER
+        self._enter(Phase.OVER)
         self._message = None
         return [WsFailed(reason, status, close_code)]
 

@@ -36,7 +36,6 @@ class ServerWebSocket(WebSocket):
         self._head = HeadBuffer()
         self._offered: tuple[str, ...] = ()
         self._acceptance: Response | None = None
-        self._refusal = b""
 
     def receive(self, data: bytes) -> list[WsEvent]:
         """Take bytes from the network and give what they complete.  Never raises."""
@@ -60,25 +59,12 @@ class ServerWebSocket(WebSocket):
             self._core.subprotocol = Subprotocol(subprotocol)
         self._acceptance = None
         self._core.send_response(response)
-        self._gather()
-        self._phase = Phase.RUNNING
+        self._enter(Phase.RUNNING)
 
     def refuse(self, status: int, text: str) -> None:
         """Refuse the request with an HTTP status and a line of text for people; the WebSocket is then over."""
         self._answered()
         self._answer(HTTPStatus(status), text)
-
-    def to_send(self) -> bytes:
-        """Give all bytes that the network should carry now, perhaps none."""
-        if self._refusal:
-            refusal, self._refusal = self._refusal, b""
-            return refusal
-        return super().to_send()
-
-    @property
-    def has_output(self) -> bool:
-        """Whether `to_send` has something to give."""
-        return bool(self._refusal) or super().has_output
 
     def _receive_head(self, data: bytes) -> list[WsEvent]:
         try:
@@ -160,9 +146,9 @@ class ServerWebSocket(WebSocket):
         response = self._core.reject(status, f"{text}\n")
         for name, value in (headers or {}).items():
             response.headers[name] = value
-        self._refusal = response.serialize()
         self._acceptance = None
-        self._phase = Phase.OVER
+        self._enter(Phase.OVER)
+        self.outgoing = [response.serialize()]  # and nothing that the core would say
 
     def _answered(self) -> Response:
         """Give the response that opens the WebSocket, if there is a request to answer."""
