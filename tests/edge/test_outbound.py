@@ -9,7 +9,7 @@ NOW = 1.0
 
 
 def frame(number: int) -> AudioFrame:
-    return AudioFrame(bytes([number]) * 20, 0, None)
+    return (bytes([number]) * 20, 0, None)
 
 
 def mark(name: str):  # noqa: ANN201  a closure of the queue's kind

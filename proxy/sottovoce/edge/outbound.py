@@ -8,7 +8,7 @@ reading.  The order in which things were put is the order in which they are seal
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from sottovoce.session import ServerSession
 from sottovoce.wire import Code
@@ -22,12 +22,8 @@ Control: TypeAlias = Callable[[ServerSession, float], bool]
 """Queues a control frame in the session; false when that must wait."""
 
 
-class AudioFrame(NamedTuple):
-    """A frame of the backend."""
-
-    codec_bytes: bytes
-    flags: int
-    timestamp: int | None
+AudioFrame: TypeAlias = tuple[bytes, int, int | None]
+"""A frame of the backend: codec bytes, flags, timestamp.  A bare tuple: one is made for each frame."""
 
 
 class ClientQueue:
@@ -65,7 +61,7 @@ class ClientQueue:
             return
         self.dropped_frames += 1
         for index, item in enumerate(self.items):
-            if isinstance(item, AudioFrame):
+            if isinstance(item, tuple):
                 del self.items[index]
                 return
 
@@ -80,15 +76,17 @@ class ClientQueue:
         A control frame may end the session, and with it call `clear`.
         """
         records += session.to_send()
-        while self.items:
-            item = self.items.popleft()
-            if isinstance(item, AudioFrame):
+        items = self.items
+        while items:
+            item = items.popleft()
+            if isinstance(item, tuple):
+                codec_bytes, flags, timestamp = item
                 if self.is_paced:
-                    if not session.send_audio(item.codec_bytes, now, flags=item.flags, timestamp=item.timestamp):
+                    if not session.send_audio(codec_bytes, now, flags=flags, timestamp=timestamp):
                         self.items.appendleft(item)
                         return
                 else:
-                    record = session.seal_audio(item.codec_bytes, now, flags=item.flags, timestamp=item.timestamp)
+                    record = session.seal_audio(codec_bytes, now, flags=flags, timestamp=timestamp)
                     if record is None:
                         self.items.appendleft(item)
                         return
@@ -105,7 +103,9 @@ class ClientQueue:
 
     def drop_audio(self) -> None:
         """Forget the audio that waits: somebody speaks over it."""
-        self.items = deque(item for item in self.items if not isinstance(item, AudioFrame))
+        kept = [item for item in self.items if not isinstance(item, tuple)]
+        self.items.clear()
+        self.items.extend(kept)
         self._frames = 0
 
     def clear(self) -> None:
@@ -128,7 +128,7 @@ class ClientSink:
 
     def audio(self, codec_bytes: bytes, flags: int, timestamp: int | None) -> None:
         """Queue a frame; the oldest that waits is dropped when there is no room."""
-        self._queue.put_audio(AudioFrame(codec_bytes, flags, timestamp))
+        self._queue.put_audio((codec_bytes, flags, timestamp))
 
     def data(self, data: bytes) -> None:
         """Queue data of a data session."""

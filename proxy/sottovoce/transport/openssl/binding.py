@@ -30,6 +30,9 @@ _CHECK_FLAGS: Final = 0x20 | 0x04
 """X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS: only subject alternative names count
 (RFC 9525 §2), and `*` stands for a whole label."""
 
+_HEADER_BYTES: Final = 5
+"""Of a TLS record: type, version, length of the rest (RFC 8446 §5.1)."""
+
 _ALERT_REASONS: Final = 1000
 """SSL_AD_REASON_OFFSET: an OpenSSL reason from here on is an alert that the peer sent."""
 
@@ -65,7 +68,7 @@ class Fault(NamedTuple):
 class RecordPipe:
     """Bytes through one connection on memory BIOs, without an exception for "nothing yet"."""
 
-    __slots__ = ("_connection", "_incoming", "_outgoing", "_ssl")
+    __slots__ = ("_connection", "_header", "_incoming", "_is_single", "_missing", "_outgoing", "_ssl")
 
     def __init__(self, connection: SSL.Connection) -> None:
         raw: Any = connection
@@ -73,11 +76,38 @@ class RecordPipe:
         self._ssl: Any = raw._ssl
         self._incoming: Any = raw._into_ssl
         self._outgoing: Any = raw._from_ssl
+        self._header = b""  # of a record, as far as it has come
+        self._missing = 0  # of the body of a record
+        self._is_single = False  # what was fed is one record, whole: behind it there is nothing to read
 
     def feed(self, data: bytes) -> None:
         """Add bytes from the network; a memory BIO takes them all."""
-        if data:
-            _lib.BIO_write(self._incoming, data, len(data))
+        size = len(data)
+        if not size:
+            return
+        _lib.BIO_write(self._incoming, data, size)
+        self._is_single = (
+            not self._missing
+            and not self._header
+            and size >= _HEADER_BYTES
+            and size == _HEADER_BYTES + int.from_bytes(data[3:5])
+        )
+        if not self._is_single:
+            self._count(data)
+
+    def _count(self, data: bytes) -> None:
+        """Follow where records begin and end (RFC 8446 §5.1)."""
+        at = min(self._missing, len(data))
+        self._missing -= at
+        while at < len(data):
+            header = self._header + data[at : at + _HEADER_BYTES - len(self._header)]
+            at += len(header) - len(self._header)
+            if len(header) < _HEADER_BYTES:
+                self._header = header
+                return
+            self._header, body = b"", int.from_bytes(header[3:5])
+            self._missing = max(0, body - (len(data) - at))
+            at += body
 
     def handshake(self) -> Outcome:
         """Take the handshake as far as the bytes allow."""
@@ -92,6 +122,9 @@ class RecordPipe:
         if size <= 0:
             return b"", self._outcome(size)
         first: bytes = scratch.view[:size]
+        if self._is_single:  # the common case, and to ask again costs as much as to read
+            self._is_single = False
+            return first, Outcome.WANTS_BYTES
         size = read(ssl, scratch.buffer, RECORD_PLAINTEXT_BYTES)
         if size <= 0:
             return first, self._outcome(size)

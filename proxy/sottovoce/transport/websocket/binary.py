@@ -35,10 +35,12 @@ def frame_extent(data: bytes, at: int) -> tuple[int, int] | None:
         return None
     second = data[at + 1]
     size, head = second & 0x7F, 2
-    if size == 126:  # noqa: PLR2004  likewise
+    if size < _SHORT_SIZES:
+        pass
+    elif size == _SHORT_SIZES:
         head = 4
         size = int.from_bytes(data[at + 2 : at + 4])
-    elif size == 127:  # noqa: PLR2004  likewise
+    else:
         head = 10
         size = int.from_bytes(data[at + 2 : at + 10])
     if second & _MASKED:
