@@ -1,6 +1,3 @@
-import trio
-import trio.testing
-
 from sottovoce.edge.outbound import CROWD_CONTROLS, MAX_CONTROLS, AudioFrame, ClientQueue, ClientSink
 from sottovoce.session import ServerSession
 from tests.session.dialogue import Pair, talking
@@ -36,7 +33,7 @@ def test_order_is_kept_among_audio_and_control() -> None:
     queue.put_audio(frame(1))
     queue.put_control(mark("a"))
     queue.put_audio(frame(2))
-    assert heard(pair, sealed(queue, pair.server)) == [frame(1).codec_bytes, "Mark", frame(2).codec_bytes]
+    assert heard(pair, sealed(queue, pair.server)) == [frame(1)[0], "Mark", frame(2)[0]]
     assert queue.sealed_frames == 2
     assert len(queue.items) == 0
 
@@ -45,7 +42,7 @@ def test_the_sessions_own_records_go_first() -> None:
     pair, queue = talking(), ClientQueue(10)
     queue.put_audio(frame(1))
     assert pair.server.send_mark("own", NOW)
-    assert heard(pair, sealed(queue, pair.server)) == ["Mark", frame(1).codec_bytes]
+    assert heard(pair, sealed(queue, pair.server)) == ["Mark", frame(1)[0]]
 
 
 def test_the_oldest_audio_is_dropped_before_it_is_sealed_and_control_is_kept() -> None:
@@ -55,7 +52,7 @@ def test_the_oldest_audio_is_dropped_before_it_is_sealed_and_control_is_kept() -
     for number in (2, 3, 4):
         queue.put_audio(frame(number))
     assert queue.dropped_frames == 2
-    assert heard(pair, sealed(queue, pair.server)) == ["Mark", frame(3).codec_bytes, frame(4).codec_bytes]
+    assert heard(pair, sealed(queue, pair.server)) == ["Mark", frame(3)[0], frame(4)[0]]
     assert pair.client.is_open
 
 
@@ -68,7 +65,7 @@ def test_past_the_epochs_age_everything_waits_in_its_place() -> None:
     queue_of_audio = ClientQueue(10)
     queue_of_audio.put_audio(frame(1))
     assert sealed(queue_of_audio, pair.server, 301.0) == []
-    assert len(queue_of_audio) == 1
+    assert len(queue_of_audio.items) == 1
 
 
 def test_barge_in_drops_the_audio_and_nothing_else() -> None:
@@ -78,7 +75,7 @@ def test_barge_in_drops_the_audio_and_nothing_else() -> None:
     queue.put_audio(frame(2))
     queue.drop_audio()
     queue.put_audio(frame(3))
-    assert heard(pair, sealed(queue, pair.server)) == ["Mark", frame(3).codec_bytes]
+    assert heard(pair, sealed(queue, pair.server)) == ["Mark", frame(3)[0]]
 
 
 def test_a_control_frame_that_ends_the_session_takes_the_rest_with_it() -> None:
@@ -92,7 +89,7 @@ def test_a_control_frame_that_ends_the_session_takes_the_rest_with_it() -> None:
     queue.put_audio(frame(1))
     queue.put_control(hang_up)
     queue.put_audio(frame(2))
-    assert heard(pair, sealed(queue, pair.server)) == [frame(1).codec_bytes, "Ended"]
+    assert heard(pair, sealed(queue, pair.server)) == [frame(1)[0], "Ended"]
     assert len(queue.items) == 0
 
 

@@ -57,6 +57,7 @@ async def test_start_is_first_and_order_is_kept_among_all_kinds() -> None:
             leg.mute(muted=True)
             leg.json(b'{"a": 1}')
             leg.audio(frame(3), 0)
+            leg.flush()
             await trio.sleep_forever()
     assert calling.sink.told == []
 
@@ -72,6 +73,7 @@ async def test_a_burst_is_one_write() -> None:
             for number in range(50):
                 leg.audio(frame(number), 0)
             leg.dtmf(1, 100)
+            leg.flush()
             await wait_all_tasks_blocked()
             assert len(stream.writes) == before + 1
             assert leg.statistics.frames_to_backend == 50
@@ -89,6 +91,7 @@ async def test_a_slow_backend_loses_the_oldest_audio_and_no_control() -> None:
         async with calling.connect() as leg:
             await wait_all_tasks_blocked()
             leg.audio(frame(0), 0)
+            leg.flush()
             await wait_all_tasks_blocked()  # the writer now waits for the backend, which reads nothing
             for number in range(1, 8):
                 leg.audio(frame(number), 1 if number == 2 else 0)
@@ -116,6 +119,7 @@ async def test_a_backend_that_reads_no_control_is_down() -> None:
         async with calling.connect() as leg:
             await wait_all_tasks_blocked()
             leg.dtmf(0, 0)
+            leg.flush()
             await wait_all_tasks_blocked()
             for _ in range(MAX_CONTROLS):
                 leg.dtmf(1, 1)
@@ -181,6 +185,7 @@ async def test_a_data_session_passes_data_both_ways() -> None:
         nursery.start_soon(serve)
         async with calling.connect(DATA_START) as leg:
             leg.data(b"\0\1\2")
+            leg.flush()
             await wait_all_tasks_blocked()
             assert calling.sink.told == [("data", b"\2\1\0"), ("json", b"{}")]
 
@@ -191,12 +196,12 @@ async def test_a_backend_is_not_read_while_there_is_no_room_for_what_it_says() -
 
         async def serve() -> None:
             backend = await calling.accepted()
-            calling.sink.has_room = trio.Event()
+            calling.sink.is_crowded = True
             for number in range(2):
                 await backend.send(f'{{"type": "mark", "name": "{number}"}}')
                 await wait_all_tasks_blocked()
             assert calling.sink.told == [("mark", "0")]
-            calling.sink.has_room.set()
+            calling.sink.make_room()
             assert await calling.sink.hear(2) == [("mark", "0"), ("mark", "1")]
             nursery.cancel_scope.cancel()
 
@@ -280,6 +285,8 @@ async def test_a_slow_backend_stalls_no_other_call() -> None:
             for number in range(20):
                 slow_leg.audio(frame(number), 0)
                 quick_leg.audio(frame(number), 0)
+                slow_leg.flush()
+                quick_leg.flush()
                 await wait_all_tasks_blocked()
             assert len(quick.sink.named("audio")) == 20
             assert slow_leg.statistics.frames_dropped_to_backend == 14

@@ -70,6 +70,7 @@ async def break_writing(calling: Calling, leg: Leg) -> None:
     await wait_all_tasks_blocked()
     calling.network.streams[0].broken = True
     leg.dtmf(1, 1)
+    leg.flush()
 
 
 async def test_a_write_that_fails(autojump_clock: MockClock) -> None:
@@ -321,6 +322,7 @@ async def test_stop_tells_what_was_dropped(autojump_clock: MockClock) -> None:
             await wait_all_tasks_blocked()
             for number in range(10):
                 leg.audio(frames.encode_audio(number.to_bytes(2), 0, None), 0)
+                leg.flush()
                 await wait_all_tasks_blocked()
             leg.stop(END)
             await trio.sleep(2)

@@ -16,7 +16,7 @@ def test_things_leave_in_the_order_they_came() -> None:
     queue.put_audio(b"b", 3)
     assert len(queue.items) == 4
     assert list(queue.drain()) == ["start", (b"a", 0), "mark", (b"b", 3)]
-    assert not queue
+    assert not queue.items
     assert list(queue.drain()) == []
 
 
@@ -64,7 +64,7 @@ def test_nothing_is_lost_unseen(max_frames: int, steps: list[tuple[str, int]]) -
             put_texts += 1
         else:
             left += queue.drain()
-        assert sum(isinstance(item, tuple) for item in queue._items) <= max_frames
+        assert sum(isinstance(item, tuple) for item in queue.items) <= max_frames
     left += queue.drain()
     audio = [item for item in left if isinstance(item, tuple)]
     assert len(audio) + queue.dropped_frames == put_frames
