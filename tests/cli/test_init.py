@@ -101,3 +101,25 @@ def test_without_softhsm_it_says_what_to_install(cli: Cli, tmp_path: Path, monke
     assert ran.code == 1
     assert ran.said.startswith("SoftHSM is not installed: install it (Debian: apt install softhsm2)")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_route_is_written_and_the_way_to_its_first_call_is_said(cli: Cli, tmp_path: Path) -> None:
+    ran = cli("init", tmp_path / "v", "--route", "bot=ws://127.0.0.1:9000", "--route", "ivr=twilio+ws://127.0.0.1:1/m")
+    assert ran.code == 0
+    lines = ran.out.splitlines()
+    assert "  routes  echo (built in), bot (raw, ws://127.0.0.1:9000), ivr (twilio, ws://127.0.0.1:1/m);" in ran.out
+    assert [line.strip() for line in lines[-4:]] == [
+        "after that, a backend at ws://127.0.0.1:9000, and a call to it:",
+        "sottovoce example raw-asyncio >bot.py && python bot.py 9000",
+        f"sottovoce call wss://localhost:8443/bot --tone --dir {tmp_path}/v",
+        f"next:  sottovoce serve {tmp_path}/v",
+    ]
+    assert cli("check", tmp_path / "v").code == 0
+    assert cli("check", tmp_path / "v", "--set", "routes.bot.url=x").code == 1
+
+
+def test_a_route_that_is_none_is_refused_before_anything_is_made(cli: Cli, tmp_path: Path) -> None:
+    ran = cli("init", tmp_path / "v", "--route", "bot=9000")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.said.startswith("--route bot: no WebSocket URL is given; write NAME=ws://HOST:PORT/")
+    assert not list(tmp_path.iterdir())
