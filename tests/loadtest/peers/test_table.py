@@ -2,7 +2,7 @@ from loadtest.peers.comparing import Comparison
 from loadtest.peers.statistics import Row, Spread, standings
 from loadtest.peers.table import aligned, describe_comparison, show, summary
 from tests.loadtest.peers.test_statistics import ROWS, row
-from tests.loadtest.report.outcomes import silent
+from tests.loadtest.report.outcomes import quantiles, silent
 
 
 def comparison(rows: list[Row], **missing: str) -> Comparison:
@@ -39,6 +39,14 @@ def test_what_does_not_count_and_who_is_missing_stand_beneath() -> None:
     assert "not compared: nginx is missing: apt-get install nginx" in found
     assert "Servers on core 0." in found
     assert found[-1].startswith("100 calls, 50 frames/s each way, 10 s a round; medians with [range]; 2026-11-26")
+
+
+def test_a_saturated_contender_is_named() -> None:
+    late = row("nginx", 1, 9.5, latency=quantiles(100))
+    found = describe_comparison(comparison([late]))
+    assert "not held" in found[1]
+    text = "nginx, each frame at an instant of its own, round 1: p99 210 ms, so its cost does not count"
+    assert f"SATURATED: {text}" in found
 
 
 def test_nothing_ran() -> None:
