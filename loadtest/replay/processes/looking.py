@@ -7,6 +7,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -107,7 +108,9 @@ def _pids() -> list[int]:
 
 
 def _links(pid: int) -> set[str]:
-    try:
-        return {str(each.readlink()) for each in (_PROC / str(pid) / "fd").iterdir()}
-    except OSError:
-        return set()
+    links: set[str] = set()
+    with suppress(OSError):
+        for each in (_PROC / str(pid) / "fd").iterdir():
+            with suppress(OSError):  # closed since it was listed
+                links.add(str(each.readlink()))
+    return links
