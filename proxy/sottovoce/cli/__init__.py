@@ -27,6 +27,7 @@ Commands:
   demo     Run the whole thing once, in a temporary directory, and show it.
   clients  Say who may call: add, list and revoke clients.
   audit    Verify or show the audit log.
+  doctor   Find what is wrong with a machine, a directory or a proxy.
   explain  Say what a code, a fault or an event means, and what to do.
 
   First steps: sottovoce demo, or: sottovoce init DIR, then sottovoce serve

@@ -24,7 +24,7 @@ _COMMANDS = {
     "demo": "Run the whole thing once, in a temporary directory, and show it.",
     "clients": "Say who may call: add, list and revoke clients.",
     "audit": "Verify or show the audit log.",
-    "doctor": "Look what is wrong with this machine, a directory or a proxy; remedies.",
+    "doctor": "Find what is wrong with a machine, a directory or a proxy.",
     "explain": "Say what a code, a fault or an event means, and what to do.",
 }
 _FOLDERS = {"doctor": "looking.", "explain": "looking.", "status": "watching.", "top": "watching."}
