@@ -29,6 +29,7 @@ READINGS = Readings(
     leaf_seconds=50_000.5,
     leaf_life=0.75,
     voice_certificate_seconds=400_000.0,
+    voice_certificate_life=0.5,
     ticket_key_seconds=120.0,
     tickets={"issued": 4, "used": 3, "refused_expired": 1},
     audit_records=70,
