@@ -28,6 +28,15 @@ def test_a_host_is_vouched_for_once(cli: Cli, tmp_path: Path) -> None:
     text = (tmp_path / "v/sottovoce.toml").read_text()
     assert 'names = ["localhost", "127.0.0.1", "::1", "voice.example"]' in text
     assert '"127.0.0.1:8443"' in text
+    assert '"127.0.0.1:9443"' in text
+
+
+def test_a_second_directory_has_ports_of_its_own(cli: Cli, tmp_path: Path) -> None:
+    assert cli("init", tmp_path / "v", "--port", "8444", "--admin-port", "9444").code == 0
+    text = (tmp_path / "v/sottovoce.toml").read_text()
+    assert '"127.0.0.1:8444"' in text
+    assert '"127.0.0.1:9444"' in text
+    assert "9443" not in text
 
 
 def test_an_existing_directory_is_left_as_it_is(cli: Cli, directory: Path) -> None:

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +14,10 @@ from typing import Any
 import pytest
 import trio
 
+from sottovoce.app.serving.reload import settle
+from sottovoce.settings import build
 from tests.app.directories import made_directory
-from tests.running import RunningProxy, copy_directory, running_proxy, sottovoce
+from tests.running import SOTTOVOCE, RunningProxy, copy_directory, environment, running_proxy, sottovoce
 from tests.shows.calls import calling, next_frame
 
 __all__ = ["made_directory"]
@@ -181,6 +184,29 @@ def test_a_second_proxy_on_the_same_admin_address_is_told_in_one_line(directory:
     said = [line for line in ran.stderr.splitlines() if not line.startswith("{")]
     remedy = "another program listens there: end it, or choose another port"
     assert said == [f"sottovoce: admin.address: cannot listen on {address} (Address already in use): {remedy}"]
+
+
+def test_serve_prints_the_admin_address_where_json_is_wanted(directory: Path) -> None:
+    words = ("--set", "admin.address=127.0.0.1:0", "--json")
+    with subprocess.Popen(
+        [*SOTTOVOCE, "serve", directory, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=environment(),
+    ) as process:
+        assert process.stdout is not None
+        told = json.loads(process.stdout.readline())
+        ran = sottovoce("status", f"http://{told['admin']}", "--json")
+        process.terminate()
+        assert process.wait(PATIENCE_SECONDS) == 0
+    assert ran.returncode == 0
+    assert json.loads(ran.stdout)["listeners"][0]["address"] == told["addresses"]["listener"]
+
+
+def test_another_admin_address_waits_for_a_restart() -> None:
+    running, fresh = build({}), build({"admin": {"address": "127.0.0.1:9444"}})
+    settled, waiting = settle(running, fresh)
+    assert (settled.admin, waiting) == (running.admin, ("admin",))
 
 
 def test_who_reads_nothing_does_not_keep_the_proxy_from_ending(directory: Path) -> None:
