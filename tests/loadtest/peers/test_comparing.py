@@ -94,7 +94,8 @@ def test_the_same_load_is_offered_to_all(house: House) -> None:
 
 def test_the_peers_messages_weigh_what_a_sealed_frame_does() -> None:
     client, _ = talking()
-    sizes = [len(client.seal_audio(bytes(640), number / 50, timestamp=320 * number)) for number in range(500)]
+    records = [client.seal_audio(bytes(640), number / 50, timestamp=320 * number) for number in range(1000)]
+    sizes = [len(record) for record in records if record is not None]
     assert statistics.mode(sizes) == comparing.MESSAGE_BYTES
 
 
