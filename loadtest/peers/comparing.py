@@ -18,14 +18,13 @@ from loadtest.peers import servers
 from loadtest.peers.servers import Cores, Program, Running, ServerFailed
 from loadtest.peers.statistics import Row, Standing, standings
 from loadtest.replay import Outcome, Plan, Watched, run_load
+from loadtest.replay.plan import SEALED_BYTES
 from loadtest.replay.processes.looking import describe_machine
 
 SCHEMA = "loadtest.compare/1"
 SOTTOVOCE = "sottovoce"
 SESSIONS, SECONDS, ROUNDS, TICKS = 200, 5.0, 3, (0, 1000)
 ENOUGH_ROUNDS = 3
-MESSAGE_BYTES = 668
-"""What 20 ms of 16 kHz speech weigh when they are sealed, as most frames of a call are: the peers' messages."""
 _SESSIONS_PER_SECOND = 100.0
 
 
@@ -135,7 +134,7 @@ def _one(wanted: Wanted, turn: Turn, cores: Cores, run: Run, backend_pid: int) -
             sessions=wanted.sessions,
             seconds=wanted.seconds,
             tick_us=turn.tick_us,
-            payload_bytes=MESSAGE_BYTES,
+            payload_bytes=SEALED_BYTES,
             sessions_per_second=_SESSIONS_PER_SECOND,
             watched=Watched(proxy=watched.proxy, token=watched.token, backend=(backend_pid,)),
             name=turn.name,
@@ -147,7 +146,7 @@ def _one(wanted: Wanted, turn: Turn, cores: Cores, run: Run, backend_pid: int) -
 def _remarks(wanted: Wanted) -> list[str]:
     remarks = [
         (
-            f"Peers terminate TLS 1.3 and pass WebSocket messages of {MESSAGE_BYTES} bytes, as large as the sealed "
+            f"Peers terminate TLS 1.3 and pass WebSocket messages of {SEALED_BYTES} bytes, as large as the sealed "
             "frames that Sottovoce opens and seals; the backend is the same."
         ),
         "Loopback charges TCP's work to whoever sends: on a network card the share of Python weighs more.",
