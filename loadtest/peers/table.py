@@ -9,6 +9,8 @@ from loadtest.report import words
 _NO_ROUND = "no sound round"
 _NO_PAIR = "no sound pair"
 _NOT_SEEN = "not seen"
+_QUIET_CORES = 0.05
+"""So much of a core others may have had on a machine that is called quiet."""
 _NO_COST = "not held"
 """Of a cost: the load was more than the contender could carry."""
 
@@ -45,6 +47,12 @@ def notes(comparison: Comparison) -> list[str]:
         f"{words.milliseconds(row.outcome.latency.p99)}, so its cost does not count"
         for row in saturated(comparison.rows)
     ]
+    waits = [row.outcome.cost.proxy_waited_cores or 0.0 for row in comparison.rows]
+    if unquiet := [wait for wait in waits if wait > _QUIET_CORES]:
+        lines.append(
+            f"NOT A QUIET MACHINE: in {len(unquiet)} of {len(waits)} runs others had the server's core, up to "
+            f"{max(unquiet):.0%} of the time: measure again on one that does nothing else"
+        )
     lines += [f"not compared: {text}" for text in comparison.missing.values()]
     if comparison.is_partial:
         lines.append("partial: stopped before its time")
