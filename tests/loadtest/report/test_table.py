@@ -2,6 +2,7 @@ import re
 
 import pytest
 
+from loadtest.replay.outcome import Cost
 from loadtest.report import describe
 from tests.loadtest.report.outcomes import outcome, route, silent
 
