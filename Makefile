@@ -18,11 +18,13 @@ $(STAMP): requirements.lock pyproject.toml .ci/system-packages
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --no-index --editable .
 	@touch $@
 
-# Two judges that cannot come with the rest: sslyze wants an older cryptography, Verifpal is built by cargo in minutes.
-# Tests look for them here as well as on the PATH, and are skipped by name without them.
+# Three judges that cannot come with the rest: sslyze wants an older cryptography, Pipecat brings half a gigabyte, Verifpal
+# is built by cargo in minutes.  Tests look for them here as well as on the PATH, and are skipped by name without them.
 judges: $(STAMP)
 	$(PYTHON) -m venv .venv/judges
 	.venv/judges/bin/python -m pip install --quiet --require-hashes --requirement tests/interop/judges/sslyze.lock
+	$(PYTHON) -m venv .venv/pipecat
+	.venv/pipecat/bin/python -m pip install --quiet --require-hashes --requirement tests/interop/judges/pipecat.lock
 	cargo install --quiet verifpal --version 1.3.6 --ignore-rust-version --root .venv/judges
 
 demo: $(STAMP)

@@ -76,7 +76,8 @@ def _compared(program: Program | None) -> list[Figure]:
 def ratio_figures(comparison: Comparison) -> list[Figure]:
     """Give the ratios to HAProxy, one for each arrival model."""
     found = {(standing.name, standing.tick_us): standing for standing in comparison.standings}
-    why = "; ".join(dict.fromkeys(row.reason for row in comparison.rows if row.reason is not None))
+    reasons = [row.reason or ("saturated" if row.was_saturated else "") for row in comparison.rows]
+    why = "; ".join(dict.fromkeys(filter(None, reasons)))
     missing = comparison.missing.get(_PEER, f"no sound pair of rounds: {why}")
     return [
         ratio_figure(tick, found.get((SOTTOVOCE, tick)), found.get((_PEER, tick)), missing) for tick in RATIO_LIMITS
@@ -97,5 +98,5 @@ def _detail(ours: Standing, theirs: Standing, ratio: Spread) -> str:
         f"[{ratio.lowest:.2f} to {ratio.highest:.2f}] {show(ours.proxy_us_per_frame, absent)} to "
         f"{show(theirs.proxy_us_per_frame, absent)} µs a forwarded frame, {ratio.rounds} rounds"
     )
-    discarded = ours.discarded + theirs.discarded
-    return f"{text}, {discarded} runs discarded" if discarded else text
+    left_out = ours.discarded + ours.saturated + theirs.discarded + theirs.saturated
+    return f"{text}, {left_out} runs discarded" if left_out else text

@@ -119,13 +119,16 @@ def _write(comparison: "Comparison", page: Path) -> None:
 
     from loadtest.peers.statistics import middle  # noqa: PLC0415  as above
     from loadtest.peers.table import notes, summary  # noqa: PLC0415  as above
-    from loadtest.report import write_html  # noqa: PLC0415  as above
+    from loadtest.report import Opening, write_html  # noqa: PLC0415  as above
 
     outcomes = [
         replace(outcome, name=f"{outcome.name}, {f'{outcome.tick_us} µs ticks' if outcome.tick_us else 'own instants'}")
         for outcome in middle(comparison.rows)
     ]
+    names = dict.fromkeys(row.outcome.name for row in comparison.rows)
+    title = f"The same load through {', '.join(names)}"
+    opening = Opening(title=title, summary=summary(comparison), remarks=notes(comparison))
     try:
-        write_html(outcomes, page, remarks=notes(comparison), summary=summary(comparison))
+        write_html(outcomes, page, opening)
     except OSError as error:
         raise click.ClickException(f"--html {page}: {error.strerror}: name a file that you may write") from None

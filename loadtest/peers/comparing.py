@@ -134,6 +134,7 @@ def _one(wanted: Wanted, turn: Turn, cores: Cores, run: Run, backend_pid: int) -
             sessions=wanted.sessions,
             seconds=wanted.seconds,
             tick_us=turn.tick_us,
+            payload_bytes=SEALED_BYTES,
             sessions_per_second=_SESSIONS_PER_SECOND,
             watched=Watched(proxy=watched.proxy, token=watched.token, backend=(backend_pid,)),
             name=turn.name,

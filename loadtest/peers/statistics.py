@@ -1,7 +1,9 @@
 """What the rounds of a comparison come to: medians with their ranges, and ratios to a yardstick.  Pure.
 
 A round counts where its outcome is sound, and for a ratio where the yardstick's of the same round and the same arrivals
-is sound too: what is divided was measured within the same minute, as machines change their speed.
+is sound too: what is divided was measured within the same minute, as machines change their speed.  Of a contender that
+was saturated in a round, latency counts and cost does not: who is behind carries frames in batches, the cheaper the
+later.
 """
 
 import statistics
@@ -10,6 +12,9 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 
 from loadtest.replay import Outcome
+
+SATURATED_MS = 20.0
+"""A p99 beyond this: the load was not held."""
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -34,6 +39,16 @@ class Row(msgspec.Struct, frozen=True):
             return "stopped before its time"
         return None if self.outcome.latency.count else "no frame came back"
 
+    @property
+    def was_saturated(self) -> bool:
+        """Whether the contender could not hold the load: then its cost is not that of this load."""
+        return self.is_sound and self.outcome.latency.p99 > SATURATED_MS
+
+    @property
+    def cost(self) -> float | None:
+        """What a frame cost the proxy, where that counts."""
+        return self.outcome.cost.proxy_us_per_frame if self.is_sound and not self.was_saturated else None
+
 
 class Spread(msgspec.Struct, frozen=True):
     """A figure over the rounds that count."""
@@ -52,6 +67,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     tick_us: int
     rounds: int
     discarded: int
+    saturated: int
+    """Of those that count: rounds whose cost does not."""
     proxy_us_per_frame: Spread | None
     ratio: Spread | None
     """Of `proxy_us_per_frame` to the yardstick's."""
@@ -86,6 +103,11 @@ def discarded(rows: Sequence[Row]) -> list[tuple[Row, str]]:
     return [(row, row.reason) for row in rows if row.reason is not None]
 
 
+def saturated(rows: Sequence[Row]) -> list[Row]:
+    """Give the rows whose cost does not count."""
+    return [row for row in rows if row.was_saturated]
+
+
 def middle(rows: Sequence[Row]) -> list[Outcome]:
     """Give of each contender and arrival model the sound run whose cost is in the middle: the one to draw."""
     groups: dict[tuple[int, str], list[Row]] = {}
@@ -105,9 +127,7 @@ def _costs(rows: Sequence[Row], yardstick: str, tick_us: int) -> dict[int, float
     return {
         row.round: cost
         for row in rows
-        if row.is_sound
-        and (row.outcome.name, row.outcome.tick_us) == (yardstick, tick_us)
-        and (cost := row.outcome.cost.proxy_us_per_frame)
+        if (row.outcome.name, row.outcome.tick_us) == (yardstick, tick_us) and (cost := row.cost)
     }
 
 
@@ -117,18 +137,15 @@ def _standing(name: str, tick_us: int, rows: Sequence[Row], yardstick: dict[int,
     def over(pick: Callable[[Outcome], float | None]) -> Spread | None:
         return spread(pick(row.outcome) for row in sound)
 
-    ratios = (
-        cost / yardstick[row.round]
-        for row in sound
-        if row.round in yardstick and (cost := row.outcome.cost.proxy_us_per_frame) is not None
-    )
+    ratios = (cost / yardstick[row.round] for row in sound if row.round in yardstick and (cost := row.cost) is not None)
     return Standing(
         name=name,
         version=rows[0].version,
         tick_us=tick_us,
         rounds=len(sound),
         discarded=len(rows) - len(sound),
-        proxy_us_per_frame=over(lambda outcome: outcome.cost.proxy_us_per_frame),
+        saturated=sum(row.was_saturated for row in sound),
+        proxy_us_per_frame=spread(row.cost for row in sound),
         ratio=spread(ratios),
         token_us_per_frame=over(lambda outcome: outcome.cost.token_us_per_frame),
         p99_ms=over(lambda outcome: outcome.latency.p99),

@@ -3,11 +3,16 @@
 from collections.abc import Sequence
 
 from loadtest.peers.comparing import SOTTOVOCE, Comparison
-from loadtest.peers.statistics import Spread, Standing, discarded
+from loadtest.peers.statistics import Spread, Standing, discarded, saturated
 from loadtest.report import words
 
 _NO_ROUND = "no sound round"
 _NO_PAIR = "no sound pair"
+_NOT_SEEN = "not seen"
+_QUIET_CORES = 0.05
+"""So much of a core others may have had on a machine that is called quiet."""
+_NO_COST = "not held"
+"""Of a cost: the load was more than the contender could carry."""
 
 
 def summary(comparison: Comparison) -> list[list[str]]:
@@ -37,6 +42,17 @@ def notes(comparison: Comparison) -> list[str]:
         f"DISCARDED: {row.outcome.name}, {words.arrivals(row.outcome.tick_us)}, round {row.round}: {reason}"
         for row, reason in discarded(comparison.rows)
     ]
+    lines += [
+        f"SATURATED: {row.outcome.name}, {words.arrivals(row.outcome.tick_us)}, round {row.round}: p99 "
+        f"{words.milliseconds(row.outcome.latency.p99)}, so its cost does not count"
+        for row in saturated(comparison.rows)
+    ]
+    waits = [row.outcome.cost.proxy_waited_cores or 0.0 for row in comparison.rows]
+    if unquiet := [wait for wait in waits if wait > _QUIET_CORES]:
+        lines.append(
+            f"NOT A QUIET MACHINE: in {len(unquiet)} of {len(waits)} runs others had the server's core, up to "
+            f"{max(unquiet):.0%} of the time: measure again on one that does nothing else"
+        )
     lines += [f"not compared: {text}" for text in comparison.missing.values()]
     if comparison.is_partial:
         lines.append("partial: stopped before its time")
@@ -64,14 +80,14 @@ def show(found: Spread | None, absent: str) -> str:
 
 
 def _line(standing: Standing) -> list[str]:
-    absent = "not seen" if standing.rounds else _NO_ROUND
+    absent = _NOT_SEEN if standing.rounds else _NO_ROUND
     has_token = standing.name == SOTTOVOCE
     lost = words.count(standing.lost) + (f", {words.count(standing.wrong)} WRONG" if standing.wrong else "")
     return [
         f"{standing.name} {standing.version}",
         f"{standing.tick_us} µs ticks" if standing.tick_us else "each its own",
         f"{standing.rounds} of {standing.rounds + standing.discarded}",
-        show(standing.proxy_us_per_frame, absent),
+        show(standing.proxy_us_per_frame, _NO_COST if standing.saturated else absent),
         show(standing.ratio, _NO_PAIR),
         show(standing.token_us_per_frame, absent) if has_token else "has none",
         show(standing.p99_ms, _NO_ROUND),

@@ -132,13 +132,10 @@ class Engine:
         return True
 
     def _wait_for_due(self, schedule: Schedule, _: float) -> list[tuple[int, int]]:
-        poll = self._poll
-        if ready := poll.poll(0):
-            return ready
         patience = min(schedule.due - time.monotonic(), _LOOK_SECONDS)
         if patience > 0:
-            select.select((poll,), (), (), patience)
-        return poll.poll(0)
+            select.select((self._poll,), (), (), patience)
+        return self._poll.poll(0)
 
     def _wait_for_tick(self, schedule: Schedule, tick_seconds: float) -> list[tuple[int, int]]:
         now = time.monotonic()

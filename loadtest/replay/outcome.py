@@ -69,6 +69,8 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
     token_us_per_frame: float | None = None
     proxy_cores: float | None = None
     """Processors that it kept busy: 1.0 is one core."""
+    proxy_waited_cores: float | None = None
+    """Processors that it was ready to keep busy, and others had: on a quiet machine next to none."""
     rss_kib_per_call: float | None = None
     generator_cores: float | None = None
     backend_cores: float | None = None

@@ -11,7 +11,7 @@ from sottovoce.app.wav import Recording
 from sottovoce.primitives import Secret
 from sottovoce.session import Anchor
 
-SEALED_BYTES = 696
+SEALED_BYTES = 668
 """A binary message of 20 ms of PCM16 at 16 kHz once it is sealed: what opaque messages weigh unless told otherwise."""
 FRAMES_PER_SECOND = 50.0
 SESSIONS_PER_SECOND = 50.0

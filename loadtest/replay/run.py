@@ -163,7 +163,12 @@ def _cost(before: _Sample, after: _Sample, book: Book, engine: Engine, rss_befor
     if seconds <= 0:
         return Cost()
     forwarded = 2 * book.carried
-    proxy, token = (after.proxy - before.proxy).processor_seconds, (after.token - before.token).processor_seconds
+    of_proxy = after.proxy - before.proxy
+    proxy, waited, token = (
+        of_proxy.processor_seconds,
+        of_proxy.waited_seconds,
+        (after.token - before.token).processor_seconds,
+    )
     backend = (after.backend - before.backend).processor_seconds
     rss = None if after.proxy.rss_kib is None else after.proxy.rss_kib + (after.token.rss_kib or 0)
     grown = None if rss is None or rss_before is None else rss - rss_before
@@ -171,6 +176,7 @@ def _cost(before: _Sample, after: _Sample, book: Book, engine: Engine, rss_befor
         proxy_us_per_frame=None if proxy is None or not forwarded else proxy * 1e6 / forwarded,
         token_us_per_frame=None if token is None or not forwarded else token * 1e6 / forwarded,
         proxy_cores=None if proxy is None else proxy / seconds,
+        proxy_waited_cores=None if waited is None else waited / seconds,
         rss_kib_per_call=None if grown is None or not engine.streams else grown / len(engine.streams),
         generator_cores=(after.generator_seconds - before.generator_seconds) / seconds,
         backend_cores=None if backend is None else backend / seconds,

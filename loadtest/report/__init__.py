@@ -3,13 +3,14 @@
 Nothing here measures.  Whatever could not be measured is said in words; a dash stands nowhere.
 """
 
-from loadtest.report.page import write_html
+from loadtest.report.page import Opening, write_html
 from loadtest.report.picture import DrawingImpossible, write_png
 from loadtest.report.table import describe
 from loadtest.report.threshold import Threshold, ThresholdMalformed, parse_threshold
 
 __all__ = [
     "DrawingImpossible",
+    "Opening",
     "Threshold",
     "ThresholdMalformed",
     "describe",

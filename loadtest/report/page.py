@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
+import msgspec
+
 from loadtest.replay.outcome import Outcome
 from loadtest.report import words
 from loadtest.report.charts import distribution, latency_over_time, lateness_over_time
@@ -22,19 +24,25 @@ _HOW_TO_READ = (
 _STYLE = Path(__file__).with_name("page.css")
 
 
-def write_html(
-    outcomes: Sequence[Outcome], path: Path, *, summary: Sequence[Sequence[str]] = (), remarks: Sequence[str] = ()
-) -> None:
-    """Write the page; a table (its heads first) and lines may stand above everything.  Raises OSError."""
-    path.write_text(html_page(outcomes, summary=summary, remarks=remarks), encoding="utf-8")
+class Opening(msgspec.Struct, frozen=True, kw_only=True):
+    """What may stand above everything."""
+
+    title: str
+    summary: Sequence[Sequence[str]] = ()
+    """A table, its heads first."""
+    remarks: Sequence[str] = ()
 
 
-def html_page(
-    outcomes: Sequence[Outcome], *, summary: Sequence[Sequence[str]] = (), remarks: Sequence[str] = ()
-) -> str:
+def write_html(outcomes: Sequence[Outcome], path: Path, opening: Opening | None = None) -> None:
+    """Write the page.  Raises OSError."""
+    path.write_text(html_page(outcomes, opening), encoding="utf-8")
+
+
+def html_page(outcomes: Sequence[Outcome], opening: Opening | None = None) -> str:
     """Give the page; well-formed XML, too."""
+    opening = opening or Opening(title=f"Load test: {', '.join(dict.fromkeys(each.name for each in outcomes))}")
+    title, summary, remarks = opening.title, opening.summary, opening.remarks
     labels = _labels(outcomes)
-    title = f"Load test: {', '.join(dict.fromkeys(outcome.name for outcome in outcomes))}"
     return "\n".join(
         [
             "<!DOCTYPE html>",

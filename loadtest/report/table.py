@@ -6,6 +6,7 @@ from loadtest.replay.outcome import Outcome, RouteOutcome
 from loadtest.report import words
 
 _LABEL = 16
+_WORTH_A_WORD = 0.05
 
 
 def describe(outcome: Outcome) -> list[str]:
@@ -26,7 +27,9 @@ def rows(outcome: Outcome) -> Iterator[tuple[str, str]]:
     cost = outcome.cost
     yield (
         "proxy",
-        f"{words.measured(cost.proxy_us_per_frame, 'µs of processor')} per forwarded frame" + _cores(cost.proxy_cores),
+        f"{words.measured(cost.proxy_us_per_frame, 'µs of processor')} per forwarded frame"
+        + _cores(cost.proxy_cores)
+        + _waited(cost.proxy_waited_cores),
     )
     yield "token process", f"{words.measured(cost.token_us_per_frame, 'µs of processor')} per forwarded frame"
     yield "memory", f"{words.measured(cost.rss_kib_per_call, 'KiB')} per call"
@@ -69,6 +72,11 @@ def _calls(outcome: Outcome) -> Iterator[tuple[str, str]]:
 
 def _cores(cores: float | None) -> str:
     return "" if cores is None else f", {cores:.2f} cores busy"
+
+
+def _waited(cores: float | None) -> str:
+    """Say that others had the processors that the proxy was ready to use, if that is worth a word."""
+    return "" if cores is None or cores < _WORTH_A_WORD else f", kept waiting for {cores:.2f} more: NOT A QUIET MACHINE"
 
 
 def _generator(outcome: Outcome) -> str:

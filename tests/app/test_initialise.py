@@ -51,7 +51,10 @@ def test_what_is_there(made_directory: Path) -> None:
     assert is_whole(made_directory)
     modes = {name: stat.S_IMODE((made_directory / name).stat().st_mode) for name in (".", "secrets/pin", SERVING_KEY)}
     assert modes == {".": 0o700, "secrets/pin": 0o600, SERVING_KEY: 0o600}
-    assert tomllib.loads((made_directory / CONFIGURATION).read_text()) == {"listener": {"address": "127.0.0.1:8443"}}
+    assert tomllib.loads((made_directory / CONFIGURATION).read_text()) == {
+        "listener": {"address": "127.0.0.1:8443"},
+        "admin": {"address": "127.0.0.1:9443"},
+    }
     assert load_anchors(made_directory / ANCHORS)[0].authorities == HOSTS
     conf = made_directory / "hsm/softhsm2.conf"
     assert conf.read_text() == configuration_text(conf)

@@ -1,12 +1,14 @@
 """Every example of docs/backend-raw.md, read and written by the library for backends: the other end of the contract."""
 
+import ast
 import json
 import re
 from pathlib import Path
 
 import pytest
 
-from sottovoce.backend import Audio, Data, Dtmf, Ended, Item, Json, MarkPlayed, Mute, Start, Statistics
+from sottovoce.backend import Audio, Call, Data, Dtmf, Ended, Item, Json, MarkPlayed, Mute, Start, Statistics
+from sottovoce.backend import asyncio as shell
 from sottovoce.backend.machine import messages
 from tests.backend.proxies import DATA_START, START
 
@@ -84,3 +86,15 @@ def test_every_message_has_its_example() -> None:
 def test_the_document_quotes_our_limits() -> None:
     assert f"{messages.MAX_OPUS_BYTES:,}".replace(",", " ") in DOCUMENT
     assert f"`version` | of this contract: {messages.VERSION}." in DOCUMENT
+
+
+def test_the_sample_at_its_head_uses_what_there_is() -> None:
+    (sample,) = re.findall(r"^```python\n(.*?)^```$", DOCUMENT, re.MULTILINE | re.DOTALL)
+    tree = ast.parse(sample)
+    (names,) = [node.names for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    assert {each.name for each in names} <= set(shell.__all__)
+    used = {
+        node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "call"
+    }
+    assert used == {"start", "send", "clear", "end"}
+    assert all(name == "start" or hasattr(Call, name) for name in used)

@@ -28,6 +28,15 @@ def test_a_host_is_vouched_for_once(cli: Cli, tmp_path: Path) -> None:
     text = (tmp_path / "v/sottovoce.toml").read_text()
     assert 'names = ["localhost", "127.0.0.1", "::1", "voice.example"]' in text
     assert '"127.0.0.1:8443"' in text
+    assert '"127.0.0.1:9443"' in text
+
+
+def test_a_second_directory_has_ports_of_its_own(cli: Cli, tmp_path: Path) -> None:
+    assert cli("init", tmp_path / "v", "--port", "8444", "--admin-port", "9444").code == 0
+    text = (tmp_path / "v/sottovoce.toml").read_text()
+    assert '"127.0.0.1:8444"' in text
+    assert '"127.0.0.1:9444"' in text
+    assert "9443" not in text
 
 
 def test_an_existing_directory_is_left_as_it_is(cli: Cli, directory: Path) -> None:
@@ -100,4 +109,26 @@ def test_without_softhsm_it_says_what_to_install(cli: Cli, tmp_path: Path, monke
     ran = cli("init", tmp_path / "v")
     assert ran.code == 1
     assert ran.said.startswith("SoftHSM is not installed: install it (Debian: apt install softhsm2)")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_route_is_written_and_the_way_to_its_first_call_is_said(cli: Cli, tmp_path: Path) -> None:
+    ran = cli("init", tmp_path / "v", "--route", "bot=ws://127.0.0.1:9000", "--route", "ivr=twilio+ws://127.0.0.1:1/m")
+    assert ran.code == 0
+    lines = ran.out.splitlines()
+    assert "  routes  echo (built in), bot (raw, ws://127.0.0.1:9000), ivr (twilio, ws://127.0.0.1:1/m);" in ran.out
+    assert [line.strip() for line in lines[-4:]] == [
+        "after that, a backend at ws://127.0.0.1:9000, and a call to it:",
+        "sottovoce example raw-asyncio >bot.py && python bot.py 9000",
+        f"sottovoce call wss://localhost:8443/bot --tone --dir {tmp_path}/v",
+        f"next:  sottovoce serve {tmp_path}/v",
+    ]
+    assert cli("check", tmp_path / "v").code == 0
+    assert cli("check", tmp_path / "v", "--set", "routes.bot.url=x").code == 1
+
+
+def test_a_route_that_is_none_is_refused_before_anything_is_made(cli: Cli, tmp_path: Path) -> None:
+    ran = cli("init", tmp_path / "v", "--route", "bot=9000")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.said.startswith("--route bot: no WebSocket URL is given; write NAME=ws://HOST:PORT/")
     assert not list(tmp_path.iterdir())

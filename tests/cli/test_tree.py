@@ -26,6 +26,7 @@ COMMANDS = (
     "clients list",
     "clients revoke",
     "clients keygen",
+    "doctor",
     "explain",
 )
 HEAVY = ("trio", "OpenSSL", "rich", "cryptography", "msgspec", "structlog", "pkcs11", "importlib.metadata")
@@ -72,7 +73,7 @@ def paths_of(command: click.Command) -> Iterator[click.Path]:
 
 def test_an_unreadable_path_is_not_taken_for_a_fault_of_usage() -> None:
     paths = list(paths_of(commands))
-    assert len(paths) == 20
+    assert len(paths) == 25
     assert not [each for each in paths if each.readable or each.writable or each.executable]
 
 
@@ -188,6 +189,10 @@ def test_a_terminal_without_a_character_gets_another_one(made: Path) -> None:
         ("status {directory}", "status"),
         ("status http://127.0.0.1:1", "status"),
         ("top {directory}/none", "top"),
+        ("doctor {directory}/none", "doctor"),
+        ("doctor wss://localhost:1/echo --dir {directory}", "doctor"),
+        ("explain 4450", "explain"),
+        ("explain 4433", "explain"),
         ("call wss://localhost:1/echo --tone --dir {directory}", "call"),
         ("call wss://localhost:1/echo {directory}/none.wav --dir {directory}", "call"),
     ],
@@ -196,7 +201,7 @@ def test_standard_output_is_one_json_object_with_its_schema(cli: Cli, directory:
     ran = cli(*words.format(directory=directory).split(), "--json")
     assert ran.json["schema"] == f"sottovoce.{schema}.1"
     assert ran.json["ok"] is (ran.code == 0)
-    if ran.code and "problems" not in ran.json:
+    if ran.code and not {"problems", "findings"} & ran.json.keys():
         assert ran.json["error"] == ran.said
 
 

@@ -20,6 +20,8 @@ from sottovoce.relay.raw_messages import (
     encode_json,
     encode_mark,
 )
+from sottovoce.relay.twilio import messages as twilio
+from sottovoce.relay.twilio.playout import Playout
 from sottovoce.session import host_of, matches_any
 from sottovoce.transport import (
     ClientWebSocket,
@@ -173,7 +175,7 @@ def _same_address(first: str, second: str) -> bool:
 
 
 def fuzz_backend(data: bytes) -> None:
-    """Texts and binary messages of a backend that speaks `raw`."""
+    """Texts and binary messages of a backend that speaks `raw`, and texts of one that speaks Twilio's dialect."""
     choices = Choices(data)
     codec, milliseconds = choices.pick(list(Codec)), choices.pick((10, 20, 40, 60))
     header, data_session = choices.flag(), choices.flag()
@@ -192,6 +194,7 @@ def fuzz_backend(data: bytes) -> None:
         message.decode("utf-8", "replace"),
         message.decode("utf-8", "surrogatepass") if _sound(message) else "",
     ):
+        _hear_a_bot(text, milliseconds)
         try:
             decoded = decode_text_untrusted(text, data_session=data_session)
         except BackendMisbehaved as error:
@@ -207,6 +210,28 @@ def fuzz_backend(data: bytes) -> None:
                 assert decode_text_untrusted(encode_json(bytes(value))) == decoded
             case _:
                 pass
+
+
+def _hear_a_bot(text: str, milliseconds: int) -> None:
+    """What a bot says is taken, ignored or refused; what is taken comes out as it went in."""
+    try:
+        decoded = twilio.decode_untrusted(text, "MZ" + "0" * 32)
+    except BackendMisbehaved as error:
+        one_line(error)
+        return
+    playout = Playout(milliseconds, bytes)
+    match decoded:
+        case twilio.MediaMessage(mulaw):
+            playout.put_audio(mulaw, 0)
+            assert b"".join(item for at in range(5) for item in playout.take(at) if isinstance(item, bytes)) == mulaw
+        case twilio.MarkMessage(name):
+            playout.put_mark(name)
+            (alias,) = playout.take(0)
+            assert isinstance(alias, str)
+            assert len(alias.encode()) <= MAX_MARK_BYTES
+            assert playout.played(alias) == [name]
+        case _:
+            pass
 
 
 def _sound(message: bytes) -> bool:

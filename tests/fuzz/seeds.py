@@ -152,6 +152,9 @@ def of_backend() -> Iterator[bytes]:
         b'{"type":"mark","name":"a"}', b'{"type":"dtmf","event":1,"duration_ms":100}', b'{"type":"clear"}',
         b'{"type":"json","value":{"a":1}}', b'{"type":"stop","reason":"done"}',
         b'{"type":"json","value":' + b"[" * 3_000,
+        b'{"event":"media","streamSid":"MZ' + b"0" * 32 + b'","media":{"payload":"/37+"}}',
+        b'{"event":"mark","streamSid":"MZ' + b"0" * 32 + b'","mark":{"name":"a"}}',
+        b'{"event":"clear","streamSid":"MZ' + b"0" * 32 + b'"}', b'{"event":"other"}',
     ):  # fmt: skip
         yield bytes(4) + text
     yield bytes([3, 1, 1, 0]) + b"\x30\0\0\0\1\0\2" + bytes(640)

@@ -1,10 +1,12 @@
 """Puts a program on one core and becomes it: `python -m loadtest.peers.children.pinned CORE PRIORITY WORDS…`.
 
 CORE `any` pins nothing.  PRIORITY 0 is the ordinary scheduling, whatever the parent has; more is SCHED_RR, where that
-is permitted.  Since it becomes the program, the pid stays, and all that the program starts is pinned with it.
+is permitted.  The program may open as many files as the system lets anybody, as each call is two.  As this becomes the
+program, the pid stays, and all that the program starts is pinned with it.
 """
 
 import os
+import resource
 import sys
 from contextlib import suppress
 
@@ -23,6 +25,8 @@ def become(core: int | None, priority: int) -> None:
 def main() -> None:
     """Become the program."""
     core, priority, *command = sys.argv[1:]
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     become(None if core == ANY else int(core), int(priority))
     os.execvp(command[0], command)  # noqa: S606  that is what it is for
 

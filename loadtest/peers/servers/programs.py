@@ -77,7 +77,10 @@ def install(name: str, unpacked: Path = UNPACKED) -> Program:
             _run(name, [dpkg_deb, "-x", str(package), str(unpacked)])
     program = find_program(name, unpacked)
     if program is None:
-        raise InstallationFailed(f"{name} was unpacked under {unpacked} and does not run: {remedy(name)}")
+        raise InstallationFailed(
+            f"{name} was unpacked under {unpacked} and does not run there: "
+            f"apt-get install --no-install-recommends {name}"
+        )
     return program
 
 

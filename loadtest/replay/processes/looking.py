@@ -7,6 +7,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,18 +27,22 @@ class Usage(msgspec.Struct, frozen=True):
     processor_seconds: float | None
     """User and system, all threads, those that have ended included."""
     rss_kib: int | None
+    waited_seconds: float | None = None
+    """For a processor, all threads that live."""
 
     def __sub__(self, before: "Usage") -> "Usage":
         """What was used in between; memory as it is now."""
-        if self.processor_seconds is None or before.processor_seconds is None:
-            return Usage(None, self.rss_kib)
-        return Usage(self.processor_seconds - before.processor_seconds, self.rss_kib)
+        return Usage(
+            _less(self.processor_seconds, before.processor_seconds),
+            self.rss_kib,
+            _less(self.waited_seconds, before.waited_seconds),
+        )
 
 
 def usage_of(pids: Iterable[int]) -> Usage:
     """Give what these processes have used in sum; None where there are none, or one cannot be looked at."""
     each = list(pids)
-    return Usage(_sum(_processor_seconds, each), _sum(_rss_kib, each))
+    return Usage(_sum(_processor_seconds, each), _sum(_rss_kib, each), _sum(_waited_seconds, each))
 
 
 def children_of(pid: int) -> tuple[int, ...]:
@@ -62,7 +67,7 @@ def describe_machine() -> str:
         model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
     except OSError:
         model = ""
-    cores = len(os.sched_getaffinity(0))
+    cores = os.cpu_count() or 1
     return (
         f"{model or platform.machine()}, {cores} core{'s' * (cores != 1)}, "
         f"{platform.system()} {platform.release()}, {platform.python_implementation()} {platform.python_version()}"
@@ -72,6 +77,16 @@ def describe_machine() -> str:
 def _processor_seconds(pid: int) -> float:
     """Read the process's clock, as clock_getcpuclockid(3) names it: /proc/PID/stat has no more than ticks of 10 ms."""
     return time.clock_gettime(~pid << 3 | _CPUCLOCK_SCHED)
+
+
+def _waited_seconds(pid: int) -> float:
+    """Sum the second field of schedstat: nanoseconds in the queue for a processor."""
+    tasks = (_PROC / str(pid) / "task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[1]) for task in tasks) / 1e9
+
+
+def _less(after: float | None, before: float | None) -> float | None:
+    return None if after is None or before is None else max(0.0, after - before)
 
 
 def _rss_kib(pid: int) -> int:
@@ -107,7 +122,9 @@ def _pids() -> list[int]:
 
 
 def _links(pid: int) -> set[str]:
-    try:
-        return {str(each.readlink()) for each in (_PROC / str(pid) / "fd").iterdir()}
-    except OSError:
-        return set()
+    links: set[str] = set()
+    with suppress(OSError):
+        for each in (_PROC / str(pid) / "fd").iterdir():
+            with suppress(OSError):  # closed since it was listed
+                links.add(str(each.readlink()))
+    return links

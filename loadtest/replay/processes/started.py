@@ -3,6 +3,7 @@
 Each is in a session of its own: Ctrl-C is for the run, which ends them when it has reported.
 """
 
+import os
 import signal
 import subprocess
 import sys
@@ -33,6 +34,10 @@ class EchoBackend(msgspec.Struct, frozen=True):
     def url(self) -> str:
         """Where it is."""
         return f"ws://127.0.0.1:{self.port}/"
+
+    def kill(self) -> None:
+        """End it at once."""
+        os.kill(self.pid, signal.SIGKILL)
 
 
 class ServedProxy(msgspec.Struct, frozen=True):

@@ -25,8 +25,10 @@ Commands:
   check    Explain a configuration, without starting anything.
   call     Call a route: send a WAV file or a tone, keep what comes back.
   demo     Run the whole thing once, in a temporary directory, and show it.
+  example  Print a sample to copy from: backends and clients, each as it runs.
   clients  Say who may call: add, list and revoke clients.
   audit    Verify or show the audit log.
+  doctor   Find what is wrong with a machine, a directory or a proxy.
   explain  Say what a code, a fault or an event means, and what to do.
 
   First steps: sottovoce demo, or: sottovoce init DIR, then sottovoce serve

@@ -22,12 +22,19 @@ _COMMANDS = {
     "check": "Explain a configuration, without starting anything.",
     "call": "Call a route: send a WAV file or a tone, keep what comes back.",
     "demo": "Run the whole thing once, in a temporary directory, and show it.",
+    "example": "Print a sample to copy from: backends and clients, each as it runs.",
     "clients": "Say who may call: add, list and revoke clients.",
     "audit": "Verify or show the audit log.",
-    "doctor": "Look what is wrong with this machine, a directory or a proxy; remedies.",
+    "doctor": "Find what is wrong with a machine, a directory or a proxy.",
     "explain": "Say what a code, a fault or an event means, and what to do.",
 }
-_FOLDERS = {"doctor": "looking.", "explain": "looking.", "status": "watching.", "top": "watching."}
+_FOLDERS = {
+    "doctor": "looking.",
+    "example": "examples.",
+    "explain": "looking.",
+    "status": "watching.",
+    "top": "watching.",
+}
 """Where the modules of commands lie that are not in this package itself."""
 _INTERRUPTED = 130
 

@@ -61,7 +61,7 @@ class ClientQueue:
             return
         self.dropped_frames += 1
         for index, item in enumerate(self.items):
-            if isinstance(item, tuple):
+            if not callable(item):
                 del self.items[index]
                 return
 
@@ -79,7 +79,7 @@ class ClientQueue:
         items = self.items
         while items:
             item = items.popleft()
-            if isinstance(item, tuple):
+            if not callable(item):
                 codec_bytes, flags, timestamp = item
                 if self.is_paced:
                     if not session.send_audio(codec_bytes, now, flags=flags, timestamp=timestamp):
@@ -103,7 +103,7 @@ class ClientQueue:
 
     def drop_audio(self) -> None:
         """Forget the audio that waits: somebody speaks over it."""
-        kept = [item for item in self.items if not isinstance(item, tuple)]
+        kept = [item for item in self.items if callable(item)]
         self.items.clear()
         self.items.extend(kept)
         self._frames = 0

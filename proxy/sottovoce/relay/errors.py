@@ -25,7 +25,7 @@ class BackendFault(StrEnum):
     BAD_TEXT = "bad_text"
     """A text message that the contract does not know."""
     BAD_AUDIO = "bad_audio"
-    """A binary message that cannot be one frame of this call."""
+    """A binary message that cannot be one frame of this call, or a text whose audio is none."""
     FLOOD = "flood"
     """More control messages than the protocol lets through."""
     STUCK = "stuck"

@@ -1,4 +1,5 @@
 import json
+import statistics
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,11 +9,13 @@ import pytest
 from click.testing import CliRunner
 from msgspec.structs import replace
 
+from loadtest.bench.talking import talking
 from loadtest.peers import command as command_module
 from loadtest.peers import comparing, servers
 from loadtest.peers.comparing import Comparison, Turn, Wanted, compare
 from loadtest.peers.servers import Cores, InstallationFailed, Program, Running, ServerFailed
 from loadtest.replay import Kind, Outcome, Plan, Target, Watched
+from loadtest.replay.plan import SEALED_BYTES
 from tests.loadtest.report.outcomes import outcome
 
 ANYWHERE = Cores(None, None, is_prompt=False)
@@ -87,7 +90,14 @@ def test_the_same_load_is_offered_to_all(house: House) -> None:
     assert (ours.targets[0].kind, theirs.targets[0].kind) == (Kind.VOICE, Kind.OPAQUE)
     assert replace(ours, targets=(), name="") == replace(theirs, targets=(), name="")
     assert ours.watched == Watched(proxy=(1,), token=(2,), backend=(17,))
-    assert (ours.sessions, ours.seconds, ours.payload_bytes) == (7, 3.0, 696)
+    assert (ours.sessions, ours.seconds, ours.payload_bytes) == (7, 3.0, SEALED_BYTES)
+
+
+def test_the_peers_messages_weigh_what_a_sealed_frame_does() -> None:
+    client, _ = talking()
+    records = [client.seal_audio(bytes(640), number / 50, timestamp=320 * number) for number in range(1000)]
+    sizes = [len(record) for record in records if record is not None]
+    assert statistics.mode(sizes) == SEALED_BYTES
 
 
 def test_the_machine_is_described_as_it_is_unpinned(house: House) -> None:

@@ -87,6 +87,17 @@ def test_installing_fetches_and_unpacks_and_starts_nothing(bare: Path, tmp_path:
     assert all("dpkg-deb -x" in line for line in said[1:])
 
 
+def test_what_was_unpacked_and_does_not_run(bare: Path, tmp_path: Path) -> None:
+    script(
+        bare / "apt-get", 'PATH=/bin:/usr/bin; for word; do touch "${word#Dir::Cache::archives=}/a.deb"; done; exit 0'
+    )
+    script(bare / "dpkg-deb", "exit 0")
+    with pytest.raises(
+        InstallationFailed, match=r"nginx was unpacked under .* and does not run there: apt-get install"
+    ):
+        install("nginx", tmp_path / "peers")
+
+
 def test_fetching_that_fails_says_what_apt_said(bare: Path, tmp_path: Path) -> None:
     script(bare / "apt-get", 'echo "E: Unable to locate package nginx" >&2; exit 100')
     script(bare / "dpkg-deb", "exit 0")

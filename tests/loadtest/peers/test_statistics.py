@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from loadtest.peers.statistics import Row, Spread, discarded, middle, spread, standings
-from tests.loadtest.report.outcomes import outcome, route, silent
+from loadtest.peers.statistics import Row, Spread, discarded, middle, saturated, spread, standings
+from tests.loadtest.report.outcomes import outcome, quantiles, route, silent
 
 
 def row(name: str, number: int, cost: float | None, *, tick: int = 0, **changes: object) -> Row:
@@ -78,6 +78,24 @@ def test_without_a_sound_round_there_is_no_figure() -> None:
     (found,) = standings([Row(1, "1.0", silent())], "haproxy")
     assert (found.rounds, found.discarded) == (0, 1)
     assert (found.ratio, found.p99_ms, found.proxy_us_per_frame, found.rss_kib_per_call) == (None,) * 4
+
+
+def test_the_cost_of_who_was_saturated_does_not_count_and_his_latency_does() -> None:
+    late = row("sottovoce", 1, 9.5, latency=quantiles(100))
+    assert late.is_sound
+    assert late.was_saturated
+    ours, theirs, _ = standings([late, *ROWS[1:]], "haproxy")
+    assert (ours.rounds, ours.saturated, theirs.saturated) == (3, 1, 0)
+    assert ours.proxy_us_per_frame == Spread(41.5, 39.0, 44.0, 2)
+    assert ours.ratio is not None
+    assert ours.ratio.rounds == 2
+    assert ours.p99_ms is not None
+    assert ours.p99_ms.highest == 210.0
+    assert saturated([late, *ROWS[1:]]) == [late]
+
+
+def test_a_discarded_row_is_not_called_saturated() -> None:
+    assert not row("nginx", 1, 9.5, latency=quantiles(100), discarded="it was late").was_saturated
 
 
 def test_why_a_row_does_not_count() -> None:

@@ -1,8 +1,11 @@
+from msgspec.structs import replace
+
 from loadtest.peers.comparing import Comparison
 from loadtest.peers.statistics import Row, Spread, standings
 from loadtest.peers.table import aligned, describe_comparison, show, summary
+from loadtest.replay.outcome import Cost
 from tests.loadtest.peers.test_statistics import ROWS, row
-from tests.loadtest.report.outcomes import silent
+from tests.loadtest.report.outcomes import quantiles, silent
 
 
 def comparison(rows: list[Row], **missing: str) -> Comparison:
@@ -39,6 +42,21 @@ def test_what_does_not_count_and_who_is_missing_stand_beneath() -> None:
     assert "not compared: nginx is missing: apt-get install nginx" in found
     assert "Servers on core 0." in found
     assert found[-1].startswith("100 calls, 50 frames/s each way, 10 s a round; medians with [range]; 2026-11-26")
+
+
+def test_a_saturated_contender_is_named() -> None:
+    late = row("nginx", 1, 9.5, latency=quantiles(100))
+    found = describe_comparison(comparison([late]))
+    assert "not held" in found[1]
+    text = "nginx, each frame at an instant of its own, round 1: p99 210 ms, so its cost does not count"
+    assert f"SATURATED: {text}" in found
+
+
+def test_a_machine_that_was_not_quiet_is_named() -> None:
+    waits = zip(ROWS[:3], (0.01, 0.2, 0.31), strict=True)
+    busy = [replace(one, outcome=replace(one.outcome, cost=Cost(proxy_waited_cores=wait))) for one, wait in waits]
+    (line,) = (line for line in describe_comparison(comparison(busy)) if line.startswith("NOT A QUIET MACHINE"))
+    assert line.startswith("NOT A QUIET MACHINE: in 2 of 3 runs others had the server's core, up to 31% of the time")
 
 
 def test_nothing_ran() -> None:

@@ -36,7 +36,8 @@ def test_three_digits_are_kept(us: int) -> None:
 
 
 def test_the_figures_are_those_of_an_hdr_histogram() -> None:
-    chance, ours, theirs = Random(5), Durations(), HdrHistogram(1, 60_000_000, 3)
+    chance = Random(5)  # noqa: S311  chance for a test
+    ours, theirs = Durations(), HdrHistogram(1, 60_000_000, 3)
     for _ in range(20_000):
         us = 1 + int(chance.lognormvariate(7, 1.2))
         ours.add((us + 0.5) / 1e6)

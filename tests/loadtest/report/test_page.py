@@ -7,7 +7,7 @@ import pytest
 
 from loadtest.replay.outcome import Outcome
 from loadtest.report import write_html
-from loadtest.report.page import html_page
+from loadtest.report.page import Opening, html_page
 from tests.loadtest.report.outcomes import outcome, route, silent
 
 ONE = [outcome()]
@@ -112,13 +112,15 @@ def test_every_style_has_a_colour_for_light_and_dark_and_a_dash() -> None:
 
 
 def test_what_others_say_stays_text() -> None:
-    page = html_page([HOSTILE], remarks=["<b>"], summary=[["<i>"], ["<u>"]])
+    page = html_page([HOSTILE], Opening(title="<b>", remarks=["<b>"], summary=[["<i>"], ["<u>"]]))
     assert {"script", "img", "b", "i", "u"} & {element.tag for element in tree(page).iter()} == set()
     assert "<script>alert(1)</script>" in text_of(page)
 
 
 def test_a_summary_stands_first() -> None:
-    page = html_page(ONE, summary=[["contender", "ratio"], ["haproxy", "1.00"]], remarks=["on one core"])
+    page = html_page(
+        ONE, Opening(title="All", summary=[["contender", "ratio"], ["haproxy", "1.00"]], remarks=["on one core"])
+    )
     assert page.index("contender") < page.index("on one core") < page.index("<svg")
 
 

@@ -2,6 +2,7 @@ import re
 
 import pytest
 
+from loadtest.replay.outcome import Cost
 from loadtest.report import describe
 from tests.loadtest.report.outcomes import outcome, route, silent
 
@@ -67,6 +68,11 @@ def test_several_routes_have_a_line_each() -> None:
     assert len(found) == 2
     assert "wss://localhost:8443/bot" in found[1]
     assert "3 WRONG" in found[1]
+
+
+def test_a_proxy_that_waited_for_others_says_so() -> None:
+    cost = Cost(proxy_us_per_frame=20.0, proxy_cores=0.4, proxy_waited_cores=0.25)
+    assert lines(describe(outcome(cost=cost)))["proxy"].endswith("kept waiting for 0.25 more: NOT A QUIET MACHINE")
 
 
 def test_ticks_are_named() -> None:

@@ -35,6 +35,11 @@ _EVENTS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     events.PROXY_READY: ("Calls can come.", ("a start",), (_FINE,)),
     events.PROXY_DRAINING: ("The proxy lets nobody in and sends its calls away.", ("SIGTERM or Ctrl-C",), (_FINE,)),
     events.PROXY_STOPPED: ("The proxy has ended in good order.", ("SIGTERM or Ctrl-C",), (_FINE,)),
+    events.ADMIN_EXPOSED: (
+        "The admin address can be reached from other machines.",
+        ("admin.address is not loopback",),
+        ("write admin.address = 127.0.0.1:9443, or see that only those reach it who should",),
+    ),
     events.FILE_LIMIT_RAISED: ("The proxy may open as many files as it was allowed.", ("a start",), (_FINE,)),
     events.LIBRARY_WARNED: (
         "A library that the proxy uses said something.",

@@ -85,6 +85,7 @@ def read(parts: "Parts", clock: Clock) -> Readings:
         leaf_seconds=parts.leaf.not_after - wall,
         leaf_life=_life_left(parts.leaf.validity, wall),
         voice_certificate_seconds=parts.voice.not_after - wall,
+        voice_certificate_life=_life_left(parts.voice.validity, wall),
         ticket_key_seconds=tickets.key_age_seconds,
         tickets={outcome.value: tickets.outcomes[outcome] for outcome in TicketOutcome},
         audit_records=parts.audit.end.records,

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 NOT_HEALTHY = 3
 """The exit code of a proxy that answered and is not healthy."""
 _MAX_CONCERNS = 10
-_SHOWN = 8
+_SHOWN = len("degraded")
+_MAX_LINE = 500
 
 place_argument = click.argument("place", envvar="SOTTOVOCE_DIR", default=".", metavar="[DIR|URL]")
 """A directory made by `sottovoce init`, or the URL of an admin address."""
@@ -51,14 +52,12 @@ def summary(status: "Status") -> str:
 
 def concern_lines(status: "Status") -> list[str]:
     """Give a line for each concern, the worst first; of very many, the first."""
+    from sottovoce.primitives import one_line
+
     lines = [
         f"{each.severity:<{_SHOWN}}  {each.cause}: {each.what}: {each.remedy}"
         for each in status.concerns[:_MAX_CONCERNS]
     ]
     if (more := len(status.concerns) - _MAX_CONCERNS) > 0:
         lines.append(f"… and {more} more: sottovoce status --json")
-    return [_printable(line) for line in lines]
-
-
-def _printable(line: str) -> str:
-    return "".join(char if char.isprintable() else "?" for char in line)
+    return [one_line(line, max_characters=_MAX_LINE) for line in lines]

@@ -11,10 +11,11 @@ which a scrape adds up.  Every label takes its values from a fixed set or from t
 Not imported by `sottovoce.observe` itself: whoever only logs need not load it.
 """
 
+from sottovoce.observe.metrics import labels
 from sottovoce.observe.metrics.calls import CallMetrics
 from sottovoce.observe.metrics.keys import KeyMetrics
 from sottovoce.observe.metrics.loop import LoopLag
 from sottovoce.observe.metrics.metrics import Metrics
 from sottovoce.observe.metrics.readings import Readings
 
-__all__ = ["CallMetrics", "KeyMetrics", "LoopLag", "Metrics", "Readings"]
+__all__ = ["CallMetrics", "KeyMetrics", "LoopLag", "Metrics", "Readings", "labels"]

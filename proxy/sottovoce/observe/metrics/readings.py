@@ -22,6 +22,7 @@ class Readings(msgspec.Struct, frozen=True, kw_only=True):
     leaf_life: float
     """Of its whole life, the part that is left: 1 to 0."""
     voice_certificate_seconds: float
+    voice_certificate_life: float
     ticket_key_seconds: float | None
     """How old the key is that seals tickets; None while there is none."""
     tickets: Mapping[str, int]
@@ -103,6 +104,7 @@ def _gauges(readings: Readings) -> Iterator[Metric]:
             "Until the voice certificate expires.",
             readings.voice_certificate_seconds,
         ),
+        ("voice_certificate_life_ratio", "How much of its life is left.", readings.voice_certificate_life),
         ("audit_waiting_records", "Records that are not yet on the disk.", readings.audit_unwritten),
         ("audit_up", "Whether the audit log can be written.", readings.audit_is_up),
         ("ready_up", "Whether the proxy takes calls: what /readyz says.", readings.is_ready),

@@ -49,6 +49,7 @@ class WebSocketLeg:
         self._close_code: int | None = None
         self._crash: Exception | None = None
         self._news = trio.lowlevel.ParkingLot()
+        """Where the task of a paced dialect waits; nobody does for others."""
         self.finished = trio.Event()
         """Nothing more will be read or written: the connection is over."""
         for text in dialect.start():
@@ -141,7 +142,7 @@ class WebSocketLeg:
         """Take what the backend said, and answer."""
         self._inbox.now = trio.current_time()
         self._receive(self._websocket.receive(data))
-        if self._is_paced:
+        if self._is_paced and self._dialect.deadline() is not None:
             self._news.unpark()
         if self._websocket.outgoing:
             self._take_replies()
@@ -229,17 +230,14 @@ class WebSocketLeg:
     def _hear(self, message: WsEvent | None) -> None:
         """Let the dialect take a message, or say what is due."""
         try:
-            match message:
-                case bytes():
-                    self._dialect.receive_binary(message, self._inbox)
-                case TextMessage(text):
-                    self._dialect.receive_text(text, self._inbox)
-                case PeerClosed(code):
-                    self._dialect.closed(code, self._inbox)
-                case None:
-                    self._dialect.fire(self._inbox)
-                case _:
-                    pass
+            if isinstance(message, bytes):
+                self._dialect.receive_binary(message, self._inbox)
+            elif isinstance(message, TextMessage):
+                self._dialect.receive_text(message.text, self._inbox)
+            elif isinstance(message, PeerClosed):
+                self._dialect.closed(message.code, self._inbox)
+            elif message is None:
+                self._dialect.fire(self._inbox)
         except BackendMisbehaved as fault:
             self._fail(fault)
             self._queue.drain()

@@ -49,6 +49,11 @@ class WebSocketRoute:
         """Connect one call; see `Route.connect`."""
         return _Connection(self._dialer, self._make_dialect(start), start, sink, self._queue_frames)
 
+    async def reach(self) -> None:
+        """See whether the backend opens its WebSocket, as for a call, and leave.  Raises BackendDown."""
+        link = await self._dialer.dial()
+        await trio.aclose_forcefully(link.stream)
+
 
 class _Connection:
     def __init__(self, dialer: Dialer, dialect: Dialect, start: CallStart, sink: CallSink, queue_frames: int) -> None:

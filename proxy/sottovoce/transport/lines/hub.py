@@ -14,11 +14,12 @@ way to run code where it waits, https://github.com/python-trio/trio/issues/1551 
 waits in a thread).  `tests/transport/lines/test_hub.py` fails when they change; where they are not there the hub is a
 task that waits with `wait_readable`, which costs twice as much a frame.
 """
+# ruff: noqa: SLF001 - private names of Trio are this module's business
 
 import select
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 import trio
 
@@ -143,9 +144,9 @@ def current_hub() -> Hub:
 def stand_in(hub: Hub) -> bool:
     """Put the hub where Trio waits; False if Trio is not what it was."""
     try:
-        runner: Any = trio._core._run.GLOBAL_RUN_CONTEXT.runner  # type: ignore[attr-defined]  # noqa: SLF001  told above
-        manager, runnable = runner.io_manager, runner.runq
-        manager._epoll = StandIn(manager._epoll, hub, runnable)  # noqa: SLF001  likewise
+        context: Any = cast("Any", trio)._core._run.GLOBAL_RUN_CONTEXT
+        manager: Any = context.runner.io_manager
+        manager._epoll = StandIn(manager._epoll, hub, context.runner.runq)
     except AttributeError:
         return False
     return True

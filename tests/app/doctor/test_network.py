@@ -1,0 +1,73 @@
+import errno
+from typing import Any
+
+import pytest
+
+from sottovoce.app.doctor import State, network
+from sottovoce.app.doctor.network import port_findings, tls_findings
+from sottovoce.app.doctor.sockets import Holder
+from sottovoce.settings import Configuration, build
+from sottovoce.transport import PqPolicy, SelfTestFailed
+
+WALL = 1_800_000_000.0
+
+
+def wanting(address: str) -> Configuration:
+    return build({"listener": {"address": address}, "admin": {"address": "127.0.0.1:0"}})
+
+
+def test_tls_is_told_by_a_real_handshake() -> None:
+    (finding,) = tls_findings([PqPolicy.REQUIRE, PqPolicy.OFF], "4.0.3", WALL)
+    assert finding.state is State.OK
+    assert "X25519MLKEM768 (pq = require)" in finding.what
+    assert "X25519 (pq = off)" in finding.what
+
+
+def test_tls_that_does_not_keep_its_promise_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> str:
+        raise SelfTestFailed("TLS self-test: X25519 and not X25519MLKEM768: install the versions")
+
+    monkeypatch.setattr(network, "self_test", refuse)
+    (finding,) = tls_findings([PqPolicy.REQUIRE], "3.0", WALL)
+    assert finding.state is State.FAIL
+    assert finding.what == "TLS self-test: X25519 and not X25519MLKEM768"
+    assert "requirements.lock" in finding.remedy
+
+
+@pytest.mark.parametrize(
+    ("holder", "running", "state", "what"),
+    [
+        (Holder(7, "nginx"), None, State.FAIL, "in use by pid 7 (nginx)"),
+        (Holder(0, ""), None, State.FAIL, "in use by a process of another user"),
+        (Holder(7, "sottovoce"), Holder(7, "sottovoce"), State.OK, "held by the proxy that runs (pid 7)"),
+        (Holder(8, "nginx"), Holder(7, "sottovoce"), State.FAIL, "in use by pid 8 (nginx)"),
+    ],
+)
+def test_a_port_is_ours_or_somebody_elses(
+    monkeypatch: pytest.MonkeyPatch, holder: Holder, running: Holder | None, state: State, what: str
+) -> None:
+    monkeypatch.setattr(network, "holder_of", lambda *_: holder)
+    listener, admin = port_findings(wanting("127.0.0.1:8443"), running)
+    assert listener.state is state
+    assert what in listener.what
+    assert admin.state is State.OK
+
+
+@pytest.mark.parametrize(
+    ("number", "address", "remedy"),
+    [
+        (errno.EACCES, "127.0.0.1:443", "AmbientCapabilities=CAP_NET_BIND_SERVICE"),
+        (errno.EADDRNOTAVAIL, "192.0.2.1:8443", "no interface of this machine has that address"),
+        (errno.ENOMEM, "127.0.0.1:8443", "--set listener.address=127.0.0.1:PORT"),
+    ],
+)
+def test_an_address_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch, number: int, address: str, remedy: str) -> None:
+    def refused(*_: Any) -> OSError:
+        return OSError(number, "no")
+
+    monkeypatch.setattr(network, "holder_of", lambda *_: None)
+    monkeypatch.setattr(network, "bind_error", refused)
+    finding = port_findings(wanting(address), None)[0]
+    assert finding.state is State.FAIL
+    assert "cannot be had (no)" in finding.what
+    assert remedy in finding.remedy

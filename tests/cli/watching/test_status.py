@@ -1,0 +1,127 @@
+import json
+import socket
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from sottovoce.admin import CallCounts, Concern, HandshakeStatus, ListenerStatus
+from tests.admin.listening import HEALTHY, HSM_DOWN
+from tests.cli.conftest import Cli
+from tests.cli.watching.telling import telling
+
+DOWN = msgspec.structs.replace(HEALTHY, state="degraded", concerns=(HSM_DOWN,))
+
+
+def test_a_healthy_proxy_is_one_line(cli: Cli) -> None:
+    with telling(HEALTHY) as url:
+        ran = cli("status", url)
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out == (
+        "healthy · 0 calls · hsm up · leaf 23 h 58 min · voice certificate 6 d 23 h · pq prefer: no handshake yet\n"
+    )
+
+
+def test_calls_and_the_share_of_post_quantum_ones(cli: Cli) -> None:
+    listeners = (ListenerStatus("listener", "[::]:1", "require", 1), ListenerStatus("old", "[::]:2", "prefer", 0))
+    status = msgspec.structs.replace(
+        HEALTHY,
+        calls=CallCounts(1, 2, 3),
+        listeners=listeners,
+        handshakes=HandshakeStatus({"X25519MLKEM768": 2, "X25519": 1}, 2 / 3),
+    )
+    with telling(status) as url:
+        ran = cli("status", url)
+    assert "healthy · 1 call · " in ran.out
+    assert ran.out.endswith(" · pq require/prefer: 66 % hybrid\n")
+
+
+def test_each_cause_is_a_line_and_the_exit_code_says_that_it_is_not_healthy(cli: Cli) -> None:
+    with telling(DOWN) as url:
+        ran = cli("status", url)
+    assert (ran.code, ran.err) == (3, "")
+    first, second = ran.out.splitlines()
+    assert first.startswith("degraded · ")
+    assert second == "degraded  hsm: the token process is down for 12 s: it is started again by itself"
+
+
+def test_of_very_many_causes_the_first_are_shown_and_no_more_than_twelve_lines(cli: Cli) -> None:
+    many = tuple(Concern("degraded", f"backend.{number}", "a\nb\x1b[2J", "c") for number in range(40))
+    with telling(msgspec.structs.replace(DOWN, concerns=many)) as url:
+        ran = cli("status", url)
+    lines = ran.out.splitlines()
+    assert len(lines) == 12
+    assert lines[1] == "degraded  backend.0: a?b?[2J: c"
+    assert lines[-1] == "… and 30 more: sottovoce status --json"
+
+
+@pytest.mark.parametrize(("status", "code"), [(HEALTHY, 0), (DOWN, 3)])
+def test_json_is_what_the_proxy_says(cli: Cli, status: object, code: int) -> None:
+    with telling(status) as url:  # type: ignore[arg-type]
+        ran = cli("status", url, "--json")
+    assert ran.code == code
+    assert ran.json == {"ok": code == 0, **json.loads(msgspec.json.encode(status))}
+
+
+def test_a_directory_leads_to_its_admin_address(cli: Cli, directory: Path) -> None:
+    file = directory / "sottovoce.toml"
+    with telling(HEALTHY) as url:
+        file.write_text(f'[admin]\naddress = "0.0.0.0:{url.rpartition(":")[2]}"\n')
+        assert cli("status", directory).code == 0
+
+
+def test_a_directory_whose_port_is_not_known_before_it_runs(cli: Cli, directory: Path) -> None:
+    ran = cli("status", directory)
+    assert (ran.code, ran.out) == (1, "")
+    assert "admin.address has port 0" in ran.said
+    assert "proxy.ready" in ran.said
+    assert "sottovoce status http://127.0.0.1:PORT" in ran.said
+
+
+def test_nobody_answers(cli: Cli) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+        ran = cli("status", url)
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.said == (
+        f"nobody answers at {url} (Connection refused): start the proxy with: sottovoce serve DIR, "
+        "or give the URL of its admin address (admin.address)"
+    )
+
+
+def test_somebody_listens_and_says_nothing(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sottovoce.admin.asking._TIMEOUT_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        ran = cli("status", f"http://127.0.0.1:{server.getsockname()[1]}")
+    assert ran.code == 1
+    assert "nothing answers within 0.1 s" in ran.said
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "said"),
+    [
+        (b"{}", 200, "is no admin address of this version"),
+        (b"no json", 200, "is no admin address of this version"),
+        (msgspec.structs.replace(HEALTHY, schema="sottovoce.status.9"), 200, "is no admin address of this version"),
+        (b"no", 404, "says 404 to /status"),
+        (b" " * (1 << 21), 200, "is no proxy's admin address"),
+    ],
+)
+def test_another_program_answers(cli: Cli, answer: bytes, code: int, said: str) -> None:
+    with telling(answer, code) as url:
+        ran = cli("status", url)
+    assert (ran.code, ran.out) == (1, "")
+    assert said in ran.said
+
+
+@pytest.mark.parametrize("url", ["https://127.0.0.1:9443", "http://127.0.0.1", "http://:1", "ftp://x:1", "http://a:b"])
+def test_what_is_no_admin_address(cli: Cli, url: str) -> None:
+    assert "is no admin address: write http://127.0.0.1:9443" in cli("status", url).said
+
+
+def test_the_environments_proxy_is_not_asked(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    with telling(HEALTHY) as url:
+        assert cli("status", url).code == 0
