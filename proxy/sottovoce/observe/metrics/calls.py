@@ -64,6 +64,8 @@ class CallMetrics:
             self._routes.add(name)
             self._calls.labels(name)
             self._backend_silences.labels(name)
+            for fault in labels.BACKEND_FAULTS:  # so that an alert sees the first one as a rise
+                self._backend_faults.labels(name, fault)
 
     def tls_refused(self, reason: str) -> None:
         """A TLS handshake failed; `reason` is a TlsReason."""

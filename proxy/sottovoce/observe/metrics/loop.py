@@ -17,8 +17,9 @@ _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1)
 class LoopLag(Collector):
     """Sleeps a little, again and again, and sees how late it wakes."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, *, every_seconds: float = EVERY_SECONDS) -> None:
         """Register with `registry`; nothing is measured before `run`."""
+        self._every_seconds = every_seconds
         self._seconds = Histogram(
             "sottovoce_loop_lag_seconds",
             "How late the event loop woke a task that slept.",
@@ -33,7 +34,7 @@ class LoopLag(Collector):
         """Measure until cancelled."""
         window_ends = trio.current_time() + WINDOW_SECONDS
         while True:
-            due = trio.current_time() + EVERY_SECONDS
+            due = trio.current_time() + self._every_seconds
             await trio.sleep_until(due)
             now = trio.current_time()
             if now >= window_ends:
