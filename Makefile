@@ -16,6 +16,7 @@ $(STAMP): requirements.lock pyproject.toml .ci/system-packages
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --no-index --editable .
+	@.ci/promtool
 	@touch $@
 
 # Three judges that cannot come with the rest: sslyze wants an older cryptography, Pipecat brings half a gigabyte, Verifpal

@@ -1,80 +1,22 @@
 """What a backend's author may rely on, whatever event loop his program runs on."""
 
 import json
-import logging
-import socket
 import ssl
-import struct
 import threading
-from collections.abc import Generator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import ClientConnection
+from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
 
-from sottovoce.backend import Audio, Call, CallOver, CannotListen, Data, Dtmf, Ended, MarkPlayed
+from sottovoce.backend import Audio, Call, CallOver, CannotListen, Data, Dtmf, Ended, MarkPlayed, ServeOptions
 from sottovoce.primitives import ApiMisuse
-from tests.backend.proxies import DATA_START, START, STOP
+from sottovoce.transport import TlsIdentity
+from tests.backend.peers import KEY, START_TEXT, break_off, close_code, echo, is_echoing, stop
+from tests.backend.proxies import DATA_START, START
 from tests.backend.servers import WAIT_SECONDS, Server, serving
 from tests.transport.certificates import Authority
-
-START_TEXT, STOP_TEXT = json.dumps(START), json.dumps(STOP)
-KEY = json.dumps({"type": "dtmf", "event": 5, "duration_ms": 160})
-
-
-@pytest.fixture(params=["trio", "asyncio", "uvloop"])
-def server(request: pytest.FixtureRequest) -> Server:
-    return Server(request.param)
-
-
-@pytest.fixture
-def logged(caplog: pytest.LogCaptureFixture) -> Generator[pytest.LogCaptureFixture]:
-    with caplog.at_level(logging.WARNING, "sottovoce.backend"):
-        yield caplog
-
-
-def stop(peer: ClientConnection) -> None:
-    peer.send(STOP_TEXT)
-    peer.close()
-
-
-def break_off(peer: ClientConnection) -> None:
-    """Have TCP say RST, in the midst of whatever goes on."""
-    peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    peer.socket.shutdown(socket.SHUT_RD)
-    peer.socket.close()
-
-
-def close_code(peer: ClientConnection) -> int:
-    """Read to the end; give the code of the close."""
-    try:
-        while True:
-            peer.recv(WAIT_SECONDS)
-    except ConnectionClosed as closed:
-        return 1006 if closed.rcvd is None else closed.rcvd.code
-
-
-def is_echoing(server: Server) -> bool:
-    with server.connect() as peer:
-        peer.send(START_TEXT)
-        peer.send(b"still here")
-        heard = peer.recv(WAIT_SECONDS)
-        stop(peer)
-    return heard == b"still here"
-
-
-async def echo(call: Call) -> None:
-    async for item in call:
-        match item:
-            case Audio():
-                await call.send(item)
-            case Dtmf(event, duration_ms):
-                await call.dtmf(event, duration_ms)
-            case _:
-                pass
 
 
 def test_a_call_from_start_to_end(server: Server) -> None:
@@ -326,48 +268,6 @@ def test_when_the_server_ends_its_handlers_are_cancelled(server: Server) -> None
         assert close_code(peer) in {1006, 1011}
 
 
-@pytest.mark.parametrize(
-    ("messages", "code"),
-    [
-        (["no json"], 1008),
-        ([b"audio first"], 1008),
-        ([START_TEXT, START_TEXT], 1008),
-        ([START_TEXT, '{"type":"mute"}'], 1008),
-        ([START_TEXT, bytes(70_000)], 1009),
-    ],
-)
-def test_a_bad_peer_is_closed_with_the_right_code_and_the_server_goes_on(
-    server: Server, messages: list[str | bytes], code: int, logged: pytest.LogCaptureFixture
-) -> None:
-    with serving(server, echo):
-        with server.connect() as peer:
-            for message in messages:
-                peer.send(message)
-            assert close_code(peer) == code
-        assert is_echoing(server)
-    (record,) = logged.records
-    assert record.message.startswith("a connection from 127.0.0.1:")
-
-
-@pytest.mark.parametrize("garbage", [b"\0\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", b"x" * 20_000], ids=len)
-def test_garbage_is_answered_by_http_and_the_server_goes_on(server: Server, garbage: bytes) -> None:
-    with serving(server, echo):
-        try:
-            answer = server.knock(garbage)
-        except ConnectionResetError:  # it sent more than was read
-            answer = b"HTTP/1.1 4"
-        assert answer.startswith(b"HTTP/1.1 4")
-        assert is_echoing(server)
-
-
-def test_a_peer_that_never_starts_is_closed(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sottovoce.backend.machine.call.HANDSHAKE_SECONDS", 0.1)
-    with serving(server, echo):
-        assert server.knock(b"") == b""
-        with server.connect() as peer:
-            assert close_code(peer) == 1008
-
-
 def test_a_call_too_many_is_refused_until_there_is_room(server: Server) -> None:
     with serving(server, echo, max_calls=1):
         with server.connect() as peer:
@@ -386,20 +286,34 @@ def test_a_call_too_many_is_refused_until_there_is_room(server: Server) -> None:
             pytest.fail("there never was room again")
 
 
-def test_in_tls(server: Server, tmp_path: Path) -> None:
+def pem_files(identity: TlsIdentity, place: Path) -> tuple[Path, Path]:
+    certificate, key = place / "certificate.pem", place / "key.pem"
+    certificate.write_bytes(identity.certificate.public_bytes(Encoding.PEM))
+    key.write_bytes(identity.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return certificate, key
+
+
+@pytest.mark.parametrize("is_mutual", [False, True], ids=["server", "mutual"])
+def test_in_tls(server: Server, tmp_path: Path, is_mutual: bool) -> None:  # noqa: FBT001
     ca = Authority("ca")
-    leaf = ca.issue("127.0.0.1")
-    files = tmp_path / "certificate.pem", tmp_path / "key.pem"
-    files[0].write_bytes(leaf.certificate.public_bytes(Encoding.PEM))
-    files[1].write_bytes(leaf.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    certificate, key = pem_files(ca.issue("127.0.0.1"), tmp_path)
+    options: ServeOptions = {"certificate_file": certificate, "key_file": str(key)}
     context = ssl.create_default_context(cadata=ca.pem.decode())
-    with serving(server, echo, certificate_file=files[0], key_file=str(files[1])):
+    with ExitStack() as stack:
+        if is_mutual:
+            (tmp_path / "ca.pem").write_bytes(ca.pem)
+            options["client_ca_file"] = tmp_path / "ca.pem"
+        stack.enter_context(serving(server, echo, **options))
         assert server.url.startswith("wss://127.0.0.1:")
-        with server.connect(ssl=context) as peer:
-            peer.send(START_TEXT)
-            peer.send(b"abc")
-            assert peer.recv(WAIT_SECONDS) == b"abc"
-            stop(peer)
+        if is_mutual:
+            with pytest.raises((OSError, EOFError, InvalidMessage, ConnectionClosed)), server.connect(ssl=context):
+                pass
+            context.load_cert_chain(certificate, key)
+        peer = stack.enter_context(server.connect(ssl=context))
+        peer.send(START_TEXT)
+        peer.send(b"abc")
+        assert peer.recv(WAIT_SECONDS) == b"abc"
+        stop(peer)
 
 
 def test_what_cannot_be_listened_on_is_said_in_one_line(server: Server, tmp_path: Path) -> None:

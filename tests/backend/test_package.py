@@ -1,6 +1,10 @@
 import asyncio
+import re
+import socket
 import subprocess
 import sys
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import pytest
 import trio
@@ -59,19 +63,33 @@ def test_serve_is_that_of_the_running_loop(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize("shell", ["asyncio", "trio"])
-def test_a_port_in_use_is_one_line_with_the_remedy(shell: str) -> None:
-    async def twice() -> None:
-        def again(url: str) -> None:
-            ports.append(int(url.rpartition(":")[2]))
-            raise LookupError  # that is enough
-
-        ports: list[int] = []
-        with pytest.raises(LookupError):
-            await serve(_nobody, "127.0.0.1", 0, ready=again)
-        with pytest.raises(CannotListen, match=r"192\.0\.2\.1:9000 cannot be listened on .*: free it, or choose"):
+def test_an_address_that_cannot_be_had_is_one_line_with_the_remedy(shell: str) -> None:
+    async def try_to() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            port = other.getsockname()[1]
+            said = f"127.0.0.1:{port} cannot be listened on (address already in use): free it, or choose another"
+            with pytest.raises(CannotListen, match=re.escape(said)):
+                await serve(_nobody, "127.0.0.1", port)
+        with pytest.raises(CannotListen, match="cannot assign requested address"):
             await serve(_nobody, "192.0.2.1", 9000)
 
+    run_on(shell, try_to)
+
+
+@pytest.mark.parametrize("shell", ["asyncio", "trio"])
+def test_a_callback_that_fails_leaves_no_socket(shell: str) -> None:
+    async def try_to() -> None:
+        def fail(_: str) -> None:
+            raise LookupError
+
+        with pytest.raises(LookupError):
+            await serve(_nobody, "127.0.0.1", 0, ready=fail)
+
+    run_on(shell, try_to)
+
+
+def run_on(shell: str, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
     if shell == "trio":
-        trio.run(twice)
+        trio.run(function)
     else:
-        asyncio.run(twice())
+        asyncio.run(function())

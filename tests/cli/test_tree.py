@@ -28,6 +28,7 @@ COMMANDS = (
     "clients keygen",
     "doctor",
     "explain",
+    "inspect",
 )
 HEAVY = ("trio", "OpenSSL", "rich", "cryptography", "msgspec", "structlog", "pkcs11", "importlib.metadata")
 
@@ -73,7 +74,7 @@ def paths_of(command: click.Command) -> Iterator[click.Path]:
 
 def test_an_unreadable_path_is_not_taken_for_a_fault_of_usage() -> None:
     paths = list(paths_of(commands))
-    assert len(paths) == 25
+    assert len(paths) == 28
     assert not [each for each in paths if each.readable or each.writable or each.executable]
 
 
@@ -193,6 +194,8 @@ def test_a_terminal_without_a_character_gets_another_one(made: Path) -> None:
         ("doctor wss://localhost:1/echo --dir {directory}", "doctor"),
         ("explain 4450", "explain"),
         ("explain 4433", "explain"),
+        ("inspect {directory}/certs/ca.pem", "inspect"),
+        ("inspect {directory}/none", "inspect"),
         ("call wss://localhost:1/echo --tone --dir {directory}", "call"),
         ("call wss://localhost:1/echo {directory}/none.wav --dir {directory}", "call"),
     ],

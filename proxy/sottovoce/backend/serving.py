@@ -1,5 +1,6 @@
 """What a server of calls may be told, the same for every shell."""
 
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -74,7 +75,7 @@ class Serving:
 
 def cannot_listen(error: OSError, host: str, port: int) -> CannotListen:
     """Say what is wrong with an address."""
-    why = (error.strerror or str(error)).lower()
+    why = os.strerror(error.errno).lower() if error.errno and error.errno > 0 else str(error)  # a name's is negative
     return CannotListen(f"{host}:{port} cannot be listened on ({why}): free it, or choose another (port 0: any)")
 
 

@@ -30,6 +30,7 @@ Commands:
   audit    Verify or show the audit log.
   doctor   Find what is wrong with a machine, a directory or a proxy.
   explain  Say what a code, a fault or an event means, and what to do.
+  inspect  Say what a file, a directory or a server is.
 
   First steps: sottovoce demo, or: sottovoce init DIR, then sottovoce serve
   DIR.

@@ -27,11 +27,13 @@ _COMMANDS = {
     "audit": "Verify or show the audit log.",
     "doctor": "Find what is wrong with a machine, a directory or a proxy.",
     "explain": "Say what a code, a fault or an event means, and what to do.",
+    "inspect": "Say what a file, a directory or a server is.",
 }
 _FOLDERS = {
     "doctor": "looking.",
     "example": "examples.",
     "explain": "looking.",
+    "inspect": "looking.",
     "status": "watching.",
     "top": "watching.",
 }

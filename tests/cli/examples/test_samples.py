@@ -1,9 +1,9 @@
 """Each sample of `sottovoce example`, run as it is printed, against a real proxy."""
 
-import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,11 +54,12 @@ def bot(name: str, port: int, place: Path, python: str = sys.executable) -> Gene
     with (
         log.open("wb") as said,
         subprocess.Popen(
-            [python, printed(name, place), str(port)], cwd=place, env=environment(), stdout=said, stderr=said
+            [python, "-u", printed(name, place), str(port)], cwd=place, env=environment(), stdout=said, stderr=said
         ) as process,
     ):
         try:
             wait_for(port, process)
+            assert process.pid in listeners(port), "somebody else listens there"
             yield
             assert process.poll() is None, log.read_text()
             assert "Traceback" not in log.read_text()
@@ -78,6 +79,22 @@ def wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
             continue
         break
     raise AssertionError("the bot did not begin to listen")
+
+
+def listeners(port: int) -> set[int]:
+    """Give the processes that listen there, so that nobody else's answers are taken for the bot's."""
+    with Path("/proc/net/tcp").open() as table:
+        rows = [line.split() for line in table][1:]
+    inodes = {row[9] for row in rows if row[3] == "0A" and int(row[1].rpartition(":")[2], 16) == port}
+    found: set[int] = set()
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        try:
+            target = str(link.readlink())
+        except OSError:
+            continue  # it has ended, or is another user's
+        if target.removeprefix("socket:[").removesuffix("]") in inodes:
+            found.add(int(link.parts[2]))
+    return found
 
 
 def is_echoed(proxy: RunningProxy, route: str, codec: Codec) -> bool:
@@ -127,8 +144,25 @@ def test_a_client_calls(name: str, proxy: RunningProxy, tmp_path: Path) -> None:
     assert "frames_received=50" in done.stdout
 
 
-def test_what_the_bot_prints_of_its_call(proxy: RunningProxy, ports: dict[str, int], tmp_path: Path) -> None:
+def test_the_bot_that_was_started_is_the_one_that_is_called(
+    proxy: RunningProxy, ports: dict[str, int], tmp_path: Path
+) -> None:
     with bot("raw-asyncio", ports["raw-asyncio"], tmp_path):
         assert is_echoed(proxy, "raw-asyncio", Codec.PCM16_16K)
-        shutil.copy(tmp_path / "bot.log", tmp_path / "copy.log")
-    assert (tmp_path / "copy.log").read_text().splitlines()[0] == f"waiting on ws://127.0.0.1:{ports['raw-asyncio']}"
+        session = proxy.events("session.established")[-1]["session"]
+        lines: list[str] = []
+        for _ in range(100):
+            lines = (tmp_path / "bot.log").read_text().splitlines()
+            if len(lines) == 3:
+                break
+            time.sleep(0.05)  # another process writes the file: there is nothing to wait on
+    assert lines[0] == f"waiting on ws://127.0.0.1:{ports['raw-asyncio']}"
+    assert lines[1] == f"{session} pcm16"
+    assert lines[2].startswith("Ended(code=1000, reason='normal', truncated=False")
+
+
+def test_a_port_that_somebody_has_is_not_taken_for_the_bots(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(AssertionError, match="somebody else listens there"), bot("raw-asyncio", port, tmp_path):
+            pass

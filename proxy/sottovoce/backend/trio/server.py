@@ -29,7 +29,7 @@ async def serve(
         listeners = await trio.open_tcp_listeners(port, host=host)
     except OSError as error:
         raise cannot_listen(error, host, port) from None
-    connections: set[_Connection] = set()
+    connections: set[object] = set()
     with ExitStack() as opened:
         for each in listeners:
             opened.callback(each.socket.close)
@@ -37,12 +37,10 @@ async def serve(
         await trio.serve_listeners(partial(_serve_one, handler, serving, connections), listeners)
 
 
-async def _serve_one(
-    handler: Handler, serving: Serving, connections: "set[_Connection]", stream: trio.SocketStream
-) -> None:
+async def _serve_one(handler: Handler, serving: Serving, others: set[object], stream: trio.SocketStream) -> None:
     connection = _Connection(handler, stream)
-    connections.add(connection)
-    connection.machine = serving.machine(connection.now(), stream, len(connections))
+    others.add(connection)
+    connection.machine = serving.machine(connection.now(), stream, len(others))
     try:
         with suppress(OSError):  # it went as it came
             peer = stream.socket.getpeername()
@@ -51,7 +49,7 @@ async def _serve_one(
     except Exception:  # noqa: BLE001  a fault of ours, in one connection, is no reason to drop the others
         log.exception("a fault in the backend library: one connection is lost, the others go on")
     finally:
-        connections.discard(connection)
+        others.discard(connection)
 
 
 class _Connection:

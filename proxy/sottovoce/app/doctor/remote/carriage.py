@@ -12,7 +12,8 @@ import trio
 from sottovoce.app.doctor.certificates import day
 from sottovoce.app.doctor.findings import Finding, fail, ok, warn
 from sottovoce.app.doctor.remote.target import Remote
-from sottovoce.client.errors import CallError, dial_failure, dial_timeout, tls_failure, upgrade_failure
+from sottovoce.client import CallError, ConnectFailed
+from sottovoce.client.errors import dial_failure, dial_timeout, tls_failure, upgrade_failure
 from sottovoce.edge import SUBPROTOCOL
 from sottovoce.pki import CertificateSeen, describe_der
 from sottovoce.transport import (
@@ -111,12 +112,21 @@ async def check_certificate(remote: Remote, seen: Seen, wall: float) -> list[Fin
 
 async def upgrade(remote: Remote, seen: Seen) -> list[Finding]:
     """Ask for the WebSocket and read the server's date."""
+    return await _upgrade(remote, seen, _trusting(remote))
+
+
+async def ask_for_upgrade(remote: Remote) -> list[Finding]:
+    """Do the same without judging the certificate: what is learned is good for a look alone."""
+    return await _upgrade(remote, Seen(), probing_context(remote.address.host))
+
+
+async def _upgrade(remote: Remote, seen: Seen, context: TlsContext) -> list[Finding]:
     address = remote.address
     websocket = ClientWebSocket(
         address.authority, address.target, max_message_bytes=_MAX_MESSAGE_BYTES, subprotocol=SUBPROTOCOL
     )
     try:
-        stream = await _secured(remote, _trusting(remote))
+        stream = await _secured(remote, context)
     except CallError as error:
         return [failing("upgrade", error)]
     try:
@@ -213,4 +223,5 @@ async def _secured(remote: Remote, context: TlsContext) -> TlsStream:
         await trio.aclose_forcefully(raw)
         raise
     await trio.aclose_forcefully(raw)
-    raise dial_timeout(address)
+    remedy = "check host and port: something that speaks no TLS may listen there"
+    raise ConnectFailed(f"{address} did not complete the TLS handshake", remedy, may_pass=True)
