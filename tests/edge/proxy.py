@@ -119,6 +119,7 @@ class RecordingLeg:
     def __init__(self) -> None:
         self.told: list[tuple[object, ...]] = []
         self.end: CallEnd | None = None
+        self.frames_to_backend = 0
 
     def audio(self, payload: bytes, lost_before: int) -> None:
         self.told.append(("audio", payload, lost_before))
@@ -148,7 +149,10 @@ class RecordingLeg:
     @property
     def statistics(self) -> LegStatistics:
         return LegStatistics(
-            frames_to_backend=0, frames_from_backend=0, frames_dropped_to_backend=0, frames_dropped_from_backend=0
+            frames_to_backend=self.frames_to_backend,
+            frames_from_backend=0,
+            frames_dropped_to_backend=0,
+            frames_dropped_from_backend=0,
         )
 
 

@@ -282,3 +282,28 @@ async def test_a_flood_is_taken_in_pieces_that_leave_other_calls_their_turn(
         await peer.until(lambda: len(peer.audio) == 1)
     assert sum(sizes) > 5_400
     assert max(sizes) <= 4_096
+
+
+async def test_a_backend_that_is_spoken_to_and_says_nothing_is_called_silent_once(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    proxy = Proxy()
+    async with proxy.called(HAND) as peer:
+        await trio.sleep(6)
+        assert proxy.log.named(log_events.BACKEND_SILENT) == []  # nobody has spoken to it
+        await peer.say(FRAME)
+        proxy.hand.legs[0].frames_to_backend = 1
+        await trio.sleep(20)
+        assert [line["seconds"] for line in proxy.log.named(log_events.BACKEND_SILENT)] == [5.0]
+        await peer.close()
+
+
+async def test_a_backend_that_has_said_something_is_not_silent(autojump_clock: trio.testing.MockClock) -> None:
+    proxy = Proxy()
+    async with proxy.called(HAND) as peer:
+        await trio.testing.wait_all_tasks_blocked()
+        proxy.hand.legs[0].frames_to_backend = 1
+        proxy.hand.sinks[0].mark("I am here")
+        await trio.sleep(20)
+        await peer.close()
+    assert proxy.log.named(log_events.BACKEND_SILENT) == []

@@ -117,13 +117,23 @@ class ClientQueue:
 class ClientSink:
     """The `CallSink` of one call.  `write` has the call write what waits in the queue."""
 
-    __slots__ = ("_call_back", "_end", "_queue", "_write")
+    __slots__ = ("_call_back", "_end", "_first_word", "_queue", "_write")
 
-    def __init__(self, queue: ClientQueue, write: Callable[[], None], end: Callable[[Code, str], None]) -> None:
-        """Put into `queue`; `end` ends the session with a code and a reason for the log."""
+    def __init__(
+        self,
+        queue: ClientQueue,
+        write: Callable[[], None],
+        end: Callable[[Code, str], None],
+        first_word: Callable[[], None],
+    ) -> None:
+        """Put into `queue`; `end` ends the session with a code and a reason for the log.
+
+        `first_word` is told when the backend has said its first thing.
+        """
         self._queue = queue
         self._write = write
         self._end = end
+        self._first_word: Callable[[], None] | None = first_word
         self._call_back: Callable[[], None] | None = None
 
     def audio(self, codec_bytes: bytes, flags: int, timestamp: int | None) -> None:
@@ -161,6 +171,9 @@ class ClientSink:
 
     def flush(self) -> None:
         """Write what waits."""
+        if self._first_word is not None and self._queue.items:
+            first_word, self._first_word = self._first_word, None
+            first_word()
         self._write()
 
     def has_room(self, call_back: Callable[[], None]) -> bool:

@@ -18,22 +18,31 @@ from collections.abc import Callable
 
 import trio
 
-from sottovoce.edge.call import NO_LEG, Carrier, Errands, call_counts, call_end, call_start, pass_on
+from sottovoce.edge.call import (
+    NO_LEG,
+    SILENCE_SECONDS,
+    Carrier,
+    Errands,
+    Outlet,
+    Vigil,
+    call_counts,
+    call_end,
+    call_start,
+    pass_on,
+    still_holds,
+)
 from sottovoce.edge.gate import ServedRoute
 from sottovoce.edge.journal import Journal, Side
 from sottovoce.edge.outbound import ClientQueue, ClientSink
 from sottovoce.edge.services import EdgeServices
 from sottovoce.observe import CallCounts
 from sottovoce.relay import BackendDown, CallEnd, CallStart, Leg
-from sottovoce.session import Beat, Carriage, CredentialCheck, Heartbeat, ServerSession, events
+from sottovoce.session import Beat, Carriage, CredentialCheck, ServerSession, events
 from sottovoce.transport import CLOSE_SECONDS, PeerClosed, ServerWebSocket, TextMessage, TlsStream, WsEvent, WsFailed
 from sottovoce.wire import PING_BYTES, Code
 
 _NAP_SECONDS = 30.0
 """The clock task's longest sleep: while the machine is suspended Trio's clock stands still, the session's does not."""
-_RETRY_SECONDS = 0.05
-"""After the session's own limit of control frames has held one back."""
-_NEVER = float("inf")
 
 
 class VoiceCall:
@@ -57,6 +66,7 @@ class VoiceCall:
         self._carrier = Carrier(stream, websocket, services.clock, services.voice.write_stall_seconds, self)
         self._route = served.route
         self._services = services
+        self._journal: Journal = services.journal
         self._clock = services.clock
         self._client = client
         self._agreed = agreed
@@ -71,28 +81,31 @@ class VoiceCall:
         )
         self._errands = Errands(self._session, services, client, self._settle)
         self._queue = ClientQueue(services.voice.queue_frames)
-        self._sink = ClientSink(self._queue, self._write, self.end)
+        self._sink = ClientSink(self._queue, self._flush, self.end, self._on_first_word)
         self._leg: Leg | None = None
         self._last_leg: Leg | None = None
         self._established: events.Established | None = None
         self._end: CallEnd | None = None
         self._arrived: list[WsEvent] = []
         self._held: deque[WsEvent] = deque()
-        self._records: list[bytes] = []
-        self._close_code: int | None = None
         self._epochs = 1
         self._frames_from_client = 0
         self._ended_by_backend = False
         self._is_sent_away = False
-        self._retry_at = _NEVER
-        self._heartbeat = Heartbeat(services.voice.heartbeat_seconds, self._started_at)
+        self._vigil = Vigil(services.voice.heartbeat_seconds, self._started_at)
         self._idle_clock = trio.lowlevel.ParkingLot()
+        self._outlet = Outlet(
+            self._queue,
+            self._sink,
+            self._session,
+            self._carrier,
+            self._clock,
+            self._vigil,
+            self._idle_clock.unpark,
+        )
         self._news = trio.lowlevel.ParkingLot()
         self._conversation_over = trio.Event()
-        self._has_written_all = trio.Event()
         self._is_conversing = False
-        self._is_writing = False
-        self._is_leaving = False
         self._crash: Exception | None = None
         self._nursery: trio.Nursery | None = None
 
@@ -102,11 +115,9 @@ class VoiceCall:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
                 nursery.start_soon(self._watch_clock)
-                self._write()  # the answer to the request
+                self._outlet.write()  # the answer to the request
                 await self._live(early)
-                self._is_leaving = True
-                self._write()
-                await self._has_written_all.wait()
+                await self._outlet.write_the_rest()
                 nursery.cancel_scope.cancel()
         finally:
             self._nursery = None
@@ -134,7 +145,11 @@ class VoiceCall:
 
     def recheck(self, credentials: CredentialCheck) -> bool:
         """End the call if its identity may no longer make it; gives whether that was so."""
-        if self._established is None or self._session.has_ended or self._still_holds(self._established, credentials):
+        if (
+            self._established is None
+            or self._session.has_ended
+            or still_holds(self._established, self._carriage, credentials)
+        ):
             return False
         self.end(Code.EXPIRED, "its credential was withdrawn or is at its end")
         return True
@@ -144,9 +159,8 @@ class VoiceCall:
         """What it has carried so far; when it is over, in all."""
         return call_counts(self._frames_from_client, self._queue, self._session, self._last_leg)
 
-    @property
-    def _journal(self) -> Journal:
-        return self._services.journal
+    def _flush(self) -> None:
+        self._outlet.write()
 
     # What the carrier tells.
 
@@ -161,7 +175,7 @@ class VoiceCall:
 
     def drained(self) -> None:
         """Write on."""
-        self._write()
+        self._outlet.write()
 
     def connection_lost(self) -> None:
         """Nothing more can be read or written."""
@@ -182,7 +196,7 @@ class VoiceCall:
 
     async def _live(self, early: list[WsEvent]) -> None:
         self._receive(early)
-        while self._established is None and not self._is_over:
+        while self._established is None and not self._carrier.is_over:
             if self._errands.is_judging:
                 await self._errands.wait_for_verdict()
                 self._receive(self._take_held())
@@ -191,7 +205,7 @@ class VoiceCall:
         if self._established is not None and not self._session.has_ended:
             start = call_start(self._established, self._route.name, self._session.epoch, self._client)
             await self._converse(start)
-        while not self._is_over:
+        while not self._carrier.is_over:
             await self._read()
 
     async def _converse(self, start: CallStart) -> None:
@@ -199,7 +213,7 @@ class VoiceCall:
             async with self._route.connect(start, self._sink) as leg:
                 if self._end is None:
                     self._leg = self._last_leg = leg
-                    self._heartbeat.heard_at = self._clock.now()  # while the backend was connected nothing was read
+                    self._vigil.begin(self._clock.now())
                     self._idle_clock.unpark()
                 else:
                     leg.stop(self._end)  # it ended while the backend was being connected
@@ -211,6 +225,7 @@ class VoiceCall:
                         await self._conversation_over.wait()
                 finally:
                     self._is_conversing = False
+                    self._vigil.end()
                     self._carrier.hold()
                     # Cancelled or crashed, the backend is told that the call was cut off.
                     self._take_events(self._session.carriage_ended())
@@ -233,7 +248,7 @@ class VoiceCall:
         now = self._clock.now()
         session, leg = self._session, self._leg
         if arrived:
-            self._heartbeat.heard_at = now
+            self._vigil.heard_client(now)
         for event in arrived:
             if leg is not None and type(event) is bytes:
                 payload = session.open_audio(event, now)
@@ -254,7 +269,7 @@ class VoiceCall:
             return
         leg.flush()
         if self._queue.items or self._carrier.owed:  # an echo's answer, the WebSocket's own
-            self._write()
+            self._outlet.write()
 
     def _take_held(self) -> deque[WsEvent]:
         held, self._held = self._held, deque()
@@ -279,7 +294,7 @@ class VoiceCall:
         leg = self._leg
         if leg is not None:
             leg.flush()
-        self._write()
+        self._outlet.write()
 
     def _take_events(self, arrived: list[events.Event]) -> None:
         leg = self._leg
@@ -313,12 +328,6 @@ class VoiceCall:
         else:
             self.recheck(self._services.parts.credentials)  # it may have been withdrawn since the verdict
 
-    def _still_holds(self, established: events.Established, credentials: CredentialCheck) -> bool:
-        identity = established.identity
-        return identity is None or credentials.still_holds(
-            identity, self._carriage.authority.lower(), self._carriage.path
-        )
-
     def _on_epoch(self, epoch: int, *, reauthenticated: bool) -> None:
         self._epochs += 1
         self._idle_clock.unpark()
@@ -346,81 +355,47 @@ class VoiceCall:
                 established.session_id, self._route.name, end, side, ended.reason, leg.statistics if leg else NO_LEG
             )
         if ended.local:
-            self._close_code = ended.code
+            self._outlet.close_code = ended.code
         self._conversation_over.set()
         if self._nursery is not None:
             self._nursery.cancel_scope.deadline = trio.current_time() + CLOSE_SECONDS
 
-    @property
-    def _is_over(self) -> bool:
-        return self._carrier.is_over
-
-    # What goes out.
-
-    def _write(self) -> None:
-        """Write what waits, all of it, unless what was written before has not left."""
-        carrier = self._carrier
-        if not (
-            self._queue.items
-            or self._session.has_news
-            or carrier.owed
-            or self._records
-            or self._close_code is not None
-            or self._is_leaving
-        ):
-            return
-        if self._is_writing or carrier.is_clogged:
-            return
-        self._is_writing = True
-        try:
-            while self._write_once():
-                pass  # to take something from the queue may have ended the session
-        finally:
-            self._is_writing = False
-        if self._is_leaving and not carrier.is_clogged:
-            self._has_written_all.set()
-
-    def _write_once(self) -> bool:
-        """Seal and write; whether there is more, and room for it."""
-        now, session = self._clock.now(), self._session
-        if self._queue.items:
-            self._queue.seal_into(self._records, session, now)
-            self._sink.look()
-        records, self._records = self._records + session.to_send(), []
-        close_code, self._close_code = self._close_code, None
-        self._carrier.write(records, close_code)
-        if self._queue.items and not self._queue.is_paced and session.may_send(now):
-            self._retry_at = now + _RETRY_SECONDS
-            self._idle_clock.unpark()
-        if self._carrier.is_clogged:
-            self._idle_clock.unpark()  # the client's time is counted
-            return False
-        return self._close_code is not None
+    # What falls due.
 
     async def _watch_clock(self) -> None:
         """Do what is due, when it is due."""
         while (deadline := self._session.next_deadline()) is not None:
-            beat_at = _NEVER if self._leg is None else self._heartbeat.next_at
-            due_at = min(deadline, self._retry_at, beat_at, self._carrier.stalls_at)
+            due_at = min(deadline, self._vigil.next_at, self._carrier.stalls_at)
             with trio.move_on_after(min(max(due_at - self._clock.now(), 0), _NAP_SECONDS)):
                 await self._idle_clock.park()
             now = self._clock.now()
-            if now >= self._retry_at:
-                self._retry_at = _NEVER
             self._take_events(self._session.on_deadline(now))
             if self._carrier.is_stalled(now):
                 self.end(Code.RATE_LIMITED, "the client does not read")
-            elif self._leg is not None:
-                self._look_for_client(now)
+            else:
+                self._look_around(now)
             self._settle()
 
-    def _look_for_client(self, now: float) -> None:
-        match self._heartbeat.beat(now):
+    def _look_around(self, now: float) -> None:
+        match self._vigil.beat(now):
             case Beat.NOTHING:
                 pass
             case Beat.ASK:
                 data = self._services.parts.entropy.random(PING_BYTES)
                 if self._carrier.is_clogged or not self._session.send_ping(data, now):
-                    self._heartbeat.put_off(now)
+                    self._vigil.put_off(now)
             case Beat.GIVE_UP:
                 self.end(Code.GOING_AWAY, "idle: nothing came in three heartbeats")
+        leg = self._leg
+        if self._vigil.has_fallen_silent(now) and leg is not None and self._established is not None:
+            told = leg.statistics
+            if told.frames_from_backend:
+                self._on_first_word()
+            elif not told.frames_to_backend:
+                self._vigil.wait_for_backend(now)  # nobody has asked it anything yet
+            else:
+                self._journal.backend_silent(self._established.session_id, self._route.name, SILENCE_SECONDS)
+
+    def _on_first_word(self) -> None:
+        self._vigil.heard_backend()
+        self._journal.backend_answered(self._route.name)

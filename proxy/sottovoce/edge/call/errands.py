@@ -11,10 +11,23 @@ import trio
 from sottovoce.edge.gate import place_of
 from sottovoce.edge.services import EdgeServices
 from sottovoce.hsm import HsmError
-from sottovoce.session import ServerSession, ShownCredential, SignatureWanted
+from sottovoce.session import (
+    Carriage,
+    CredentialCheck,
+    Established,
+    ServerSession,
+    ShownCredential,
+    SignatureWanted,
+)
 
 _SIGN_PAUSE_SECONDS = 0.1
 """Before the HSM is asked again."""
+
+
+def still_holds(established: Established, carriage: Carriage, credentials: CredentialCheck) -> bool:
+    """Whether who was let in may still make this call."""
+    identity = established.identity
+    return identity is None or credentials.still_holds(identity, carriage.authority.lower(), carriage.path)
 
 
 class Errands:
