@@ -6,7 +6,6 @@ holds a token, a key or a peer's own words.
 """
 
 import os
-import re
 from typing import ClassVar, cast
 
 from sottovoce.client.items import Ended
@@ -341,10 +340,7 @@ def dial_failure(error: OSError, address: str) -> ConnectFailed:
     if isinstance(error.__cause__, ExceptionGroup):  # of the attempts at each of the host's addresses
         attempts = cast("ExceptionGroup[Exception]", error.__cause__).exceptions
         cause = next((each for each in attempts if isinstance(each, OSError)), error)
-    number = cause.errno
-    if number is None and (told := _errno(str(cause))) is not None:
-        number = int(told[1])  # asyncio's one error for several attempts has it in its text only
-    by_number = os.strerror(number) if number and number > 0 else None  # a resolver's are negative
+    by_number = os.strerror(cause.errno) if cause.errno and cause.errno > 0 else None  # a resolver's are negative
     why = by_number or cause.strerror or "no answer"
     return ConnectFailed(f"cannot reach {address}: {why}", _CHECK_HOST, may_pass=True)
 
@@ -354,5 +350,4 @@ def dial_timeout(address: str) -> ConnectFailed:
     return ConnectFailed(f"cannot reach {address}: no answer in time", _CHECK_HOST, may_pass=True)
 
 
-_errno = re.compile(r"\[Errno (\d+)\]").search
 _CHECK_HOST = "check host and port, and that the server runs"

@@ -2,25 +2,19 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any, Unpack
+from typing import Unpack
 
 import msgspec
 
 from sottovoce.client.address import Address
+from sottovoce.client.asyncio.dialling import Dial, dial_tcp
 from sottovoce.client.asyncio.link import Link
-from sottovoce.client.errors import dial_failure, dial_timeout
 from sottovoce.client.settings import CallOptions, CallSettings, ConnectOptions, settings_for
 from sottovoce.client.shell import GIVE_UP_AFTER_SECONDS, Call, Calls, Conversation, new_machine
 from sottovoce.transport import HANDSHAKE_SECONDS, Clock, SystemClock
 from sottovoce.wire import Code
-
-Dial = Callable[[Address], Awaitable[socket.socket]]
-"""Gives a new connection to an address.  Raises CallError."""
-
-_HAPPY_EYEBALLS_SECONDS = 0.25
-"""Before the next address is tried beside the one that has not answered (RFC 8305 §5)."""
 
 
 @asynccontextmanager
@@ -38,7 +32,7 @@ async def connect(
     del options  # this frame lives as long as the call, and may be shown in a traceback
     settings = settings_for(url, chosen)
     del chosen
-    link = await _open_call(settings, clock or SystemClock(), None if sock is None else _taking(sock))
+    link = await _open_call(settings, clock or SystemClock(), dial_tcp if sock is None else _taking(sock))
     try:
         yield Call(link)
     except BaseException:
@@ -51,7 +45,7 @@ def calls(
     url: str,
     *,
     give_up_after: float = GIVE_UP_AFTER_SECONDS,
-    dial: Dial | None = None,
+    dial: Dial = dial_tcp,
     clock: Clock | None = None,
     **options: Unpack[ConnectOptions],
 ) -> Calls:
@@ -71,7 +65,7 @@ class _AsyncioWay(msgspec.Struct, frozen=True):
     """How calls are made."""
 
     clock: Clock
-    dial: Dial | None
+    dial: Dial
 
     async def open(self, settings: CallSettings) -> Link:
         return await _open_call(settings, self.clock, self.dial)
@@ -80,11 +74,14 @@ class _AsyncioWay(msgspec.Struct, frozen=True):
         await asyncio.sleep(seconds)
 
 
-async def _open_call(settings: CallSettings, clock: Clock, dial: Dial | None) -> Link:
+async def _open_call(settings: CallSettings, clock: Clock, dial: Dial) -> Link:
     """Make a call.  Raises CallError if none comes about; nothing is left of it then, as when this is cancelled."""
     connect_by = clock.now() + HANDSHAKE_SECONDS
     try:
-        link = await _connected(settings, dial, lambda: Link(new_machine(settings, clock, connect_by), clock))
+        sock = await dial(settings.address)
+        _, link = await asyncio.get_running_loop().create_connection(
+            lambda: Link(new_machine(settings, clock, connect_by), clock), sock=sock
+        )
     except BaseException:
         settings.wipe_token()
         raise
@@ -97,23 +94,6 @@ async def _open_call(settings: CallSettings, clock: Clock, dial: Dial | None) ->
     if link.failure is not None:
         await link.close(Code.NORMAL)
         raise link.failure
-    return link
-
-
-async def _connected(settings: CallSettings, dial: Dial | None, begin: Callable[[], Link]) -> Link:
-    """Connect, and have a link begin at the moment that the connection is there."""
-    loop, address = asyncio.get_running_loop(), settings.address
-    sock = None if dial is None else await dial(address)
-    where: dict[str, Any] = {"host": address.host, "port": address.port} if sock is None else {"sock": sock}
-    if sock is None and isinstance(loop, asyncio.BaseEventLoop):  # uvloop tries the addresses one after the other
-        where["happy_eyeballs_delay"] = _HAPPY_EYEBALLS_SECONDS
-    try:
-        async with asyncio.timeout(HANDSHAKE_SECONDS):
-            _, link = await loop.create_connection(begin, **where)
-    except TimeoutError:
-        raise dial_timeout(str(address)) from None
-    except OSError as error:
-        raise dial_failure(error, str(address)) from None
     return link
 
 

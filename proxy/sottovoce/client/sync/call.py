@@ -105,9 +105,9 @@ def connect(
     settings = settings_for(url, chosen)
     del chosen
     link = open_call(settings, clock or SystemClock(), dial_tcp if sock is None else lambda _: sock)
+    code = Code.GOING_AWAY
     try:
         yield Call(link)
-    except BaseException:
-        link.close(Code.GOING_AWAY)
-        raise
-    link.close(Code.NORMAL)
+        code = Code.NORMAL
+    finally:
+        link.close(code)

@@ -21,7 +21,7 @@ _READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
 
 class Carrier(Standing):
-    """One call's thread, and the wishes that it looks after."""
+    """One call's thread, and the wishes that it looks after: orders each for itself, the others in their order."""
 
     def __init__(self, machine: CallMachine, sock: socket.socket, clock: Clock) -> None:
         """Take over `sock`.  The thread is yet to be started."""
@@ -32,22 +32,42 @@ class Carrier(Standing):
         self._bell.settimeout(0)
         self._ringing = threading.Lock()
         self._granting = threading.Lock()
-        self._orders = deque[Wish]()  # each for itself
-        self._sayings = deque[Wish]()  # in this order
-        self._takings = deque[Wish]()  # likewise
+        self.orders = deque[Wish]()
+        self.sayings = deque[Wish]()
+        self.takings = deque[Wish]()
         self._unsent = b""
         self._watched = 0
-        self._is_closed = False
-        self._thread = threading.Thread(target=self._run, name="sottovoce call", daemon=True)
+        self.is_closed = False
+        self.thread = threading.Thread(target=self._run, name="sottovoce call", daemon=True)
 
-    def _ring(self) -> None:
-        """Have the thread look at its wishes; where it is gone, do what can be done without it."""
+    def start(self) -> None:
+        """Begin."""
+        try:
+            self.thread.start()
+        finally:
+            if not self.thread.is_alive():
+                self._abandon()
+
+    def ask(self, wishes: deque[Wish], wish: Wish) -> None:
+        """Take in a wish, for the thread; where that is gone, do what can be done without it."""
+        wishes.append(wish)
         with self._ringing, suppress(BlockingIOError):
-            if not self._is_closed:
+            if not self.is_closed:
                 self._bell.send(b"\0")
-                return
-        if self._is_closed:
+        if self.is_closed:
             self._grant()
+
+    def let_go(self) -> None:
+        """End the call, as nobody holds it any more; do not wait."""
+        if self.thread.ident is None:
+            self._abandon()
+        elif not self.is_closed:
+            self.ask(self.orders, Wish(self.drop))
+
+    def drop(self, now: float) -> bool:
+        """A wish: end the call without waiting for the server's part."""
+        self.machine.drop(now)
+        return True
 
     def _run(self) -> None:
         try:
@@ -62,7 +82,7 @@ class Carrier(Standing):
     def _abandon(self) -> None:
         """Close everything, and answer whoever waits."""
         with self._ringing:  # nobody writes to a descriptor that has become another's
-            self._is_closed, self._unsent = True, b""
+            self.is_closed, self._unsent = True, b""
             for sock in (self._sock, self._bell, self._ear):
                 sock.close()
         self._grant()
@@ -95,7 +115,7 @@ class Carrier(Standing):
             self._watched = wanted
 
     def _seconds(self) -> float:
-        again = self.retry_seconds() if self._sayings and not self._unsent else math.inf
+        again = self.retry_seconds() if self.sayings and not self._unsent else math.inf
         return min(again, self.patience())
 
     def _read(self) -> None:
@@ -126,12 +146,12 @@ class Carrier(Standing):
         """Do what is wished, as far as it can be done."""
         with self._granting:
             now = self._clock.now()
-            for _ in range(len(self._orders)):
-                if not (wish := self._orders.popleft()).try_now(now):
-                    self._orders.append(wish)
-            while self._takings and self._takings[0].try_now(now):
-                self._takings.popleft()
-            while self._sayings and not self._unsent and self._sayings[0].try_now(now):
-                self._sayings.popleft()
-                if not self._is_closed:
+            for _ in range(len(self.orders)):
+                if not (wish := self.orders.popleft()).try_now(now):
+                    self.orders.append(wish)
+            while self.takings and self.takings[0].try_now(now):
+                self.takings.popleft()
+            while self.sayings and not self._unsent and self.sayings[0].try_now(now):
+                self.sayings.popleft()
+                if not self.is_closed:
                     self._write()
