@@ -32,7 +32,6 @@ from sottovoce.edge.call import (
     still_holds,
 )
 from sottovoce.edge.gate import ServedRoute
-from sottovoce.edge.journal import Journal, Side
 from sottovoce.edge.outbound import ClientQueue, ClientSink
 from sottovoce.edge.services import EdgeServices
 from sottovoce.observe import CallCounts
@@ -66,7 +65,7 @@ class VoiceCall:
         self._carrier = Carrier(stream, websocket, services.clock, services.voice.write_stall_seconds, self)
         self._route = served.route
         self._services = services
-        self._journal: Journal = services.journal
+        self._journal = services.journal
         self._clock = services.clock
         self._client = client
         self._agreed = agreed
@@ -350,7 +349,7 @@ class VoiceCall:
             leg, self._leg = self._leg, None
             if leg is not None:
                 leg.stop(end)
-            side: Side = "backend" if self._ended_by_backend else "proxy" if ended.local else "client"
+            side = "backend" if self._ended_by_backend else "proxy" if ended.local else "client"
             self._journal.session_ended(
                 established.session_id, self._route.name, end, side, ended.reason, leg.statistics if leg else NO_LEG
             )
