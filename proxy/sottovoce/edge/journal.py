@@ -17,6 +17,11 @@ Side = Literal["client", "proxy", "backend"]
 """Who ended a call."""
 
 
+def side_of(*, is_local: bool, is_backends: bool) -> Side:
+    """Say who ended a call that was ended here, or not, perhaps because its backend did."""
+    return "backend" if is_backends else "proxy" if is_local else "client"
+
+
 class AuditNotes(Protocol):
     """Where records of calls go: in order, soon, none dropped."""
 

@@ -5,8 +5,7 @@
     clock: session.on_deadline
 
 One task goes through the session's life in order: handshake, connect the backend, converse, close.  In a conversation
-it only waits for the end: no task is woken for a frame.  Before, and behind, it asks for what comes next; a handshake's
-step waits for its turn.  While the backend is being connected nothing is read: TCP holds what the client sends.  A
+it only waits for the end: no task is woken for a frame.  Before and behind it asks for what comes next.  While the backend is being connected nothing is read: TCP holds what the client sends.  A
 session that ends, wherever, is finished in one place (`_finish`): the backend is told at once, the client within
 `CLOSE_SECONDS`.
 
@@ -32,6 +31,7 @@ from sottovoce.edge.call import (
     still_holds,
 )
 from sottovoce.edge.gate import ServedRoute
+from sottovoce.edge.journal import side_of
 from sottovoce.edge.outbound import ClientQueue, ClientSink
 from sottovoce.edge.services import EdgeServices
 from sottovoce.observe import CallCounts
@@ -178,7 +178,7 @@ class VoiceCall:
 
     def connection_lost(self) -> None:
         """Nothing more can be read or written."""
-        if self._arrived:  # it said something before, perhaps its end, which nobody has looked at
+        if self._arrived:  # it said something before, perhaps its end
             arrived, self._arrived = self._arrived, []
             self._receive(arrived)
         self._take_events(self._session.carriage_ended())
@@ -349,7 +349,7 @@ class VoiceCall:
             leg, self._leg = self._leg, None
             if leg is not None:
                 leg.stop(end)
-            side = "backend" if self._ended_by_backend else "proxy" if ended.local else "client"
+            side = side_of(is_local=ended.local, is_backends=self._ended_by_backend)
             self._journal.session_ended(
                 established.session_id, self._route.name, end, side, ended.reason, leg.statistics if leg else NO_LEG
             )
