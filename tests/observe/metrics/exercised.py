@@ -36,6 +36,7 @@ READINGS = Readings(
     audit_unwritten=2,
     audit_is_up=True,
     is_ready=True,
+    tasks=12,
 )
 
 

@@ -12,7 +12,10 @@ from sottovoce.observe import Uncounted
 from sottovoce.observe.metrics import Metrics, labels
 from tests.observe.metrics.exercised import OPENMETRICS, VERSIONS, exercised, samples, value
 
-UNITS = ("seconds", "bytes", "total", "ratio", "info", "up", "sessions", "handshakes", "calls", "leaves", "records")
+UNITS = (
+    *("seconds", "bytes", "total", "ratio", "info", "up"),
+    *("sessions", "handshakes", "calls", "leaves", "records", "tasks"),
+)
 """What a name may end in; `up` is 1 or 0, as Prometheus' own."""
 PROMETHEUS_OWN = re.compile(r"process_(open|max)_fds")
 

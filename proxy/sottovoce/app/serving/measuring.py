@@ -92,6 +92,7 @@ def read(parts: "Parts", clock: Clock) -> Readings:
         audit_unwritten=parts.audit.unwritten,
         audit_is_up=parts.audit.failure is None,
         is_ready=parts.health.readiness().ready,
+        tasks=trio.lowlevel.current_statistics().tasks_living,
     )
 
 

@@ -31,6 +31,8 @@ class Readings(msgspec.Struct, frozen=True, kw_only=True):
     audit_unwritten: int
     audit_is_up: bool
     is_ready: bool
+    tasks: int
+    """Of the event loop, whoever asks among them."""
 
 
 Read = Callable[[], Readings]
@@ -108,6 +110,7 @@ def _gauges(readings: Readings) -> Iterator[Metric]:
         ("audit_waiting_records", "Records that are not yet on the disk.", readings.audit_unwritten),
         ("audit_up", "Whether the audit log can be written.", readings.audit_is_up),
         ("ready_up", "Whether the proxy takes calls: what /readyz says.", readings.is_ready),
+        ("loop_tasks", "Tasks of the event loop.", readings.tasks),
     ):
         yield GaugeMetricFamily(f"sottovoce_{name}", text, value=float(value))
     age = GaugeMetricFamily("sottovoce_ticket_key_age_seconds", "How old the key is that seals tickets.")
