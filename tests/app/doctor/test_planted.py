@@ -1,5 +1,6 @@
 """The doctor finds each planted fault, names its remedy, and says nothing else."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -123,8 +124,10 @@ def no_audit(directory: Path) -> None:
 
 
 def damaged_seed(directory: Path) -> None:
-    seed = directory / "keys/anchor.mldsa87.json"
-    seed.write_text(seed.read_text().replace("A", "B"))
+    path = directory / "keys/anchor.mldsa87.json"
+    seed = json.loads(path.read_text())
+    seed["sealed"] = ("A" if seed["sealed"][0] != "A" else "B") + seed["sealed"][1:]
+    path.write_text(json.dumps(seed))
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,13 @@
+import os
 import resource
+import signal
+import socket
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -119,3 +125,51 @@ def test_a_limit_of_the_real_process_is_seen(
     assert lines[place].split()[0] in {"fail", "warn"}
     assert remedy in lines[place + 1]
     assert done.returncode == (3 if name == "descriptors" else 0)
+
+
+def wrong_pin(directory: Path) -> None:
+    (directory / "secrets/pin").write_text("00112233445566778899aabbccddeeff\n")
+
+
+def no_token(directory: Path) -> None:
+    (directory / "hsm/tokens").rename(directory / "away")
+
+
+@pytest.mark.parametrize(
+    ("plant", "name", "what"), [(wrong_pin, "keys", "does not open token"), (no_token, "token", "is missing")]
+)
+def test_a_token_that_is_lost_under_a_running_proxy_is_one_failure(
+    cli: Cli, quiet: Path, plant: Callable[[Path], None], name: str, what: str
+) -> None:
+    """Its replacement cannot start: that is said once, and what needs the token waits for it."""
+    address = f"127.0.0.1:{free_port()}"
+    (quiet / "sottovoce.toml").write_text(
+        QUIET.replace('[admin]\naddress = "127.0.0.1:0', f'[admin]\naddress = "{address}')
+    )
+    with running_proxy(quiet, f"admin.address={address}") as proxy:
+        healthy = cli("doctor", quiet, "--json").json
+        assert healthy["failed"] == 0
+        assert "healthy" in next(each["what"] for each in healthy["findings"] if each["name"] == "proxy")
+        plant(quiet)
+        os.kill(proxy.events("token.started")[-1]["pid"], signal.SIGKILL)
+        while not proxy.events("token.lost"):
+            time.sleep(0.05)  # another process notices
+        found = failing(cli, quiet, what)
+    assert found["name"] == name
+
+
+def failing(cli: Cli, directory: Path, what: str) -> dict[str, Any]:
+    """The one finding that fails, once it says that."""
+    for _ in range(100):
+        report = cli("doctor", directory, "--json").json
+        bad = [each for each in report["findings"] if each["state"] == "fail"]
+        assert len(bad) == report["failed"] <= 1, bad
+        if bad and what in bad[0]["what"]:
+            return bad[0]
+        time.sleep(0.1)
+    raise AssertionError(what)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]

@@ -12,7 +12,7 @@ from sottovoce.app.doctor.files import audit_findings, disk_findings, permission
 from sottovoce.app.doctor.findings import Check, Finding, Look, Report, examine, fail, ok, warn
 from sottovoce.app.doctor.host import Machine, read_machine
 from sottovoce.app.doctor.machine import machine_findings
-from sottovoce.app.doctor.network import backend_findings, port_findings, tls_findings
+from sottovoce.app.doctor.network import backend_findings, port_findings, running_findings, tls_findings
 from sottovoce.app.doctor.sockets import Holder, locker_of
 from sottovoce.app.doctor.token import key_findings, module_findings, pin_findings, token_findings
 from sottovoce.app.initialise import ANCHOR_KEY, ANCHORS, CA_CERTIFICATE, ISSUING, SERVING_KEY
@@ -79,6 +79,7 @@ class _Directory:
         self._machine = machine
         self._running: Holder | None = locker_of(Path(configuration.audit.file))
         self._looked: Looked | None = None
+        self._told_of_keys: list[Finding] = []
         problems = check_loaded(configuration, file)
         self._notes = problems.notes
         self._problems: dict[str, list[Problem]] = {}
@@ -95,6 +96,7 @@ class _Directory:
             Check("machine", _now(lambda: machine_findings(self._machine, calls))),
             Check("tls", _now(lambda: tls_findings(policies, self._machine.openssl, wall)), ("libraries",)),
             Check("configuration", _now(self._configuration_findings)),
+            Check("proxy", _now(self._proxy_findings)),
             Check("permissions", _now(lambda: permission_findings(base))),
             Check("disk", _now(lambda: disk_findings(base))),
             Check("audit", _now(lambda: audit_findings(audit))),
@@ -125,7 +127,13 @@ class _Directory:
         if problems := self._problems.get("keys"):
             return _problem_findings("keys", problems)
         findings, self._looked = await key_findings(self._configuration.hsm, self._base, self._running)
-        return findings
+        return [*findings, *self._told_of_keys]
+
+    def _proxy_findings(self) -> Iterable[Finding]:
+        """Ask a proxy that runs; what it says of its token is kept for where that may have a cause of its own."""
+        told = running_findings(self._configuration, self._running)
+        self._told_of_keys = [each for each in told if each.name == "keys"]
+        return [each for each in told if each.name != "keys"]
 
     def _anchor_findings(self) -> Iterable[Finding]:
         if problems := self._problems.get("anchor"):

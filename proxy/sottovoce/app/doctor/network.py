@@ -1,4 +1,4 @@
-"""TLS by a real handshake, the ports the proxy wants, and the backends that it calls."""
+"""TLS by a real handshake, the ports the proxy wants, what a running one says of itself, and the backends."""
 
 import errno
 import os
@@ -7,6 +7,7 @@ from typing import Final
 
 import trio
 
+from sottovoce.admin import Concern, Unanswered, ask_status, url_of
 from sottovoce.app.doctor.findings import Finding, fail, ok, warn
 from sottovoce.app.doctor.sockets import Holder, bind_error, holder_of
 from sottovoce.edge import parse_address
@@ -17,6 +18,7 @@ from sottovoce.settings import Configuration
 from sottovoce.transport import PqPolicy, SelfTestFailed, TransportMisconfigured, self_test, server_context
 
 _MAX_PRIVILEGED: Final = 1023
+_CONCERNS: Final = {"hsm": "keys"}
 _VERSIONS: Final = "install the versions that requirements.lock names: pip install --upgrade 'sottovoce[server]'"
 
 
@@ -64,6 +66,27 @@ def _bind_remedy(error: OSError, port: int, another: str) -> str:
     if error.errno == errno.EADDRNOTAVAIL:
         return "no interface of this machine has that address: write one of `ip address`, or 0.0.0.0"
     return f"take another one: {another}"
+
+
+def running_findings(configuration: Configuration, running: Holder | None) -> list[Finding]:
+    """Ask the proxy that runs how it does: it alone knows of its token and its certificates."""
+    if running is None:
+        return [ok("proxy", "none runs over this directory")]
+    try:
+        status = ask_status(url_of(configuration.admin))
+    except Unanswered as error:
+        what = f"one runs (pid {running.pid}), and could not be asked: {str(error).partition(': ')[0]}"
+        return [warn("proxy", what, "sottovoce status URL, with the URL of its admin address (event proxy.ready)")]
+    told = [_concern(each) for each in status.concerns]
+    return [*told, ok("proxy", f"one runs (pid {status.pid}), {status.state}, with {status.calls.now} calls")]
+
+
+def _concern(concern: Concern) -> Finding:
+    """Give a proxy's concern as a line; one about what is looked at here too has that name, so that it stands once."""
+    kind, _, route = concern.cause.partition(".")
+    name = f"backend {route}" if kind == "backend" else _CONCERNS.get(kind, concern.cause)
+    is_failure = concern.severity == "unready" or (concern.severity == "degraded" and kind != "backend")
+    return (fail if is_failure else warn)(name, concern.what, concern.remedy)
 
 
 async def backend_findings(routes: Mapping[str, Route]) -> list[Finding]:

@@ -14,6 +14,7 @@ class Kind(StrEnum):
     ALERT = "TLS alert"
     TLS = "TLS fault"
     CERTIFICATE = "certificate check"
+    READY = "reason of /readyz"
     EXIT = "exit code"
     EVENT = "log event"
 

@@ -1,4 +1,4 @@
-"""Log events (`observe/events.py`) and exit codes."""
+"""Log events (`observe/events.py`), what a proxy says that is not ready, and exit codes."""
 
 from collections.abc import Iterator
 
@@ -136,6 +136,29 @@ _EVENTS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     ),
 }
 
+_NO_RENEWAL = ("the certificate could not be renewed, for the token is down or the clock wrong",)
+_LOOK_AT_STATUS = "sottovoce status DIR names the cause; sottovoce doctor DIR looks at the machine, too"
+_REASONS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
+    "draining": ("The proxy is going down and sends its calls elsewhere.", ("SIGTERM or Ctrl-C",), (_FINE,)),
+    "audit_log_unwritable": (
+        "The audit log cannot be written, so no new call is let in.",
+        ("the disk is full", "the file or its directory may not be written"),
+        ("make room or mend the permissions; the proxy goes on by itself",),
+    ),
+    "leaf_over": ("The TLS certificate has ended: clients refuse it.", _NO_RENEWAL, (_LOOK_AT_STATUS,)),
+    "voice_certificate_over": ("The voice certificate has ended: clients refuse it.", _NO_RENEWAL, (_LOOK_AT_STATUS,)),
+    "hsm_down_and_leaf_low": (
+        "The token is down and less than a third of the TLS certificate's life is left.",
+        _SLOW_HSM,
+        ("mend the token before the certificate ends", _LOOK_AT_STATUS),
+    ),
+    "hsm_down_and_voice_certificate_low": (
+        "The token is down and less than a third of the voice certificate's life is left.",
+        _SLOW_HSM,
+        ("mend the token before the certificate ends", _LOOK_AT_STATUS),
+    ),
+}
+
 _EXITS: tuple[tuple[int, str, str, tuple[str, ...], tuple[str, ...]], ...] = (
     (0, "done", "The command did what it was asked.", ("all is well",), (_FINE,)),
     (
@@ -175,5 +198,7 @@ def happening_entries() -> Iterator[Entry]:
     """Give the rows."""
     for number, name, meaning, causes, remedies in _EXITS:
         yield Entry(Kind.EXIT, name, number, meaning, causes, remedies)
+    for reason, (meaning, causes, remedies) in _REASONS.items():
+        yield Entry(Kind.READY, reason, None, meaning, causes, remedies)
     for event, (meaning, causes, remedies) in _EVENTS.items():
         yield Entry(Kind.EVENT, event, None, meaning, causes, remedies)

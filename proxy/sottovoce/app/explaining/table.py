@@ -30,6 +30,7 @@ _WHERE: Final = {
     Kind.ALERT: "The number by which one end of TLS tells the other why it gives up (RFC 8446 §6).",
     Kind.TLS: "Why a TLS connection failed, as `tls.refused` and `doctor` name it.",
     Kind.CERTIFICATE: "What a client has against a server's TLS certificate.",
+    Kind.READY: "Why `GET /readyz` of the admin address says that new calls should go elsewhere.",
     Kind.EXIT: "How a command ended.",
     Kind.EVENT: "The `event` of a line of the log.",
 }
