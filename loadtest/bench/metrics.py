@@ -119,6 +119,7 @@ def _scrapes() -> Work:
         return Readings(
             carried=sum(calls, CallCounts()),
             half_open=0,
+            tasks=1,
             token_is_up=True,
             token_waiting=0,
             leaf_seconds=1.0,
