@@ -1,7 +1,13 @@
+import subprocess
+import sys
+
 import pytest
 
 from sottovoce.app.explaining import TABLE
 from tests.cli.conftest import Cli
+
+_BLOCKED = "sys.modules.update(dict.fromkeys(('structlog', 'pkcs11', 'rich', 'starlette', 'hypercorn')))"
+"""What is None there cannot be imported."""
 
 
 def test_a_code_is_explained(cli: Cli) -> None:
@@ -44,3 +50,11 @@ def test_json_has_the_same(cli: Cli) -> None:
     assert len(cli("explain", "--json").json["entries"]) == len(TABLE)
     wrong = cli("explain", "floodd", "--json")
     assert (wrong.code, wrong.json["ok"], wrong.json["nearest"][0]) == (1, False, "flood")
+
+
+def test_the_base_installation_is_enough() -> None:
+    """Whoever has only a client meets codes, too."""
+    program = f"import sys; {_BLOCKED}; from sottovoce.cli import main; main(['explain', '4401'])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("4401 auth_failed")

@@ -1,9 +1,12 @@
-"""Log events (`observe/events.py`), what a proxy says that is not ready, and exit codes."""
+"""Log events, what a proxy says that is not ready, and exit codes.
+
+The names stand here as they are logged: their home, `observe`, needs the server's libraries, which whoever has only a
+client lacks.  A test holds the two together.
+"""
 
 from collections.abc import Iterator
 
 from sottovoce.app.explaining.entries import Entry, Kind
-from sottovoce.observe import events
 
 _FINE = "nothing to do"
 _SLOW_HSM = ("the token process was killed or hangs", "the HSM is slow, unplugged or restarts")
@@ -15,121 +18,121 @@ _RENEWAL = (
 _MEND_AND_HANGUP = "sottovoce check DIR names each problem and its remedy; mend it, then SIGHUP again"
 
 _EVENTS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
-    events.CONFIGURATION_LOADED: ("The configuration was read and holds.", ("a start", "SIGHUP"), (_FINE,)),
-    events.CONFIGURATION_REFUSED: (
+    "configuration.loaded": ("The configuration was read and holds.", ("a start", "SIGHUP"), (_FINE,)),
+    "configuration.refused": (
         "A changed configuration is not used, for it has faults; the one before goes on.",
         ("SIGHUP after an edit with a slip",),
         (_MEND_AND_HANGUP,),
     ),
-    events.RESTART_NEEDED: (
+    "restart.needed": (
         "What was changed takes a restart: addresses, the HSM, the audit log, the process's own settings.",
         ("SIGHUP after such an edit",),
         ("stop the proxy (SIGTERM; calls are told to come again) and start it",),
     ),
-    events.CLIENTS_LOADED: ("Who may call was read again.", ("sottovoce clients, or an edit by hand",), (_FINE,)),
-    events.CLIENTS_REFUSED: (
+    "clients.loaded": ("Who may call was read again.", ("sottovoce clients, or an edit by hand",), (_FINE,)),
+    "clients.refused": (
         "What was changed about who may call is not used; what held before goes on.",
         ("a slip in clients.toml", "a file of CAs or revocations that cannot be read"),
         (_MEND_AND_HANGUP,),
     ),
-    events.PROXY_READY: ("Calls can come.", ("a start",), (_FINE,)),
-    events.PROXY_DRAINING: ("The proxy lets nobody in and sends its calls away.", ("SIGTERM or Ctrl-C",), (_FINE,)),
-    events.PROXY_STOPPED: ("The proxy has ended in good order.", ("SIGTERM or Ctrl-C",), (_FINE,)),
-    events.ADMIN_EXPOSED: (
+    "proxy.ready": ("Calls can come.", ("a start",), (_FINE,)),
+    "proxy.draining": ("The proxy lets nobody in and sends its calls away.", ("SIGTERM or Ctrl-C",), (_FINE,)),
+    "proxy.stopped": ("The proxy has ended in good order.", ("SIGTERM or Ctrl-C",), (_FINE,)),
+    "admin.exposed": (
         "The admin address can be reached from other machines.",
         ("admin.address is not loopback",),
         ("write admin.address = 127.0.0.1:9443, or see that only those reach it who should",),
     ),
-    events.FILE_LIMIT_RAISED: ("The proxy may open as many files as it was allowed.", ("a start",), (_FINE,)),
-    events.LIBRARY_WARNED: (
+    "file_limit.raised": ("The proxy may open as many files as it was allowed.", ("a start",), (_FINE,)),
+    "library.warned": (
         "A library that the proxy uses said something.",
         ("an old version of a library",),
         ("install the versions that requirements.lock names; report it if it stays",),
     ),
-    events.TASK_CRASHED: (
+    "task.crashed": (
         "A bug ended one connection; the others go on.",
         ("a fault in the proxy",),
         ("report it with the line of the log: it holds no audio and no key",),
     ),
-    events.TLS_REFUSED: (
+    "tls.refused": (
         "A TLS handshake failed, here or at the client.",
         ("a client that is too old, does not trust the CA, or speaks no TLS", "a port scan or a health check"),
         ("sottovoce explain with the reason of the event explains it; doctor wss://HOST/ROUTE tries it from outside",),
     ),
-    events.UPGRADE_REFUSED: (
+    "upgrade.refused": (
         "A request over TLS did not become a call.",
         ("a wrong path", "an origin that is not allowed", "a program that speaks another protocol"),
         ("sottovoce explain with the status of the event explains it",),
     ),
-    events.CONNECTION_REFUSED: (
+    "connection.refused": (
         "A connection was closed before a byte was read.",
         ("max_connections or max_handshakes… of [listener] is reached", "a flood", "a wrong PROXY protocol header"),
         ("the reason names the limit: raise it if these are your callers, as behind a balancer",),
     ),
-    events.SESSION_ESTABLISHED: ("A call is sealed and goes to its route.", ("a caller",), (_FINE,)),
-    events.SESSION_REFUSED: (
+    "session.established": ("A call is sealed and goes to its route.", ("a caller",), (_FINE,)),
+    "session.refused": (
         "A voice handshake failed.",
         ("a credential that is not accepted", "a client of another version", "a route that is not for this identity"),
         ("sottovoce explain with the code of the event explains it; the reason is told here only",),
     ),
-    events.SESSION_REKEYED: ("A call has fresh keys.", ("every voice.epoch_seconds",), (_FINE,)),
-    events.SESSION_ENDED: (
+    "session.rekeyed": ("A call has fresh keys.", ("every voice.epoch_seconds",), (_FINE,)),
+    "session.ended": (
         "A call is over; code, side and reason say how.",
         ("somebody hung up, or something ended it",),
         ("sottovoce explain with the code of the event explains it",),
     ),
-    events.CLASSICAL_SUITE_USED: (
+    "classical_suite.used": (
         "A call runs without post-quantum key agreement, as the configuration allows.",
         ("voice.suites or a route's suites name a classical one", "an old client"),
         ("remove the suites without MLKEM once no client needs them",),
     ),
-    events.BACKEND_LOST: (
+    "backend.lost": (
         "A call's backend could not be reached, went away or broke its contract.",
         ("the reason begins with the fault: unreachable, refused, closed, lost, flood, …",),
         ("sottovoce explain with the fault's name explains it",),
     ),
-    events.BACKEND_SILENT: (
+    "backend.silent": (
         "A call's backend is connected and has said nothing for some seconds.",
         ("a bot that waits for something", "it answers in a dialect that the adapter does not know", "it only listens"),
         ("see whether the backend gets start and audio, and sends what docs/backend-raw.md asks for",),
     ),
-    events.PLAINTEXT_NETWORK_ALLOWED: (
+    "plaintext_network.allowed": (
         "A route sends audio unencrypted over a network, as the configuration allows.",
         ("routes.NAME.allow_plaintext_network = true",),
         ("give the backend TLS and write a wss:// url",),
     ),
-    events.TOKEN_STARTED: ("A token process has logged in and proved itself.", ("a start or a replacement",), (_FINE,)),
-    events.TOKEN_LOST: (
+    "token.started": ("A token process has logged in and proved itself.", ("a start or a replacement",), (_FINE,)),
+    "token.lost": (
         "The token process is gone or of no use; another one is started at once.",
         (*_SLOW_HSM, "the PIN was changed or refused: then nothing more is tried"),
         ("the reason says which; once is nothing, again and again is the HSM", _LOOK_THERE),
     ),
-    events.ROOT_SIGNED: ("The HSM has signed a batch of handshakes.", ("calls",), (_FINE,)),
-    events.SIGNATURE_DROPPED: (
+    "root.signed": ("The HSM has signed a batch of handshakes.", ("calls",), (_FINE,)),
+    "signature.dropped": (
         "A handshake got no signature in time and was given up.",
         _SLOW_HSM,
         ("callers try again by themselves; if it lasts, look for token.lost", _LOOK_THERE),
     ),
-    events.LEAF_ISSUED: ("The TLS certificate was renewed.", ("two thirds of its life are over",), (_FINE,)),
-    events.LEAF_RENEWAL_FAILED: (
+    "leaf.issued": ("The TLS certificate was renewed.", ("two thirds of its life are over",), (_FINE,)),
+    "leaf.renewal_failed": (
         "The TLS certificate could not be renewed; it is tried again.",
         (*_SLOW_HSM, "the issuing CA's certificate has expired", "the clock is wrong"),
         _RENEWAL,
     ),
-    events.VOICE_CERTIFICATE_ISSUED: ("The voice certificate was renewed.", ("it was due",), (_FINE,)),
-    events.VOICE_CERTIFICATE_RENEWAL_FAILED: (
+    "voice_certificate.issued": ("The voice certificate was renewed.", ("it was due",), (_FINE,)),
+    "voice_certificate.renewal_failed": (
         "The voice certificate could not be renewed; it is tried again.",
         (*_SLOW_HSM, "certs/anchor.json is not that of this token"),
         _RENEWAL,
     ),
-    events.TICKET_KEY_REPLACED: ("The key of tickets was replaced.", ("every hour or so",), (_FINE,)),
-    events.TICKET_KEY_FAILED: (
+    "ticket_key.replaced": ("The key of tickets was replaced.", ("every hour or so",), (_FINE,)),
+    "ticket_key.failed": (
         "No new key for tickets could be had; calls go on with full handshakes.",
         _SLOW_HSM,
         ("look for token.lost", _LOOK_THERE),
     ),
-    events.AUDIT_REPAIRED: ("The audit log can be written again; nothing was lost.", ("the disk has room",), (_FINE,)),
-    events.AUDIT_FAILED: (
+    "audit.repaired": ("The audit log can be written again; nothing was lost.", ("the disk has room",), (_FINE,)),
+    "audit.failed": (
         "The audit log cannot be written: no new call is let in, for its end could not be kept.",
         ("the disk is full", "the file or its directory may not be written"),
         ("make room or mend the permissions; the proxy goes on by itself", "sottovoce doctor DIR looks at both"),
