@@ -170,7 +170,7 @@ class ClientSink:
         self._end(Code.BACKEND_DOWN, reason)
 
     def flush(self) -> None:
-        """Write what waits."""
+        """Have the call write what waits."""
         if self._first_word is not None and self._queue.items:
             first_word, self._first_word = self._first_word, None
             first_word()

@@ -68,7 +68,16 @@ class Fault(NamedTuple):
 class RecordPipe:
     """Bytes through one connection on memory BIOs, without an exception for "nothing yet"."""
 
-    __slots__ = ("_connection", "_header", "_incoming", "_is_single", "_missing", "_outgoing", "_ssl")
+    __slots__ = (
+        "_connection",
+        "_header",
+        "_incoming",
+        "_is_single",
+        "_missing",
+        "_outcome_of_one",
+        "_outgoing",
+        "_ssl",
+    )
 
     def __init__(self, connection: SSL.Connection) -> None:
         raw: Any = connection
@@ -79,6 +88,7 @@ class RecordPipe:
         self._header = b""  # of a record, as far as it has come
         self._missing = 0  # of the body of a record
         self._is_single = False  # what was fed is one record, whole: behind it there is nothing to read
+        self._outcome_of_one: Outcome | None = None  # for `read` to give: OpenSSL says it once
 
     def feed(self, data: bytes) -> None:
         """Add bytes from the network; a memory BIO takes them all."""
@@ -114,17 +124,43 @@ class RecordPipe:
         _lib.ERR_clear_error()
         return self._outcome(_lib.SSL_do_handshake(self._ssl))
 
+    def open_one(self, data: bytes) -> bytes:
+        """Take bytes, and give their plaintext if they are one whole record of data; TLS has nothing to answer then.
+
+        Empty: they were something else, and `read` has the rest to say.  A second read, to find that there is nothing
+        more, costs as much as the first.
+        """
+        self.feed(data)
+        if not self._is_single:
+            return b""
+        _lib.ERR_clear_error()
+        scratch = _scratch
+        size = _lib.SSL_read(self._ssl, scratch.buffer, RECORD_PLAINTEXT_BYTES)
+        if size > 0:
+            return scratch.view[:size]
+        self._outcome_of_one = self._outcome(size)
+        return b""
+
+    def seal(self, plaintext: bytes) -> bytes:
+        """Encrypt what fits one record and give all bytes for the network; nothing, if that fails."""
+        size = len(plaintext)
+        if _lib.SSL_write(self._ssl, plaintext, size) != size:
+            return b""
+        scratch = _scratch
+        size = _lib.BIO_read(self._outgoing, scratch.buffer, READ_BYTES)
+        return scratch.view[:size] if size < READ_BYTES else scratch.view[:size] + self.drain()
+
     def read(self) -> tuple[bytes, Outcome]:
         """Decrypt all that has arrived whole; how reading ended is never DONE."""
+        if self._outcome_of_one is not None:
+            outcome, self._outcome_of_one = self._outcome_of_one, None
+            return b"", outcome
         _lib.ERR_clear_error()  # another connection's leftovers would be taken for this one's
         scratch, ssl, read = _scratch, self._ssl, _lib.SSL_read
         size = read(ssl, scratch.buffer, RECORD_PLAINTEXT_BYTES)
         if size <= 0:
             return b"", self._outcome(size)
         first: bytes = scratch.view[:size]
-        if self._is_single:  # the common case, and to ask again costs as much as to read
-            self._is_single = False
-            return first, Outcome.WANTS_BYTES
         size = read(ssl, scratch.buffer, RECORD_PLAINTEXT_BYTES)
         if size <= 0:
             return first, self._outcome(size)

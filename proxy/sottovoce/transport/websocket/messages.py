@@ -149,8 +149,10 @@ class WebSocket:
             at = min(self._due_to_core, end)
             self._due_to_core -= at
             self._give_core(data[:at], events)
+            if self._phase is Phase.OVER:
+                return events
         is_masked = self._is_server
-        while at < end and self._phase is not Phase.OVER:
+        while at < end:
             extent = frame_extent(data, at)
             if extent is None:
                 self._unread = data[at:]
@@ -170,6 +172,8 @@ class WebSocket:
                 continue
             self._due_to_core = max(0, following - end)
             self._give_core(data[at:following], events)
+            if self._phase is Phase.OVER:
+                break
             at = following
         return events
 
