@@ -10,7 +10,7 @@ from sottovoce.app.checking import build_routes, check_loaded
 from sottovoce.app.doctor.certificates import anchor_findings, certificate_findings
 from sottovoce.app.doctor.files import audit_findings, disk_findings, permission_findings
 from sottovoce.app.doctor.findings import Check, Finding, Look, Report, examine, fail, ok, warn
-from sottovoce.app.doctor.host import Machine, read_machine
+from sottovoce.app.doctor.host import Machine, read_machine, under_limits_of
 from sottovoce.app.doctor.machine import machine_findings
 from sottovoce.app.doctor.network import backend_findings, port_findings, running_findings, tls_findings
 from sottovoce.app.doctor.sockets import Holder, locker_of
@@ -77,8 +77,8 @@ class _Directory:
         self._file = file
         self._base = file.absolute().parent
         self._configuration = configuration
-        self._machine = machine
         self._running: Holder | None = locker_of(Path(configuration.audit.file))
+        self._machine = machine if self._running is None else under_limits_of(machine, self._running.pid)
         self._looked: Looked | None = None
         self._told_of_keys: list[Finding] = []
         problems = check_loaded(configuration, file)
