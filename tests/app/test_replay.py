@@ -200,3 +200,23 @@ async def test_an_end_after_which_no_call_comes_is_raised(autojump_clock: MockCl
     async with a_line(_echo) as line:
         with pytest.RaisesGroup(BackendDown):
             await _over(line, down, 0.1)
+
+
+async def test_a_backend_that_says_nothing_is_told_apart(autojump_clock: MockClock) -> None:
+    silent = FakeCall(lost=frozenset(range(1000)))
+    assert (await replayed(silent)).silent_seconds == pytest.approx(25 * 0.020 + TAIL_SECONDS)
+    assert (await replayed(FakeCall())).silent_seconds is None
+
+
+async def test_where_nothing_need_come_back_only_a_long_silence_counts(autojump_clock: MockClock) -> None:
+    silent = FakeCall(lost=frozenset(range(1000)))
+    assert (await replayed(silent, echo=False)).silent_seconds is None
+    long = Recording(RECORDING.samples * 11, RECORDING.rate)
+    silent = FakeCall(lost=frozenset(range(1000)))
+    assert (await replay(silent, long, echo=False)).silent_seconds == pytest.approx(275 * 0.020)  # type: ignore[arg-type]
+
+
+async def test_a_first_word_that_comes_late_counts_as_silence_before_it(autojump_clock: MockClock) -> None:
+    long = Recording(RECORDING.samples * 11, RECORDING.rate)
+    done = await replay(FakeCall(delay=5.2), long)  # type: ignore[arg-type]
+    assert done.silent_seconds == pytest.approx(5.2)

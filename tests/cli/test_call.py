@@ -1,6 +1,7 @@
 import json
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Generator
@@ -306,6 +307,61 @@ def test_a_key_that_others_can_read_is_refused_before_anything_is_sent(cli: Cli,
     ran = cli("call", "wss://localhost:1/echo", "--tone", "--dir", made, "--key", key)
     assert (ran.code, ran.out) == (1, "")
     assert ran.said == f"{key} holds a private key and is open to others; chmod 600 {key}"
+
+
+# --- a backend that says nothing ------------------------------------------------------------------------------------
+
+_MUTE = """
+import asyncio
+from sottovoce.backend.asyncio import serve
+
+async def bot(call):
+    async for item in call:
+        pass
+
+asyncio.run(serve(bot, "127.0.0.1", 0, ready=lambda url: print(url, flush=True)))
+"""
+
+
+@pytest.fixture(scope="module")
+def mute(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[RunningProxy]:
+    """A proxy whose route `mute` leads to a bot that listens only."""
+    with subprocess.Popen([sys.executable, "-c", _MUTE], stdout=subprocess.PIPE, text=True) as bot:
+        assert bot.stdout is not None
+        url = bot.stdout.readline().strip()
+        directory = copy_directory(made, tmp_path_factory.mktemp("mute"))
+        try:
+            with running_proxy(directory, "routes.mute.adapter=raw", f"routes.mute.url={url}") as proxy:
+                yield proxy
+        finally:
+            bot.kill()
+
+
+def test_a_backend_that_says_nothing_is_told_in_words(cli: Cli, mute: RunningProxy, wav: Path) -> None:
+    words = ("call", f"{mute.url}/mute", wav, "--dir", mute.directory)
+    ran = cli(*words)
+    assert ran.code == 1
+    assert ran.said.startswith("nothing came back in 3.")
+    assert "the backend took the call and said nothing; see its own log" in ran.said
+    assert "10 sent, 0 back, 10 lost" in ran.out
+    found = cli(*words, "--json").json
+    assert found["ok"] is False
+    assert found["error"].startswith("nothing came back in 3.")
+    assert found["backend_silent_seconds"] > 3
+
+
+def test_where_nothing_need_come_back_it_is_said_after_five_seconds(
+    cli: Cli, mute: RunningProxy, tmp_path: Path
+) -> None:
+    wav = write_recording(tmp_path / "long.wav", seconds=5.5)
+    ran = cli("call", f"{mute.url}/mute", wav, "--no-echo", "--dir", mute.directory)
+    assert (ran.code, ran.err) == (0, "")
+    words_of_silence = ran.out.splitlines()[-1]
+    assert words_of_silence.startswith("  backend    nothing came back in 5.")
+    assert words_of_silence.endswith("sottovoce explain backend.silent")
+    status = cli("status", mute.admin)
+    assert "mute" in status.out
+    assert "it said nothing in 5 s" in status.out
 
 
 # --- calls that come again ------------------------------------------------------------------------------------------

@@ -74,7 +74,7 @@ def paths_of(command: click.Command) -> Iterator[click.Path]:
 
 def test_an_unreadable_path_is_not_taken_for_a_fault_of_usage() -> None:
     paths = list(paths_of(commands))
-    assert len(paths) == 28
+    assert len(paths) == 32
     assert not [each for each in paths if each.readable or each.writable or each.executable]
 
 
@@ -196,6 +196,10 @@ def test_a_terminal_without_a_character_gets_another_one(made: Path) -> None:
         ("explain 4433", "explain"),
         ("inspect {directory}/certs/ca.pem", "inspect"),
         ("inspect {directory}/none", "inspect"),
+        ("anchor list {directory}", "anchor.list"),
+        ("anchor rotate {directory} --dry-run", "anchor.rotate"),
+        ("anchor switch {directory}", "anchor.switch"),
+        ("anchor retire {directory} --yes", "anchor.retire"),
         ("call wss://localhost:1/echo --tone --dir {directory}", "call"),
         ("call wss://localhost:1/echo {directory}/none.wav --dir {directory}", "call"),
     ],

@@ -74,7 +74,9 @@ class Desk:
     def __init__(self, token: Caller, anchors: tuple[Anchor, ...], clock: SteppedClock | SystemClock) -> None:
         self.events: list[RenewalEvent] = []
         entropy = SystemEntropy() if isinstance(clock, SystemClock) else FixedEntropy()
-        self.keeper = CertificateKeeper(token, anchors, HOSTS, report=self.events.append, clock=clock, entropy=entropy)
+        self.keeper = CertificateKeeper(
+            token, lambda: anchors, HOSTS, report=self.events.append, clock=clock, entropy=entropy
+        )
 
 
 def software_desk() -> tuple[SoftwareAnchor, FakeToken, Desk]:

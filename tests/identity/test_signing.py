@@ -14,7 +14,7 @@ from sottovoce.identity import (
     SignRoot,
     load_anchors,
 )
-from sottovoce.identity.signing import _sign_verified
+from sottovoce.identity.seeds import sign_verified
 from sottovoce.primitives import MldsaSigner, Secret, SignatureAlgorithm
 from sottovoce.session import (
     CertificateRefused,
@@ -99,7 +99,7 @@ async def test_an_unfit_request_is_refused(
 def test_a_wrong_mldsa_signature_does_not_leave(monkeypatch: pytest.MonkeyPatch) -> None:
     with Secret("seed", bytes(32)) as seed:
         signer = MldsaSigner(SignatureAlgorithm.MLDSA65, seed)
-    assert signer.public_key.verify(b"message", _sign_verified(signer, b"message"))
+    assert signer.public_key.verify(b"message", sign_verified(signer, b"message"))
     monkeypatch.setattr(signer, "sign", lambda _: bytes(3309))
     with pytest.raises(TokenLost, match="a wrong MLDSA65 signature was made"):
-        _sign_verified(signer, b"message")
+        sign_verified(signer, b"message")

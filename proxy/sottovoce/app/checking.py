@@ -8,8 +8,17 @@ from pathlib import Path
 
 import msgspec
 
-from sottovoce.app.initialise import ANCHOR_KEY, ANCHORS, CA_CERTIFICATE, ISSUING, SERVING_KEY
-from sottovoce.identity import Clients, ClientsUnusable, IdentityError, check_authorities, load_anchors, read_clients
+from sottovoce.app.initialise import ANCHOR_KEY, ANCHOR_LIST, ANCHORS, CA_CERTIFICATE, ISSUING, SERVING_KEY
+from sottovoce.identity import (
+    Clients,
+    ClientsUnusable,
+    IdentityError,
+    check_authorities,
+    issuing_anchor,
+    load_anchors,
+    load_ring,
+    read_clients,
+)
 from sottovoce.pki import PkiError, check_root_certificate, general_names, read_issuing_certificate
 from sottovoce.relay import Route, RouteMisconfigured, build_route
 from sottovoce.settings import Configuration, ConfigurationInvalid, Problem, find_file, load
@@ -86,7 +95,7 @@ def _files(configuration: Configuration, base: Path) -> Iterable[Problem]:
         wanted["hsm.module"] = Path(hsm.module)
     elif hsm.softhsm_config:
         wanted["hsm.softhsm_config"] = Path(hsm.softhsm_config)
-    wanted |= {name: base / name for name in (SERVING_KEY, ANCHOR_KEY)}
+    wanted |= {SERVING_KEY: base / SERVING_KEY, ANCHOR_KEY: _anchor_seed(base)}
     for key, path in wanted.items():
         try:
             mode = path.stat().st_mode
@@ -99,6 +108,14 @@ def _files(configuration: Configuration, base: Path) -> Iterable[Problem]:
         elif key == "hsm.pin_file" and mode & _OPEN_TO_OTHERS:
             reason = f"{path} is open to others (mode {stat.S_IMODE(mode):04o})"
             yield Problem(key, reason, f"chmod 600 {path}")
+
+
+def _anchor_seed(base: Path) -> Path:
+    """Give the sealed seed of the anchor that issues; of a list that cannot be read `_contents` tells."""
+    try:
+        return issuing_anchor(base / ANCHOR_LIST)[1]
+    except IdentityError:
+        return base / ANCHOR_KEY
 
 
 def _ready_file(configuration: Configuration) -> Iterable[Problem]:
@@ -134,6 +151,7 @@ def _contents(configuration: Configuration, base: Path) -> Iterable[Problem]:
         ISSUING: lambda: read_issuing_certificate(base / ISSUING),
         CA_CERTIFICATE: lambda: check_root_certificate(base / CA_CERTIFICATE, read_issuing_certificate(base / ISSUING)),
         ANCHORS: lambda: load_anchors(base / ANCHORS),
+        ANCHOR_LIST: lambda: load_ring(base / ANCHOR_LIST),
         "clients": lambda: read_credentials(configuration),
     }
     for key, read in readers.items():

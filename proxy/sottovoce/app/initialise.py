@@ -19,7 +19,7 @@ from sottovoce.app.staging import whole_directory, write_new
 from sottovoce.app.token_process import COMMAND, CREATE_KEYS, CreatedKeys, CreateKeys, SealedKey
 from sottovoce.audit import AuditEvent, CertificateIssued, DirectoryInitialised, KeyGenerated, open_audit
 from sottovoce.hsm import HsmConfig, KeyName, configuration_text, new_configuration, open_token
-from sottovoce.identity import ANCHOR_SEED, SERVING_SEED, check_authorities
+from sottovoce.identity import ANCHOR_RING, SERVING_SEED, check_authorities
 from sottovoce.pki import ISSUING_CERTIFICATE, certificate_facts, certificate_pem, general_names
 from sottovoce.session import Anchor, format_anchor_file
 from sottovoce.transport import SystemClock
@@ -29,6 +29,8 @@ DEFAULT_PORT, DEFAULT_ADMIN_PORT = 8443, 9443
 CONFIGURATION = "sottovoce.toml"
 CA_CERTIFICATE, ISSUING, ANCHORS = "certs/ca.pem", "certs/issuing.pem", "certs/anchor.json"
 SERVING_KEY, ANCHOR_KEY = "keys/serving.mldsa65.json", "keys/anchor.mldsa87.json"
+ANCHOR_LIST = "keys/anchors.json"
+"""There once an anchor has been replaced; it says which one issues."""
 AUDIT_LOG = "audit/audit.log"
 CLIENTS = "clients.toml"
 _NO_CLIENTS = b"# Who may call: made and changed by `sottovoce clients`, or by hand (docs/credentials.md).\n"
@@ -49,7 +51,7 @@ def token_files(directory: Path) -> dict[str, str]:
     """Give what a token process of such a directory reads at its start, for `open_token`."""
     return {
         SERVING_SEED: str(directory / SERVING_KEY),
-        ANCHOR_SEED: str(directory / ANCHOR_KEY),
+        ANCHOR_RING: str(directory / ANCHOR_LIST),
         ISSUING_CERTIFICATE: str(directory / ISSUING),
     }
 

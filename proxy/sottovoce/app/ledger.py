@@ -110,8 +110,9 @@ class Ledger:
         issued, failed = _CERTIFICATE_EVENTS[kind]
         self._metrics.certificate_renewed(kind, succeeded=isinstance(event, CertificateRenewed))
         match event:
-            case CertificateRenewed(serial, names, not_before, not_after, sha256):
-                self._logger.info(issued, serial=serial, names=names, not_after=not_after)
+            case CertificateRenewed(serial, names, not_before, not_after, sha256, anchor):
+                signed_by = {"anchor": anchor} if anchor else {}
+                self._logger.info(issued, serial=serial, names=names, not_after=not_after, **signed_by)
                 self._record(
                     CertificateIssued(
                         kind=kind,
@@ -120,6 +121,7 @@ class Ledger:
                         not_before=not_before,
                         not_after=not_after,
                         sha256=sha256,
+                        anchor=anchor,
                     )
                 )
             case RenewalFailed(reason, retry_seconds, not_after):

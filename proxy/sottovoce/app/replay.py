@@ -19,6 +19,8 @@ from sottovoce.client import Audio, Call, Calls, Ended, Statistics
 
 TAIL_SECONDS = 3.0
 """How long the last frames may take to come back."""
+SILENCE_SECONDS = 5.0
+"""A backend that says nothing for so long is worth a word, even where nothing need come back."""
 Progress = Callable[[int, int, int], None]
 """Told frames sent, frames returned, and frames in all; about ten times a second."""
 
@@ -43,6 +45,8 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
     """Why each call was lost that another one took the place of."""
     resumptions: int = 0
     """How many of those began with a ticket."""
+    silent_seconds: float | None = None
+    """How long nothing came back at first, where that is worth a word."""
 
     def latency_ms(self, share: float) -> float | None:
         """Give the latency that this share of the frames kept within; None without frames."""
@@ -92,6 +96,9 @@ class _Replaying:
         self._ended: Ended | None = None
         self._statistics = Statistics()
         self._has_all = trio.Event()
+        self._spoke_at: float | None = None
+        self._heard_at: float | None = None
+        self._over_at = 0.0
 
     async def run(self, call: Call) -> None:
         """Send what has not been sent, and hang up.  Raises what the call ends with."""
@@ -111,6 +118,7 @@ class _Replaying:
                 raise group.exceptions[0] from None
             raise
         finally:
+            self._over_at = trio.current_time()
             self._missing += max(0, self._sent - first - self._come_back)
             self._add(call.statistics)
 
@@ -125,7 +133,15 @@ class _Replaying:
             frames_lost=max(self._missing if self._echo else 0, self._statistics.frames_dropped),
             latencies_ms=tuple(self._latencies),
             late_ms=self._late * 1000,
+            silent_seconds=self._silent_seconds(),
         )
+
+    def _silent_seconds(self) -> float | None:
+        if self._spoke_at is None:
+            return None
+        until = self._over_at + self._frame_seconds if self._heard_at is None else self._heard_at
+        waited = until - self._spoke_at
+        return waited if waited >= SILENCE_SECONDS or (self._echo and self._heard_at is None) else None
 
     async def _send(self, call: Call) -> None:
         start, first = trio.current_time(), self._sent
@@ -134,6 +150,8 @@ class _Replaying:
             await trio.sleep_until(due)
             self._late = max(self._late, trio.current_time() - due)
             self._due.append(due)
+            if self._spoke_at is None:
+                self._spoke_at = trio.current_time()
             await call.send(frame)
             self._sent += 1
             if self._progress is not None and (number % _PROGRESS_EVERY == 0 or self._sent == len(self._frames)):
@@ -143,6 +161,8 @@ class _Replaying:
         async for item in call:
             match item:
                 case Audio(payload=frame):
+                    if self._heard_at is None:
+                        self._heard_at = trio.current_time()
                     if self._come_back < len(self._due):
                         self._latencies.append((trio.current_time() - self._due[self._come_back]) * 1000)
                     self._come_back += 1

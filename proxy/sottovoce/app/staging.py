@@ -1,4 +1,4 @@
-"""A directory that is there whole or not at all, whatever happens while it is made.
+"""A directory that is there whole or not at all, whatever happens while it is made; and single files likewise.
 
 It is built beside its place under a hidden name, written to the disk, and renamed.  A build that was killed leaves that
 hidden directory behind, which the next build for the same place removes; one that still runs holds a lock on its own.
@@ -53,6 +53,22 @@ def write_new(path: Path, data: bytes, mode: int = 0o644) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)
+
+
+def replace_file(path: Path, data: bytes, mode: int) -> None:
+    """Write a file whole or not at all, on the disk when this returns.  Raises OSError, which leaves what was there.
+
+    For one writer at a time: what one that was killed has left beside it is overwritten.
+    """
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    try:
+        write_new(fresh, data, mode)
+        _sync(fresh)
+        fresh.replace(path)
+        _sync(path.parent)
+    finally:
+        fresh.unlink(missing_ok=True)
 
 
 def _refuse_unless_free(target: Path) -> None:

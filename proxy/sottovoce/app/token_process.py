@@ -1,6 +1,7 @@
 """The token process as it is run, `python -m sottovoce.app.token_process FD PPID`: handlers of `identity` and `pki`.
 
 Asked to create a token it does that instead: one operation makes every key, all different, and the CA's certificates.
+Asked to change keys, it makes, proves and destroys anchors, and issues nothing.
 What leaves is public, or sealed under the token's own key.
 """
 
@@ -17,6 +18,7 @@ from sottovoce.identity import (
     ANCHOR_PURPOSE,
     SERVING_ALGORITHM,
     SERVING_PURPOSE,
+    anchor_handlers,
     identity_handlers,
     open_signer,
     ticket_handlers,
@@ -57,6 +59,8 @@ def compose(worker: Worker, start: Start, counts: Counts) -> Iterable[Handler]:
     """Set up what this process answers."""
     if start.create:
         return [Handler(CREATE_KEYS, _create_keys)]
+    if start.change_keys:
+        return anchor_handlers(start)
     return [
         *identity_handlers(worker, start, counts),
         *ticket_handlers(counts),

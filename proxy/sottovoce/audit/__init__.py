@@ -7,6 +7,9 @@ anew; that takes a head noted elsewhere, as `verify` prints it, until witnesses 
 
 from sottovoce.audit.errors import AuditBroken, AuditError, AuditFailed
 from sottovoce.audit.events import (
+    AnchorCreated,
+    AnchorRetired,
+    AnchorSwitched,
     AuditEvent,
     AuditRepaired,
     CallEnded,
@@ -27,10 +30,13 @@ from sottovoce.audit.events import (
     TokenStarted,
 )
 from sottovoce.audit.log import AuditConfig, AuditLog, WallClock, open_audit
-from sottovoce.audit.read import AuditReport, Record, read_tail, verify_audit
+from sottovoce.audit.read import AuditReport, Record, read_events, read_tail, verify_audit
 from sottovoce.audit.table import format_event_line
 
 __all__ = [
+    "AnchorCreated",
+    "AnchorRetired",
+    "AnchorSwitched",
     "AuditBroken",
     "AuditConfig",
     "AuditError",
@@ -59,6 +65,7 @@ __all__ = [
     "WallClock",
     "format_event_line",
     "open_audit",
+    "read_events",
     "read_tail",
     "verify_audit",
 ]

@@ -60,6 +60,31 @@ class TicketKeyErased(AuditEvent, frozen=True, kw_only=True):
     """Tickets that came back and were honoured."""
 
 
+class AnchorCreated(AuditEvent, frozen=True, kw_only=True):
+    """A further anchor was made: a key in the token and a sealed seed.  Nothing is signed under it yet."""
+
+    anchor: str
+    """Its id, which both public keys are hashed into."""
+    key: str
+    """The key's name in the token."""
+    token: str
+
+
+class AnchorSwitched(AuditEvent, frozen=True, kw_only=True):
+    """Voice certificates are issued under another anchor from here on."""
+
+    anchor: str
+    previous: str
+
+
+class AnchorRetired(AuditEvent, frozen=True, kw_only=True):
+    """An anchor is no longer handed out, and its keys are destroyed."""
+
+    anchor: str
+    key: str
+    token: str
+
+
 class CertificateIssued(AuditEvent, frozen=True, kw_only=True):
     """A certificate was signed."""
 
@@ -70,6 +95,8 @@ class CertificateIssued(AuditEvent, frozen=True, kw_only=True):
     not_after: int
     sha256: str
     """Of the certificate as it is sent."""
+    anchor: str = ""
+    """Of a voice certificate: the id of the anchor that signed it."""
 
 
 class TokenStarted(AuditEvent, frozen=True, kw_only=True):

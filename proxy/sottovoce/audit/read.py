@@ -95,6 +95,15 @@ def read_tail(path: str | os.PathLike[str], count: int) -> list[Record]:
             ) from error
 
 
+def read_events(path: str | os.PathLike[str], event: str) -> Iterator[Record]:
+    """Give the finished records of one event, the oldest first.  Raises AuditFailed, AuditBroken."""
+    mark = f'"{event}"'.encode()
+    with _open(path) as stream:
+        for line, _, torn in walk(stream, os.fspath(path)):
+            if not torn and mark in line and (record := _decode(line)).event == event:
+                yield record
+
+
 def _open(path: str | os.PathLike[str]) -> BinaryIO:
     try:
         return Path(path).open("rb")

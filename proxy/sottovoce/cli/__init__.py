@@ -27,6 +27,7 @@ Commands:
   demo     Run the whole thing once, in a temporary directory, and show it.
   example  Print a sample to copy from: backends and clients, each as it runs.
   clients  Say who may call: add, list and revoke clients.
+  anchor   Replace what clients know the proxy by, with overlap.
   audit    Verify or show the audit log.
   doctor   Find what is wrong with a machine, a directory or a proxy.
   explain  Say what a code, a fault or an event means, and what to do.

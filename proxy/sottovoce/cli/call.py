@@ -150,6 +150,7 @@ def summary(done: "Replay") -> dict[str, object]:
             "max": done.latency_ms(1),
         },
         "sender_late_ms": done.late_ms,
+        "backend_silent_seconds": done.silent_seconds,
         "ended": None if done.ended is None else {"code": done.ended.code, "name": done.ended.label},
     }
 
@@ -163,9 +164,21 @@ def _fault(done: "Replay") -> str | None:
             f"{done.frames_lost} of {done.frames_sent} frames did not come back, as the call was lost {calls}: "
             + "; ".join(dict.fromkeys(done.lost_calls))
         )
+    if (silence := _silence(done)) is not None and done.frames_lost and not done.frames_returned:
+        return f"{silence} (--no-echo if nothing should come)"
     if done.frames_lost:
         return f"{done.frames_lost} of {done.frames_sent} frames did not come back (--no-echo if none should)"
     return None
+
+
+def _silence(done: "Replay") -> str | None:
+    """Say that the backend said nothing, or not for long."""
+    if done.silent_seconds is None:
+        return None
+    return (
+        f"nothing came back in {done.silent_seconds:.1f} s: the backend took the call and said nothing; see its own "
+        "log, and that the route's adapter is the dialect it speaks: sottovoce explain backend.silent"
+    )
 
 
 def _lines(done: "Replay") -> list[tuple[str, str]]:
@@ -184,6 +197,8 @@ def _lines(done: "Replay") -> list[tuple[str, str]]:
         ("again", f"{_counted(len(done.lost_calls), 'time')}, {done.resumptions} by ticket: {reason}")
         for reason in done.lost_calls[-1:]
     ]
+    silence = _silence(done)
+    is_said = silence is None or silence in (_fault(done) or "")
     return [
         *again,
         ("handshake", f"TLS {figures.tls_ms or 0:.0f} ms, voice {figures.voice_ms or 0:.0f} ms{how}"),
@@ -193,6 +208,7 @@ def _lines(done: "Replay") -> list[tuple[str, str]]:
         ("keys", f"{_counted(figures.epochs, 'epoch')}, {_counted(figures.generations, 'generation')}"),
         ("frames", f"{done.frames_sent} sent, {done.frames_returned} back, {done.frames_lost} lost"),
         ("latency", f"{latency} (from each frame's due instant; sender late by up to {done.late_ms:.1f} ms)"),
+        *(() if silence is None or is_said else (("backend", silence),)),
     ]
 
 

@@ -73,6 +73,8 @@ class Start(msgspec.Struct, frozen=True):
     pin_file: str
     create: bool
     files: dict[str, str]
+    change_keys: bool = False
+    """Whether keys may be made and destroyed in a token that is there."""
 
 
 class Failure(msgspec.Struct, frozen=True):

@@ -334,15 +334,17 @@ async def open_token(  # noqa: PLR0913  what it is made of
     report: Report,
     times: TokenTimes | None = None,
     create: bool = False,
+    change_keys: bool = False,
 ) -> AsyncGenerator[Token]:
     """Start a token process by `command` and keep one running until the block ends.
 
-    `config` is resolved; `files` is what the handlers read at their start; `create` makes the token first.  Raises what
-    keeps the first process from starting: HsmWrongPin, TokenMissing, ModuleUnusable, PinUnreadable and so on.
+    `config` is resolved; `files` is what the handlers read at their start; `create` makes the token first;
+    `change_keys` opens one that is there for having keys made and destroyed.  Raises what keeps the first process from
+    starting: HsmWrongPin, TokenMissing, ModuleUnusable, PinUnreadable and so on.
     """
     environment = {"SOFTHSM2_CONF": config.softhsm_config} if config.softhsm_config else {}
     spawner = Spawner(command, environment)
-    start = Start(config.module or find_softhsm(), config.token, config.pin_file, create, files)
+    start = Start(config.module or find_softhsm(), config.token, config.pin_file, create, files, change_keys)
     token = Token(config, start, spawner, report, times)
     try:
         async with trio.open_nursery() as nursery:

@@ -35,6 +35,7 @@ Result = TypeVar("Result")
 Content = TypeVar("Content", bound=Sealed)
 
 _P384 = encode_named_curve_parameters("1.3.132.0.34")
+_LABEL = pkcs11.Attribute.LABEL
 _POINT_IN_OCTET_STRING = b"\x04\x61\x04"
 _MAX_PIN_BYTES = 255
 _PIN_ENTROPY_BYTES = 16
@@ -48,7 +49,7 @@ _SESSION_FAULTS = (
 
 
 class KeyName(StrEnum):
-    """The keys of a token: five, all different, each used for one thing."""
+    """The keys of a token: five, all different, each used for one thing.  A later anchor's name ends in its number."""
 
     ANCHOR = "sottovoce-anchor"
     SERVING = "sottovoce-serving"
@@ -80,17 +81,17 @@ class Worker:
         self._module = module
         self._open_session = open_session
         self._session = _guarded(open_session)
-        self._handles: dict[KeyName, pkcs11.Key] = {}
-        self._public_keys: dict[KeyName, PublicKey] = {}
+        self._handles: dict[str, pkcs11.Key] = {}
+        self._public_keys: dict[str, PublicKey] = {}
 
-    def public_key(self, name: KeyName) -> PublicKey:
+    def public_key(self, name: str) -> PublicKey:
         """Give the public half of a signing key.  Raises KeyMissing."""
         known = self._public_keys.get(name)
         if known is None:
             known = self._public_keys[name] = self._attempt(lambda: self._find_public(name))
         return known
 
-    def sign(self, name: KeyName, message: bytes) -> bytes:
+    def sign(self, name: str, message: bytes) -> bytes:
         """Sign `message` with ECDSA P-384 and SHA-384: `r ‖ s`, 96 bytes, verified.
 
         The digest is made here.  Callers are handlers that build `message` from parts; nothing that comes from outside
@@ -136,7 +137,7 @@ class Worker:
         """Open a key; the caller wipes it.  Raises SealedSeedInvalid when it was not wrapped by this token so."""
         return self._open(wrapped, Secret.blank(f"{wrapped.purpose} key", WRAPPED_KEY_BYTES))
 
-    def generate_signing_key(self, name: KeyName) -> PublicKey:
+    def generate_signing_key(self, name: str) -> PublicKey:
         """Make a P-384 key pair that never leaves the token.  Takes a writable token."""
         parameters = self._session.create_domain_parameters(
             pkcs11.KeyType.EC, {pkcs11.Attribute.EC_PARAMS: _P384}, local=True
@@ -148,6 +149,18 @@ class Worker:
             )
         )
         return self.public_key(name)
+
+    def destroy_signing_key(self, name: str) -> None:
+        """Destroy whatever key pairs have this name, none included.  Takes a writable token."""
+
+        def destroy() -> None:
+            for kind in (pkcs11.ObjectClass.PRIVATE_KEY, pkcs11.ObjectClass.PUBLIC_KEY):
+                for each in list(self._session.get_objects({_LABEL: name, pkcs11.Attribute.CLASS: kind})):
+                    each.destroy()
+
+        self._handles.pop(name, None)
+        self._public_keys.pop(name, None)
+        _guarded(destroy)
 
     def generate_kek(self) -> None:
         """Make the AES-256 key that seals seeds and wraps keys.  Takes a writable token."""
@@ -164,7 +177,7 @@ class Worker:
             )
         )
 
-    def _sign_digest(self, name: KeyName, digest: bytes) -> bytes:
+    def _sign_digest(self, name: str, digest: bytes) -> bytes:
         key = cast("pkcs11.SignMixin", self._find(name, pkcs11.ObjectClass.PRIVATE_KEY))
         return key.sign(digest, mechanism=pkcs11.Mechanism.ECDSA)
 
@@ -191,13 +204,13 @@ class Worker:
             wipe_bytes(lent)
         return msgspec.structs.replace(blank, sealed=sealed)
 
-    def _find(self, name: KeyName, kind: pkcs11.ObjectClass) -> pkcs11.Key:
+    def _find(self, name: str, kind: pkcs11.ObjectClass) -> pkcs11.Key:
         handle = self._handles.get(name)
         if handle is None:
             handle = self._handles[name] = self._look_up(name, kind)
         return handle
 
-    def _find_public(self, name: KeyName) -> PublicKey:
+    def _find_public(self, name: str) -> PublicKey:
         point = bytes(self._look_up(name, pkcs11.ObjectClass.PUBLIC_KEY)[pkcs11.Attribute.EC_POINT])
         # PKCS#11 wraps the point in a DER OCTET STRING; some tokens give it bare.
         raw = point[2:] if point.startswith(_POINT_IN_OCTET_STRING) else point
@@ -207,7 +220,7 @@ class Worker:
             raise KeyMissing(text)
         return key
 
-    def _look_up(self, name: KeyName, kind: pkcs11.ObjectClass) -> pkcs11.Key:
+    def _look_up(self, name: str, kind: pkcs11.ObjectClass) -> pkcs11.Key:
         try:
             return self._session.get_key(object_class=kind, label=name)
         except pkcs11.NoSuchKey:
@@ -259,7 +272,7 @@ def log_in(start: Start) -> LoggedInToken:
                 "put the right PIN there (it was tried once) and start again"
             )
             raise HsmWrongPin(text) from None
-    return LoggedInToken(module, token, anchor, writable=start.create)
+    return LoggedInToken(module, token, anchor, writable=start.create or start.change_keys)
 
 
 def _find_token(module: Module, label: str) -> pkcs11.Token:

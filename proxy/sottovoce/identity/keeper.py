@@ -33,7 +33,7 @@ class CertificateKeeper(Keeper):
     def __init__(  # noqa: PLR0913  parts handed in by name
         self,
         token: Caller,
-        anchors: tuple[Anchor, ...],
+        anchors: Callable[[], tuple[Anchor, ...]],
         authorities: tuple[str, ...],
         *,
         lifetime_seconds: int = MAX_VOICE_CERTIFICATE_SECONDS,
@@ -41,7 +41,7 @@ class CertificateKeeper(Keeper):
         clock: Clock,
         entropy: Entropy,
     ) -> None:
-        """Take the names to be certified for, and the anchors that clients are given."""
+        """Take the names to be certified for, and what reads the anchors that clients are given; read for each one."""
         super().__init__(report, clock, entropy)
         self._token = token
         self._anchors = anchors
@@ -68,16 +68,18 @@ class CertificateKeeper(Keeper):
                 not_before=fields.not_before,
                 not_after=fields.not_after,
                 sha256=hashlib.sha256(answer.certificate).hexdigest(),
+                anchor=fields.anchor_id.hex(),
             )
         )
         return self._validity
 
     def _checked(self, data: bytes, wall: float) -> CertificateFields:
-        """Judge a certificate as a client of each name would.  In a thread: it verifies signatures."""
+        """Judge a certificate as a client of each name would.  In a thread: it reads a file and verifies signatures."""
+        anchors = self._anchors()
         try:
             certificate = decode_certificate_untrusted(data)
             for name in self._question.authorities:
-                verify_certificate(certificate, self._anchors, name.replace("*.", "any.", 1), wall)
+                verify_certificate(certificate, anchors, name.replace("*.", "any.", 1), wall)
         except (WireError, CertificateRefused) as error:
             text = f"clients would refuse our voice certificate: {error} (certs/anchor.json and token must match)"
             raise AnchorsUnusable(text) from None

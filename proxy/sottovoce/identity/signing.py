@@ -1,8 +1,9 @@
 """The signing side, inside the token process: roots of handshakes, and voice certificates (protocol §6).
 
-The serving ML-DSA-65 key is opened when the process starts and lives as long as it.  The anchor's ML-DSA-87 key is
-opened for one certificate at a time; its seed is wiped, the library cleanses the key when it is dropped.  The P-384
-keys stay in the token.  Each signature is verified before it leaves: a fault in the arithmetic could give a key away.
+The serving ML-DSA-65 key is opened when the process starts and lives as long as it.  An anchor's ML-DSA-87 key is
+opened for one certificate at a time: that of the anchor which issues at that moment (`rotation.ring`).  Its seed is
+wiped, the library cleanses the key when it is dropped.  The P-384 keys stay in the token.  Each signature is verified
+before it leaves: a fault in the arithmetic could give a key away.
 """
 
 import os
@@ -10,17 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from sottovoce.hsm import (
-    Counts,
-    Handler,
-    KeyName,
-    SealedSeed,
-    SealedSeedInvalid,
-    Start,
-    TokenLost,
-    Worker,
-    read_sealed_seed,
-)
+from sottovoce.hsm import Counts, Handler, KeyName, Start, Worker
 from sottovoce.identity.errors import VoiceCertificateRefused
 from sottovoce.identity.operations import (
     ISSUE_VOICE_CERTIFICATE,
@@ -33,14 +24,22 @@ from sottovoce.identity.operations import (
     RootSignatures,
     SignRoot,
 )
-from sottovoce.primitives import MldsaSigner, SignatureAlgorithm
+from sottovoce.identity.rotation.ring import ANCHOR_RING, issuing_anchor
+from sottovoce.identity.seeds import (
+    ANCHOR_ALGORITHM,
+    ANCHOR_PURPOSE,
+    SERVING_ALGORITHM,
+    SERVING_PURPOSE,
+    open_signer,
+    read_seed_file,
+    sign_verified,
+)
+from sottovoce.primitives import SignatureAlgorithm
 from sottovoce.session import CertificateFields, LeafKind, anchor_id, encode_certificate, signed_root
 from sottovoce.wire import MAX_AUTHORITIES_BYTES
 
-SERVING_SEED, ANCHOR_SEED = "serving_seed", "anchor_seed"
-"""The names in `Start.files` under which the sealed seeds are given."""
-SERVING_PURPOSE, ANCHOR_PURPOSE = "serving", "anchor"
-SERVING_ALGORITHM, ANCHOR_ALGORITHM = SignatureAlgorithm.MLDSA65, SignatureAlgorithm.MLDSA87
+SERVING_SEED = "serving_seed"
+"""The name in `Start.files` under which the serving key's sealed seed is given."""
 _SERIAL_BYTES = 16
 _LENGTH_BYTES = 2
 _KINDS = {int(kind): kind for kind in LeafKind}
@@ -50,9 +49,9 @@ def identity_handlers(
     worker: Worker, start: Start, counts: Counts, wall: Callable[[], float] = time.time
 ) -> Iterable[Handler]:
     """Open the serving key and give the answerers.  Raises SealedSeedInvalid, with the file's name."""
-    serving_path, anchor_path = Path(start.files[SERVING_SEED]), Path(start.files[ANCHOR_SEED])
-    serving = open_signer(worker, _read_seed_file(serving_path, SERVING_PURPOSE, SERVING_ALGORITHM), serving_path)
-    anchor = _read_seed_file(anchor_path, ANCHOR_PURPOSE, ANCHOR_ALGORITHM)
+    serving_path, ring = Path(start.files[SERVING_SEED]), Path(start.files[ANCHOR_RING])
+    serving = open_signer(worker, read_seed_file(serving_path, SERVING_PURPOSE, SERVING_ALGORITHM), serving_path)
+    _read_anchor(ring)
 
     def sign_root(worker: Worker, question: SignRoot) -> RootSignatures:
         kind = _KINDS.get(question.kind)
@@ -60,14 +59,19 @@ def identity_handlers(
             text = "a root has a known kind and 48 bytes"
             raise VoiceCertificateRefused(text)
         message = signed_root(kind, question.root)
-        answer = RootSignatures(worker.sign(KeyName.SERVING, message), _sign_verified(serving, message))
+        answer = RootSignatures(worker.sign(KeyName.SERVING, message), sign_verified(serving, message))
         counts.add("roots_signed")
         counts.add(f"roots_signed.{kind.name.lower()}")
         return answer
 
     def issue(worker: Worker, question: IssueVoiceCertificate) -> IssuedVoiceCertificate:
         _check_request(question)
-        signer = open_signer(worker, anchor, anchor_path)
+        key, path, meant = issuing_anchor(ring)
+        signer = open_signer(worker, read_seed_file(path, ANCHOR_PURPOSE, ANCHOR_ALGORITHM), path)
+        own = anchor_id(worker.public_key(key), signer.public_key)
+        if own.hex() != (meant or own.hex()):
+            text = f"{ring} and {path} are not of one anchor: restore both from the same backup"
+            raise VoiceCertificateRefused(text)
         now = int(wall())
         fields = CertificateFields(
             serial=os.urandom(_SERIAL_BYTES),
@@ -76,45 +80,20 @@ def identity_handlers(
             authorities=question.authorities,
             classical=worker.public_key(KeyName.SERVING),
             pq=serving.public_key,
-            anchor_id=anchor_id(worker.public_key(KeyName.ANCHOR), signer.public_key),
+            anchor_id=own,
         )
         message = fields.signed_bytes()
-        classical = (SignatureAlgorithm.ECDSA_P384, worker.sign(KeyName.ANCHOR, message))
-        certificate = encode_certificate(fields, classical, (signer.algorithm, _sign_verified(signer, message)))
+        classical = (SignatureAlgorithm.ECDSA_P384, worker.sign(key, message))
+        certificate = encode_certificate(fields, classical, (signer.algorithm, sign_verified(signer, message)))
         counts.add("voice_certificates_issued")
         return IssuedVoiceCertificate(certificate)
 
     return Handler(SIGN_ROOT, sign_root), Handler(ISSUE_VOICE_CERTIFICATE, issue)
 
 
-def _read_seed_file(path: Path, purpose: str, algorithm: SignatureAlgorithm) -> SealedSeed:
-    """Read a sealed seed.  Raises SealedSeedInvalid, naming the file."""
-    try:
-        return read_sealed_seed(path.read_bytes(), purpose=purpose, algorithm=algorithm)
-    except OSError as error:
-        text = f"the sealed seed {path} cannot be read ({error.strerror}): restore it from its backup"
-    except SealedSeedInvalid as error:
-        text = f"the sealed seed {path} {error}: restore it from its backup"
-    raise SealedSeedInvalid(text)
-
-
-def open_signer(worker: Worker, sealed: SealedSeed, path: Path) -> MldsaSigner:
-    """Open a sealed seed, expand it to its key, and wipe it.  Raises SealedSeedInvalid, naming the file."""
-    try:
-        with worker.open_seed(sealed) as seed:
-            return MldsaSigner(SignatureAlgorithm[sealed.algorithm.upper()], seed)
-    except SealedSeedInvalid:
-        text = f"the sealed seed {path} does not open under this token's key: restore both from the same backup"
-        raise SealedSeedInvalid(text) from None
-
-
-def _sign_verified(signer: MldsaSigner, message: bytes) -> bytes:
-    """Sign, and verify what was made.  Raises TokenLost, which has this process replaced, when it is wrong."""
-    signature = signer.sign(message)
-    if not signer.public_key.verify(message, signature):
-        text = f"a wrong {signer.algorithm.name} signature was made"
-        raise TokenLost(text)
-    return signature
+def _read_anchor(ring: Path) -> None:
+    """See at the start that there is an anchor to issue under.  Raises SealedSeedInvalid, AnchorsUnusable."""
+    read_seed_file(issuing_anchor(ring)[1], ANCHOR_PURPOSE, ANCHOR_ALGORITHM)
 
 
 def check_authorities(names: tuple[str, ...]) -> None:

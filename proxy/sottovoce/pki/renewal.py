@@ -42,6 +42,8 @@ class CertificateRenewed(msgspec.Struct, frozen=True, tag="certificate_renewed")
     not_before: int
     not_after: int
     sha256: str
+    anchor: str = ""
+    """Of a voice certificate: the id of its anchor, hexadecimal."""
 
 
 class RenewalFailed(msgspec.Struct, frozen=True, tag="renewal_failed"):

@@ -47,6 +47,7 @@ from sottovoce.session.talk.heartbeat import Beat, Heartbeat
 from sottovoce.session.talk.meter import TokenBucket
 from sottovoce.session.tickets import ClientTicket, SealedTicket, TicketBox, TicketState
 from sottovoce.session.trust import (
+    CLOCK_TOLERANCE_SECONDS,
     Anchor,
     AnchorFileInvalid,
     CertificateFields,
@@ -78,6 +79,7 @@ __all__ = [
     "BINDING_NONE",
     "BINDING_TLS_EXPORTER",
     "BINDING_WEBTRANSPORT_EXPORTER",
+    "CLOCK_TOLERANCE_SECONDS",
     "HANDSHAKE_SECONDS",
     "MAX_TICKET_SECONDS",
     "SESSION_SECONDS",

@@ -6,7 +6,7 @@
 
 import msgspec
 
-from sottovoce.primitives import ApiMisuse, IllegalShare, Secret
+from sottovoce.primitives import ApiMisuse, IllegalShare, Secret, sha384
 from sottovoce.session.carriers import EpochChains
 from sottovoce.session.config import HANDSHAKE_SECONDS, Carriage, ServerConfig, ServerDependencies
 from sottovoce.session.credentials import Identity, ShownCredential
@@ -22,7 +22,8 @@ from sottovoce.session.handshake import (
     next_transcript,
 )
 from sottovoce.session.session import Session
-from sottovoce.session.trust import LeafKind, Proof, VoiceCertificate, rekey_leaf
+from sottovoce.session.trust import LeafKind, Proof, VoiceCertificate, rekey_leaf_under
+from sottovoce.session.trust.certificate import CLOCK_TOLERANCE_SECONDS
 from sottovoce.session.trust.proof import verification_of
 from sottovoce.wire import MAX_EPOCH, Code, FrameType, MessageType, WireError, bad_record, messages
 from sottovoce.wire.messages import RekeyShare, RekeyVerify
@@ -42,6 +43,8 @@ class _Step(msgspec.Struct):
     transcript: bytes
     certificate: bytes
     decoded_certificate: VoiceCertificate
+    is_of_another_anchor: bool
+    """Of another than the session's: then the step is proved under the certificate that the client has."""
     leaf: bytes | None = None
     chains: EpochChains | None = None
 
@@ -198,9 +201,10 @@ class ServerSession(Session):
         with hybrid, self._rekey as rekey:
             root = next_root(rekey, hybrid, transcript)
             secrets = epoch_secrets(root, transcript, has_datagrams=self._has_datagrams)
-        self._step = _Step(init.epoch, response, secrets, transcript, certificate, decoded)
+        is_of_another = self._issuer is not None and not self._issuer.is_of_its_anchor(decoded)
+        self._step = _Step(init.epoch, response, secrets, transcript, certificate, decoded, is_of_another)
         if self._is_proof_due:
-            self._step.leaf = rekey_leaf(transcript, certificate)
+            self._step.leaf = rekey_leaf_under(transcript, self._proved_under(self._step, now))
             self._events.append(SignatureWanted(LeafKind.REKEY_VERIFY, self._step.leaf))
         else:
             self._answer_step(self._step, None)
@@ -210,11 +214,24 @@ class ServerSession(Session):
         inside = step.response
         if proof is not None:
             verification = verification_of(proof, step.decoded_certificate)
-            inside += RekeyVerify(verification, self._replacement(step)).encode()
+            replacement = None if step.is_of_another_anchor else self._replacement(step)
+            inside += RekeyVerify(verification, replacement).encode()
         self._rekey, self._transcript = step.secrets.rekey, step.transcript
         step.chains = self._chains_of(step.secrets, step.epoch)
         step.leaf = None
         self._seal(FrameType.HANDSHAKE, inside)
+
+    def _proved_under(self, step: _Step, now: float) -> bytes:
+        """Give the hash of the certificate that a step is proved under.  Raises WireError where there is none.
+
+        After the anchor was replaced it is the one that the client has, as long as that is valid: the serving keys
+        have stayed, and no certificate of another anchor may come in its place.
+        """
+        if self._issuer is None or not step.is_of_another_anchor:
+            return sha384(step.certificate)
+        if self._wall_at(now) > self._issuer.certificate_not_after + CLOCK_TOLERANCE_SECONDS:
+            raise WireError(Code.EXPIRED, "the session's certificate has ended, and its anchor was replaced")
+        return self._issuer.certificate_sha384
 
     def _replacement(self, step: _Step) -> bytes | None:
         """The certificate to send along, unless the client has it: from the handshake, a step before or its ticket."""

@@ -1,10 +1,12 @@
+import os
+import resource
 from typing import Any
 
 import msgspec
 import pytest
 
 from sottovoce.app.doctor import Finding, Machine, State, read_machine
-from sottovoce.app.doctor.host import Library
+from sottovoce.app.doctor.host import Library, parse_limits, under_limits_of
 from sottovoce.app.doctor.machine import machine_findings
 from tests.app.doctor.conftest import NO_SWAP
 
@@ -68,6 +70,21 @@ def test_each_reading_is_judged(machine: Machine, name: str, readings: dict[str,
     finding = judged(machine, name, **readings)
     assert finding.state is state
     assert what in finding.what
+
+
+def test_the_limits_of_another_process_are_read(machine: Machine) -> None:
+    text = """Limit                     Soft Limit           Hard Limit           Units
+Max cpu time              unlimited            unlimited            seconds
+Max core file size        0                    unlimited            bytes
+Max open files            64                   4096                 files
+nonsense
+"""
+    limits = parse_limits(text)
+    assert limits["Max open files"] == (64, 4096)
+    assert limits["Max core file size"] == (0, -1)
+    own = under_limits_of(machine, os.getpid())
+    assert own.descriptors == resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert under_limits_of(machine, 0) == machine
 
 
 def test_swap_on_an_encrypted_device_is_fine(machine: Machine) -> None:

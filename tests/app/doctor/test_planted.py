@@ -1,9 +1,11 @@
 """The doctor finds each planted fault, names its remedy, and says nothing else."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -160,6 +162,22 @@ async def test_a_planted_fault_is_the_one_line_that_fails(  # noqa: PLR0913, PLR
     assert remedy in found.remedy
     assert "001122" not in found.what + found.remedy
     assert not list((file.parent / "hsm").glob(".doctor-*"))
+
+
+def abandoned(directory: Path, name: str, *, age_seconds: float) -> Path:
+    """A copy of the token that a doctor left who was killed."""
+    place = directory / "hsm" / name
+    (place / "tokens").mkdir(parents=True)
+    then = time.time() - age_seconds
+    os.utime(place, (then, then))
+    return place
+
+
+async def test_what_a_killed_doctor_left_is_removed_and_what_another_uses_is_not(file: Path, machine: Machine) -> None:
+    old = abandoned(file.parent, ".doctor-1", age_seconds=3600)
+    fresh = abandoned(file.parent, ".doctor-2", age_seconds=1)
+    assert (await examine_directory(file, machine)).failed == 0
+    assert [path for path in (old, fresh) if path.exists()] == [fresh]
 
 
 async def test_an_expired_issuing_ca(shifted: Shifted, machine: Machine, tmp_path: Path) -> None:

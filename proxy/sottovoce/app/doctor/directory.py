@@ -10,12 +10,12 @@ from sottovoce.app.checking import build_routes, check_loaded
 from sottovoce.app.doctor.certificates import anchor_findings, certificate_findings
 from sottovoce.app.doctor.files import audit_findings, disk_findings, permission_findings
 from sottovoce.app.doctor.findings import Check, Finding, Look, Report, examine, fail, ok, warn
-from sottovoce.app.doctor.host import Machine, read_machine
+from sottovoce.app.doctor.host import Machine, read_machine, under_limits_of
 from sottovoce.app.doctor.machine import machine_findings
 from sottovoce.app.doctor.network import backend_findings, port_findings, running_findings, tls_findings
 from sottovoce.app.doctor.sockets import Holder, locker_of
 from sottovoce.app.doctor.token import key_findings, module_findings, pin_findings, token_findings
-from sottovoce.app.initialise import ANCHOR_KEY, ANCHORS, CA_CERTIFICATE, ISSUING, SERVING_KEY
+from sottovoce.app.initialise import ANCHOR_KEY, ANCHOR_LIST, ANCHORS, CA_CERTIFICATE, ISSUING, SERVING_KEY
 from sottovoce.settings import Configuration, ConfigurationInvalid, Problem, load
 from sottovoce.transport import PqPolicy
 
@@ -30,6 +30,7 @@ _OWNERS: Final = {
     "hsm.softhsm_config": "token",
     SERVING_KEY: "keys",
     ANCHOR_KEY: "keys",
+    ANCHOR_LIST: "keys",
     ISSUING: "certificates",
     CA_CERTIFICATE: "certificates",
     ANCHORS: "anchor",
@@ -76,8 +77,8 @@ class _Directory:
         self._file = file
         self._base = file.absolute().parent
         self._configuration = configuration
-        self._machine = machine
         self._running: Holder | None = locker_of(Path(configuration.audit.file))
+        self._machine = machine if self._running is None else under_limits_of(machine, self._running.pid)
         self._looked: Looked | None = None
         self._told_of_keys: list[Finding] = []
         problems = check_loaded(configuration, file)

@@ -20,6 +20,7 @@ _TOOL_SECONDS: Final = 5.0
 _MAX_READ: Final = 65_536
 _TIMEX_BYTES: Final = 512
 """More than struct timex has on any machine."""
+_LIMIT: Final = re.compile(r"(Max [a-z ]*[a-z]) +(unlimited|[0-9]{1,19}) +(unlimited|[0-9]{1,19})(?: |$)")
 _LIBRARY: Final = re.compile(r"([A-Za-z0-9._-]+)\s*>=\s*([0-9.]+)")
 
 
@@ -76,6 +77,25 @@ def read_machine() -> Machine:
         wall=time.time(),
         missing=_missing(),
     )
+
+
+def under_limits_of(machine: Machine, pid: int) -> Machine:
+    """Give the readings with the limits of another process, the proxy that runs, in place of our own."""
+    limits = parse_limits(read_text(f"/proc/{pid}/limits"))
+    files, core = limits.get("Max open files"), limits.get("Max core file size")
+    if files is None or core is None:
+        return machine
+    return msgspec.structs.replace(machine, descriptors=files, core_limit=core[0])
+
+
+def parse_limits(text: str) -> dict[str, tuple[int, int]]:
+    """Read /proc/PID/limits: soft and hard by name; -1 where there is none."""
+    found = (_LIMIT.match(line) for line in text.splitlines())
+    return {match[1]: (_limit(match[2]), _limit(match[3])) for match in found if match}
+
+
+def _limit(word: str) -> int:
+    return -1 if word == "unlimited" else int(word)
 
 
 def read_text(path: str | Path) -> str:

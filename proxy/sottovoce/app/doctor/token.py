@@ -88,8 +88,10 @@ async def key_findings(config: HsmConfig, base: Path, running: Holder | None) ->
     if running is not None:
         what = f"in use by the proxy that runs (pid {running.pid}), which has proved them; not tried here"
         return [ok("keys", what)], None
-    if config.module:
-        what = f"not tried: {config.module} may lock a PIN that it refuses; sottovoce serve tries it, once"
+    if config.module or not config.softhsm_config:
+        what = (
+            f"not tried: {config.module or 'a token of somebody else'} may lock a PIN; sottovoce serve tries it, once"
+        )
         return [ok("keys", what)], None
     try:
         with _copy_of(config) as copy:

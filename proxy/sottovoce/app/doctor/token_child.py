@@ -15,10 +15,11 @@ from sottovoce.hsm import Counts, Handler, KeyName, Operation, Start, Worker, re
 from sottovoce.identity import (
     ANCHOR_ALGORITHM,
     ANCHOR_PURPOSE,
-    ANCHOR_SEED,
+    ANCHOR_RING,
     SERVING_ALGORITHM,
     SERVING_PURPOSE,
     SERVING_SEED,
+    issuing_anchor,
     open_signer,
 )
 from sottovoce.pki import ISSUING_CERTIFICATE, TokenKey, read_issuing_certificate
@@ -58,11 +59,12 @@ def _look(worker: Worker, start: Start) -> Looked:
     problems: list[tuple[str, str]] = []
     anchor: tuple[PublicKey, PublicKey] | None = None
     try:
-        for name in (KeyName.ANCHOR, KeyName.SERVING, KeyName.ROOT_CA, KeyName.ISSUING_CA):
+        anchor_key, anchor_seed, _ = issuing_anchor(Path(start.files[ANCHOR_RING]))
+        for name in (anchor_key, KeyName.SERVING, KeyName.ROOT_CA, KeyName.ISSUING_CA):
             worker.public_key(name)
-        _seed(worker, start, SERVING_SEED, SERVING_PURPOSE, SERVING_ALGORITHM)
-        pq = _seed(worker, start, ANCHOR_SEED, ANCHOR_PURPOSE, ANCHOR_ALGORITHM)
-        anchor = worker.public_key(KeyName.ANCHOR), pq
+        _seed(worker, Path(start.files[SERVING_SEED]), SERVING_PURPOSE, SERVING_ALGORITHM)
+        pq = _seed(worker, anchor_seed, ANCHOR_PURPOSE, ANCHOR_ALGORITHM)
+        anchor = worker.public_key(anchor_key), pq
     except (SottovoceError, OSError) as error:
         problems.append(("keys", str(error)))
     path = Path(start.files[ISSUING_CERTIFICATE])
@@ -75,8 +77,7 @@ def _look(worker: Worker, start: Start) -> Looked:
     return Looked(anchor, tuple(problems))
 
 
-def _seed(worker: Worker, start: Start, file: str, purpose: str, algorithm: SignatureAlgorithm) -> PublicKey:
-    path = Path(start.files[file])
+def _seed(worker: Worker, path: Path, purpose: str, algorithm: SignatureAlgorithm) -> PublicKey:
     sealed = read_sealed_seed(path.read_bytes(), purpose=purpose, algorithm=algorithm)
     return open_signer(worker, sealed, path).public_key
 

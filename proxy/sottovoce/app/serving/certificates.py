@@ -74,7 +74,7 @@ def certificate_keepers(  # noqa: PLR0913, PLR0917  the parts they need
     )
     voice = CertificateKeeper(
         token,
-        load_anchors(base / ANCHORS),
+        partial(load_anchors, base / ANCHORS),
         config.names,
         lifetime_seconds=config.certificate_hours * 3600,
         report=partial(reports.certificate, "voice"),

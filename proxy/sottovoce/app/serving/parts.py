@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 import trio
 
+from sottovoce.app.anchors import record_anchor_changes
 from sottovoce.app.checking import build_routes, read_credentials
 from sottovoce.app.initialise import token_files
 from sottovoce.app.ledger import open_ledger
@@ -110,6 +111,7 @@ class Parts:
         audit = await stack.enter_async_context(open_audit(configuration.audit, CLOCK, report=report))
         _forget_killed(configuration)
         await record_configuration(configuration, file, routes, audit, logger)
+        await record_anchor_changes(base, audit)
         metrics = Metrics(versions())
         ledger = await stack.enter_async_context(open_ledger(logger, audit, configuration.hsm.token, metrics.keys))
         admin = await listen("admin", parse_address(configuration.admin.address))
@@ -158,6 +160,7 @@ class Parts:
         Addresses and whatever else a start settles have to be those of the configuration before.
         """
         await record_configuration(configuration, self.file, routes, self.audit, self.logger)
+        await record_anchor_changes(self.file.absolute().parent, self.audit)
         self.configuration = configuration
         self._routes = routes
         self._tls.reconfigure(_tls_policies(configuration))

@@ -111,6 +111,20 @@ class TicketIssuer:
         self._tickets = tickets
         self._state = state
 
+    @property
+    def certificate_sha384(self) -> bytes:
+        """Of the certificate that the client has."""
+        return self._state.certificate_sha384
+
+    @property
+    def certificate_not_after(self) -> int:
+        """When that ends, Unix seconds."""
+        return self._state.certificate_not_after
+
+    def is_of_its_anchor(self, certificate: VoiceCertificate) -> bool:
+        """Whether a certificate is of the anchor that the session began under: another one is never sent."""
+        return certificate.fields.anchor_id == self._state.anchor_id
+
     def is_believed(self, certificate: bytes) -> bool:
         """Whether the client has exactly this certificate."""
         return self._state.certificate_sha384 == sha384(certificate)

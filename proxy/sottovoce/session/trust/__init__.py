@@ -14,6 +14,7 @@ from sottovoce.session.trust.anchors import (
 )
 from sottovoce.session.trust.authority import host_of, matches_any
 from sottovoce.session.trust.certificate import (
+    CLOCK_TOLERANCE_SECONDS,
     CertificateFields,
     VoiceCertificate,
     decode_certificate_untrusted,
@@ -27,10 +28,12 @@ from sottovoce.session.trust.merkle import (
     merkle_root,
     merkle_tree,
     rekey_leaf,
+    rekey_leaf_under,
     signed_root,
 )
 
 __all__ = [
+    "CLOCK_TOLERANCE_SECONDS",
     "Anchor",
     "AnchorFileInvalid",
     "CertificateFields",
@@ -52,6 +55,7 @@ __all__ = [
     "merkle_tree",
     "parse_anchor_file",
     "rekey_leaf",
+    "rekey_leaf_under",
     "signature_holds",
     "signed_root",
     "verify_certificate",

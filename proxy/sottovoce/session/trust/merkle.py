@@ -43,7 +43,12 @@ def handshake_leaf(transcript_hash: bytes) -> bytes:
 
 def rekey_leaf(transcript_hash: bytes, certificate: bytes) -> bytes:
     """The leaf of a root step: `H(0x00 ‖ TH[e+1] ‖ H(certificate))`."""
-    return sha384(b"\x00", transcript_hash, sha384(certificate))
+    return rekey_leaf_under(transcript_hash, sha384(certificate))
+
+
+def rekey_leaf_under(transcript_hash: bytes, certificate_sha384: bytes) -> bytes:
+    """The same, of a certificate whose hash alone is known: that of a session which began with a ticket."""
+    return sha384(b"\x00", transcript_hash, certificate_sha384)
 
 
 def signed_root(kind: LeafKind, root: bytes) -> bytes:

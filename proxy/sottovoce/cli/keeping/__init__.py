@@ -1,0 +1,1 @@
+"""Commands that keep a directory good for years."""
