@@ -8,6 +8,9 @@ SOURCES := proxy $(wildcard loadtest)
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
+	@echo 'next:  . $(BIN)/activate'
+	@echo '       sottovoce init voice --route bot=ws://127.0.0.1:9000                  # you write a voice bot'
+	@echo '       sottovoce init voice --profile production --host voice.example.com    # you run a proxy for others'
 
 # No build isolation: hatchling stands in the lock, so nothing is installed that has no hash there.
 $(STAMP): requirements.lock pyproject.toml .ci/system-packages

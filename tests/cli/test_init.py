@@ -117,14 +117,27 @@ def test_a_route_is_written_and_the_way_to_its_first_call_is_said(cli: Cli, tmp_
     assert ran.code == 0
     lines = ran.out.splitlines()
     assert "  routes  echo (built in), bot (raw, ws://127.0.0.1:9000), ivr (twilio, ws://127.0.0.1:1/m);" in ran.out
-    assert [line.strip() for line in lines[-4:]] == [
-        "after that, a backend at ws://127.0.0.1:9000, and a call to it:",
-        "sottovoce example raw-asyncio >bot.py && python bot.py 9000",
-        f"sottovoce call wss://localhost:8443/bot --tone --dir {tmp_path}/v",
+    assert lines[-4:] == [
         f"next:  sottovoce serve {tmp_path}/v",
+        "then, from another terminal, while it runs:",
+        "       sottovoce example raw-asyncio >bot.py && python bot.py 9000",
+        f"       sottovoce call wss://localhost:8443/bot --tone --dir {tmp_path}/v",
     ]
     assert cli("check", tmp_path / "v").code == 0
     assert cli("check", tmp_path / "v", "--set", "routes.bot.url=x").code == 1
+
+
+def test_the_way_of_production_leads_over_a_credential(cli: Cli, tmp_path: Path) -> None:
+    place = tmp_path / "v"
+    found = cli("init", place, "--profile", "production", "--port", "8445", "--json").json
+    assert found["next"] == [
+        f"sottovoce clients add {place} first --token --out first.token",
+        f"sottovoce check {place}",
+        f"sottovoce serve {place}",
+        f"sottovoce call wss://localhost:8445/echo --tone --dir {place} --token first.token",
+        f"sottovoce status {place}",
+        f"sottovoce doctor wss://localhost:8445/echo --dir {place} --token first.token",
+    ]
 
 
 def test_a_route_that_is_none_is_refused_before_anything_is_made(cli: Cli, tmp_path: Path) -> None:

@@ -1,9 +1,6 @@
-import ast
 import inspect
-import re
 import subprocess
 import sys
-import textwrap
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -11,7 +8,7 @@ from typing import Any
 import pytest
 
 from sottovoce import client
-from sottovoce.client import CallMisconfigured, ConnectOptions
+from sottovoce.client import CallMisconfigured
 from sottovoce.client.settings import CallOptions
 from sottovoce.session import format_anchor_file
 from tests.client.servers import anchors
@@ -95,19 +92,6 @@ def test_what_it_offers_is_there() -> None:
     for name in client.__all__:
         assert getattr(client, name) is not None
     assert client.connect.__module__ == "sottovoce.client.running"
-
-
-def test_the_samples_of_its_page_are_sound_and_use_what_there_is() -> None:
-    page = (Path(__file__).parents[2] / "docs/client.md").read_text()
-    samples = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
-    assert len(samples) == 2
-    for sample in samples:
-        tree = ast.parse("async def sample():\n" + textwrap.indent(sample, "    "))
-        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
-            name = ast.unparse(call.func)
-            assert name in {"print", *client.__all__}
-            if name in {"connect", "calls"}:
-                assert {each.arg for each in call.keywords} <= set(ConnectOptions.__annotations__)
 
 
 @pytest.mark.parametrize("shell", ["asyncio", "sync", "trio"])

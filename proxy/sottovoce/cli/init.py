@@ -2,8 +2,9 @@
 
 import shlex
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _DEFAULT_NAMES = ("localhost", "127.0.0.1", "::1")
 _MAX_PORT = 65_535
+_FIRST_TOKEN = "first.token"  # noqa: S105  a file's name
 
 
 @click.command("init")
@@ -62,13 +64,14 @@ def command(  # noqa: PLR0913, PLR0917  its options
             progress=say_progress,
         )
     )
+    steps = _next_steps(shlex.quote(str(directory)), profile, port, routes)
     if as_json:
-        _print_json(directory, routes)
+        _print_json(directory, routes, steps)
     else:
-        _print_next_steps(directory, profile, port, routes)
+        _print(directory, profile, routes, steps)
 
 
-def _print_json(directory: Path, routes: "Sequence[GivenRoute]") -> None:
+def _print_json(directory: Path, routes: "Sequence[GivenRoute]", steps: "_Steps") -> None:
     paths = {
         "directory": directory,
         "configuration": directory / "sottovoce.toml",
@@ -76,27 +79,45 @@ def _print_json(directory: Path, routes: "Sequence[GivenRoute]") -> None:
         "ca": directory / "certs/ca.pem",
     }
     names = ["echo", *(each.name for each in routes)]
-    print_json("init", {"ok": True, **{name: str(path) for name, path in paths.items()}, "routes": names})
+    fields = {name: str(path) for name, path in paths.items()}
+    print_json("init", {"ok": True, **fields, "routes": names, "next": [*steps.to_serve, *steps.while_it_runs]})
 
 
-def _print_next_steps(directory: Path, profile: str, port: int, routes: "Sequence[GivenRoute]") -> None:
+def _print(directory: Path, profile: str, routes: "Sequence[GivenRoute]", steps: "_Steps") -> None:
     where = "this machine" if profile == "development" else "the world"
     click.echo(f"{directory}/ is ready, for {where} ({profile})")
     click.echo(f"  token   SoftHSM, its own: five keys inside; the PIN is in {directory}/secrets/pin")
     click.echo(f"  anchor  {directory}/certs/anchor.json: give it to clients, it is how they know this proxy")
     named = "".join(f", {each.name} ({each.adapter}, {each.url})" for each in routes)
     click.echo(f"  routes  echo (built in){named}; add others in {directory}/sottovoce.toml")
-    place = shlex.quote(str(directory))
-    if profile == "production":
-        click.echo(f"first: sottovoce clients add {place} NAME --token --audience HOST, once for each caller")
-    elif routes:
-        _print_the_way_to_a_call(place, port, routes[0])
-    click.echo(f"next:  sottovoce serve {place}")
+    for label, line in zip_longest(["next:"], steps.to_serve, fillvalue=""):
+        click.echo(f"{label:<5}  {line}")
+    if steps.while_it_runs:
+        click.echo("then, from another terminal, while it runs:")
+    for line in steps.while_it_runs:
+        click.echo(f"       {line}")
 
 
-def _print_the_way_to_a_call(place: str, port: int, route: "GivenRoute") -> None:
-    """Say what comes after `serve`, where a backend is still to be written."""
-    sample = "twilio" if route.adapter == "twilio" else "raw-asyncio"
-    click.echo(f"after that, a backend at {route.url}, and a call to it:")
-    click.echo(f"       sottovoce example {sample} >bot.py && python bot.py {route.port}")
-    click.echo(f"       sottovoce call wss://localhost:{port}/{route.name} --tone --dir {place}")
+class _Steps(NamedTuple):
+    to_serve: tuple[str, ...]
+    while_it_runs: tuple[str, ...]
+
+
+def _next_steps(place: str, profile: str, port: int, routes: "Sequence[GivenRoute]") -> _Steps:
+    """Give the commands that lead from here to a call, each as it is to be typed."""
+    serve = f"sottovoce serve {place}"
+    if not port:
+        return _Steps((serve,), ())  # which says the port that it was given
+    samples = {"twilio": "twilio"}
+    bots = [
+        f"sottovoce example {samples.get(each.adapter, 'raw-asyncio')} >bot.py && python bot.py {each.port}"
+        for each in routes[:1]
+    ]
+    url = f"wss://localhost:{port}/{routes[0].name if routes else 'echo'}"
+    if profile == "development":
+        return _Steps((serve,), (*bots, f"sottovoce call {url} --tone --dir {place}"))
+    whom = f"--dir {place} --token {_FIRST_TOKEN}"
+    return _Steps(
+        (f"sottovoce clients add {place} first --token --out {_FIRST_TOKEN}", f"sottovoce check {place}", serve),
+        (*bots, f"sottovoce call {url} --tone {whom}", f"sottovoce status {place}", f"sottovoce doctor {url} {whom}"),
+    )

@@ -1,12 +1,13 @@
 """`sottovoce serve`: the proxy."""
 
+import shlex
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
 import click
 
-from sottovoce.cli.output import directory_argument, json_option, print_json
+from sottovoce.cli.output import directory_argument, json_option, print_json, say_progress
 
 
 @click.command("serve")
@@ -30,6 +31,8 @@ def command(directory: Path, changes: tuple[str, ...], *, as_json: bool) -> None
     def announce(addresses: Mapping[str, str], admin: str) -> None:
         if as_json:
             print_json("serve", {"ok": True, "addresses": addresses, "admin": admin})
+        urls = ", ".join(f"wss://{address}" for address in addresses.values())
+        say_progress(f"ready: {urls}; how it does: sottovoce status {shlex.quote(str(directory))}; Ctrl-C stops it")
 
     file = find_file(directory).absolute()
     configuration = load(file, changes)

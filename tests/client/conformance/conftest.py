@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from tests.client.conformance.drivers import DRIVERS, Driver
+from tests.client.conformance.drivers import DRIVERS
 from tests.client.conformance.hosts import Host, a_host
+from tests.client.conformance.words import Driver
 
 
 @pytest.fixture(params=DRIVERS, ids=lambda driver: driver.name)

@@ -6,8 +6,8 @@ from typing import Any
 
 from sottovoce.client import Item
 from sottovoce.session import ServerSession
-from tests.client.conformance.drivers import AnyCall, Driver
 from tests.client.conformance.hosts import Host
+from tests.client.conformance.words import AnyCall, Driver
 from tests.client.trio.servers import TrioServer
 
 

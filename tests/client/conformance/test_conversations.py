@@ -10,9 +10,9 @@ from sottovoce.client import Audio, AuthFailed, CallTruncated, ConnectFailed, Dr
 from sottovoce.primitives import ApiMisuse
 from sottovoce.session import Identity, ServerConfig
 from sottovoce.wire import Code
-from tests.client.conformance.drivers import AnyCall, Driver
 from tests.client.conformance.hosts import Echo, Host
 from tests.client.conformance.scenarios import read_all, scenario, take
+from tests.client.conformance.words import AnyCall, Driver
 from tests.client.servers import FRAME, Box, PureServer
 from tests.session.dialogue import Credentials
 

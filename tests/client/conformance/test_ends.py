@@ -22,9 +22,9 @@ from sottovoce.client.machine import CallMachine
 from sottovoce.primitives import Secret
 from sottovoce.session import Identity, ServerConfig
 from sottovoce.wire import Code
-from tests.client.conformance.drivers import AnyCall, Driver
 from tests.client.conformance.hosts import Host
 from tests.client.conformance.scenarios import check_erased, read_all, scenario, take
+from tests.client.conformance.words import AnyCall, Driver
 from tests.client.servers import FRAME, PureServer, anchors
 from tests.session.dialogue import Credentials
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 import pytest
 
 from sottovoce.client import CallError, ConnectFailed
-from tests.client.conformance.drivers import AnyCall, Driver
 from tests.client.conformance.hosts import Echo, Host
 from tests.client.conformance.scenarios import check_erased, read_all, scenario
+from tests.client.conformance.words import AnyCall, Driver
 from tests.client.servers import FRAME, PureServer
 from tests.client.trio.servers import TrioServer
 

@@ -6,9 +6,9 @@ from sottovoce.client import Audio, Clear, Codec, Data, Dtmf, Ended, Json, Mark
 from sottovoce.primitives import ApiMisuse
 from sottovoce.session import ServerConfig, events
 from sottovoce.wire import SENT_CONTROL_FRAMES_BURST
-from tests.client.conformance.drivers import Driver
 from tests.client.conformance.hosts import Host
 from tests.client.conformance.scenarios import check_erased, read_all, says, scenario, session_of, take
+from tests.client.conformance.words import Driver
 from tests.client.servers import FRAME, PureServer
 
 _MANY = SENT_CONTROL_FRAMES_BURST + 3

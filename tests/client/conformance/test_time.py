@@ -6,9 +6,9 @@ from sottovoce.client import Audio, CallTruncated, SessionExpired
 from sottovoce.client import settings as client_settings
 from sottovoce.client.inbox import MAX_AUDIO_FRAMES
 from sottovoce.session import ServerConfig
-from tests.client.conformance.drivers import Driver
 from tests.client.conformance.hosts import Echo, Host
 from tests.client.conformance.scenarios import scenario, session_of, take
+from tests.client.conformance.words import Driver
 from tests.client.servers import FRAME
 
 

@@ -18,6 +18,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sottovoce.admin.status import Answers, Exposition
+from sottovoce.admin.web.scrapes import Scrapes
 
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _JSON = "application/json"
@@ -29,12 +30,13 @@ Crashed = Callable[[BaseException], None]
 
 def build_application(answers: Answers, exposition: Exposition, crashed: Crashed) -> ASGIApp:
     """Make the application out of what knows the answers."""
+    scrapes = Scrapes(exposition)
 
     async def healthz(_: Request) -> Response:
         return PlainTextResponse("ok\n", headers=_HEADERS)
 
     async def metrics(request: Request) -> Response:
-        body, content_type = exposition.exposition(request.headers.get("accept", ""))
+        body, content_type = await scrapes.scrape(request.headers.get("accept", ""))
         return Response(body, headers={**_HEADERS, "Content-Type": content_type})
 
     async def readyz(_: Request) -> Response:

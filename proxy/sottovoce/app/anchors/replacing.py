@@ -40,7 +40,7 @@ async def rotate(directory: Path, *, dry_run: bool, progress: Callable[[str], No
     with locked(place):
         ring = place.ring()
         if len(ring.anchors) > 1:
-            return _under_way(place, ring, dry_run=dry_run)
+            return await _under_way(place, ring, dry_run=dry_run)
         names = place.configuration.identity.names
         check_authorities(names)
         if dry_run:
@@ -68,6 +68,8 @@ async def switch(directory: Path, *, back: bool, dry_run: bool) -> AnchorsSeen:
             raise AnchorsRefused(text)
         target = ring.anchors[0] if back else ring.newest
         changed = target.id != ring.issuing
+        if not dry_run and not changed:
+            await tell_audit_log(place, ring)
         if dry_run or not changed:
             return seen(place, msgspec.structs.replace(ring, issuing=target.id), changed=changed)
         async with _token(place) as token:
@@ -102,7 +104,7 @@ async def retire(directory: Path, *, dry_run: bool) -> AnchorsSeen:
         return seen(place, await tell_audit_log(place, ring), changed=True, retired=gone)
 
 
-def _under_way(place: Place, ring: AnchorRing, *, dry_run: bool) -> AnchorsSeen:
+async def _under_way(place: Place, ring: AnchorRing, *, dry_run: bool) -> AnchorsSeen:
     """A further anchor is there already: see to it that it is handed out, and make no third."""
     if ring.issuing == ring.newest.id:
         text = (
@@ -112,6 +114,7 @@ def _under_way(place: Place, ring: AnchorRing, *, dry_run: bool) -> AnchorsSeen:
         raise AnchorsRefused(text)
     if not dry_run:
         place.hand_out(ring)
+        await tell_audit_log(place, ring)
     return seen(place, ring)
 
 

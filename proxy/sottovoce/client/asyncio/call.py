@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Unpack
 
@@ -79,9 +79,7 @@ async def _open_call(settings: CallSettings, clock: Clock, dial: Dial) -> Link:
     connect_by = clock.now() + HANDSHAKE_SECONDS
     try:
         sock = await dial(settings.address)
-        _, link = await asyncio.get_running_loop().create_connection(
-            lambda: Link(new_machine(settings, clock, connect_by), clock), sock=sock
-        )
+        link = await _begin(sock, lambda: Link(new_machine(settings, clock, connect_by), clock))
     except BaseException:
         settings.wipe_token()
         raise
@@ -95,6 +93,16 @@ async def _open_call(settings: CallSettings, clock: Clock, dial: Dial) -> Link:
         await link.close(Code.NORMAL)
         raise link.failure
     return link
+
+
+async def _begin(sock: socket.socket, make: Callable[[], Link]) -> Link:
+    """Have the loop take over a connection.  Cancelled in that moment, uvloop would leave it open."""
+    taking = asyncio.ensure_future(asyncio.get_running_loop().create_connection(make, sock=sock))
+    try:
+        return (await asyncio.shield(taking))[1]
+    except asyncio.CancelledError:
+        (await taking)[0].abort()
+        raise
 
 
 def _taking(sock: socket.socket) -> Dial:

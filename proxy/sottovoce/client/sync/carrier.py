@@ -88,22 +88,20 @@ class Carrier(Standing):
         self._grant()
 
     def _serve(self, selector: selectors.BaseSelector) -> None:
-        machine = self.machine
-        while not machine.is_over:
-            self._grant()
-            self._write()
-            if machine.is_over:
-                break
+        while not self.machine.is_over:
             self._watch(selector)
-            ready = {key.fileobj for key, events in selector.select(self._seconds()) if events & _READ}
+            again = self.retry_seconds() if self.sayings and not self._unsent else math.inf
+            ready = {key.fileobj for key, on in selector.select(min(again, self.patience())) if on & _READ}
             if self._ear in ready:
                 self._ear.recv(READ_BYTES)
             if self._sock in ready:
                 self._read()
-            machine.on_deadline(self._clock.now())
+            self.machine.on_deadline(self._clock.now())
+            self._grant()
+            self._write()
         self._sock.settimeout(LAST_WORDS_SECONDS)
         with suppress(OSError):
-            self._sock.sendall(self._unsent + machine.to_send())
+            self._sock.sendall(self._unsent + self.machine.to_send())
 
     def _watch(self, selector: selectors.BaseSelector) -> None:
         wanted = _READ * self.machine.wants_more | _WRITE * bool(self._unsent)
@@ -114,10 +112,6 @@ class Carrier(Standing):
                 selector.register(self._sock, wanted)
             self._watched = wanted
 
-    def _seconds(self) -> float:
-        again = self.retry_seconds() if self.sayings and not self._unsent else math.inf
-        return min(again, self.patience())
-
     def _read(self) -> None:
         try:
             data = self._sock.recv(READ_BYTES)
@@ -125,10 +119,8 @@ class Carrier(Standing):
             return
         except OSError:
             data = b""
-        if data:
-            self.machine.receive(data, self._clock.now())
-        else:
-            self.machine.receive_eof(self._clock.now())
+        now = self._clock.now()
+        self.machine.receive(data, now) if data else self.machine.receive_eof(now)
 
     def _write(self) -> None:
         """Write what can be written now."""

@@ -5,6 +5,7 @@ go.  Therefore nothing that is wished refers to the link.
 """
 
 import socket
+import sys
 from collections import deque
 from collections.abc import Callable
 
@@ -27,7 +28,7 @@ class Link:
         self._returned = deque[Item]()
 
     def __del__(self) -> None:
-        if hasattr(self, "_carrier"):
+        if hasattr(self, "_carrier") and not sys.is_finalizing():
             self._carrier.let_go()
 
     @property
@@ -72,6 +73,8 @@ class Link:
     def close(self, code: int) -> None:
         """End the call and wait until the connection is closed, and the thread gone.  Broken off, a second at most."""
         carrier = self._carrier
+        if sys.is_finalizing():
+            return  # the program is over, and its daemon threads stand still
 
         def end(now: float) -> bool:
             carrier.machine.close(now, code)

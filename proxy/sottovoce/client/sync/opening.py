@@ -61,7 +61,7 @@ def dial_tcp(address: Address) -> socket.socket:
 
 def _connected(one: _Found, seconds: float) -> socket.socket:
     family, kind, protocol, _, where = one
-    sock = socket.socket(family, kind, protocol)
+    sock = _Socket(family, kind, protocol)
     try:
         sock.settimeout(seconds)
         sock.connect(where)
@@ -70,3 +70,10 @@ def _connected(one: _Found, seconds: float) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+class _Socket(socket.socket):
+    """One that is closed without a warning where Ctrl-C strikes before somebody holds it."""
+
+    def __del__(self) -> None:
+        self.close()
