@@ -88,6 +88,7 @@ def test_a_server_may_fragment_its_messages() -> None:
     core = server.websocket._core
     core.send_binary(record[:5], fin=False)
     core.send_continuation(record[5:], fin=True)
+    server.websocket._gather()
     assert talk.run().machine.items() == [Audio(b"audio")]
 
 

@@ -34,6 +34,13 @@ def end_of(*, is_server: bool) -> ServerWebSocket | ClientWebSocket:
 
 @given(st.lists(FRAMES, max_size=8), st.lists(st.integers(0, 1 << 30), max_size=12), ROLES, st.binary())
 @example([(2, LIMIT, True, 0, True), (9, 3, True, 0, True), (2, 0, True, 0, True)], [3, 4, 5], "server", b"")
+@example([], [], "client", bytes.fromhex("ffffffff"))
+@example([], [], "server", bytes.fromhex("89ff"))
+@example([], [], "server", bytes.fromhex("81fe00"))
+@example([], [], "client", bytes.fromhex("83"))
+@example([], [], "server", bytes.fromhex("827e00"))
+@example([], [], "client", bytes.fromhex("82fe00"))
+@example([], [1], "server", bytes.fromhex("09ff0000"))
 @example([(2, 5, False, 0, True), (2, 5, True, 0, True)], [], "server", b"")
 def test_what_is_heard_is_what_the_core_alone_would_hear(
     frames: list[tuple[int, int, bool, int, bool]], cuts: list[int], hearer: str, garbage: bytes
@@ -54,9 +61,13 @@ def test_what_is_heard_is_what_the_core_alone_would_hear(
             answers += end.to_send()
         return [*events, *end.receive_eof()], answers if is_server else b""  # a client's answers have random masks
 
-    monkeypatch = pytest.MonkeyPatch()
-    with monkeypatch.context() as patch:
-        patch.setattr(messages, "BINARY_FRAME", -1)
+    def by_the_core_alone(end: messages.WebSocket, data: bytes) -> list[WsEvent]:
+        events: list[WsEvent] = []
+        end._give_core(data, events)
+        return events
+
+    with pytest.MonkeyPatch().context() as patch:
+        patch.setattr(messages.WebSocket, "_receive_frames", by_the_core_alone)
         expected = heard()
     assert heard() == expected
 

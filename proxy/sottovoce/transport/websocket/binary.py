@@ -17,12 +17,15 @@ BINARY_FRAME: Final = 0x82
 _MASKED: Final = 0x80
 _SHORT_SIZES: Final = 126
 _LONG_SIZES: Final = 65_536
+_FIN: Final = 0x80
+_OPCODES: Final = frozenset({0, 1, 2, 8, 9, 10})
+_CONTROLS: Final = 8
 _KEY_BYTES: Final = 4
 _KEYS_AT_ONCE: Final = 256
 _HEADS: Final = [bytes((BINARY_FRAME, size)) for size in range(_SHORT_SIZES)]
 _MASKED_HEADS: Final = [bytes((BINARY_FRAME, _MASKED | size)) for size in range(_SHORT_SIZES)]
 
-__all__ = ["BINARY_FRAME", "MaskingKeys", "apply_mask", "frame_extent", "unmasked_frame"]
+__all__ = ["BINARY_FRAME", "MaskingKeys", "apply_mask", "frame_extent", "is_unsound", "unmasked_frame"]
 
 
 def frame_extent(data: bytes, at: int) -> tuple[int, int] | None:
@@ -46,6 +49,19 @@ def frame_extent(data: bytes, at: int) -> tuple[int, int] | None:
     if second & _MASKED:
         head += _KEY_BYTES
     return (at + head, size) if there >= head else None
+
+
+def is_unsound(start: bytes, *, is_masked: bool) -> bool:
+    """Whether the first bytes of a frame, two or fewer, show that it must be refused whatever follows (§5.2, §5.5)."""
+    if not start:
+        return False
+    opcode = start[0] & 0x0F
+    if start[0] & 0x70 or opcode not in _OPCODES:
+        return True
+    is_control = opcode >= _CONTROLS
+    if len(start) > 1 and (start[1] >> 7 != is_masked or (is_control and start[1] & 0x7F >= _SHORT_SIZES)):
+        return True
+    return is_control and start[0] < _FIN
 
 
 def unmasked_frame(message: bytes) -> bytes | None:

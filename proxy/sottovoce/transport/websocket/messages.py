@@ -21,7 +21,14 @@ from websockets.protocol import State
 
 from sottovoce.primitives import ApiMisuse
 from sottovoce.transport.errors import WebSocketClosed
-from sottovoce.transport.websocket.binary import BINARY_FRAME, MaskingKeys, apply_mask, frame_extent, unmasked_frame
+from sottovoce.transport.websocket.binary import (
+    BINARY_FRAME,
+    MaskingKeys,
+    apply_mask,
+    frame_extent,
+    is_unsound,
+    unmasked_frame,
+)
 from sottovoce.transport.websocket.core import ClientCore, ServerCore
 from sottovoce.transport.websocket.events import PeerClosed, TextMessage, WsEvent, WsFailed
 
@@ -144,18 +151,15 @@ class WebSocket:
         events: list[WsEvent] = []
         if self._unread:
             data, self._unread = self._unread + data, b""
-        at, end = 0, len(data)
-        if self._due_to_core:
-            at = min(self._due_to_core, end)
-            self._due_to_core -= at
-            self._give_core(data[:at], events)
-            if self._phase is Phase.OVER:
-                return events
+        at, end = self._continue(data, events) if self._due_to_core else 0, len(data)
         is_masked = self._is_server
         while at < end:
             extent = frame_extent(data, at)
             if extent is None:
-                self._unread = data[at:]
+                if is_unsound(data[at : at + 2], is_masked=is_masked):
+                    self._give_core(data[at:], events)  # which need not wait for the rest
+                else:
+                    self._unread = data[at:]
                 break
             start, size = extent
             following = start + size
@@ -176,6 +180,13 @@ class WebSocket:
                 break
             at = following
         return events
+
+    def _continue(self, data: bytes, events: list[WsEvent]) -> int:
+        """Give the core more of the frame that it has a part of; where the next one begins."""
+        at = min(self._due_to_core, len(data))
+        self._due_to_core -= at
+        self._give_core(data[:at], events)
+        return len(data) if self._phase is Phase.OVER else at
 
     def _give_core(self, data: bytes, events: list[WsEvent]) -> None:
         """Have the core read frames, or part of one."""
