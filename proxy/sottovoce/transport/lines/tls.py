@@ -70,7 +70,8 @@ class TlsLine:
         """See `Line`."""
         core = self._core
         if core.failure is None:
-            data = core.seal(data)
+            core.send(data)
+            data = core.to_send()
             if self._owed:
                 data, self._owed = self._owed + data, b""
             self._below.write(data)
@@ -90,17 +91,6 @@ class TlsLine:
         user, core = self._user, self._core
         if user is None:
             return
-        if core.failure is None and not self._waiting:
-            plaintext = core.receive_record(data)
-            if plaintext is None:
-                data = b""  # it has them
-            elif len(plaintext) <= TURN_BYTES:
-                user.received(plaintext)
-                return
-            else:
-                self._waiting = plaintext
-                self._pass_on(user)
-                return
         try:
             plaintext = core.receive(data)
         except TlsError as error:
@@ -115,6 +105,10 @@ class TlsLine:
             self._end = str(core.failure)
         elif core.closed_by_peer:
             self._end = ""
+        elif not self._waiting and len(plaintext) <= TURN_BYTES:
+            if plaintext:
+                user.received(plaintext)
+            return
         self._waiting += plaintext
         self._pass_on(user)
 
