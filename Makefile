@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.stamp
 SOURCES := proxy $(wildcard loadtest)
 
-.PHONY: setup judges demo test check bench soak lock reference
+.PHONY: setup judges demo test check bench soak lock reference sbom
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -63,3 +63,13 @@ reference: $(STAMP)
 lock:
 	uv pip compile pyproject.toml --extra server --group dev --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --no-header --quiet --output-file requirements.lock
+
+# What an installation with [server] consists of.  Its tool has an environment of its own; the lock of that is made by
+# uv as above, of cyclonedx-bom alone.
+sbom: .venv/sbom/.stamp
+	@$(BIN)/python .ci/sbom .venv/sbom/bin/cyclonedx-py sbom.json
+
+.venv/sbom/.stamp: .ci/sbom.lock $(STAMP)
+	$(PYTHON) -m venv .venv/sbom
+	.venv/sbom/bin/python -m pip install --quiet --require-hashes --requirement .ci/sbom.lock
+	@touch $@

@@ -26,6 +26,7 @@ _PYTHON = "python:"
 _SYSTEM_DIRECTORIES = (
     str(Path(sys.executable).parent),  # programs that come as Python packages
     str(Path(sys.prefix) / "judges/bin"),  # `make judges`
+    str(Path(sys.prefix) / "sbom/bin"),  # `make sbom`
     str(Path(sys.prefix) / "tools/bin"),  # .ci/promtool
     *("/usr/sbin", "/sbin", "/usr/local/sbin"),
 )

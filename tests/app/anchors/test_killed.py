@@ -1,6 +1,5 @@
 """Killed at any step: the directory can be served, and the same command finishes what was begun."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from sottovoce.app.initialise import ANCHOR_LIST, AUDIT_LOG
 from sottovoce.audit import read_events
 from sottovoce.hsm import Token
 from sottovoce.identity import load_ring
-from tests.app.anchors.test_replacing import WEEK, ids, issuer, later
+from tests.app.anchors.test_replacing import WEEK, files, ids, issuer, later
 from tests.app.directories import OpenToken
 
 pytestmark = pytest.mark.interop(tool="softhsm2-util")
@@ -124,4 +123,4 @@ async def test_what_a_killed_write_has_left_is_of_no_use_to_anybody(opened: Open
     (directory / "certs/.anchor.json.new").write_bytes(b"{")
     await STEPS["rotate"](directory)
     assert await issuer(opened, directory) == ids(directory)[0]
-    assert not [name for name in os.listdir(directory / "keys") if name.endswith(".new")]
+    assert "new" not in {name.rpartition(".")[2] for name in files(directory)}

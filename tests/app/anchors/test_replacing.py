@@ -9,17 +9,28 @@ import msgspec
 import pytest
 
 from sottovoce.app.anchors import AnchorsRefused, AnchorsSeen, list_anchors, replacing, retire, rotate, switch
-from sottovoce.app.initialise import ANCHOR_KEY, ANCHOR_LIST, ANCHORS, AUDIT_LOG
+from sottovoce.app.initialise import ANCHOR_KEY, ANCHOR_LIST, ANCHORS, AUDIT_LOG, token_files
+from sottovoce.app.token_process import COMMAND
 from sottovoce.audit import read_tail, verify_audit
-from sottovoce.hsm import HsmError
-from sottovoce.identity import ISSUE_VOICE_CERTIFICATE, AnchorsUnusable, IssueVoiceCertificate, load_anchors
+from sottovoce.hsm import HsmError, OperationRefused, open_token
+from sottovoce.identity import (
+    CREATE_ANCHOR,
+    DESTROY_ANCHOR,
+    ISSUE_VOICE_CERTIFICATE,
+    AnchorsUnusable,
+    CreateAnchor,
+    DestroyAnchor,
+    IssueVoiceCertificate,
+    load_anchors,
+)
 from sottovoce.session import decode_certificate_untrusted, format_anchor_file, verify_certificate
 from sottovoce.settings import ConfigurationInvalid
 from sottovoce.transport import SystemClock
-from tests.app.directories import DEADLINE, OpenToken
+from tests.app.directories import DEADLINE, PATIENT, OpenToken
 
 pytestmark = pytest.mark.interop(tool="softhsm2-util")
 WEEK = 7 * 86_400
+FREE = "sottovoce-anchor-7"
 SECOND_SEED = "keys/anchor-2.mldsa87.json"
 
 
@@ -189,3 +200,26 @@ async def test_an_anchor_file_of_another_token_is_no_beginning(directory: Path) 
     (directory / ANCHOR_LIST).write_text('{"format": "x"}')
     with pytest.raises(AnchorsUnusable, match="list of anchors"):
         await rotated(directory)
+
+
+async def test_a_running_proxys_token_process_makes_and_destroys_no_anchor(opened: OpenToken, directory: Path) -> None:
+    async with opened() as token:
+        for operation, question in ((CREATE_ANCHOR, CreateAnchor(FREE)), (DESTROY_ANCHOR, DestroyAnchor(FREE))):
+            with pytest.raises(OperationRefused, match="has no operation"):
+                await token.call(operation, question, deadline_seconds=DEADLINE)  # type: ignore[arg-type]
+
+
+async def test_the_one_for_commands_issues_nothing_and_spares_the_anchor_that_issues(directory: Path) -> None:
+    config = PATIENT.resolved(directory)
+    async with open_token(
+        config, command=COMMAND, files=token_files(directory), report=[].append, change_keys=True
+    ) as token:
+        question = IssueVoiceCertificate(("localhost",), 3600)
+        with pytest.raises(OperationRefused, match="has no operation"):
+            await token.call(ISSUE_VOICE_CERTIFICATE, question, deadline_seconds=DEADLINE)
+        for key in ("sottovoce-anchor", "sottovoce-serving", "sottovoce-kek", ""):
+            with pytest.raises(OperationRefused, match="the key that issues, or no anchor's"):
+                await token.call(DESTROY_ANCHOR, DestroyAnchor(key), deadline_seconds=DEADLINE)
+            with pytest.raises(OperationRefused, match="the key that issues, or no anchor's"):
+                await token.call(CREATE_ANCHOR, CreateAnchor(key), deadline_seconds=DEADLINE)
+        await token.call(DESTROY_ANCHOR, DestroyAnchor(FREE), deadline_seconds=DEADLINE)

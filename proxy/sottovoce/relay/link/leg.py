@@ -8,7 +8,7 @@ does not read holds up nobody.
 A leg *hears* until the backend is down, has hung up, or the edge said `stop`: until then, and no longer, the sink is
 told.  It *talks* until the WebSocket's closing handshake begins, from either side.  A backend that hung up is still
 talked to.  A write that fails ends only the talking: what the backend said before it went, its `stop` above all, is
-read first.
+read first.  The edge says `stop` from within the call that tells it of an end, so talking is always settled before.
 """
 
 import math
@@ -193,6 +193,8 @@ class WebSocketLeg:
 
     def _bytes_to_write(self) -> bytes:
         websocket = self._websocket
+        if not websocket.is_open:  # what ended it may be among events that nobody has looked at yet
+            self._end_talk()
         for item in self._queue.drain():
             if isinstance(item, tuple):
                 self._written_frames += 1
@@ -217,13 +219,13 @@ class WebSocketLeg:
     def _receive(self, events: list[WsEvent]) -> None:
         for event in events:
             if isinstance(event, PeerClosed):
+                self._end_talk()
                 if self._hears:
                     self._hear(event)
                 self._fail(BackendDown(BackendFault.CLOSED, f"without a stop, code {event.code}"))
-                self._end_talk()
             elif isinstance(event, WsFailed):
-                self._fail(BackendDown(BackendFault.BAD_FRAMING, one_line(event.reason)))
                 self._end_talk()
+                self._fail(BackendDown(BackendFault.BAD_FRAMING, one_line(event.reason)))
             elif self._hears:
                 self._hear(event)
 
@@ -239,9 +241,9 @@ class WebSocketLeg:
             elif message is None:
                 self._dialect.fire(self._inbox)
         except BackendMisbehaved as fault:
-            self._fail(fault)
             self._queue.drain()
             self._close(CLOSE_POLICY)
+            self._fail(fault)
         if self._inbox.answers:
             answers, self._inbox.answers = self._inbox.answers, []
             for answer in answers:
@@ -276,8 +278,8 @@ class WebSocketLeg:
 
     def _give_up(self, down: BackendDown) -> None:
         """Count the connection as over, without a closing handshake."""
-        self._fail(down)
         self._end_talk()
+        self._fail(down)
         self.finished.set()
 
 
