@@ -27,15 +27,18 @@ class LineUser(Protocol):
         ...
 
     def drained(self) -> None:
-        """All that was written has left, after some of it had to wait."""
+        """Nothing that was written waits any more: all has left, or never will, of which `lost` tells."""
         ...
 
     def lost(self, reason: str) -> None:
-        """Nothing more will come: the peer has said so (an empty reason), or the connection broke.  Told once."""
+        """Nothing more will come: the peer has said so (an empty reason), or the connection broke.
+
+        Told once, behind all that came.  A peer may go on reading when it has said all: `drained` may follow.
+        """
         ...
 
     def crashed(self, error: Exception) -> None:
-        """One of these methods raised; nothing more is pushed."""
+        """One of these methods raised; nothing more is told.  Must not raise."""
         ...
 
 
@@ -55,7 +58,7 @@ class Line(Protocol):
         ...
 
     def write(self, data: bytes) -> None:
-        """Send, or keep for later.  On a connection that is lost it does nothing; `lost` tells, or has told."""
+        """Send, or keep for later.  On a connection that is lost, or released, it does nothing."""
         ...
 
     def hold(self) -> None:

@@ -2,9 +2,12 @@
 
 A write that fails says nothing by itself: what the peer said before it went is read first, and the end is found behind
 it.  (The kernel reports a socket that broke as readable.)
+
+The descriptor is used as it is: a second `socket.socket` over it would close it when it is collected, in whose hands it
+may be by then.  Python ignores SIGPIPE, so a write to a socket is as good as a send.
 """
 
-import socket
+import os
 from typing import Final
 
 import trio
@@ -13,18 +16,20 @@ from sottovoce.transport.lines.hub import READABLE, WRITABLE, current_hub
 from sottovoce.transport.lines.line import TURN_BYTES, LineUser
 
 _NOTHING: Final = 0
+_NO_DESCRIPTOR: Final = -1
 
 
 class SocketLine:
     """A `Line`.  Made in a task of Trio's, whose run has the hub."""
 
     __slots__ = (
+        "_descriptor",
         "_hub",
         "_is_broken",
         "_is_held",
         "_is_over",
         "_rest",
-        "_socket",
+        "_stream",
         "_user",
         "_watched",
         "is_clogged",
@@ -33,17 +38,15 @@ class SocketLine:
 
     def __init__(self, stream: trio.SocketStream) -> None:
         """Borrow `stream`."""
-        theirs = stream.socket
-        # A second object for the same descriptor, whose calls do not wait; `release` lets go without closing.
-        self._socket = socket.socket(theirs.family, theirs.type, theirs.proto, fileno=theirs.fileno())
-        self._socket.settimeout(0)
+        self._stream = stream  # which must not be collected, and its socket with it
+        self._descriptor = stream.socket.fileno()
         self._hub = current_hub()
         self._user: LineUser | None = None
         self._rest = b""
         self._watched = _NOTHING
         self._is_held = True
-        self._is_over = False
-        self._is_broken = False
+        self._is_over = False  # nothing more is read
+        self._is_broken = False  # nothing more is written
         self.is_clogged = False
         self.sent_bytes = 0
 
@@ -63,37 +66,42 @@ class SocketLine:
 
     def write(self, data: bytes) -> None:
         """See `Line`."""
+        if self._is_broken:
+            return
         if self.is_clogged:
             self._rest += data
-        elif not self._is_broken:
-            sent = self._send(data)
-            if sent < len(data) and not self._is_broken:
-                self._rest, self.is_clogged = data[sent:], True
-                self._watch()
+            return
+        sent = self._send(data)
+        if sent < len(data) and not self._is_broken:
+            self._rest, self.is_clogged = data[sent:], True
+            self._watch()
 
     async def release(self) -> None:
         """See `Line`."""
-        self._rest, self.is_clogged = b"", False
-        self._is_over = True
-        self._watch()
-        if self._socket.fileno() >= 0:
-            self._socket.detach()
+        self._close()
+        self.is_clogged = False
+        self._descriptor = _NO_DESCRIPTOR
         await trio.lowlevel.cancel_shielded_checkpoint()
+
+    def _close(self) -> None:
+        self._is_over = self._is_broken = True
+        self._rest = b""
+        self._watch()
 
     def _watch(self) -> None:
         """Have the hub look for what we want now; for nothing at all, not even for the end, if that is nothing."""
         wanted = _NOTHING if self._is_held or self._is_over else READABLE
-        if self.is_clogged:
+        if self.is_clogged and not self._is_broken:
             wanted |= WRITABLE
         watched, self._watched = self._watched, wanted
         if wanted == watched:
             return
         if not wanted:
-            self._hub.remove(self._socket.fileno())
+            self._hub.remove(self._descriptor)
         elif watched:
-            self._hub.change(self._socket.fileno(), wanted)
+            self._hub.change(self._descriptor, wanted)
         else:
-            self._hub.add(self._socket.fileno(), wanted, self._ready)
+            self._hub.add(self._descriptor, wanted, self._ready)
 
     def _ready(self, events: int) -> None:
         user = self._user
@@ -105,12 +113,12 @@ class SocketLine:
             if not self._is_held and not self._is_over and events & ~WRITABLE:
                 self._read(user)
         except Exception as error:  # noqa: BLE001  our own fault, in one call: the others are served on
-            self.hold()
+            self._close()
             user.crashed(error)
 
     def _read(self, user: LineUser) -> None:
         try:
-            data = self._socket.recv(TURN_BYTES)
+            data = os.read(self._descriptor, TURN_BYTES)
         except BlockingIOError:
             return
         except OSError as error:
@@ -128,7 +136,7 @@ class SocketLine:
 
     def _send(self, data: bytes) -> int:
         try:
-            sent = self._socket.send(data)
+            sent = os.write(self._descriptor, data)
         except BlockingIOError:
             return 0
         except OSError:
@@ -144,5 +152,4 @@ class SocketLine:
         if not self._rest:
             self.is_clogged = False
             self._watch()
-            if not self._is_broken:
-                user.drained()
+            user.drained()
