@@ -31,6 +31,7 @@ class StreamLine:
         self._idle_reader = trio.lowlevel.ParkingLot()
         self._idle_writer = trio.lowlevel.ParkingLot()
         self._running = trio.CancelScope()
+        self._reading = trio.CancelScope()
         self._has_read_all = trio.Event()
         self._is_done = trio.Event()
         self.is_clogged = False
@@ -63,19 +64,25 @@ class StreamLine:
         if self._user is not None:
             with trio.CancelScope(shield=True):
                 await self._is_done.wait()
+        self._close()
+        self.is_clogged = False
         await trio.lowlevel.cancel_shielded_checkpoint()
+
+    def _close(self) -> None:
+        self._is_broken, self._rest = True, b""
 
     async def _run(self, user: LineUser) -> None:
         try:
             with self._running:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._write, user)
-                    await self._read(user)
+                    with self._reading:
+                        await self._read(user)
                     self._has_read_all.set()
                     await trio.sleep_forever()  # what waits to be written still is
         except* Exception as crash:  # noqa: BLE001  a system task that raises would take the program down
-            self._is_held = True
-            user.crashed(crash)
+            self._close()
+            user.crashed(crash.exceptions[0])
         finally:
             self._is_done.set()
 
@@ -87,10 +94,11 @@ class StreamLine:
                     await self._wait_until_resumed()
                     data = await self._stream.receive_some(TURN_BYTES)
                     await self._wait_until_resumed()
-                    if not data:
+                    if not data or self._is_told:
                         break
                     user.received(bytes(data))
             except trio.BrokenResourceError as error:
+                await self._wait_until_resumed()
                 reason = str(error) or "the connection broke"
             self._tell_end(user, reason)
 
@@ -113,10 +121,21 @@ class StreamLine:
         except trio.ClosedResourceError:
             return
         except trio.BrokenResourceError as error:
-            self._is_broken, self._rest, self.is_clogged = True, b"", False
+            self._close()
+            self.is_clogged = False
+            user.drained()
+            await self._leave_last_words_their_time()
+            self._tell_end(user, str(error) or "the connection broke")
+
+    async def _leave_last_words_their_time(self) -> None:
+        """Let what the peer said be read; time does not count while nobody wants to."""
+        while not self._has_read_all.is_set():
+            await self._wait_until_resumed()
             with trio.move_on_after(_LAST_WORDS_SECONDS):
                 await self._has_read_all.wait()
-            self._tell_end(user, str(error) or "the connection broke")
+            if not self._is_held:
+                self._reading.cancel()
+                return
 
     def _tell_end(self, user: LineUser, reason: str) -> None:
         if not self._is_told:
