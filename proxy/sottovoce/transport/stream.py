@@ -133,8 +133,10 @@ class TlsStream(trio.abc.Stream):
         self._owed = b""
         return taken, owed
 
-    def hand_back(self, *, is_cut: bool) -> None:
-        """Take the connection back, to close it; `is_cut`: a record was left half-written."""
+    def hand_back(self, taken: bytes, owed: bytes, *, is_cut: bool) -> None:
+        """Take the connection back, and what nobody has read or written; `is_cut`: a record was left half-written."""
+        self._plaintext[:0] = taken
+        self._owed += owed
         self._broken = self._broken or is_cut
 
     def _check_usable(self) -> None:

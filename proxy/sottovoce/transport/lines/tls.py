@@ -19,6 +19,7 @@ class TlsLine:
         "_core",
         "_end",
         "_is_held",
+        "_is_released",
         "_is_scheduled",
         "_is_stuck",
         "_is_told",
@@ -41,6 +42,7 @@ class TlsLine:
         self._is_held = True
         self._is_stuck = False  # an answer of TLS itself has not left: a peer that asks without reading must wait
         self._is_scheduled = False
+        self._is_released = False
         self.is_clogged = False
 
     @property
@@ -69,7 +71,7 @@ class TlsLine:
     def write(self, data: bytes) -> None:
         """See `Line`."""
         core = self._core
-        if core.failure is None:
+        if core.failure is None and not self._is_released:
             core.send(data)
             data = core.to_send()
             if self._owed:
@@ -80,9 +82,10 @@ class TlsLine:
     async def release(self) -> None:
         """See `Line`; a record that has left in part is the connection's end."""
         is_cut = self._below.is_clogged
-        self._user = None
+        self._user, self._is_released, self.is_clogged = None, True, False
         await self._below.release()
-        self._stream.hand_back(is_cut=is_cut)
+        self._stream.hand_back(self._waiting, self._owed, is_cut=is_cut)
+        self._waiting = self._owed = b""
 
     # What the line below tells.
 
@@ -134,12 +137,14 @@ class TlsLine:
             self._pass_on(self._user)
 
     def crashed(self, error: Exception) -> None:
-        """Pass on."""
-        if self._user is not None:
-            self._user.crashed(error)
+        """Pass on, the last that is told."""
+        user, self._user = self._user, None
+        if user is not None:
+            user.crashed(error)
 
     def _answer(self, answer: bytes) -> None:
         if answer:
+            answer, self._owed = self._owed + answer, b""
             self._below.write(answer)
             self.is_clogged = self._below.is_clogged
             if self.is_clogged:
@@ -180,4 +185,4 @@ class TlsLine:
             self._pass_on(user)
         except Exception as error:  # noqa: BLE001  our own fault, in one call
             self.hold()
-            user.crashed(error)
+            self.crashed(error)
