@@ -19,6 +19,7 @@ task that waits with `wait_readable`, which costs twice as much a frame.
 import select
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final, Protocol, cast
 
 import trio
@@ -52,9 +53,9 @@ class Hub:
         self.epoll.modify(descriptor, events)
 
     def remove(self, descriptor: int) -> None:
-        """Forget a descriptor, which is open still; from here on its user is told nothing."""
+        """Forget a descriptor; from here on its user is told nothing."""
         del self.users[descriptor]
-        if not self.epoll.closed:
+        with suppress(OSError, ValueError):  # closed already, it or the epoll object: forgotten all the same
             self.epoll.unregister(descriptor)
 
     def serve(self, events: Sequence[tuple[int, int]]) -> None:
@@ -73,6 +74,16 @@ class Hub:
                 self.serve(self.epoll.poll(0, _EVENTS_AT_ONCE))
         finally:
             self.epoll.close()
+
+
+class _Served(list[tuple[int, int]]):
+    """No event of Trio's, and yet not nothing: an empty list tells Trio that time is up and that all is quiet."""
+
+    def __bool__(self) -> bool:
+        return True
+
+
+_SERVED: Final = _Served()
 
 
 class _Epoll(Protocol):
@@ -102,7 +113,9 @@ class StandIn:
         hub, until = self._hub, time.monotonic() + timeout
         if not hub.users:
             return self._theirs.poll(timeout, maxevents)
+        served: list[tuple[int, int]] = []
         while events := hub.epoll.poll(timeout, _EVENTS_AT_ONCE):
+            served = _SERVED
             is_theirs = False
             users = hub.users
             for descriptor, mask in events:
@@ -112,13 +125,13 @@ class StandIn:
                 elif descriptor == self._descriptor:
                     is_theirs = True
             if is_theirs:
-                return self._theirs.poll(0, maxevents)
+                return self._theirs.poll(0, maxevents) or served
             now = time.monotonic()
             until = min(until, now + _TURN_SECONDS)
             timeout = until - now
             if self._runnable or timeout <= 0:
                 break
-        return []
+        return served
 
     def close(self) -> None:
         """End with Trio's run."""
@@ -144,9 +157,11 @@ def current_hub() -> Hub:
 def stand_in(hub: Hub) -> bool:
     """Put the hub where Trio waits; False if Trio is not what it was."""
     try:
-        context: Any = cast("Any", trio)._core._run.GLOBAL_RUN_CONTEXT
-        manager: Any = context.runner.io_manager
-        manager._epoll = StandIn(manager._epoll, hub, context.runner.runq)
+        runner: Any = cast("Any", trio)._core._run.GLOBAL_RUN_CONTEXT.runner
+        if runner.is_guest:  # it waits in a thread of its own
+            return False
+        manager: Any = runner.io_manager
+        manager._epoll = StandIn(manager._epoll, hub, runner.runq)
     except AttributeError:
         return False
     return True
