@@ -1,10 +1,15 @@
 """Asks a running proxy for its status: what `sottovoce status` and `sottovoce top` do.
 
-The standard library's client, which takes no proxy from the environment.  Blocking.
+The standard library's client, which takes no proxy from the environment.  Blocking.  What answers need not be a proxy:
+while none runs, any user of the machine may listen where it would.
 """
 
 import http.client
 import ipaddress
+import socket
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
 import msgspec
@@ -43,7 +48,7 @@ def ask_status(url: str) -> Status:
     body = _get(url, "/status")
     try:
         status = msgspec.json.decode(body, type=Status)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         status = None
     if status is None or status.schema != SCHEMA:
         text = f"{url}: what answers there is no admin address of this version of sottovoce; {_START}"
@@ -55,15 +60,20 @@ def _get(url: str, path: str) -> bytes:
     host, port = _place(url)
     connection = http.client.HTTPConnection(host, port, timeout=_TIMEOUT_SECONDS)
     try:
-        connection.request("GET", path, headers={"Accept": "application/json", "Connection": "close"})
-        response = connection.getresponse()
-        body = response.read(_MAX_ANSWER_BYTES + 1)
-        status = response.status
+        connection.connect()
+        with _cut_off_in_time(connection.sock):
+            connection.request("GET", path, headers={"Accept": "application/json", "Connection": "close"})
+            response = connection.getresponse()
+            body = response.read(_MAX_ANSWER_BYTES + 1)
+            status = response.status
     except TimeoutError:
         text = f"{url}: nothing answers within {_TIMEOUT_SECONDS:g} s; is that the admin address? {_START}"
         raise Unanswered(text) from None
     except OSError as error:
         text = f"nobody answers at {url} ({error.strerror or 'no connection'}): {_START}"
+        raise Unanswered(text) from None
+    except UnicodeError:
+        text = f"{url!a} names no host: write the one that the event proxy.ready tells"
         raise Unanswered(text) from None
     except http.client.HTTPException:
         text = f"{url}: what answers there speaks no HTTP; {_START}"
@@ -74,6 +84,33 @@ def _get(url: str, path: str) -> bytes:
         text = f"{url}: what answers there says {status} to {path} and is no proxy's admin address; {_START}"
         raise Unanswered(text)
     return body
+
+
+@contextmanager
+def _cut_off_in_time(connected: socket.socket) -> Generator[None]:
+    """End a conversation that takes too long altogether: the socket's own limit begins anew with each byte.
+
+    Raises TimeoutError in place of whatever that led to.
+    """
+    is_over = threading.Event()
+
+    def cut_off() -> None:
+        is_over.set()
+        with suppress(OSError):
+            connected.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(_TIMEOUT_SECONDS, cut_off)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except (OSError, http.client.HTTPException):
+        if not is_over.is_set():
+            raise
+    finally:
+        timer.cancel()
+    if is_over.is_set():
+        raise TimeoutError
 
 
 def _place(url: str) -> tuple[str, int]:

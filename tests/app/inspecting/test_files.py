@@ -220,3 +220,18 @@ def told(path: Path) -> list[str]:
 def test_any_bytes_are_known_or_not_and_nothing_else(tmp_path: Path, data: bytes, noise: bytes) -> None:
     for content in (data, data + noise, noise + data, data[: len(noise)] + noise + data[2 * len(noise) :]):
         assert all(text.isprintable() for text in told(lying(tmp_path, content)))
+
+
+@pytest.mark.parametrize("line", [b"\n", b" \n", b"\t\r\n"])
+def test_a_megabyte_of_empty_lines_takes_no_longer_than_one_of_anything(tmp_path: Path, line: bytes) -> None:
+    """A search that begins anew at each of them takes hours; this would run into the suite's own limit."""
+    with pytest.raises(NotRecognised, match="is nothing that is known here"):
+        inspect_path(lying(tmp_path, line * ((1 << 20) // len(line))))
+
+
+def test_a_file_that_has_become_a_pipe_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    monkeypatch.setattr("stat.S_ISREG", lambda _: True)
+    with pytest.raises(NotRecognised):
+        inspect_path(pipe)

@@ -1,11 +1,13 @@
+import contextlib
 import json
 import socket
+import threading
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from sottovoce.admin import CallCounts, Concern, HandshakeStatus, ListenerStatus
+from sottovoce.admin import CallCounts, Concern, HandshakeStatus, ListenerStatus, RouteStatus
 from tests.admin.listening import HEALTHY, HSM_DOWN
 from tests.cli.conftest import Cli
 from tests.cli.watching.telling import telling
@@ -98,11 +100,55 @@ def test_somebody_listens_and_says_nothing(cli: Cli, monkeypatch: pytest.MonkeyP
     assert "nothing answers within 0.1 s" in ran.said
 
 
+@pytest.mark.parametrize("begins", [b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\n\r\n"])
+def test_somebody_answers_a_byte_at_a_time_without_end(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, begins: bytes
+) -> None:
+    monkeypatch.setattr("sottovoce.admin.asking._TIMEOUT_SECONDS", 0.3)
+    enough = threading.Event()
+
+    def drip() -> None:
+        connection, _ = server.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.sendall(begins)
+            while not enough.wait(0.02):
+                connection.sendall(b"a")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        dripping = threading.Thread(target=drip)
+        dripping.start()
+        try:
+            ran = cli("status", f"http://127.0.0.1:{server.getsockname()[1]}")
+        finally:
+            enough.set()
+            dripping.join()
+    assert ran.code == 1
+    assert "nothing answers within 0.3 s" in ran.said
+
+
+def test_what_another_program_says_moves_no_terminal(cli: Cli) -> None:
+    odd = "\x1b]0;owned\x07"
+    status = msgspec.structs.replace(
+        HEALTHY,
+        listeners=(ListenerStatus(odd, odd, odd, 0),),
+        routes=(RouteStatus(odd, CallCounts(0, 0, 0), "built in", 1.0),),
+        handshakes=HandshakeStatus({odd: 1}, None),
+        concerns=(Concern("degraded", odd, odd, odd),),
+    )
+    with telling(status) as url:
+        for word in ("status", "top"):
+            ran = cli(word, url)
+            assert "owned" in ran.out
+            assert not any(char in ran.out + ran.err for char in "\x1b\x07")
+
+
 @pytest.mark.parametrize(
     ("answer", "code", "said"),
     [
         (b"{}", 200, "is no admin address of this version"),
         (b"no json", 200, "is no admin address of this version"),
+        (b'{"schema": "\xff"}', 200, "is no admin address of this version"),
+        (b'{"more": ' + b"[" * 200_000, 200, "is no admin address of this version"),
         (msgspec.structs.replace(HEALTHY, schema="sottovoce.status.9"), 200, "is no admin address of this version"),
         (b"no", 404, "says 404 to /status"),
         (b" " * (1 << 21), 200, "is no proxy's admin address"),
@@ -118,6 +164,10 @@ def test_another_program_answers(cli: Cli, answer: bytes, code: int, said: str) 
 @pytest.mark.parametrize("url", ["https://127.0.0.1:9443", "http://127.0.0.1", "http://:1", "ftp://x:1", "http://a:b"])
 def test_what_is_no_admin_address(cli: Cli, url: str) -> None:
     assert "is no admin address: write http://127.0.0.1:9443" in cli("status", url).said
+
+
+def test_a_name_that_no_name_service_takes(cli: Cli) -> None:
+    assert "names no host" in cli("status", f"http://{'a' * 64}.example:1").said
 
 
 def test_the_environments_proxy_is_not_asked(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Which of all that is known a file is: by its first bytes, never by its name."""
 
+import os
 import stat
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def inspect_path(path: Path) -> Inspection:
 
 
 def _file(path: Path) -> Inspection | None:
-    with path.open("rb") as stream:
+    with open(path, "rb", opener=_open_without_waiting) as stream:
         data = stream.read(MAX_READ_BYTES)
     if not data:
         text = f"{path} is empty: look where it came from"
@@ -56,3 +57,8 @@ def _file(path: Path) -> Inspection | None:
         or inspect_toml(path, data)
         or inspect_voice_certificate(data)
     )
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    """Some of the kernel's files call themselves regular and have a reader wait for what may never come."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)

@@ -20,7 +20,8 @@ _NO_CLIENTS = "# Who may call:"
 """How `init` begins the file of clients, in which there is nobody yet."""
 _HEX = re.compile(rb"[0-9a-fA-F]+")
 _SECTIONS = re.compile(
-    r"^\s*\[{1,2}(client|listener|listeners|voice|routes|identity|clients|hsm|audit|log|admin|process)\b", re.MULTILINE
+    r"^[ \t]*\[{1,2}(client|listener|listeners|voice|routes|identity|clients|hsm|audit|log|admin|process)\b",
+    re.MULTILINE,
 )
 
 

@@ -36,11 +36,12 @@ def exit_code(status: "Status") -> int:
 def summary(status: "Status") -> str:
     """Give the first line: state, calls, and what ends next."""
     from sottovoce.admin import duration
+    from sottovoce.primitives import one_line
 
     calls = f"{status.calls.now} call{'' if status.calls.now == 1 else 's'}"
     leaf, voice = status.leaf.seconds_left, status.voice_certificate.seconds_left
     share = status.handshakes.hybrid_share
-    policies = "/".join(dict.fromkeys(each.pq for each in status.listeners))
+    policies = one_line("/".join(dict.fromkeys(each.pq for each in status.listeners)))
     hybrid = "no handshake yet" if share is None else f"{int(100 * share)} % hybrid"
     return " · ".join(
         (

@@ -82,14 +82,23 @@ def _picture(status: "Status") -> "RenderableType":
 
 def _row(route: "RouteStatus") -> tuple[str, ...]:
     from sottovoce.admin import duration
+    from sottovoce.primitives import one_line
 
     calls = route.calls
-    return route.name, str(calls.now), str(calls.peak), str(calls.total), route.backend, duration(route.seconds)
+    return (
+        one_line(route.name),
+        str(calls.now),
+        str(calls.peak),
+        str(calls.total),
+        route.backend,
+        duration(route.seconds),
+    )
 
 
 def _below(status: "Status") -> str:
     from sottovoce.admin import duration
+    from sottovoce.primitives import one_line
 
-    groups = ", ".join(f"{name} {count}" for name, count in status.handshakes.groups.items()) or "none"
+    groups = one_line(", ".join(f"{name} {count}" for name, count in status.handshakes.groups.items()) or "none")
     audit = f"audit log {status.audit.records} records"
     return f"up {duration(status.uptime_seconds)} · {status.hsm.roots_signed} roots signed · {audit} · groups: {groups}"
