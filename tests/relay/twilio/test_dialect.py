@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sottovoce.relay import BackendFault, BackendMisbehaved, TwilioOptions, g711
+from sottovoce.relay.link import Later
 from sottovoce.relay.twilio import CODECS
+from sottovoce.relay.twilio.dialect import MAX_MARKS_BACK
 from sottovoce.relay.twilio.messages import MAX_MARK_NAME_BYTES
 from sottovoce.relay.twilio.playout import MAX_MARKS
 from sottovoce.wire import FRAME_MILLISECONDS, Codec
@@ -208,6 +210,35 @@ def test_a_flood_of_marks_and_of_clears() -> None:
         streaming.hear(from_bot("clear"))
     with pytest.raises(BackendMisbehaved, match="flood"):
         streaming.hear(from_bot("clear"))
+
+
+def test_a_bot_that_has_marks_come_back_and_does_not_read_them() -> None:
+    """Its names would wait here by the megabyte: each clear is allowed, and so is each mark."""
+    streaming = Streaming()
+
+    def have_them_come_back() -> None:
+        for number in range(MAX_MARKS):
+            streaming.dialect.receive_text(mark(f"{number}"), streaming.metered)
+        streaming.dialect.receive_text(from_bot("clear"), streaming.metered)
+
+    for _ in range(MAX_MARKS_BACK // MAX_MARKS):
+        have_them_come_back()
+    unread = streaming.metered.answers
+    with pytest.raises(BackendMisbehaved, match="flood: more than 4000 marks came back"):
+        have_them_come_back()
+    assert sum(len(later.texts()) for later in unread if isinstance(later, Later)) == MAX_MARKS_BACK + MAX_MARKS
+
+
+def test_a_bot_that_reads_may_have_as_many_marks_come_back_as_it_likes() -> None:
+    streaming = Streaming()
+    for _ in range(2 * MAX_MARKS_BACK // MAX_MARKS):
+        for _ in range(MAX_MARKS):
+            streaming.dialect.receive_text(mark("x"), streaming.metered)
+        streaming.dialect.receive_text(from_bot("clear"), streaming.metered)
+        for later in streaming.metered.answers:
+            assert isinstance(later, Later)
+            assert len(later.texts()) == MAX_MARKS
+        streaming.metered.answers.clear()
 
 
 @pytest.mark.parametrize(("code", "is_hang_up"), [(1000, True), (1001, True), (1005, True), (1011, False)])

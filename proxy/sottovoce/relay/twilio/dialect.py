@@ -21,6 +21,8 @@ CHUNK_BYTES: Final = 160
 BYTES_PER_MILLISECOND: Final = 8
 CODECS: Final = frozenset({Codec.PCMU_8K, Codec.PCMA_8K, Codec.PCM16_8K})
 """What can be made of µ-law at 8 kHz, and into it, without resampling."""
+MAX_MARKS_BACK: Final = 4 * MAX_MARKS
+"""Marks on their way back to a bot: with the longest names, four megabytes for one that does not read."""
 _GOOD_CLOSES = frozenset({1000, 1001, 1005})
 """Normal, going away, no code given (RFC 6455 §7.4.1): others tell of a fault, 1011 of one in the bot."""
 
@@ -52,6 +54,7 @@ class TwilioDialect(Dialect):
         """Of a chunk: what was heard and not sent yet."""
         self._heard_bytes = 0
         """The stream's clock: bytes of µ-law that were heard or lost."""
+        self._marks_on_their_way = 0
         self._playout = Playout(start.frame_milliseconds, _FROM_MULAW[start.receive_codec])
 
     def start(self) -> list[str]:
@@ -112,6 +115,10 @@ class TwilioDialect(Dialect):
                     sink.answers.append(self._marks_back(names))
             case None:
                 sink.ignore()
+        if self._marks_on_their_way > MAX_MARKS_BACK:
+            raise BackendMisbehaved(
+                BackendFault.FLOOD, f"more than {MAX_MARKS_BACK} marks came back, and it did not read them"
+            )
         self.fire(sink)
 
     def receive_binary(self, message: bytes, sink: MeteredSink) -> None:
@@ -139,7 +146,12 @@ class TwilioDialect(Dialect):
                 sink.mark(item)
 
     def _marks_back(self, names: list[str]) -> Later:
-        return Later(lambda: [self._writer.mark(name) for name in names])
+        self._marks_on_their_way += len(names)
+        return Later(lambda: self._mark_texts(names))
+
+    def _mark_texts(self, names: list[str]) -> list[str]:
+        self._marks_on_their_way -= len(names)
+        return [self._writer.mark(name) for name in names]
 
     def _last_texts(self) -> list[str]:
         texts: list[str] = []
