@@ -1,11 +1,13 @@
 """The commands that documents and messages print, run as they stand there, with our names for hosts and ports."""
 
+import json
 import os
 import re
 import shutil
 import socket
 import subprocess
 import sys
+import textwrap
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -109,6 +111,28 @@ def test_clients_are_added_and_call(made: Path, tmp_path: Path) -> None:
     listed = shell("sottovoce clients list voice", tmp_path)
     assert "kiosk-7 " not in listed
     assert "withdrawn: kiosk-9.example.com" in listed
+
+
+def test_the_operators_page(tmp_path: Path) -> None:
+    """Each block of docs/operations.md that is marked as sh, in its order; then the copy serves, and takes a call.
+
+    What takes root or systemd is not marked.
+    """
+    text = (ROOT / "docs/operations.md").read_text().replace("/srv", str(tmp_path))
+    port, admin = str(free_port()), str(free_port())
+    text = text.replace("18443", port).replace("19443", admin)
+    blocks = [textwrap.dedent(body) for body in re.findall(r"^ *```sh\n(.*?)^ *```", text, re.DOTALL | re.MULTILINE)]
+    lines = [line for body in blocks for line in body.splitlines()]
+    assert len(lines) == 13
+    for line in lines:
+        shell(line, tmp_path)
+    assert len(json.loads((tmp_path / "voice/certs/anchor.json").read_text())["anchors"]) == 2
+    (serve,) = re.findall(r"^(sottovoce serve restored.*)$", text, re.MULTILINE)
+    (call,) = re.findall(r"^(sottovoce call .*restored.*)$", text, re.MULTILINE)
+    with in_the_background(serve, tmp_path, tmp_path / "restored/voice/run/ready"):
+        shell(call, tmp_path)
+    (wait,) = re.findall(r"^ *(sottovoce anchor retire .*)$", text, re.MULTILINE)
+    shell(f"! {wait}", tmp_path)
 
 
 def test_the_remedies_that_are_commands_are_remedies(cli: Cli, directory: Path, tmp_path: Path) -> None:
