@@ -42,6 +42,25 @@ class LineUser(Protocol):
         ...
 
 
+class Nobody:
+    """Whom a line tells before it is begun, and when it is over."""
+
+    def received(self, data: bytes) -> None:
+        """See `LineUser`."""
+
+    def drained(self) -> None:
+        """See `LineUser`."""
+
+    def lost(self, reason: str) -> None:
+        """See `LineUser`."""
+
+    def crashed(self, error: Exception) -> None:
+        """See `LineUser`."""
+
+
+NOBODY: Final = Nobody()
+
+
 class Line(Protocol):
     """One connection."""
 

@@ -13,7 +13,7 @@ from typing import Final
 import trio
 
 from sottovoce.transport.lines.hub import READABLE, WRITABLE, current_hub
-from sottovoce.transport.lines.line import TURN_BYTES, LineUser
+from sottovoce.transport.lines.line import NOBODY, TURN_BYTES, LineUser
 
 _NOTHING: Final = 0
 _NO_DESCRIPTOR: Final = -1
@@ -41,7 +41,7 @@ class SocketLine:
         self._stream = stream  # which must not be collected, and its socket with it
         self._descriptor = stream.socket.fileno()
         self._hub = current_hub()
-        self._user: LineUser | None = None
+        self._user: LineUser = NOBODY
         self._rest = b""
         self._watched = _NOTHING
         self._is_held = True
@@ -105,8 +105,6 @@ class SocketLine:
 
     def _ready(self, events: int) -> None:
         user = self._user
-        if user is None:
-            return
         try:
             if self.is_clogged and events & ~READABLE:
                 self._send_rest(user)

@@ -7,7 +7,7 @@ may hold four turns' worth of plaintext: it is passed on in pieces, and others h
 import trio
 
 from sottovoce.transport.errors import TlsError
-from sottovoce.transport.lines.line import TURN_BYTES, Line, LineUser, line_over
+from sottovoce.transport.lines.line import NOBODY, TURN_BYTES, Line, LineUser, line_over
 from sottovoce.transport.stream import TlsStream
 
 
@@ -36,7 +36,7 @@ class TlsLine:
         self._core = stream.core
         self._below: Line = line_over(stream.transport)
         self._waiting, self._owed = stream.hand_over()
-        self._user: LineUser | None = None
+        self._user: LineUser = NOBODY
         self._end: str | None = None  # how the connection ended, to be told behind what waits
         self._is_told = False
         self._is_held = True
@@ -82,7 +82,7 @@ class TlsLine:
     async def release(self) -> None:
         """See `Line`; a record that has left in part is the connection's end."""
         is_cut = self._below.is_clogged
-        self._user, self._is_released, self.is_clogged = None, True, False
+        self._user, self._is_released, self.is_clogged = NOBODY, True, False
         await self._below.release()
         self._stream.hand_back(self._waiting, self._owed, is_cut=is_cut)
         self._waiting = self._owed = b""
@@ -92,8 +92,6 @@ class TlsLine:
     def received(self, data: bytes) -> None:
         """Decrypt and pass on; TLS's own answers go back at once."""
         user, core = self._user, self._core
-        if user is None:
-            return
         try:
             plaintext = core.receive(data)
         except TlsError as error:
@@ -122,25 +120,21 @@ class TlsLine:
             self._is_stuck = False
             if not self._is_held:
                 self.resume()
-        if self._user is not None:
-            self._user.drained()
+        self._user.drained()
 
     def lost(self, reason: str) -> None:
         """Pass on how it ended: without close_notify an end is no good one."""
-        if self._end is None:
-            try:
-                self._core.receive_eof()
-            except TlsError as error:
-                reason = reason or str(error)
-            self._end = reason
-        if self._user is not None:
-            self._pass_on(self._user)
+        try:
+            self._core.receive_eof()
+        except TlsError as error:
+            reason = reason or str(error)
+        self._end = reason
+        self._pass_on(self._user)
 
     def crashed(self, error: Exception) -> None:
         """Pass on, the last that is told."""
-        user, self._user = self._user, None
-        if user is not None:
-            user.crashed(error)
+        user, self._user = self._user, NOBODY
+        user.crashed(error)
 
     def _answer(self, answer: bytes) -> None:
         if answer:
@@ -178,11 +172,8 @@ class TlsLine:
 
     def _take_turn(self) -> None:
         self._is_scheduled = False
-        user = self._user
-        if user is None:
-            return
         try:
-            self._pass_on(user)
+            self._pass_on(self._user)
         except Exception as error:  # noqa: BLE001  our own fault, in one call
             self.hold()
             self.crashed(error)
