@@ -73,6 +73,7 @@ class Ends:
         self.is_tls = isinstance(stream, TlsStream)
         self.line: Line = TlsLine(stream) if isinstance(stream, TlsStream) else line_over(stream)
         self.user = User()
+        self._has_gone = False
         self._to_do, self._doing = trio.open_memory_channel[Callable[[], Awaitable[object]]](math.inf)
 
     def peer_does(self, what: Callable[[], Awaitable[object]]) -> None:
@@ -111,8 +112,9 @@ class Ends:
     async def go(self) -> None:
         """Have the peer go without a word, what it has not read unread."""
         below = self.below
-        if isinstance(below, trio.SocketStream) and below.socket.family == socket.AF_INET:
+        if isinstance(below, trio.SocketStream) and below.socket.family == socket.AF_INET and not self._has_gone:
             below.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")  # a reset
+        self._has_gone = True
         await trio.aclose_forcefully(below)
 
 

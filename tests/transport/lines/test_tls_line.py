@@ -135,6 +135,53 @@ async def test_an_end_while_a_record_is_passed_on_in_pieces(autojump_clock: Mock
         assert both.user.words == ["lost"]
 
 
+@TLS
+async def test_the_peers_alert_is_told(autojump_clock: MockClock, kind: str) -> None:
+    async with ends(kind) as both, trio.open_nursery() as nursery:
+        assert isinstance(both.stream, TlsStream)
+        nursery.start_soon(both.stream.transport.send_all, GARBAGE)
+        with pytest.raises(trio.BrokenResourceError, match="bad record mac"):
+            await both.peer.receive_some()
+        await settle()
+        (reason,) = both.user.of("lost")
+        assert "with alert 20" in str(reason)
+
+
+@TLS
+async def test_resumed_and_held_in_one_breath_while_pieces_wait(autojump_clock: MockClock, kind: str) -> None:
+    async with ends(kind) as both:
+        both.user.on_received = lambda _data: both.line.hold()
+        both.say(bytes(RECORD))
+        await settle()
+        for _ in range(3):
+            both.line.resume()
+            both.line.resume()
+            both.line.hold()
+        await settle()
+        assert len(both.user.data) == TURN_BYTES
+
+
+@TLS
+async def test_a_user_that_raises_between_the_pieces(autojump_clock: MockClock, kind: str) -> None:
+    def fail(_data: bytes) -> None:
+        if len(both.user.data) > TURN_BYTES:
+            raise ValueError
+
+    async with ends(kind) as both:
+        both.user.on_received = fail
+        both.say(bytes(RECORD))
+        both.line.write(bytes(MUCH))
+        await settle()
+        assert both.user.words == ["crashed"]
+        with trio.move_on_after(1):
+            while True:
+                await both.peer.receive_some()
+        both.line.resume()
+        await settle()
+        assert both.user.words == ["crashed"]
+        assert len(both.user.data) == 2 * TURN_BYTES
+
+
 class Asking:
     """A TLS core whose peer sends nothing but questions, each of which TLS answers by itself."""
 
@@ -142,14 +189,15 @@ class Asking:
     closed_by_peer = False
     answer = bytes(100_000)
 
-    def __init__(self) -> None:
+    def __init__(self, plaintext: bytes) -> None:
         self.asked = 0
+        self.plaintext = plaintext
         self._owed = b""
 
     def receive(self, data: bytes) -> bytes:
         self.asked += len(data)
         self._owed += self.answer
-        return b""
+        return self.plaintext
 
     def receive_eof(self) -> None:
         """It may end so."""
@@ -165,9 +213,9 @@ class Asking:
 class AskedStream:
     """The part of a `TlsStream` that a line looks at."""
 
-    def __init__(self, transport: trio.abc.Stream) -> None:
+    def __init__(self, transport: trio.abc.Stream, plaintext: bytes = b"") -> None:
         self.transport = transport
-        self.core = Asking()
+        self.core = Asking(plaintext)
         self.is_cut = False
 
     def hand_over(self) -> tuple[bytes, bytes]:
@@ -231,6 +279,22 @@ async def test_held_by_its_user_while_an_answer_waits(autojump_clock: MockClock,
     with trio.move_on_after(1):
         await theirs.send_all(bytes(TURN_BYTES))
     assert stream.core.asked == asked
+    await line.release()
+    for end in (ours, theirs):
+        await trio.aclose_forcefully(end)
+
+
+async def test_what_came_with_questions_is_passed_on(autojump_clock: MockClock, kind: str) -> None:
+    ours, theirs = await transports(kind)
+    stream = AskedStream(ours, plaintext=bytes(RECORD))
+    line, user = TlsLine(cast("TlsStream", stream)), User()
+    line.begin(user)
+    line.resume()
+    while not line.is_clogged:
+        with trio.move_on_after(1):
+            await theirs.send_all(b"?")
+        await settle()
+    assert len(user.data) == stream.core.asked * RECORD
     await line.release()
     for end in (ours, theirs):
         await trio.aclose_forcefully(end)
