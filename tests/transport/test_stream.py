@@ -1,3 +1,4 @@
+import weakref
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -5,6 +6,7 @@ import trio
 import trio.testing
 from trio.testing import check_two_way_stream, lockstep_stream_pair, memory_stream_pair, wait_all_tasks_blocked
 
+from sottovoce.primitives import ApiMisuse
 from sottovoce.transport import PqPolicy, TlsCore, TlsError, TlsReason, TlsStream, TlsTruncated
 from sottovoce.transport.limits import SEND_BYTES
 from tests.transport.ends import client, server
@@ -260,3 +262,19 @@ async def test_a_reader_learns_that_its_transport_was_closed_under_it() -> None:
         nursery.start_soon(read)
         await wait_all_tasks_blocked()
         await ours.transport.aclose()
+
+
+async def test_once_closed_it_holds_nothing_of_openssl() -> None:
+    """A call's objects know each other, so they wait for the garbage collector, which knows nothing of their weight."""
+    ours, theirs = await shaken(memory_stream_pair())
+    connection = weakref.ref(ours.core._connection)
+    await ours.aclose()
+    assert connection() is None
+    assert ours.core.handshake_complete
+    assert ours.core.to_send() == b""
+    with pytest.raises(ApiMisuse, match="released"):
+        assert ours.core.group
+    with pytest.raises(trio.ClosedResourceError):
+        await ours.receive_some()
+    await ours.aclose()
+    assert await theirs.receive_some() == b""

@@ -124,7 +124,10 @@ class TlsStream(trio.abc.Stream):
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # the peer has gone: there is nobody to say it to
         finally:
-            await self.transport.aclose()
+            try:
+                await self.transport.aclose()
+            finally:
+                self.core.release()
 
     def hand_over(self) -> tuple[bytes, bytes]:
         """Give the plaintext that nobody has read yet, and what TLS itself has to write, to who drives `core` now."""
@@ -169,6 +172,8 @@ class TlsStream(trio.abc.Stream):
         except trio.ClosedResourceError:
             self._check_usable()  # a cancelled write of another task has closed it, not our caller
             raise
+        if self._closed:
+            raise trio.ClosedResourceError("this TLS stream was closed")
         try:
             if not data:
                 self.core.receive_eof()

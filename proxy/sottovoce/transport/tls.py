@@ -9,7 +9,7 @@ A fault never takes back plaintext that came before it: such plaintext is return
 what a caller sees does not depend on how the bytes were cut.
 """
 
-from typing import Final, NoReturn
+from typing import Final, NoReturn, cast
 
 from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
@@ -31,6 +31,17 @@ _GROUP_NAMES: Final = {
     name.casefold(): name for name in ("X25519", "X25519MLKEM768", "SecP384r1MLKEM1024", "secp256r1", "secp384r1")
 }
 """OpenSSL writes some of the IANA names in small letters."""
+
+
+class _Released:
+    """Stands where OpenSSL's connection was."""
+
+    def drain(self) -> bytes:
+        """Nothing is left to be sent."""
+        return b""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise ApiMisuse("TLS: of a connection that was released nothing is known any more")
 
 
 class TlsCore:
@@ -121,6 +132,15 @@ class TlsCore:
         if self._complete and not self._closed and self.failure is None:
             self._closed = True
             self._pipe.shut_down()
+
+    def release(self) -> None:
+        """Free what OpenSSL holds of a connection that is over.
+
+        It is by far the most of a call's memory, and whoever holds this object may be garbage for long before it is
+        collected.  `failure`, `closed_by_peer` and `handshake_complete` stay; there is nothing to send.
+        """
+        self._pipe = cast("RecordPipe", released := _Released())
+        self._connection = cast("SSL.Connection", released)
 
     @property
     def handshake_complete(self) -> bool:
