@@ -1,5 +1,6 @@
 """`python -m loadtest compare`: the same load through Sottovoce and its peers, in turns, with ratios."""
 
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,6 +63,8 @@ def command(  # noqa: PLR0913  a command's options
     from loadtest.peers.servers import find_cores  # noqa: PLC0415  likewise
     from sottovoce.primitives import SottovoceError  # noqa: PLC0415  likewise
 
+    if not math.isfinite(seconds):  # which no range forbids
+        raise click.BadParameter("give a number that ends", param_hint="--seconds")
     programs, missing = _programs(against, may_install=may_install)
     wanted = Wanted(
         programs=programs, sessions=sessions, seconds=seconds, rounds=rounds, ticks=tuple(dict.fromkeys(ticks))

@@ -12,6 +12,7 @@ from loadtest.replay.plan import Kind, Plan, Target
 from loadtest.replay.streams import NUMBER_BYTES, Endpoint, OpaqueAddress, OpaqueStream, Stream, VoiceStream
 from sottovoce.app.wav import Recording, read_wav
 from sottovoce.client.settings import CallOptions, CallSettings, settings_for
+from sottovoce.primitives import one_line
 from sottovoce.transport import PqPolicy, client_context
 
 _BUNDLED = Path(__file__).parents[1] / "audio/speech-16k.wav"
@@ -89,13 +90,14 @@ class _Voice:
 
 class _Opaque:
     def __init__(self, target: Target, plan: Plan) -> None:
-        parts = urlsplit(target.url)
+        no_url = f"{one_line(target.url)} is no URL of a WebSocket: write it as wss://host:port/path"
         try:
+            parts = urlsplit(target.url)
             host, port = parts.hostname, parts.port
         except ValueError:
-            host = port = None
+            raise PlanRefused(no_url) from None
         if parts.scheme not in {"ws", "wss"} or not host:
-            raise PlanRefused(f"{target.url[:100]} is no URL of a WebSocket: write it as wss://host:port/path")
+            raise PlanRefused(no_url)
         if plan.payload_bytes < NUMBER_BYTES:
             raise PlanRefused(f"a message has at least {NUMBER_BYTES} bytes, for its number: give a larger payload")
         is_tls = parts.scheme == "wss"

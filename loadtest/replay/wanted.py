@@ -1,6 +1,7 @@
 """From what was asked for on the command line to a plan, with everything running that it needs."""
 
 import ipaddress
+import math
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -50,6 +51,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
         """Say what does not go together; None if all does."""
         if bool(self.urls) is (self.config is not None):
             return "give --url URL of a proxy that runs, or --config F to have one served"
+        if not all(map(math.isfinite, (self.seconds, self.rate, self.ramp))):
+            return "--seconds, --rate and --ramp want numbers that end"
         if self.config is None and (self.routes or self.raw or self.changes):
             return "--route, --raw and --set are for a proxy that is served for the run: give --config"
         if self.opaque and (self.config is not None or self.anchor or self.token or self.audio):
@@ -129,17 +132,20 @@ def _trust(wanted: Wanted) -> Trust:
 
 def _watched(wanted: Wanted) -> Watched:
     """Find the processes behind URLs of this machine, as far as they may be looked at."""
-    ports = {parts.port for url in wanted.urls if _is_here((parts := urlsplit(url)).hostname) and parts.port}
+    ports = {port for url in wanted.urls if (port := _port_here(url))}
     proxies = sorted({pid for port in ports for pid in listeners_of(port)})
     children = {child for pid in proxies for child in children_of(pid)} - set(proxies)
     return Watched(proxy=tuple(proxies), token=() if wanted.opaque else tuple(sorted(children)))
 
 
-def _is_here(host: str | None) -> bool:
+def _port_here(url: str) -> int | None:
+    """Give the port of a URL of this machine; None for others, and for what is no URL, which whoever calls it says."""
     try:
-        return host == "localhost" or ipaddress.ip_address(host or "").is_loopback
+        parts = urlsplit(url)
+        is_here = parts.hostname == "localhost" or ipaddress.ip_address(parts.hostname or "").is_loopback
+        return parts.port if is_here else None
     except ValueError:
-        return False
+        return None
 
 
 def _pinned(stack: ExitStack, say: Say) -> tuple[Callable[[Sequence[str]], list[str]], ...]:

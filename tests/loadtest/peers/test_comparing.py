@@ -237,3 +237,7 @@ def test_an_interrupted_comparison_is_status_130(
 def test_a_comparison_survives_json() -> None:
     known = Comparison(yardstick="haproxy", remarks=(), missing={}, standings=(), rows=())
     assert msgspec.json.decode(msgspec.json.encode(known), type=Comparison) == known
+
+
+def test_a_time_without_end_is_usage() -> None:
+    assert CliRunner().invoke(command_module.command, ["--against", "nginx", "--seconds", "nan"]).exit_code == 2

@@ -30,6 +30,9 @@ def run(*words: str | Path) -> Result:
         (("--opaque", "--config", "d"), "takes --ca and --payload"),
         (("--url", "wss://a/echo", "--dir", "d", "--payload", "100"), "is the size of the messages of --opaque"),
         (("--url", "wss://a/echo", "--dir", "d", "--sessions", "0"), "--sessions"),
+        (("--url", "wss://a/echo", "--dir", "d", "--seconds", "nan"), "want numbers that end"),
+        (("--url", "wss://a/echo", "--dir", "d", "--seconds", "inf"), "want numbers that end"),
+        (("--url", "wss://a/echo", "--dir", "d", "--ramp", "nan"), "want numbers that end"),
     ],
 )
 def test_what_does_not_go_together_is_usage(words: tuple[str, ...], said: str) -> None:
@@ -42,6 +45,13 @@ def test_a_threshold_that_is_none_is_said_before_anything_is_called() -> None:
     result = run("--opaque", "--url", NOWHERE, "--fail-if", "p98>20ms")
     assert result.exit_code == 1
     assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("url", ["ws://localhost:99999/", "ws://[bad/", "ws://localhost:x/"])
+def test_an_address_that_is_none_is_one_line(url: str) -> None:
+    result = run("--opaque", "--url", url)
+    assert (result.exit_code, len(result.stderr.splitlines())) == (1, 1)
+    assert f"{url} is no URL of a WebSocket" in result.stderr
 
 
 def test_missing_trust_is_one_line_and_an_object(tmp_path: Path) -> None:
