@@ -143,9 +143,10 @@ def _port_here(url: str) -> int | None:
     try:
         parts = urlsplit(url)
         is_here = parts.hostname == "localhost" or ipaddress.ip_address(parts.hostname or "").is_loopback
-        return parts.port if is_here else None
+        port = parts.port
     except ValueError:
         return None
+    return port if is_here else None
 
 
 def _pinned(stack: ExitStack, say: Say) -> tuple[Callable[[Sequence[str]], list[str]], ...]:
