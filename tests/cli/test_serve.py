@@ -1,5 +1,6 @@
 """What keeps `serve` from starting: each is one line that names the thing and the remedy, and nothing is half-done."""
 
+import os
 import shutil
 import socket
 from pathlib import Path
@@ -111,7 +112,8 @@ def test_on_a_busy_port(cli: Cli, directory: Path) -> None:
         said = refused(cli, directory, "--set", f"listener.address={address}")
     assert said == (
         f"listener.address: cannot listen on {address} (Address already in use): "
-        "another program listens there: end it, or choose another port"
+        f"pid {os.getpid()} ({Path('/proc/self/comm').read_text().strip()}) listens there: "
+        f"end it (kill {os.getpid()}), or choose another port"
     )
     tail = cli("audit", "tail", directory, "--json").json["records"]
     *_, loaded, started, leaf, voice, made, erased = [record["event"] for record in tail]

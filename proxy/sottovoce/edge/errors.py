@@ -16,5 +16,12 @@ class AddressUnusable(SottovoceError):
 
     def __init__(self, name: str, address: str, error: OSError) -> None:
         """Name the listener, the address and the remedy."""
+        self.address = address
+        self.is_taken = error.errno == errno.EADDRINUSE
+        self._what = f"{name}.address: cannot listen on {address} ({error.strerror})"
         remedy = _REMEDIES.get(error.errno or 0, "choose another address")
-        super().__init__(f"{name}.address: cannot listen on {address} ({error.strerror}): {remedy}")
+        super().__init__(f"{self._what}: {remedy}")
+
+    def name_holder(self, pid: int, program: str) -> None:
+        """Say who listens there."""
+        self.args = (f"{self._what}: pid {pid} ({program}) listens there: end it (kill {pid}), or choose another port",)

@@ -6,14 +6,15 @@ Other users' processes show no descriptors: then the port is held by somebody wi
 import os
 import socket
 import struct
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from sottovoce.app.doctor.host import read_text
+from sottovoce.edge import AddressUnusable, parse_address
 from sottovoce.primitives import one_line
 
 _LISTEN: Final = "0A"
@@ -68,6 +69,19 @@ def holder_of(host: str, port: int) -> Holder | None:
     sockets = [each for name in ("tcp", "tcp6") for each in parse_listening(_read_all(_PROC / "net" / name))]
     found = next((each for each in sockets if covers(each, host, port)), None)
     return None if found is None else _owner(found.inode)
+
+
+@contextmanager
+def naming_holder() -> Generator[None]:
+    """Have an address that is taken say by whom, where that shows."""
+    try:
+        yield
+    except AddressUnusable as error:
+        address = parse_address(error.address)
+        holder = holder_of(address.host, address.port) if error.is_taken else None
+        if holder is not None and holder.pid:
+            error.name_holder(holder.pid, holder.program)
+        raise
 
 
 def bind_error(host: str, port: int) -> OSError | None:

@@ -16,6 +16,7 @@ import trio
 
 from sottovoce.app.anchors import record_anchor_changes
 from sottovoce.app.checking import build_routes, read_credentials
+from sottovoce.app.doctor.sockets import naming_holder
 from sottovoce.app.initialise import token_files
 from sottovoce.app.ledger import open_ledger
 from sottovoce.app.serving.backends import Backends
@@ -114,7 +115,8 @@ class Parts:
         await record_anchor_changes(base, audit)
         metrics = Metrics(versions())
         ledger = await stack.enter_async_context(open_ledger(logger, audit, configuration.hsm.token, metrics.keys))
-        admin = await listen("admin", parse_address(configuration.admin.address))
+        with naming_holder():
+            admin = await listen("admin", parse_address(configuration.admin.address))
         stack.push_async_callback(admin.aclose)
         reports = Reports(ledger, health)
         token = await stack.enter_async_context(
@@ -200,7 +202,8 @@ class Parts:
     async def _listen(self, stack: AsyncExitStack) -> None:
         served = self._served_routes()
         for name, config in self.configuration.all_listeners().items():
-            listener = await bind(name, config)
+            with naming_holder():
+                listener = await bind(name, config)
             stack.push_async_callback(listener.aclose)
             self.listeners += (ServedListener(listener, CurrentServices(self._services(name, served))),)
 
