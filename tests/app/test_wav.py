@@ -111,7 +111,10 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyte
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(wave.Wave_write, "writeframes", fail)
-    with pytest.raises(WavUnusable, match=r"x\.wav cannot be written \(No space left on device\): give another path"):
+    with pytest.raises(
+        WavUnusable,
+        match=r"x\.wav cannot be written \(No space left on device\): make room there, or give another path",
+    ):
         write_wav(path, Recording(bytes(2), 8_000))
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]

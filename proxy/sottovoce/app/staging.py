@@ -4,6 +4,7 @@ It is built beside its place under a hidden name, written to the disk, and renam
 hidden directory behind, which the next build for the same place removes; one that still runs holds a lock on its own.
 """
 
+import errno
 import fcntl
 import os
 import re
@@ -15,6 +16,8 @@ from pathlib import Path
 from sottovoce.primitives import SottovoceError
 
 _TAG_BYTES = 4
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_ROOM = "make room there, or choose a directory on another disk"
 
 
 class DirectoryUnusable(SottovoceError):
@@ -43,6 +46,10 @@ def whole_directory(target: Path) -> Generator[Path]:
         _sync(target.parent)
     except OSError as error:
         raise _unusable(target, error) from None
+    except Exception:
+        if _is_full(stage):  # whoever else could not write says so in other words, or in none
+            raise DirectoryUnusable(f"{target} cannot be made (its disk is full): {_NO_ROOM}") from None
+        raise
     finally:
         shutil.rmtree(stage, ignore_errors=True)
         os.close(lock)
@@ -129,4 +136,12 @@ def _unusable(target: Path, error: OSError) -> DirectoryUnusable:
         return DirectoryUnusable(f"{target.parent} does not exist: mkdir -p {target.parent}")
     if isinstance(error, NotADirectoryError):
         return DirectoryUnusable(f"{target} is no directory: choose another name")
-    return DirectoryUnusable(f"{target} cannot be made ({error.strerror}): choose a directory that you may write to")
+    remedy = _NO_ROOM if error.errno in _FULL else "choose a directory that you may write to"
+    return DirectoryUnusable(f"{target} cannot be made ({error.strerror}): {remedy}")
+
+
+def _is_full(stage: Path) -> bool:
+    with suppress(OSError):
+        room = os.statvfs(stage)
+        return room.f_bavail == 0 or (room.f_files > 0 and room.f_favail == 0)
+    return False

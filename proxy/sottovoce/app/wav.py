@@ -1,5 +1,6 @@
 """WAV files that a call can carry: 16-bit PCM, mono, at the rates that have a codec.  Anything else is refused."""
 
+import errno
 import math
 import os
 import shlex
@@ -23,6 +24,7 @@ CODECS = {
 _SAMPLE_BYTES = 2
 _TONE_HERTZ, _TONE_RATE, _TONE_PEAK = 440, 16_000, 8_000
 _MAX_PREFIX = 100
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class WavUnusable(SottovoceError):
@@ -117,7 +119,9 @@ def _make_beside(path: Path, *, keep: bool = False) -> tuple[int, Path]:
 
 
 def _unwritable(path: Path, error: OSError) -> WavUnusable:
-    return WavUnusable(f"{path} cannot be written ({error.strerror}): give another path, in a directory that is there")
+    room = "make room there, or give another path"
+    remedy = room if error.errno in _FULL else "give another path, in a directory that is there"
+    return WavUnusable(f"{path} cannot be written ({error.strerror}): {remedy}")
 
 
 def _conversion(path: Path) -> str:
