@@ -116,6 +116,15 @@ def test_usage_is_exit_code_2_and_nothing_on_standard_output(cli: Cli, words: st
     assert "Traceback" not in ran.err
 
 
+def test_usage_that_is_wrong_is_told_a_program_too(cli: Cli) -> None:
+    ran = cli("example", "nonsense", "--json")
+    assert ran.code == 2
+    assert (ran.json["schema"], ran.json["ok"]) == ("sottovoce.example.1", False)
+    assert "there is no 'nonsense'" in ran.json["error"]
+    assert cli("nonsense", "--json").json["schema"] == "sottovoce.usage.1"
+    assert cli("clients", "add", "--json").json["schema"] == "sottovoce.clients.add.1"
+
+
 def test_it_is_the_same_by_its_module_name() -> None:
     done = sottovoce("--version")
     assert done.returncode == 0

@@ -44,6 +44,13 @@ def print_failure(ctx: click.Context, error: Exception) -> None:
         print_json(ctx.meta[_WANTED], {"ok": False, "error": "; ".join(lines_of(error)), "code": code})
 
 
+def print_misuse(error: click.ClickException) -> None:
+    """Print for a program that the words of the command itself were wrong."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    path = [] if context is None else context.command_path.split()[1:]
+    print_json(".".join(path) or "usage", {"ok": False, "error": error.format_message(), "code": None})
+
+
 def say(line: str) -> None:
     """Tell a person something on standard error."""
     click.echo(line, err=True)

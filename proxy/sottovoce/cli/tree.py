@@ -41,6 +41,7 @@ _FOLDERS = {
 }
 """Where the modules of commands lie that are not in this package itself."""
 _INTERRUPTED = 130
+_JSON = "--json"
 
 
 class _LazyGroup(click.Group):
@@ -114,6 +115,10 @@ def run(arguments: Sequence[str]) -> int:
     try:
         code = commands.main(arguments, prog_name="sottovoce", standalone_mode=False)
     except click.ClickException as error:
+        if _JSON in arguments:
+            from sottovoce.cli.output import print_misuse
+
+            print_misuse(error)
         error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
