@@ -107,7 +107,7 @@ class PolicyRefused(EndedWithCode):
     number = Code.POLICY
     found_here = (
         "the server asks for something that this client does not do",
-        "choose a codec and a credential that the server accepts, or update this client",
+        "choose a codec and a credential (token, key or certificate) that the server accepts, or update this client",
     )
     said_by_server = (
         "the server's policy does not allow this call",
@@ -290,7 +290,7 @@ _ABNORMAL = 1006
 _CALL_AGAIN = "what was said last may be missing: call again"
 
 _CERTIFICATE_REMEDIES = {
-    CertificateProblem.UNKNOWN_CA: "give the server's CA file (ca=…, or --dir); it is certs/ca.pem of its directory",
+    CertificateProblem.UNKNOWN_CA: "give the server's CA file (ca=…, --ca or --dir): certs/ca.pem of its directory",
     CertificateProblem.EXPIRED: "check this machine's clock; if it is right, the operator has to renew the certificate",
     CertificateProblem.NOT_YET_VALID: "check this machine's clock",
     CertificateProblem.WRONG_HOST: "call it by a name that the certificate holds, or have it issued for this one",

@@ -52,6 +52,8 @@ def check_server_params(params: ServerParams, config: ClientConfig, ticket: Clie
     if ticket is not None:
         _check_resumed_params(params, ticket)
     elif config.credential.kind not in params.credential_kinds:
+        if config.credential.kind == CredentialKind.NONE:
+            raise _policy("the server wants to know who calls, and this client shows no credential")
         raise _policy("the server does not accept this client's kind of credential")
 
 
