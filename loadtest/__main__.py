@@ -16,6 +16,9 @@ _COMMANDS = {
 }
 
 
+_WANTS_JSON = "loadtest.json"
+
+
 class _LazyGroup(click.Group):
     """Knows its commands by name and one line; imports the one that is run."""
 
@@ -35,17 +38,30 @@ class _LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Remember what was asked for, as whoever misspells a word wants his answer in that form, too."""
+        ctx.meta[_WANTS_JSON] = "--json" in args
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> object:
         """Run a command; what keeps it from its work is one line, and with --json an object that says so, too."""
         from sottovoce.primitives.errors import SottovoceError  # noqa: PLC0415  --help is quick
 
         try:
             return super().invoke(ctx)
+        except click.ClickException as error:
+            _print_failure(ctx, error.format_message())
+            raise
         except SottovoceError as error:
-            if ctx.meta.get("loadtest.json"):
-                click.echo(json.dumps({"schema": ctx.meta["loadtest.json"], "ok": False, "error": str(error)}))
+            _print_failure(ctx, str(error))
             click.echo(f"loadtest: {error}", err=True)
             ctx.exit(1)
+
+
+def _print_failure(ctx: click.Context, text: str) -> None:
+    if ctx.meta[_WANTS_JSON]:
+        schema = f"loadtest.{ctx.invoked_subcommand or 'usage'}/1"
+        click.echo(json.dumps({"schema": schema, "ok": False, "error": text}))
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -36,7 +36,9 @@ def command(names: tuple[str, ...], plot: Path | None, *, as_json: bool) -> None
             for figure in measured:
                 click.echo(describe(figure))
     if as_json:
-        click.echo(json.dumps({"schema": 1, "figures": [as_object(figure) for figure in figures]}))
+        is_well = not any(figure.is_over for figure in figures)
+        found = [as_object(figure) for figure in figures]
+        click.echo(json.dumps({"schema": "loadtest.bench/1", "ok": is_well, "figures": found}))
     sys.exit(OVER_LIMIT if any(figure.is_over for figure in figures) else 0)
 
 

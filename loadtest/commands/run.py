@@ -13,17 +13,11 @@ import click
 if TYPE_CHECKING:
     from loadtest.replay import Outcome, Progress
     from loadtest.replay.wanted import Wanted
+    from loadtest.report import Threshold
 
 _FAILED, _OVER_LIMIT, _SIGNAL = 1, 4, 128
 _MAX_TICK_US = 100_000
-_SCHEMA = "loadtest.run/1"
 _path = click.Path(path_type=Path)
-
-
-def _remember(ctx: click.Context, _: click.Parameter, value: bool) -> bool:  # noqa: FBT001  click's signature
-    if value:
-        ctx.meta["loadtest.json"] = _SCHEMA
-    return value
 
 
 @click.command("run")
@@ -56,7 +50,7 @@ def _remember(ctx: click.Context, _: click.Parameter, value: bool) -> bool:  # n
 @click.option("--fail-if", metavar="EXPR", help="Exit with 4 if this is so, as in 'p99>20ms'.")
 @click.option("--plot", type=_path, metavar="FILE.png", help="Draw the run.")
 @click.option("--html", type=_path, metavar="FILE", help="Write one self-contained page.")
-@click.option("--json", "as_json", is_flag=True, callback=_remember, help="Print one JSON object and nothing else.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 def command(fail_if: str | None, plot: Path | None, html: Path | None, *, as_json: bool, **words: object) -> None:
     """Replay audio in many calls at once, open loop, and say what becomes of each frame.
 
@@ -80,13 +74,24 @@ def command(fail_if: str | None, plot: Path | None, html: Path | None, *, as_jso
         raise click.UsageError(problem)
     threshold = None if fail_if is None else parse_threshold(fail_if)
     outcome, told = _run(wanted)
-    _report(outcome, plot, html, as_json=as_json)
+    verdict = _verdict(outcome, told, threshold)
+    if as_json:
+        _print_json(outcome, verdict)
+    else:
+        _print(outcome)
+    _draw(outcome, plot, html)
+    if verdict is not None:
+        _end(*verdict)
+
+
+def _verdict(outcome: "Outcome", told: list[int], threshold: "Threshold | None") -> tuple[int, str] | None:
+    """Give the exit status of what did not go well, and the line that says so; None if all did."""
     if told:
-        _end(_SIGNAL + told[0], f"stopped by hand after {outcome.seconds:.1f} s: what was measured is above")
+        return _SIGNAL + told[0], f"stopped by hand after {outcome.seconds:.1f} s: what was measured is above"
     if outcome.is_partial:
-        _end(_FAILED, _what_went_wrong(outcome))
-    if threshold is not None and (missed := threshold.missed_by(outcome)) is not None:
-        _end(_OVER_LIMIT, missed)
+        return _FAILED, _what_went_wrong(outcome)
+    missed = None if threshold is None else threshold.missed_by(outcome)
+    return None if missed is None else (_OVER_LIMIT, missed)
 
 
 def _run(wanted: "Wanted") -> "tuple[Outcome, list[int]]":
@@ -120,16 +125,24 @@ def _noted_signals() -> Generator[list[int]]:
             signal.signal(number, handler)
 
 
-def _report(outcome: "Outcome", plot: Path | None, html: Path | None, *, as_json: bool) -> None:
+def _print_json(outcome: "Outcome", verdict: tuple[int, str] | None) -> None:
     import msgspec
 
-    from loadtest.report import describe, write_html, write_png
+    fields = msgspec.structs.asdict(outcome)
+    said = {"schema": fields.pop("schema"), "ok": verdict is None, "error": None if verdict is None else verdict[1]}
+    click.echo(msgspec.json.encode({**said, **fields}).decode())
 
-    if as_json:
-        click.echo(msgspec.json.encode(outcome).decode())
-    else:
-        for line in describe(outcome):
-            click.echo(line)
+
+def _print(outcome: "Outcome") -> None:
+    from loadtest.report import describe
+
+    for line in describe(outcome):
+        click.echo(line)
+
+
+def _draw(outcome: "Outcome", plot: Path | None, html: Path | None) -> None:
+    from loadtest.report import write_html, write_png
+
     try:
         if plot is not None:
             write_png(outcome, plot)
@@ -145,7 +158,9 @@ def _what_went_wrong(outcome: "Outcome") -> str:
     why = max(reasons, key=lambda reason: sum(route.reasons.get(reason, 0) for route in outcome.routes), default="")
     failed, ended = outcome.handshakes.failed, sum(route.calls_ended for route in outcome.routes)
     if not outcome.handshakes.done:
-        return f"no call came about, {failed} were tried: {why}"
+        return (
+            f"no call came about, {failed} were tried: {why}; one alone says more: sottovoce call URL --tone --dir DIR"
+        )
     return f"the proxy went away {outcome.seconds:.1f} s into the run, {ended} calls ended: {why}"
 
 

@@ -73,15 +73,18 @@ def command(  # noqa: PLR0913  a command's options
         comparison = compare(wanted, find_cores(), missing, _tell)
     except (SottovoceError, RuntimeError) as error:  # RuntimeError: the proxy did not start
         raise click.ClickException(str(error)) from None
+    could_run = any(program.name not in comparison.missing for program in programs)
     if as_json:
-        click.echo(msgspec.json.encode(comparison).decode())
+        fields = msgspec.structs.asdict(comparison)
+        ok = could_run and not comparison.is_partial
+        click.echo(msgspec.json.encode({"schema": fields.pop("schema"), "ok": ok, **fields}).decode())
     else:
         _print(comparison)
     if page is not None:
         _write(comparison, page)
     if comparison.is_partial:
         sys.exit(_INTERRUPTED)
-    sys.exit(0 if any(program.name not in comparison.missing for program in programs) else _FAILED)
+    sys.exit(0 if could_run else _FAILED)
 
 
 def _programs(names: tuple[str, ...], *, may_install: bool) -> "tuple[tuple[Program, ...], dict[str, str]]":

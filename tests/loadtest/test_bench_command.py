@@ -42,7 +42,7 @@ def test_json_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     result = bench(monkeypatch, "--json", figures=[KEPT, OVER])
     assert result.exit_code == 4
     answer = json.loads(result.stdout)
-    assert answer["schema"] == 1
+    assert answer["schema"] == "loadtest.bench/1"
     assert [(each["name"], each["ok"]) for each in answer["figures"]] == [("kept", True), ("missed", False)]
     assert answer["figures"][0] == {
         "name": "kept", "measured": 1.25, "limit": 2.5, "unit": "x", "detail": "so and so", "ok": True

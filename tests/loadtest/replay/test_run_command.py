@@ -61,6 +61,20 @@ def test_missing_trust_is_one_line_and_an_object(tmp_path: Path) -> None:
     assert json.loads(result.stdout)["ok"] is False
 
 
+def test_where_no_call_comes_about_the_object_says_so() -> None:
+    result = run("--opaque", "--url", NOWHERE, "--sessions", "1", "--json")
+    found = json.loads(result.stdout)
+    assert (result.exit_code, found["schema"], found["ok"]) == (1, "loadtest.run/1", False)
+    assert found["error"].startswith("no call came about, 1 were tried: ")
+
+
+def test_a_word_that_is_wrong_is_an_object_too() -> None:
+    result = run("--sessions", "0", "--json")
+    found = json.loads(result.stdout)
+    assert (result.exit_code, found["schema"], found["ok"]) == (2, "loadtest.run/1", False)
+    assert "0 is not in the range" in found["error"]
+
+
 def test_a_proxy_that_does_not_start_says_why_in_its_own_words(tmp_path: Path) -> None:
     result = run("--config", tmp_path / "nothing")
     assert result.exit_code == 1
@@ -72,7 +86,10 @@ def test_a_proxy_that_does_not_start_says_why_in_its_own_words(tmp_path: Path) -
 def test_where_nobody_listens_no_call_comes_about() -> None:
     result = run("--opaque", "--url", NOWHERE, "--sessions", "2")
     assert result.exit_code == 1
-    assert result.stderr == "loadtest: no call came about, 2 were tried: cannot reach 127.0.0.1:1: Connection refused\n"
+    assert result.stderr == (
+        "loadtest: no call came about, 2 were tried: cannot reach 127.0.0.1:1: Connection refused; "
+        "one alone says more: sottovoce call URL --tone --dir DIR\n"
+    )
 
 
 def test_a_run_and_everything_that_it_leaves(tmp_path: Path) -> None:
