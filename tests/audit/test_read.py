@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sottovoce.audit import AuditBroken, AuditFailed, AuditReport, read_tail, verify_audit
+from sottovoce.audit import AuditBroken, AuditFailed, AuditReport, read_events, read_tail, verify_audit
 from sottovoce.audit.chain import MAX_LINE_BYTES, ChainEnd, encode_record
 from tests.audit.examples import EVENTS, TIME, make_lines
 
@@ -174,3 +174,17 @@ def test_reading_changes_nothing(scratch: Path) -> None:
     read_tail(scratch, 3)
     after = scratch.stat()
     assert (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
+
+
+def test_the_records_of_one_event_in_their_order(scratch: Path) -> None:
+    """A torn end is left out; a word in another record's field is no event."""
+    scratch.write_bytes(WHOLE[:-5])
+    assert [each.fields["pid"] for each in read_events(scratch, "token_started")] == [7]
+    scratch.write_bytes(WHOLE)
+    assert [each.fields["token"] for each in read_events(scratch, "token_started")] == ["sottovoce", "café"]
+    assert list(read_events(scratch, "serving")) == []
+    scratch.write_bytes(WHOLE.replace(b"sottovoce", b"sottovocf", 1))
+    with pytest.raises(AuditBroken):
+        list(read_events(scratch, "token_started"))
+    with pytest.raises(AuditFailed):
+        list(read_events(scratch.with_name("none"), "token_started"))

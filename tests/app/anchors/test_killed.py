@@ -1,10 +1,13 @@
 """Killed at any step: the directory can be served, and the same command finishes what was begun."""
 
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 
 from sottovoce.app import staging
 from sottovoce.app.anchors import auditing, list_anchors, place, replacing, retire, rotate, switch
@@ -14,6 +17,7 @@ from sottovoce.hsm import Token
 from sottovoce.identity import load_ring
 from tests.app.anchors.test_replacing import WEEK, files, ids, issuer, later
 from tests.app.directories import OpenToken
+from tests.running import SOTTOVOCE
 
 pytestmark = pytest.mark.interop(tool="softhsm2-util")
 
@@ -124,3 +128,27 @@ async def test_what_a_killed_write_has_left_is_of_no_use_to_anybody(opened: Open
     await STEPS["rotate"](directory)
     assert await issuer(opened, directory) == ids(directory)[0]
     assert "new" not in {name.rpartition(".")[2] for name in files(directory)}
+
+
+@pytest.mark.parametrize("tries", [6, pytest.param(60, marks=pytest.mark.soak)])
+async def test_killed_for_real_at_any_moment(
+    opened: OpenToken, directory: Path, made_directory: Path, tries: int
+) -> None:
+    """With the token process, which dies with it, perhaps while SoftHSM writes a key."""
+    first = ids(directory)
+    for number in range(tries):
+        process = await trio.lowlevel.open_process(
+            [*SOTTOVOCE, "anchor", "rotate", str(directory)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        with trio.move_on_after(0.25 + 0.45 * number / tries):
+            await process.wait()
+        process.kill()
+        await process.wait()
+        assert await issuer(opened, directory) == first[0]
+        if len(ids(directory)) > 1:  # it was done already: begin anew
+            shutil.rmtree(directory)
+            shutil.copytree(made_directory, directory)
+    await STEPS["rotate"](directory)
+    await STEPS["switch"](directory)
+    assert await issuer(opened, directory) == ids(directory)[1]
+    assert ids(directory)[:1] == first

@@ -1,5 +1,6 @@
 """The three steps over a real token: what each makes, refuses, and leaves."""
 
+import errno
 import fcntl
 import os
 import stat
@@ -223,3 +224,19 @@ async def test_the_one_for_commands_issues_nothing_and_spares_the_anchor_that_is
             with pytest.raises(OperationRefused, match="the key that issues, or no anchor's"):
                 await token.call(CREATE_ANCHOR, CreateAnchor(key), deadline_seconds=DEADLINE)
         await token.call(DESTROY_ANCHOR, DestroyAnchor(FREE), deadline_seconds=DEADLINE)
+
+
+async def test_a_full_disk_is_one_line_and_nothing_is_lost(
+    opened: OpenToken, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = ids(directory)
+
+    def full(path: Path, *_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(replacing, "replace_file", full)
+        with pytest.raises(AnchorsRefused, match=r"anchor-2.mldsa87.json cannot be written .No space left"):
+            await rotated(directory)
+    assert await issuer(opened, directory) == before[0]
+    assert (await rotated(directory)).changed
