@@ -1,6 +1,7 @@
 """What is special where the hub serves a line."""
 
 import socket
+from typing import cast
 
 import trio
 from trio.testing import MockClock
@@ -53,3 +54,18 @@ async def test_the_hub_knows_only_who_wants_something(autojump_clock: MockClock)
         await settle()
         assert not users
         assert both.user.words == ["drained", "lost"]
+
+
+async def test_a_stream_closed_under_a_line_whose_descriptor_is_another_ones_now(autojump_clock: MockClock) -> None:
+    """Our own fault, and yet: it is not the other one who pays for it."""
+    async with ends("socket") as first:
+        first_descriptor = cast("trio.SocketStream", first.stream).socket.fileno()
+        await trio.aclose_forcefully(first.stream)
+        async with ends("socket") as second:
+            assert cast("trio.SocketStream", second.stream).socket.fileno() == first_descriptor
+            first.line.hold()
+            await first.line.release()
+            second.say(b"served")
+            await settle()
+            assert second.user.told == [b"served"]
+            assert first.user.told == []

@@ -52,11 +52,12 @@ class Hub:
         """Look at a descriptor for other events."""
         self.epoll.modify(descriptor, events)
 
-    def remove(self, descriptor: int) -> None:
-        """Forget a descriptor; from here on its user is told nothing."""
-        del self.users[descriptor]
-        with suppress(OSError, ValueError):  # closed already, it or the epoll object: forgotten all the same
-            self.epoll.unregister(descriptor)
+    def remove(self, descriptor: int, ready: Ready) -> None:
+        """Forget a descriptor; from here on `ready` is told nothing.  If it is another one's by now, it stays his."""
+        if self.users.get(descriptor) == ready:
+            del self.users[descriptor]
+            with suppress(OSError, ValueError):  # closed already, it or the epoll object: forgotten all the same
+                self.epoll.unregister(descriptor)
 
     def serve(self, events: Sequence[tuple[int, int]]) -> None:
         """Tell those who are ready."""

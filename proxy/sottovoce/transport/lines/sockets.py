@@ -97,7 +97,7 @@ class SocketLine:
         if wanted == watched:
             return
         if not wanted:
-            self._hub.remove(self._descriptor)
+            self._hub.remove(self._descriptor, self._ready)
         elif watched:
             self._hub.change(self._descriptor, wanted)
         else:
