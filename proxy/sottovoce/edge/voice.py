@@ -5,9 +5,9 @@
     clock: session.on_deadline
 
 One task goes through the session's life in order: handshake, connect the backend, converse, close.  In a conversation
-it only waits for the end: no task is woken for a frame.  Before and behind it asks for what comes next.  While the backend is being connected nothing is read: TCP holds what the client sends.  A
-session that ends, wherever, is finished in one place (`_finish`): the backend is told at once, the client within
-`CLOSE_SECONDS`.
+it only waits for the end: no task is woken for a frame.  Before and behind it asks for what comes next.  While the
+backend is being connected nothing is read: TCP holds what the client sends.  A session that ends, wherever, is finished
+in one place (`_finish`): the backend is told at once, the client within `CLOSE_SECONDS`.
 
 Not here: TLS and HTTP (`connection`), what is said to whom about it (`journal`).
 """
@@ -120,9 +120,11 @@ class VoiceCall:
                 nursery.cancel_scope.cancel()
         finally:
             self._nursery = None
-            self._take_events(self._session.carriage_ended())
-            self._session.erase()
-            await self._carrier.release()
+            try:
+                self._take_events(self._session.carriage_ended())
+                self._session.erase()
+            finally:
+                await self._carrier.release()  # whatever happens: behind this the stream is closed
         if self._crash is not None:
             raise self._crash
 
