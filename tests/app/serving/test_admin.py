@@ -175,6 +175,19 @@ async def test_a_backend_that_is_not_there_is_named_without_its_query(directory:
     assert b"planted" not in body
 
 
+def test_a_backend_whose_address_was_mended_is_not_called_down(directory: Path) -> None:
+    route = '[listener]\naddress = "127.0.0.1:0"\n[routes.bot]\nadapter = "raw"\nurl = "ws://127.0.0.1:{}/"\n'
+    file = directory / "sottovoce.toml"
+    file.write_text(route.format(1))
+    with running_proxy(directory) as proxy:
+        assert sottovoce("call", f"{proxy.url}/bot", "--tone", "--dir", directory).returncode == 1
+        assert [concern["cause"] for concern in status_of(proxy)["concerns"]] == ["backend.bot"]
+        file.write_text(route.format(2))
+        proxy.process.send_signal(signal.SIGHUP)
+        found = wait_for(proxy, lambda found: not found["concerns"])
+    assert found["routes"][0]["backend"] == "not called yet"
+
+
 def test_a_second_proxy_on_the_same_admin_address_is_told_in_one_line(directory: Path, tmp_path: Path) -> None:
     other = copy_directory(directory, tmp_path, "other")
     with running_proxy(directory) as proxy:

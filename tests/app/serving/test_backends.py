@@ -57,6 +57,14 @@ def test_a_backend_is_what_the_last_call_told(backends: Backends, clock: Clock) 
     assert state() == ("answering", 1, "")
 
 
+def test_of_another_backend_on_the_same_route_nothing_is_known(backends: Backends) -> None:
+    backends.backend_lost("bot", "refused")
+    backends.backend_moved("bot")
+    backends.backend_moved("never heard of")
+    found = backends.route("bot", is_built_in=False)
+    assert (found.backend, found.reason) == ("not called yet", "")
+
+
 def test_a_built_in_route_has_no_backend(backends: Backends, clock: Clock) -> None:
     clock.moved += 9
     found = backends.route("echo", is_built_in=True)

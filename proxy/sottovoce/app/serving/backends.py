@@ -79,6 +79,10 @@ class Backends:
         """A backend is not there, or no longer."""
         self._note(route, "down", one_line(reason, max_characters=_MAX_REASON))
 
+    def backend_moved(self, route: str) -> None:
+        """From now on another backend is called on this route; of that one nothing is known."""
+        self._backends.pop(route, None)
+
     def _note(self, route: str, state: BackendState, reason: str = "") -> None:
         before = self._backends.get(route)
         since = before.since if before is not None and before.state == state else self._clock.now()

@@ -163,6 +163,9 @@ class Parts:
         """
         await record_configuration(configuration, self.file, routes, self.audit, self.logger)
         await record_anchor_changes(self.file.absolute().parent, self.audit)
+        for name, before in self.configuration.routes.items():
+            if name not in configuration.routes or configuration.routes[name].url != before.url:
+                self.backends.backend_moved(name)
         self.configuration = configuration
         self._routes = routes
         self._tls.reconfigure(_tls_policies(configuration))
