@@ -20,7 +20,7 @@ from tests.session.dialogue import (
     serving_keys,
 )
 from tests.session.foreign_bytes import PING, split, tlvs_of
-from tests.session.meeting import AtServer
+from tests.session.meeting import AtServer, code_of
 
 EVERY_STEP = ServerConfig(epoch_seconds=60, reauthenticate_every=1)
 
@@ -106,6 +106,31 @@ def test_a_session_whose_certificate_has_ended_ends_where_its_anchor_was_replace
     pair.step()
     assert ended(pair.server_events).code == Code.EXPIRED
     assert ended(pair.client_events).code == Code.EXPIRED
+
+
+@pytest.mark.protocol("P6.39", "P10.5")
+@pytest.mark.parametrize(("now", "code"), [(20.0, None), (20.5, Code.EXPIRED)])
+def test_five_minutes_are_given_to_clocks_here_too(now: float, code: Code | None) -> None:
+    """As the client gives them: neither side ends what the other would have gone on with."""
+    serving = Serving(issue(anchor_keys(), serving_keys(), not_after=int(WALL) + 20 - 300))
+    meeting = AtServer(serving=serving)
+    serving.certificate = successor()
+    meeting.now = now
+    meeting.init()
+    assert code_of(meeting) == code
+
+
+@pytest.mark.protocol("P6.36", "P6.37")
+def test_a_renewed_certificate_of_the_sessions_own_anchor_is_sent_and_proved_under() -> None:
+    serving = Serving()
+    pair = Pair(server=make_server(EVERY_STEP, serving=serving)).run()
+    for days in (7, 8):
+        serving.certificate = issue(anchor_keys(), serving_keys(), not_after=int(WALL) + days * DAY)
+        pair.step()
+        assert is_reauthenticated(pair)
+    serving.certificate = successor()
+    pair.step()
+    assert is_reauthenticated(pair), "under the last one that was sent"
 
 
 @pytest.mark.protocol("P6.39")
