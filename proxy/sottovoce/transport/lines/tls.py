@@ -72,8 +72,7 @@ class TlsLine:
         """See `Line`."""
         core = self._core
         if core.failure is None and not self._is_released:
-            core.send(data)
-            data = core.to_send()
+            data = core.seal(data)
             if self._owed:
                 data, self._owed = self._owed + data, b""
             self._below.write(data)
@@ -92,6 +91,17 @@ class TlsLine:
     def received(self, data: bytes) -> None:
         """Decrypt and pass on; TLS's own answers go back at once."""
         user, core = self._user, self._core
+        if core.failure is None and not self._waiting:
+            plaintext = core.receive_record(data)
+            if plaintext is None:
+                data = b""  # it has them
+            elif len(plaintext) <= TURN_BYTES:
+                user.received(plaintext)
+                return
+            else:
+                self._waiting = plaintext
+                self._pass_on(user)
+                return
         try:
             plaintext = core.receive(data)
         except TlsError as error:
@@ -106,10 +116,6 @@ class TlsLine:
             self._end = str(core.failure)
         elif core.closed_by_peer:
             self._end = ""
-        elif not self._waiting and len(plaintext) <= TURN_BYTES:
-            if plaintext:
-                user.received(plaintext)
-            return
         self._waiting += plaintext
         self._pass_on(user)
 
