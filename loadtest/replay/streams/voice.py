@@ -33,10 +33,14 @@ class VoiceStream(Stream):
         self._waiting: deque[bytes] = deque(maxlen=_MAX_WAITING)
 
     def mind(self, now: float) -> None:
-        """Have the machine do what is due, such as renewing its keys."""
-        if not self._is_connecting and not self.is_over:
+        """Have the machine do what is due, such as renewing its keys; before there is one, wait no longer than it."""
+        if self.is_over:
+            return
+        if not self._is_connecting:
             self._machine.on_deadline(now)
             self._settle(now)
+        elif now > self.began_at + HANDSHAKE_SECONDS:
+            self._end(f"cannot reach {self._peer}: no answer in {HANDSHAKE_SECONDS:g} s")
 
     def _greet(self, now: float) -> None:
         parts = Dependencies(SystemKem(), SystemEntropy())

@@ -1,11 +1,14 @@
 """What comes back is held against what was said: the same bytes, in the same order, each once."""
 
 import select
+import socket
+from typing import Any
 
 import pytest
 
 from loadtest.replay.book import Book
-from loadtest.replay.streams import Stream
+from loadtest.replay.streams import Endpoint, Stream, VoiceStream
+from sottovoce.transport import HANDSHAKE_SECONDS
 
 TAILS = [b"one", b"two", b"three"]
 
@@ -122,3 +125,22 @@ def test_a_session_that_is_over_says_nothing(stream: Spoken) -> None:
     assert not stream.offer(110.0, 110.0)
     stream.on_ready(select.EPOLLIN, 110.0)
     assert len(stream.said) == 6
+
+
+def test_a_host_that_answers_nothing_at_all_is_given_up_in_time(book: Book) -> None:
+    unused: Any = None
+    with socket.socket() as full, select.epoll() as poll:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        waiting = [socket.socket(type=socket.SOCK_STREAM | socket.SOCK_NONBLOCK) for _ in range(3)]
+        for each in waiting:
+            each.connect_ex(full.getsockname())
+        call = VoiceStream(0, book.routes[0], book, TAILS, unused)
+        call.connect(Endpoint("a:1", socket.AF_INET, full.getsockname()), poll, 100.0)
+        call.mind(100.0 + HANDSHAKE_SECONDS)
+        assert not call.is_over
+        call.mind(100.1 + HANDSHAKE_SECONDS)
+        assert call.is_over
+        for each in waiting:
+            each.close()
+    assert book.routes[0].reasons == {"cannot reach a:1: no answer in 10 s": 1}
