@@ -12,6 +12,7 @@ from typing import Protocol, cast
 from sottovoce.backend.errors import CallOver
 from sottovoce.backend.items import Audio, Data, Ended, Item, Start
 from sottovoce.backend.machine import CallMachine, messages
+from sottovoce.primitives import one_line
 
 log = logging.getLogger("sottovoce.backend")
 _HERE = str(Path(__file__).parent)
@@ -163,7 +164,7 @@ def _log_failure(start: Start, error: Exception) -> None:
     theirs = [frame for frame in frames if not frame.filename.startswith(_HERE)] or frames
     place = f"{theirs[-1].filename}:{theirs[-1].lineno}"
     text = "call %s on route %s: the handler raised %s at %s; the client is told backend_down"
-    log.error(text, start.session_id, start.route, type(error).__name__, place, exc_info=error)
+    log.error(text, one_line(start.session_id), one_line(start.route), type(error).__name__, place, exc_info=error)
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol, TypedDict, Unpack
 
-from sottovoce.backend.call import Handler, log
+from sottovoce.backend.call import Handler, Link, log
 from sottovoce.backend.errors import CannotListen
 from sottovoce.backend.machine import CallMachine
 from sottovoce.transport import (
@@ -20,8 +20,12 @@ from sottovoce.transport import (
 )
 
 MAX_CALLS = 1_000
+MAX_WAITING = 256
+"""Connections that have asked for no call yet; one more, and the oldest of them is closed."""
 FULL_BYTES = 65_536
 """As much may wait to be written before those who send wait."""
+OVERFULL_BYTES = 4 * FULL_BYTES
+"""With so much to be written nothing more is read: no handler gets there, but answers to pings that nobody reads."""
 SILENCE_SECONDS = 30
 """How long TCP may get no answer from a proxy before its connection counts as broken."""
 
@@ -36,7 +40,7 @@ class ServeOptions(TypedDict, total=False):
     client_ca_file: str | Path
     """PEM: who has to vouch for the certificate that the proxy shows.  Without it, whoever can connect may call."""
     max_calls: int
-    """Connections at once, 1 000 unless it is given; a further one is refused, and the proxy tries again."""
+    """Calls at once, 1 000 unless it is given; a further one is refused, and the proxy tries again."""
     ready: Callable[[str], object]
     """Is called with the URL, once calls can come."""
 
@@ -49,19 +53,32 @@ class Serve(Protocol):
 
 
 class Serving:
-    """The options, read."""
+    """The options, read, and the connections that there are."""
 
     def __init__(self, options: ServeOptions) -> None:
         """Read the files.  Raises CannotListen."""
         self._tls = _tls_of(options)
         self._max_calls = options.get("max_calls", MAX_CALLS)
         self._ready = options.get("ready")
+        self._links: dict[Link, None] = {}  # the oldest first
 
-    def machine(self, now: float, socket: TcpSocket, connections: int) -> CallMachine:
-        """Make the machine of one more connection; there are so many with it."""
+    def begin(self, link: Link, socket: TcpSocket) -> None:
+        """Give one more connection its machine; it is there until `left`."""
         with suppress(OSError):  # it went as it came
             limit_silence(socket, SILENCE_SECONDS)
-        return CallMachine(now, tls=self._tls, is_busy=connections > self._max_calls)
+        link.machine = CallMachine(link.now(), tls=self._tls, is_busy=self._is_busy)
+        self._links[link] = None
+        waiting = [each for each in self._links if not (each.machine.is_accepted or each.machine.is_over)]
+        if len(waiting) > MAX_WAITING:
+            waiting[0].machine.make_room(link.now())
+            waiting[0].settle()
+
+    def left(self, link: Link) -> None:
+        """Forget a connection that is over."""
+        self._links.pop(link, None)
+
+    def _is_busy(self) -> bool:
+        return sum(each.machine.is_accepted for each in self._links) >= self._max_calls
 
     def listens(self, host: str, port: int) -> str:
         """Say that calls can come; give the URL."""

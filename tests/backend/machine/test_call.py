@@ -151,7 +151,7 @@ def test_a_web_page_is_refused_and_so_is_one_call_too_many() -> None:
     page.receive(head + key + b"Origin: http://evil.example\r\n\r\n", 0.0)
     assert page.to_send().startswith(b"HTTP/1.1 403 ")
     assert page.is_over
-    busy = CallMachine(0.0, is_busy=True)
+    busy = CallMachine(0.0, is_busy=lambda: True)
     busy.receive(head + key + b"\r\n", 0.0)
     assert busy.to_send().startswith(b"HTTP/1.1 503 ")
     assert busy.fault == "there are as many calls as there may be"
@@ -224,3 +224,12 @@ def test_any_bytes_leave_a_machine_that_goes_on_or_is_over(pieces: list[bytes]) 
         machine.receive_eof(0.0)
         assert machine.is_over
         assert machine.ended is not None
+
+
+def test_a_connection_that_asks_for_nothing_makes_room_for_others() -> None:
+    machine = CallMachine(0.0)
+    assert not machine.is_accepted
+    machine.make_room(1.0)
+    assert machine.is_over
+    assert machine.fault is not None
+    assert in_call().machine.is_accepted

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Unpack, cast
 
 from sottovoce.backend.call import Handler, hold, log_peer
 from sottovoce.backend.machine import LAST_WORDS_SECONDS, CallMachine
-from sottovoce.backend.serving import ServeOptions, Serving, cannot_listen
+from sottovoce.backend.serving import OVERFULL_BYTES, ServeOptions, Serving, cannot_listen
 
 
 async def serve(handler: Handler, host: str, port: int, **options: Unpack[ServeOptions]) -> None:
@@ -26,10 +27,20 @@ async def serve(handler: Handler, host: str, port: int, **options: Unpack[ServeO
         await loop.create_future()
     finally:
         server.close()
-        tasks = [each.task for each in connections if each.task is not None]
-        for task in tasks:
-            task.cancel()
+        await _end(connections)
+
+
+async def _end(connections: "set[_Connection]") -> None:
+    tasks: list[asyncio.Task[None]] = []
+    for each in connections:
+        if each.task is None:
+            each.transport.abort()  # or it could begin a call meanwhile
+        else:
+            each.task.cancel()
+            tasks.append(each.task)
+    try:
         await asyncio.gather(*tasks, return_exceptions=True)
+    finally:
         for each in connections:
             each.transport.abort()
 
@@ -56,8 +67,7 @@ class _Connection(asyncio.Protocol):
         """Begin."""
         self.transport = cast("asyncio.Transport", transport)
         self._connections.add(self)
-        socket = transport.get_extra_info("socket")
-        self.machine = self._serving.machine(self.now(), socket, len(self._connections))
+        self._serving.begin(self, transport.get_extra_info("socket"))
         self.settle()
 
     def data_received(self, data: bytes) -> None:
@@ -82,7 +92,7 @@ class _Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Let senders go on."""
         self._is_full = False
-        self._wake()
+        self.settle()
 
     def now(self) -> float:
         """Give the loop's time."""
@@ -104,7 +114,7 @@ class _Connection(asyncio.Protocol):
             self._set_timer(self.now() + LAST_WORDS_SECONDS, transport.abort)
             return
         self._set_timer(machine.next_deadline(), self._be_on_time)
-        if machine.wants_more:
+        if machine.wants_more and transport.get_write_buffer_size() <= OVERFULL_BYTES:
             transport.resume_reading()
         else:
             transport.pause_reading()
@@ -113,7 +123,11 @@ class _Connection(asyncio.Protocol):
         """Wait until the machine may have changed."""
         future = self._loop.create_future()
         self._waiting.append(future)
-        await future
+        try:
+            await future
+        finally:
+            with suppress(ValueError):  # unless it was told
+                self._waiting.remove(future)
 
     async def turn(self) -> None:
         """Give others a turn."""
@@ -148,3 +162,4 @@ class _Connection(asyncio.Protocol):
         """Count as gone once both the connection and the handler are over."""
         if self._is_lost and (self.task is None or self.task.done()):
             self._connections.discard(self)
+            self._serving.left(self)

@@ -1,6 +1,6 @@
 """One call: what the proxy says, what the handler says, time, and the end."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from sottovoce.backend.errors import CallOver, PeerMisbehaved
@@ -30,9 +30,11 @@ _NORMAL, _ABNORMAL, _POLICY, _INTERNAL = 1000, 1006, 1008, 1011
 class CallMachine:
     """One connection to a backend, and the call that it carries."""
 
-    def __init__(self, now: float, *, tls: TlsContext | None = None, is_busy: bool = False) -> None:
+    def __init__(
+        self, now: float, *, tls: TlsContext | None = None, is_busy: Callable[[], bool] = lambda: False
+    ) -> None:
         """Begin with an accepted connection; within `HANDSHAKE_SECONDS` there must be a `start`."""
-        self._channel = Channel(tls, is_busy=is_busy)
+        self._channel = Channel(tls, is_busy)
         self._inbox = Inbox()
         self._due: float | None = now + HANDSHAKE_SECONDS
         self._is_deaf = False
@@ -60,6 +62,11 @@ class CallMachine:
     def to_send(self) -> bytes:
         """Give all bytes to write now, perhaps none, in this order and behind those given before."""
         return self._channel.to_send()
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether it counts as a call: one was asked for, and not refused."""
+        return self._channel.is_accepted
 
     @property
     def is_over(self) -> bool:
@@ -129,6 +136,10 @@ class CallMachine:
             self._say(messages.write_stop(reason))
             self._has_hung_up = True
             self._due = now + CLOSE_SECONDS
+
+    def make_room(self, now: float) -> None:
+        """Give up a connection that has not asked for a call yet, as others want to."""
+        self._refuse("it had asked for no call when there were too many such connections", now)
 
     def fail(self, now: float) -> None:
         """Give the call up without a `stop`: the proxy tells the client `backend_down`."""

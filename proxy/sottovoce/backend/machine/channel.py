@@ -5,6 +5,7 @@ without a subprotocol.  A request with an Origin comes from a web page, which no
 at must not reach the backend on the same machine.
 """
 
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
 
@@ -17,12 +18,14 @@ MAX_MESSAGE_BYTES: Final = 65_536
 class Channel:
     """One connection.  After every call write what `to_send` gives; a channel that `is_over` gives its last bytes."""
 
-    def __init__(self, context: TlsContext | None, *, is_busy: bool) -> None:
-        """`is_busy`: refuse, as there are as many calls as there may be."""
+    def __init__(self, context: TlsContext | None, is_busy: Callable[[], bool]) -> None:
+        """`is_busy` tells, once a call is asked for, whether to refuse it, as there are as many as there may be."""
         self._tls = None if context is None else TlsCore(context)
         self._websocket = ServerWebSocket(max_message_bytes=MAX_MESSAGE_BYTES)
         self._is_busy = is_busy
         self._output = b""
+        self.is_accepted = False
+        """A call was asked for, and not refused."""
         self.is_over = False
         """Nothing more is read or written, beside what `to_send` still gives."""
 
@@ -87,10 +90,11 @@ class Channel:
     def _answer(self, request: UpgradeRequest) -> list[WsEvent]:
         if request.origin is not None:
             status, why = HTTPStatus.FORBIDDEN, "this is a backend for a proxy, not for a web page"
-        elif self._is_busy:
+        elif self._is_busy():
             status, why = HTTPStatus.SERVICE_UNAVAILABLE, "there are as many calls as there may be"
         else:
             self._websocket.accept(None)
+            self.is_accepted = True
             return []
         self._websocket.refuse(status, why)
         return [WsFailed(why, status)]

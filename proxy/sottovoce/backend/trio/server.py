@@ -8,7 +8,7 @@ import trio
 
 from sottovoce.backend.call import Handler, hold, log, log_peer
 from sottovoce.backend.machine import LAST_WORDS_SECONDS, CallMachine
-from sottovoce.backend.serving import FULL_BYTES, ServeOptions, Serving, cannot_listen
+from sottovoce.backend.serving import FULL_BYTES, OVERFULL_BYTES, ServeOptions, Serving, cannot_listen
 from sottovoce.transport import READ_BYTES
 
 
@@ -29,18 +29,16 @@ async def serve(
         listeners = await trio.open_tcp_listeners(port, host=host)
     except OSError as error:
         raise cannot_listen(error, host, port) from None
-    connections: set[object] = set()
     with ExitStack() as opened:
         for each in listeners:
             opened.callback(each.socket.close)
         task_status.started(serving.listens(host, listeners[0].socket.getsockname()[1]))
-        await trio.serve_listeners(partial(_serve_one, handler, serving, connections), listeners)
+        await trio.serve_listeners(partial(_serve_one, handler, serving), listeners)
 
 
-async def _serve_one(handler: Handler, serving: Serving, others: set[object], stream: trio.SocketStream) -> None:
+async def _serve_one(handler: Handler, serving: Serving, stream: trio.SocketStream) -> None:
     connection = _Connection(handler, stream)
-    others.add(connection)
-    connection.machine = serving.machine(connection.now(), stream, len(others))
+    serving.begin(connection, stream)
     try:
         with suppress(OSError):  # it went as it came
             peer = stream.socket.getpeername()
@@ -49,7 +47,7 @@ async def _serve_one(handler: Handler, serving: Serving, others: set[object], st
     except Exception:  # noqa: BLE001  a fault of ours, in one connection, is no reason to drop the others
         log.exception("a fault in the backend library: one connection is lost, the others go on")
     finally:
-        others.discard(connection)
+        serving.left(connection)
 
 
 class _Connection:
@@ -91,7 +89,7 @@ class _Connection:
         if self._output or machine.is_over:
             self._pen.unpark_all()
         self._news.unpark_all()
-        due = machine.next_deadline()
+        due = float("-inf") if machine.is_over else machine.next_deadline()
         self._wait.deadline = float("inf") if due is None else due
 
     async def turn(self) -> None:
@@ -128,7 +126,7 @@ class _Connection:
 
     async def _receive(self) -> bytes | bytearray | None:
         """Wait for bytes; None: there was no room for any, and there may be now.  Empty: there will be no more."""
-        if not self.machine.wants_more:
+        if not self.machine.wants_more or len(self._output) > OVERFULL_BYTES:
             await self._news.park()
             return None
         try:
