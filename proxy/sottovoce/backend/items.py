@@ -7,8 +7,11 @@ match item:
 """
 
 from collections.abc import Mapping
+from typing import Annotated
 
 import msgspec
+
+_Amount = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 
 
 class Start(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,11 +22,11 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     route: str
     codec: str
     """What comes: `pcm16`, `pcmu`, `pcma`, `opus`, `opus-stereo`, or `none` in a call without audio."""
-    rate: int
+    rate: _Amount
     reply_codec: str
     """What has to be sent; often the same, not always."""
-    reply_rate: int
-    frame_ms: int
+    reply_rate: _Amount
+    frame_ms: _Amount
     """How long a frame lasts, both ways: 10, 20, 40 or 60; 0 in a call without audio."""
     header: bool = False
     """Whether audio comes with flags, timestamps and the count of lost frames, and may be sent with them."""

@@ -30,6 +30,8 @@ def test_how_long_a_frame_is(codec: str, rate: int, heard: int) -> None:
         ('{"type":"mark","name":"a"}', "not `start` but 'mark'"),
         (json.dumps(START | {"version": 2}), "version 2 of the contract, this backend 1"),
         ('{"type":"start","version":1}', "missing required field"),
+        (json.dumps(START | {"reply_rate": -8000}), "`int` >= 0 - at `$.reply_rate`"),
+        (json.dumps(START | {"frame_ms": 10**30}), "at `$.frame_ms`"),
         ("[]", "not as the contract has it"),
         ("{", "not as the contract has it"),
         ('{"type":"start","version":1,"a":' + "[" * 100_000, "nested too deeply"),
