@@ -45,14 +45,18 @@ class _LazyGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> object:
         """Run a command; what keeps it from its work is one line, and with --json an object that says so, too."""
-        from sottovoce.primitives.errors import SottovoceError  # noqa: PLC0415  --help is quick
-
         try:
             return super().invoke(ctx)
         except click.ClickException as error:
             _print_failure(ctx, error.format_message())
             raise
-        except SottovoceError as error:
+        except (click.Abort, click.exceptions.Exit):
+            raise
+        except Exception as error:
+            from sottovoce.primitives.errors import SottovoceError  # noqa: PLC0415  --help is quick
+
+            if not isinstance(error, SottovoceError):
+                raise
             _print_failure(ctx, str(error))
             click.echo(f"loadtest: {error}", err=True)
             ctx.exit(1)

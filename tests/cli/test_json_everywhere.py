@@ -4,15 +4,15 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 
 from loadtest.__main__ import main as loadtest
 from sottovoce.cli.tree import commands
+from tests.cli.walking import leaves
 from tests.recordings import write_recording
 from tests.running import ROOT, RunningProxy, copy_directory, environment, running_proxy
 
@@ -81,18 +81,6 @@ FAILING_OF_LOADTEST = {
     "compare": "--against nonsense",
     "bench": "nonsense",
 }
-
-
-def leaves(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
-    """Give each command that is run, by its path."""
-    if not isinstance(command, click.Group):
-        yield " ".join(path), command
-        return
-    context = click.Context(command)
-    for name in command.list_commands(context):
-        below = command.get_command(context, name)
-        assert below is not None
-        yield from leaves(below, (*path, name))
 
 
 def test_each_command_is_in_the_tables_and_knows_json() -> None:

@@ -6,30 +6,13 @@ from pathlib import Path
 import click
 import pytest
 
-from sottovoce.cli.tree import commands
+import sottovoce.cli as sottovoce_cli
+from sottovoce.cli.tree import commands, help_text
 from tests.cli.conftest import Cli
+from tests.cli.walking import all_commands
 from tests.running import SOTTOVOCE, environment, sottovoce
 
-COMMANDS = (
-    "init",
-    "serve",
-    "status",
-    "top",
-    "check",
-    "call",
-    "demo",
-    "audit",
-    "audit verify",
-    "audit tail",
-    "clients",
-    "clients add",
-    "clients list",
-    "clients revoke",
-    "clients keygen",
-    "doctor",
-    "explain",
-    "inspect",
-)
+COMMANDS = tuple(name for name, _ in all_commands(commands))
 HEAVY = ("trio", "OpenSSL", "rich", "cryptography", "msgspec", "structlog", "pkcs11", "importlib.metadata")
 
 NO_CONTEXT = click.Context(commands)
@@ -44,7 +27,7 @@ except SystemExit as end:
 """
 
 
-@pytest.mark.parametrize("command", ["", *COMMANDS])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_imports_nothing_heavy(command: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", _IMPORTED, *command.split(), "--help"], capture_output=True, text=True, check=True
@@ -221,12 +204,26 @@ def test_standard_output_is_one_json_object_with_its_schema(cli: Cli, directory:
         assert ran.json["error"] == ran.said
 
 
-@pytest.mark.parametrize("word", ["--help", "-h"])
-def test_the_first_page_is_what_click_makes_of_it(cli: Cli, monkeypatch: pytest.MonkeyPatch, word: str) -> None:
-    """It is printed without click, whose import alone takes three times as long as a bare interpreter."""
+def test_the_pages_that_are_kept_are_what_click_makes_of_help() -> None:
+    """They are printed without click, whose import alone takes three times as long as a bare interpreter."""
+    kept = Path(sottovoce_cli.__file__).with_name("help.txt").read_text(encoding="utf-8")
+    assert kept == help_text(), "run: make reference"
+
+
+@pytest.mark.parametrize("words", ["--help", "-h", "serve --help", "clients -h", "clients add --help", "inspect -h"])
+def test_a_page_is_printed_as_click_does(cli: Cli, monkeypatch: pytest.MonkeyPatch, words: str) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
     done = subprocess.run(
-        [sys.executable, "-c", _IMPORTED, word], capture_output=True, text=True, check=True, env=environment()
+        [sys.executable, "-c", _IMPORTED, *words.split()], capture_output=True, text=True, check=True, env=environment()
     )
-    assert done.stdout == cli("--help").out
+    assert done.stdout == cli(*words.split()).out
     assert "click" not in done.stderr.split()
+
+
+@pytest.mark.parametrize("words", ["serve --json --help", "audit -h --help", "nonsense --help"])
+def test_what_is_no_page_is_left_to_click(words: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _IMPORTED, *words.split()], capture_output=True, text=True, check=False
+    )
+    assert "click" in done.stderr.split()
+    assert "Usage: sottovoce" in done.stdout + done.stderr

@@ -6,45 +6,18 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 _STDERR = 2
-_FIRST_PAGE = """\
-Usage: sottovoce [OPTIONS] COMMAND [ARGS]...
-
-  A voice proxy: audio sealed from the client to here, plaintext at the
-  backend, vouched for by an HSM.
-
-Options:
-  --version   Show the version and exit.
-  -h, --help  Show this message and exit.
-
-Commands:
-  init     Make a directory with a token, keys, certificates and a
-           configuration.
-  serve    Run the proxy.
-  status   Say how a running proxy does, the worst first.
-  top      Watch a running proxy: routes, calls, backends.
-  check    Explain a configuration, without starting anything.
-  call     Call a route: send a WAV file or a tone, keep what comes back.
-  demo     Run the whole thing once, in a temporary directory, and show it.
-  example  Print a sample to copy from: backends and clients, each as it runs.
-  clients  Say who may call: add, list and revoke clients.
-  anchor   Replace what clients know the proxy by, with overlap.
-  audit    Verify or show the audit log.
-  doctor   Find what is wrong with a machine, a directory or a proxy.
-  explain  Say what a code, a fault or an event means, and what to do.
-  inspect  Say what a file, a directory or a server is.
-
-  First steps: sottovoce demo, or: sottovoce init DIR, then sottovoce serve
-  DIR.
-"""
-"""What click makes of `--help` alone.  It stands here since importing click takes three times as long as Python itself;
-a test compares the two."""
+_HELP = ("--help", "-h")
+_PAGES = "help.txt"
+"""What click makes of `--help`, of every command.  Importing click takes three times as long as Python itself, so that
+`--help` is read from there.  `make reference` writes it, and a test compares the two."""
+_HEAD = "=== sottovoce"
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and exit."""
     words = sys.argv[1:] if arguments is None else list(arguments)
     _open_what_was_closed()
-    if words in (["--help"], ["-h"]) and _print_first_page():
+    if words and words[-1] in _HELP and _print_page(words[:-1]):
         sys.exit(0)
     from sottovoce.cli.tree import run_and_exit
 
@@ -61,10 +34,21 @@ def _open_what_was_closed() -> None:
             setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
 
 
-def _print_first_page() -> bool:
+def pages_text(pages: Sequence[tuple[str, str]]) -> str:
+    """Give the file of pages: of each command its words and what `--help` says of it."""
+    return "".join(f"{_HEAD} {name}".rstrip() + f"\n{page}\n" for name, page in pages)
+
+
+def _print_page(words: Sequence[str]) -> bool:
+    """Print a command's page, if these words are one, and it can be printed."""
     try:
-        sys.stdout.write(_FIRST_PAGE)
+        with open(os.path.join(os.path.dirname(__file__), _PAGES), encoding="utf-8") as file:  # noqa: PTH118, PTH120, PTH123  pathlib is slow to import
+            _, found, rest = f"\n{file.read()}".partition(f"\n{' '.join((_HEAD, *words))}\n")
+        if not found:
+            return False
+        page = rest.partition(f"\n{_HEAD}")[0].rstrip("\n")
+        sys.stdout.write(f"{page}\n")
         sys.stdout.flush()
-    except (OSError, UnicodeEncodeError):
+    except (OSError, UnicodeError):
         return False
     return True

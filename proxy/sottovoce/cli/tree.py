@@ -8,7 +8,7 @@ import importlib
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from io import TextIOWrapper
 from typing import NoReturn, TextIO, cast
 
@@ -42,6 +42,8 @@ _FOLDERS = {
 """Where the modules of commands lie that are not in this package itself."""
 _INTERRUPTED = 130
 _JSON = "--json"
+_PAGE_COLUMNS = 78
+"""Of a terminal of 80, as click has it."""
 
 
 class _LazyGroup(click.Group):
@@ -86,6 +88,25 @@ class _LazyGroup(click.Group):
 @click.version_option(package_name="sottovoce", prog_name="sottovoce")
 def commands() -> None:
     """A voice proxy: audio sealed from the client to here, plaintext at the backend, vouched for by an HSM."""
+
+
+def help_text() -> str:
+    """Give what `--help` says of each command, as it is kept in help.txt."""
+    from sottovoce.cli import pages_text
+
+    root = click.Context(commands, info_name="sottovoce", terminal_width=_PAGE_COLUMNS, **commands.context_settings)
+    return pages_text(list(_pages(root)))
+
+
+def _pages(context: click.Context, name: str = "") -> Iterator[tuple[str, str]]:
+    command = context.command
+    yield name, command.get_help(context)
+    if isinstance(command, click.Group):
+        for word in command.list_commands(context):
+            below = command.get_command(context, word)
+            if below is not None:
+                inner = click.Context(below, info_name=word, parent=context)
+                yield from _pages(inner, f"{name} {word}".lstrip())
 
 
 def run_and_exit(arguments: Sequence[str]) -> NoReturn:
