@@ -80,7 +80,6 @@ class VoiceCall:
         )
         self._errands = Errands(self._session, services, client, self._settle)
         self._queue = ClientQueue(services.voice.queue_frames)
-        self._sink = ClientSink(self._queue, self._flush, self.end, self._on_first_word)
         self._leg: Leg | None = None
         self._last_leg: Leg | None = None
         self._established: events.Established | None = None
@@ -94,14 +93,10 @@ class VoiceCall:
         self._vigil = Vigil(services.voice.heartbeat_seconds, self._started_at)
         self._idle_clock = trio.lowlevel.ParkingLot()
         self._outlet = Outlet(
-            self._queue,
-            self._sink,
-            self._session,
-            self._carrier,
-            self._clock,
-            self._vigil,
-            self._idle_clock.unpark,
+            self._queue, self._session, self._carrier, self._clock, self._vigil, self._idle_clock.unpark
         )
+        self._sink = ClientSink(self._queue, self._outlet.write, self.end, self._on_first_word)
+        self._outlet.sink = self._sink
         self._news = trio.lowlevel.ParkingLot()
         self._conversation_over = trio.Event()
         self._is_conversing = False
@@ -159,9 +154,6 @@ class VoiceCall:
     def counts(self) -> CallCounts:
         """What it has carried so far; when it is over, in all."""
         return call_counts(self._frames_from_client, self._queue, self._session, self._last_leg)
-
-    def _flush(self) -> None:
-        self._outlet.write()
 
     # What the carrier tells.
 

@@ -21,7 +21,6 @@ class Outlet:
     def __init__(  # noqa: PLR0913, PLR0917  what a frame passes on its way out
         self,
         queue: ClientQueue,
-        sink: ClientSink,
         session: ServerSession,
         carrier: Carrier,
         clock: Clock,
@@ -30,7 +29,6 @@ class Outlet:
     ) -> None:
         """Write what `queue` and `session` have to say."""
         self._queue = queue
-        self._sink = sink
         self._session = session
         self._carrier = carrier
         self._clock = clock
@@ -39,6 +37,8 @@ class Outlet:
         self._is_writing = False
         self._is_leaving = False
         self._has_written_all = trio.Event()
+        self.sink: ClientSink | None = None
+        """Who is told when the queue has become shorter."""
         self.close_code: int | None = None
         """Of the WebSocket's close, to be written behind all that waits."""
 
@@ -69,7 +69,8 @@ class Outlet:
         records: list[bytes] = []
         if queue.items:
             queue.seal_into(records, session, now)
-            self._sink.look()
+            if self.sink is not None:
+                self.sink.look()
         records += session.to_send()
         close_code, self.close_code = self.close_code, None
         self._carrier.write(records, close_code)

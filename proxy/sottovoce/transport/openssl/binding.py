@@ -137,7 +137,8 @@ class RecordPipe:
         scratch = _scratch
         size = _lib.SSL_read(self._ssl, scratch.buffer, RECORD_PLAINTEXT_BYTES)
         if size > 0:
-            return scratch.view[:size]
+            plaintext: bytes = scratch.view[:size]
+            return plaintext
         self._outcome_of_one = self._outcome(size)
         return b""
 
@@ -148,7 +149,8 @@ class RecordPipe:
             return b""
         scratch = _scratch
         size = _lib.BIO_read(self._outgoing, scratch.buffer, READ_BYTES)
-        return scratch.view[:size] if size < READ_BYTES else scratch.view[:size] + self.drain()
+        sealed: bytes = scratch.view[:size]
+        return sealed if size < READ_BYTES else sealed + self.drain()
 
     def read(self) -> tuple[bytes, Outcome]:
         """Decrypt all that has arrived whole; how reading ended is never DONE."""
