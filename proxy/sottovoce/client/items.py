@@ -27,6 +27,10 @@ class Audio(msgspec.Struct, frozen=True):
     lost_before: int = 0
     """How many frames directly before this one were dropped here, because nobody read them in time."""
 
+    def __repr__(self) -> str:
+        lost = f", {self.lost_before} lost before" if self.lost_before else ""
+        return f"Audio({len(self.payload)} bytes{lost})"
+
 
 class Mark(msgspec.Struct, frozen=True):
     """Call `mark_played` with this name once all audio that came before it has been played."""
