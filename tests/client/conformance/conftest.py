@@ -17,7 +17,7 @@ def driver(request: pytest.FixtureRequest) -> Driver:
     return request.param
 
 
-def _open_descriptors() -> int:
+def open_descriptors() -> int:
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
@@ -28,8 +28,8 @@ def _once() -> None:
 
 @pytest.fixture
 def host(_once: None) -> Generator[Host]:
-    descriptors = _open_descriptors()
+    descriptors = open_descriptors()
     with a_host() as host:
         yield host
         host.until_done()
-    assert _open_descriptors() == descriptors, "a socket was left open"
+    assert open_descriptors() == descriptors, "a socket was left open"
