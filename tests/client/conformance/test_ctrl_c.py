@@ -1,4 +1,4 @@
-"""Ctrl-C in a program that blocks, and a program that ends without closing its call: both end, and at once."""
+"""Ctrl-C in a program that blocks, one that ends without closing its call, one that forks: each ends, and at once."""
 
 import signal
 import subprocess
@@ -30,6 +30,21 @@ try:
 except KeyboardInterrupt as error:
     connecting.__exit__(type(error), error, None)
     print(call.ended.code, [each.name for each in threading.enumerate()])
+"""
+_FORKS = """
+import os
+from sottovoce.primitives import ApiMisuse
+if not os.fork():
+    try: call.send(b"from the child")
+    except ApiMisuse as error: print(error)
+    connecting.__exit__(None, None, None)
+    print("the child is done", call.ended, flush=True)
+    raise SystemExit
+os.wait()
+call.send(b"still here")
+print(call.receive(20).payload)
+connecting.__exit__(None, None, None)
+print(call.ended.code)
 """
 
 
@@ -64,3 +79,21 @@ def test_a_program_that_does_not_close_its_call_ends_all_the_same(host: Host, tm
         output, errors = process.communicate(timeout=20)
     assert (output, errors, process.returncode) == ("open\n", "", 3 if ending else 0)
     host.until_done()
+
+
+def test_a_call_stays_with_the_process_that_made_it(host: Host, tmp_path: Path) -> None:
+    with _start(host, tmp_path, _PROGRAM + _FORKS) as process:
+        try:
+            output, errors = process.communicate(timeout=20)
+        finally:
+            process.kill()
+    assert output.splitlines() == [
+        "open",
+        "a call does not come along when a process forks: make one in the new process",
+        "the child is done None",
+        "b'still here'",
+        "1000",
+    ]
+    assert (errors, process.returncode) == ("", 0)
+    host.until_done()
+    assert host.last.pure.audio == [b"\0still here"]

@@ -6,6 +6,7 @@ backpressure, and a wish that is withdrawn has sent nothing.
 """
 
 import math
+import os
 import selectors
 import socket
 import threading
@@ -37,8 +38,14 @@ class Carrier(Standing):
         self.takings = deque[Wish]()
         self._unsent = b""
         self._watched = 0
+        self._process = os.getpid()
         self.is_closed = False
         self.thread = threading.Thread(target=self._run, name="sottovoce call", daemon=True)
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether this is a fork of the process that has the call: the thread did not come along."""
+        return self._process != os.getpid()
 
     def start(self) -> None:
         """Begin."""

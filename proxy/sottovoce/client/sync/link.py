@@ -28,7 +28,7 @@ class Link:
         self._returned = deque[Item]()
 
     def __del__(self) -> None:
-        if hasattr(self, "_carrier") and not sys.is_finalizing():
+        if hasattr(self, "_carrier") and not (sys.is_finalizing() or self._carrier.is_elsewhere):
             self._carrier.let_go()
 
     @property
@@ -73,8 +73,8 @@ class Link:
     def close(self, code: int) -> None:
         """End the call and wait until the connection is closed, and the thread gone.  Broken off, a second at most."""
         carrier = self._carrier
-        if sys.is_finalizing():
-            return  # the program is over, and its daemon threads stand still
+        if sys.is_finalizing() or carrier.is_elsewhere:
+            return  # the program is over, and its daemon threads stand still; or the call is another process's
 
         def end(now: float) -> bool:
             carrier.machine.close(now, code)
@@ -94,6 +94,8 @@ class Link:
                 carrier.thread.join()
 
     def _ask(self, wishes: deque[Wish], attempt: Callable[[float], bool], seconds: float | None = None) -> None:
+        if self._carrier.is_elsewhere:
+            raise ApiMisuse("a call does not come along when a process forks: make one in the new process")
         wish = Wish(attempt)
         try:
             self._carrier.ask(wishes, wish)
