@@ -1,12 +1,16 @@
 """Against `sottovoce serve` itself: tickets, pings, slots, and conversations that survive its restart."""
 
+import asyncio
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
 import trio
+import uvloop
 
+import sottovoce.client.asyncio
+import sottovoce.client.sync
 from sottovoce.client import Audio, Call, Draining, TicketStore, Trust, calls, connect, trust_from_directory
 from tests.client.servers import FRAME
 from tests.running import RunningProxy, copy_directory, make_directory, running_proxy
@@ -50,6 +54,34 @@ async def test_the_second_call_comes_by_ticket(proxy: RunningProxy) -> None:
                 resumed.append(call.statistics.is_resumed)
                 assert len(tickets) == 1
     assert resumed == [False, True, True]
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def test_on_asyncio_with_a_loop_that_stands_still_for_a_while(proxy: RunningProxy, run: Callable[..., None]) -> None:
+    trust = _trust(proxy)
+    resumed = []
+
+    async def whole() -> None:
+        with TicketStore() as tickets:
+            for _ in range(2):
+                async with sottovoce.client.asyncio.connect(
+                    f"{proxy.url}/echo", anchor=trust.anchors, ca=trust.ca, tickets=tickets, keepalive=1
+                ) as call:
+                    await _echoed(call)
+                    time.sleep(2.5)  # noqa: ASYNC251  as somebody's careless program
+                    await _echoed(call)
+                    resumed.append(call.statistics.is_resumed)
+
+    run(whole(), debug=True)
+    assert resumed == [False, True]
+
+
+def test_without_an_event_loop(proxy: RunningProxy) -> None:
+    trust = _trust(proxy)
+    with sottovoce.client.sync.connect(f"{proxy.url}/echo", anchor=trust.anchors, ca=trust.ca) as call:
+        for number in range(_FRAMES):
+            call.send(FRAME[:-1] + bytes([number]))
+            assert call.receive(timeout=20) == Audio(FRAME[:-1] + bytes([number]))
 
 
 async def test_a_client_that_says_nothing_keeps_its_call(proxy: RunningProxy) -> None:
