@@ -45,6 +45,17 @@ def test_every_file_that_is_missing_is_named_at_once(directory: Path) -> None:
     assert sorted(paths) == ["certs/anchor.json", "certs/ca.pem", "hsm.pin_file", "keys/anchor.mldsa87.json"]
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["certs/ca.pem", "certs/issuing.pem", "certs/anchor.json", "keys/anchor.mldsa87.json", "audit/audit.log"],
+)
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(directory: Path, name: str) -> None:
+    (directory / name).unlink()
+    os.mkfifo(directory / name)
+    problem = only_problem(check(directory))
+    assert problem.reason == f"{directory / name} is a pipe or a device, and no file"
+
+
 @pytest.mark.parametrize("name", ["certs/ca.pem", "certs/issuing.pem"])
 def test_a_certificate_that_is_none_is_a_problem(directory: Path, name: str) -> None:
     (directory / name).write_text("{}")

@@ -51,6 +51,8 @@ def check(place: Path, changes: Iterable[str] = ()) -> CheckReport:
 def check_loaded(configuration: Configuration, file: Path) -> CheckReport:
     """Check a configuration that was read from `file`."""
     base = file.absolute().parent
+    if special := tuple(_special_files(configuration, base)):
+        return CheckReport(special, ())
     problems = [
         *_environment(configuration),
         *_files(configuration, base),
@@ -85,6 +87,21 @@ def build_routes(configuration: Configuration, file: Path) -> dict[str, Route]:
 def read_credentials(configuration: Configuration) -> Clients:
     """Give the judge of clients' credentials.  Raises ClientsUnusable."""
     return read_clients(configuration.clients, SystemClock().wall, SystemEntropy())
+
+
+def _special_files(configuration: Configuration, base: Path) -> Iterable[Problem]:
+    """Find pipes and devices where files belong: whoever opens one may wait for ever, so they come before all else."""
+    names = (SERVING_KEY, ANCHOR_KEY, ANCHOR_LIST, ISSUING, CA_CERTIFICATE, ANCHORS)
+    wanted = {"audit.file": Path(configuration.audit.file), **{name: base / name for name in names}}
+    if configuration.hsm.softhsm_config:
+        wanted["hsm.softhsm_config"] = Path(configuration.hsm.softhsm_config)
+    for key, path in wanted.items():
+        try:
+            mode = path.stat().st_mode
+        except OSError:
+            continue  # `_files` and `_contents` tell
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            yield Problem(key, f"{path} is a pipe or a device, and no file", _RESTORE)
 
 
 def _files(configuration: Configuration, base: Path) -> Iterable[Problem]:

@@ -155,6 +155,8 @@ def _tokens_of(file: Path) -> Path | None:
 
 def _holds_something(file: Path) -> bool:
     try:
+        if not stat.S_ISREG(file.stat().st_mode):
+            return False  # a pipe would be waited for
         with file.open("rb") as stream:
             return any(stream.read(4096))
     except FileNotFoundError:
