@@ -92,7 +92,7 @@ async def _one_call(
             finally:
                 await trio.aclose_forcefully(ours)  # as trio.serve_listeners does
 
-    serving = Serving({})
+    serving = Serving("127.0.0.1", 0, {})
     async with trio.open_nursery() as nursery, theirs:
         nursery.start_soon(serve)
         with trio.fail_after(20):

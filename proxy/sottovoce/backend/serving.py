@@ -9,6 +9,7 @@ from typing import Protocol, TypedDict, Unpack
 from sottovoce.backend.call import Handler, Link, log
 from sottovoce.backend.errors import CannotListen
 from sottovoce.backend.machine import CallMachine
+from sottovoce.primitives import ApiMisuse
 from sottovoce.transport import (
     PqPolicy,
     TcpSocket,
@@ -26,6 +27,7 @@ FULL_BYTES = 65_536
 """As much may wait to be written before those who send wait."""
 OVERFULL_BYTES = 4 * FULL_BYTES
 """With so much to be written nothing more is read: no handler gets there, but answers to pings that nobody reads."""
+_MAX_PORT = 65_535
 SILENCE_SECONDS = 30
 """How long TCP may get no answer from a proxy before its connection counts as broken."""
 
@@ -55,8 +57,14 @@ class Serve(Protocol):
 class Serving:
     """The options, read, and the connections that there are."""
 
-    def __init__(self, options: ServeOptions) -> None:
-        """Read the files.  Raises CannotListen."""
+    def __init__(self, host: str, port: int, options: ServeOptions) -> None:
+        """Check everything, and read the files.  Raises CannotListen, and ApiMisuse or TypeError for a wrong option."""
+        if unknown := options.keys() - ServeOptions.__annotations__.keys():
+            raise TypeError(f"serve() has no option {', '.join(sorted(unknown))}")
+        if options.get("max_calls", 1) < 1:
+            raise ApiMisuse("max_calls: a server has at least one call")
+        if not host or not 0 <= port <= _MAX_PORT:
+            raise CannotListen(f"{host}:{port} is no address: give a host, and a port up to {_MAX_PORT} (0: any)")
         self._tls = _tls_of(options)
         self._max_calls = options.get("max_calls", MAX_CALLS)
         self._ready = options.get("ready")
@@ -103,14 +111,14 @@ def _tls_of(options: ServeOptions) -> TlsContext | None:
         if certificate is not None or key is not None or client_ca is not None:
             raise CannotListen("TLS needs certificate_file and key_file: give both, or no file at all")
         return None
-    identity_pem = _read(certificate), _read(key)
+    identity_pem, ca_pem = (_read(certificate), _read(key)), None if client_ca is None else _read(client_ca)
+    files = f"{certificate} and {key}"
     try:
         identity = TlsIdentity.from_pem(*identity_pem)
-        return server_context(
-            identity, pq=PqPolicy.PREFER, client_ca_pem=None if client_ca is None else _read(client_ca)
-        )
+        files = files if client_ca is None else f"{client_ca}"
+        return server_context(identity, pq=PqPolicy.PREFER, client_ca_pem=ca_pem)
     except TransportMisconfigured as error:
-        raise CannotListen(str(error)) from None
+        raise CannotListen(f"{files}: {error}") from None
 
 
 def _read(file: str | Path) -> bytes:

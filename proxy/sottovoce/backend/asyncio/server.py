@@ -15,7 +15,7 @@ async def serve(handler: Handler, host: str, port: int, **options: Unpack[ServeO
 
     When it ends, so do the calls: their handlers are cancelled and waited for.
     """
-    serving = Serving(options)
+    serving = Serving(host, port, options)
     loop = asyncio.get_running_loop()
     connections: set[_Connection] = set()
     try:

@@ -24,7 +24,7 @@ async def serve(
 
     `nursery.start` gives the URL.  When it ends, so do the calls, their handlers cancelled.
     """
-    serving = Serving(options)
+    serving = Serving(host, port, options)
     try:
         listeners = await trio.open_tcp_listeners(port, host=host)
     except OSError as error:
