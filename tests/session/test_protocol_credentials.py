@@ -32,7 +32,7 @@ from tests.session.dialogue import (
     replacing,
 )
 from tests.session.foreign_bytes import message, tlvs_of, u, with_tlv
-from tests.session.meeting import AtClient, AtServer, code_of
+from tests.session.meeting import AtClient, AtServer, code_of, end_of
 
 DER = b"0\x82the certificate of alice, as the outer TLS had it"
 DIGEST = hashlib.sha256(DER).digest()
@@ -215,6 +215,17 @@ def test_a_key_where_the_server_does_not_list_its_kind() -> None:
     ours.take(ours.peer.flight())
     assert code_of(ours) == Code.POLICY
     assert ours.ours.to_send() == [], "nothing was signed"
+
+
+@pytest.mark.protocol("P3.10")
+def test_who_shows_none_where_one_is_wanted_is_told_so() -> None:
+    ours = AtClient(established=False, server={"t7": b"\x01\x03"}, credential=Credential(0))
+    ours.take(ours.peer.hello())
+    ours.take(ours.peer.flight())
+    assert code_of(ours) == Code.POLICY
+    end = end_of(ours)
+    assert end is not None
+    assert "shows no credential" in end.reason
 
 
 @pytest.mark.protocol("P4.18", "P3.23")
