@@ -144,6 +144,24 @@ def test_a_client_calls(name: str, proxy: RunningProxy, tmp_path: Path) -> None:
     assert "frames_received=50" in done.stdout
 
 
+@pytest.mark.parametrize("name", CLIENTS)
+def test_a_client_that_is_told_the_url_alone_takes_the_usual_directory(
+    name: str, proxy: RunningProxy, tmp_path: Path
+) -> None:
+    (tmp_path / "voice").symlink_to(proxy.directory)
+    words = [sys.executable, str(printed(name, tmp_path)), f"{proxy.url}/echo"]
+    done = subprocess.run(words, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_blocking_client_says_in_one_line_why_there_is_no_call(proxy: RunningProxy, tmp_path: Path) -> None:
+    words = [sys.executable, str(printed("client-sync", tmp_path)), f"{proxy.url}/none", str(proxy.directory)]
+    done = subprocess.run(words, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert ";" in done.stderr, "and what to do"
+
+
 def test_the_bot_that_was_started_is_the_one_that_is_called(
     proxy: RunningProxy, ports: dict[str, int], tmp_path: Path
 ) -> None:
