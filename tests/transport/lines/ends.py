@@ -119,8 +119,9 @@ class Ends:
 
 
 async def settle() -> None:
-    """Let everything happen that can."""
-    for _ in range(3):
+    """Let everything happen that can; a busy machine's kernel may need a moment to bring bytes over loopback."""
+    await wait_all_tasks_blocked(0.001)
+    for _ in range(2):
         await wait_all_tasks_blocked()
 
 
