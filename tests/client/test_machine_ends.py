@@ -343,3 +343,15 @@ def test_giving_up_in_the_voice_handshake() -> None:
     talk.machine.drop(0.0)
     assert type(_failure(talk)) is CallEnded
     assert talk.run().machine.is_over
+
+
+def test_a_server_that_asks_for_more_answers_than_are_read_is_left() -> None:
+    talk = Talk().run()
+    for _ in range(40):
+        for _ in range(800):
+            talk.server.websocket.send_ping(bytes(125))
+        talk.server.to_tls()
+        talk.machine.receive(talk.server.to_send(), 0.0)
+    assert isinstance(_failure(talk), CallTruncated)
+    assert talk.machine.is_over
+    assert len(talk.machine.to_send()) < 2_000_000

@@ -11,6 +11,7 @@ from sottovoce.transport import ClientWebSocket, TlsContext, TlsCore, TlsError, 
 from sottovoce.wire import MAX_TRANSPORT_MESSAGE_BYTES
 
 SUBPROTOCOL: Final = "sottovoce.v1"
+_STUFFED_BYTES: Final = 1_048_576
 
 ChannelEvent = WsEvent | TlsError
 """What a WebSocket tells, or the fault that TLS ended with, as a value: what came before it is not lost."""
@@ -94,6 +95,12 @@ class Channel:
         """Whether `to_send` would give something."""
         self._encrypt()
         return bool(self._output)
+
+    @property
+    def is_stuffed(self) -> bool:
+        """Whether more waits to leave than anything but answers to pings, which the server does not read, could be."""
+        self._encrypt()
+        return len(self._output) > _STUFFED_BYTES
 
     def to_send(self) -> bytes:
         """Give all bytes that the network should carry now, perhaps none."""

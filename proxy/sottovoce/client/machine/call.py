@@ -78,6 +78,8 @@ class CallMachine(Saying):
         if not was_encrypted and self._channel.is_encrypted:
             self._tally.tls_done(self._channel.tls_group, now)
         self._take(received, now)
+        if self._channel.is_stuffed:
+            self._cut_off("the server asks for more answers than it reads")
 
     def receive_eof(self, now: float) -> None:
         """Say that the network has no more bytes, or broke."""
