@@ -1,5 +1,6 @@
 """What a backend's author may rely on, whatever event loop his program runs on."""
 
+import asyncio
 import json
 import ssl
 import threading
@@ -131,6 +132,19 @@ def test_a_handler_that_raises_ends_its_call_and_no_other(server: Server, logged
     (record,) = logged.records
     assert f"call {START['session_id']} on route bot: the handler raised ValueError at {__file__}:" in record.message
     assert record.exc_info is not None
+
+
+def test_a_handler_that_something_it_awaits_cancels_is_told_of(logged: pytest.LogCaptureFixture) -> None:
+    async def bot(_: Call) -> None:
+        other = asyncio.create_task(asyncio.sleep(60))
+        other.cancel()
+        await other
+
+    with serving(Server("asyncio"), bot) as server, server.connect() as peer:
+        peer.send(START_TEXT)
+        assert close_code(peer) == 1011
+    (record,) = logged.records
+    assert f"call {START['session_id']} on route bot: the handler was cancelled" in record.message
 
 
 def test_what_the_proxy_would_end_the_call_for_is_raised_where_it_is_said(

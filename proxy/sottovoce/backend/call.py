@@ -159,6 +159,12 @@ def log_peer(machine: CallMachine, peer: object) -> None:
         log.warning("a connection from %s:%s was closed: %s", host, port, machine.fault)
 
 
+def log_cancelled(start: Start) -> None:
+    """Say that a handler ended as cancelled, though nobody here has cancelled it."""
+    text = "call %s on route %s: the handler was cancelled, by what it awaited; the client is told backend_down"
+    log.error(text, one_line(start.session_id), one_line(start.route))
+
+
 def _log_failure(start: Start, error: Exception) -> None:
     frames = traceback.extract_tb(error.__traceback__)
     theirs = [frame for frame in frames if not frame.filename.startswith(_HERE)] or frames

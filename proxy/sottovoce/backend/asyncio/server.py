@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Unpack, cast
 
-from sottovoce.backend.call import Handler, hold, log_peer
+from sottovoce.backend.call import Handler, hold, log_cancelled, log_peer
 from sottovoce.backend.machine import LAST_WORDS_SECONDS, CallMachine
 from sottovoce.backend.serving import OVERFULL_BYTES, ServeOptions, Serving, cannot_listen
 
@@ -36,6 +36,7 @@ async def _end(connections: "set[_Connection]") -> None:
         if each.task is None:
             each.transport.abort()  # or it could begin a call meanwhile
         else:
+            each.is_ending = True
             each.task.cancel()
             tasks.append(each.task)
     try:
@@ -60,6 +61,8 @@ class _Connection(asyncio.Protocol):
         self._waiting: list[asyncio.Future[None]] = []
         self._is_full = False
         self._is_lost = False
+        self.is_ending = False
+        """The handler is cancelled, as the server ends."""
         self.task: asyncio.Task[None] | None = None
         """The handler's."""
 
@@ -105,7 +108,7 @@ class _Connection(asyncio.Protocol):
             transport.write(data)
         if machine.start is not None and self.task is None:
             self.task = self._loop.create_task(hold(self, machine.start, self._handler))
-            self.task.add_done_callback(self._leave)
+            self.task.add_done_callback(self._on_handled)
         self._wake()
         if transport.is_closing():
             return
@@ -158,7 +161,12 @@ class _Connection(asyncio.Protocol):
             if not future.done():
                 future.set_result(None)
 
-    def _leave(self, _: object = None) -> None:
+    def _on_handled(self, task: "asyncio.Task[None]") -> None:
+        if task.cancelled() and not self.is_ending and self.machine.start is not None:
+            log_cancelled(self.machine.start)
+        self._leave()
+
+    def _leave(self) -> None:
         """Count as gone once both the connection and the handler are over."""
         if self._is_lost and (self.task is None or self.task.done()):
             self._connections.discard(self)
