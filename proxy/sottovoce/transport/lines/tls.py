@@ -93,15 +93,10 @@ class TlsLine:
         user, core = self._user, self._core
         if core.failure is None and not self._waiting:
             plaintext = core.receive_record(data)
-            if plaintext is None:
-                data = b""  # it has them
-            elif len(plaintext) <= TURN_BYTES:
-                user.received(plaintext)
+            if plaintext is not None:
+                user.received(plaintext)  # a record that came in one piece is shorter than a turn's
                 return
-            else:
-                self._waiting = plaintext
-                self._pass_on(user)
-                return
+            data = b""  # it has them
         try:
             plaintext = core.receive(data)
         except TlsError as error:
