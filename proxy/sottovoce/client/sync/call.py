@@ -64,7 +64,10 @@ class Call:
         self._link.close(code)
 
     def receive(self, timeout: float | None = None) -> Item:
-        """Give the next item.  Raises TimeoutError after so many seconds without one, CallEnded behind the last one."""
+        """Give the next item.  Raises TimeoutError after so many seconds without one, CallEnded behind the last one.
+
+        With 0 it gives what has come, and does not wait for more.
+        """
         item = self._link.next_item(timeout)
         if item is None:
             raise CallEnded("the call has ended, and all that came has been taken", "make a new call")
