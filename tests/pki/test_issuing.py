@@ -153,13 +153,13 @@ class SoftwareWorker(Worker):
     """A worker whose keys are in memory, for what a token cannot be brought to."""
 
     def __init__(self) -> None:
-        self.keys = {name: ec.generate_private_key(ec.SECP384R1()) for name in KeyName}
+        self.keys = {str(name): ec.generate_private_key(ec.SECP384R1()) for name in KeyName}
 
-    def public_key(self, name: KeyName) -> PublicKey:
+    def public_key(self, name: str) -> PublicKey:
         point = self.keys[name].public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
         return PublicKey(SignatureAlgorithm.ECDSA_P384, point)
 
-    def sign(self, name: KeyName, message: bytes) -> bytes:
+    def sign(self, name: str, message: bytes) -> bytes:
         r, s = decode_dss_signature(self.keys[name].sign(message, ec.ECDSA(hashes.SHA384())))
         return r.to_bytes(48) + s.to_bytes(48)
 

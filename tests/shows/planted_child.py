@@ -57,7 +57,7 @@ def token(notes: str, words: list[str]) -> NoReturn:
     teller = tell_secrets(Path(notes))
     seeds: list[bytes] = []
     open_seed = Worker.open_seed
-    sign = signing._sign_verified
+    sign = signing.sign_verified
 
     def keeping_open_seed(worker: Worker, sealed: Any) -> Secret:
         seed = open_seed(worker, sealed)
@@ -73,7 +73,7 @@ def token(notes: str, words: list[str]) -> NoReturn:
         return sign(signer, message)
 
     Worker.open_seed = keeping_open_seed  # type: ignore[method-assign]
-    signing._sign_verified = failing_sign
+    signing.sign_verified = failing_sign
     run_token_process(words, token_process.compose)
 
 
