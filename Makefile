@@ -46,7 +46,7 @@ check: $(STAMP)
 	@$(BIN)/python .ci/sizes
 
 bench: $(STAMP)
-	@$(BIN)/python -m loadtest bench
+	@$(BIN)/python -m loadtest bench --plot docs/pictures/load.png
 
 soak: $(STAMP)
 	@$(BIN)/python -m pytest -m soak
