@@ -146,7 +146,7 @@ def test_hosts_are_those_of_the_configuration_unless_given(cli: Cli, directory: 
     text = file.read_text()
     none = cli("clients", "add", directory, "kiosk", "--token")
     assert none.said == "the configuration tells no host that clients call: give it with --audience HOST"
-    file.write_text(text.replace("127.0.0.1:0", "127.0.0.1:8443") + '[listeners.more]\naddress = "127.0.0.1:443"\n')
+    file.write_text(text.replace("127.0.0.1:0", "127.0.0.1:8443", 1) + '[listeners.more]\naddress = "127.0.0.1:443"\n')
     added = cli("clients", "add", directory, "kiosk", "--token", "--json").json
     names = ("localhost", "127.0.0.1", "[::1]")
     assert added["audience"] == [*(f"{name}:8443" for name in names), *names]

@@ -14,7 +14,9 @@ import trio
 import trio.testing
 
 from sottovoce.edge import connection, serve_connection
+from sottovoce.edge.call import carrier
 from sottovoce.session import Carriage, ClientSession, Dependencies, ServerDependencies
+from sottovoce.transport.lines.streams import StreamLine
 from sottovoce.wire import Code
 from tests.edge import proxy
 from tests.fuzz.choices import Choices
@@ -113,7 +115,10 @@ class Served:
 
     def run(self) -> "Served":
         """Serve it to its end, in virtual time."""
-        with patch.object(connection, "TlsStream", lambda *_: self.stream):
+        with (
+            patch.object(connection, "TlsStream", lambda *_: self.stream),
+            patch.object(carrier, "TlsLine", StreamLine),
+        ):
             trio.run(self._serve, clock=trio.testing.MockClock(autojump_threshold=0))
         return self
 

@@ -41,7 +41,7 @@ class Noted:
         for thing in gc.get_objects():
             if isinstance(thing, Secret):
                 self.note(thing)
-            if type(thing).__module__.startswith("sottovoce"):
+            if str(type(thing).__module__).startswith("sottovoce"):
                 self.add(type(thing).__name__, thing)
 
     def found(self) -> list[str]:

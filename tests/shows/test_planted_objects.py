@@ -100,7 +100,7 @@ class _Shown:
 
     def __init__(self, thing: object) -> None:
         self.name = type(thing).__name__
-        self.is_ours = type(thing).__module__.startswith("sottovoce")
+        self.is_ours = str(type(thing).__module__).startswith("sottovoce")
         self.text = f"{thing!r} {thing} {pretty_repr(thing)}".encode() if self.is_ours else b""
 
 

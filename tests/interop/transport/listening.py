@@ -13,17 +13,32 @@ from tests.transport.ends import server
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\nserved"
 
 
+class Met(NamedTuple):
+    """What a connection agreed on, which nobody can ask any more when it is closed."""
+
+    version: str
+    group: str
+    cipher: str
+    server_name: str | None
+    alpn: str | None
+    exporter: bytes
+
+    @classmethod
+    def of(cls, core: TlsCore) -> "Met":
+        return cls(core.version, core.group, core.cipher, core.server_name, core.alpn, core.exporter())
+
+
 class Listening(NamedTuple):
     """Where the server listens, and what became of each connection, in order."""
 
     port: int
-    met: list[TlsCore | TlsError]
+    met: list[Met | TlsError]
 
 
 @asynccontextmanager
 async def listening(policy: PqPolicy) -> AsyncIterator[Listening]:
     """Serve while the block runs: answer the first words of each connection, and close it."""
-    met: list[TlsCore | TlsError] = []
+    met: list[Met | TlsError] = []
     context = server(policy)
 
     async def handle(transport: trio.abc.Stream) -> None:
@@ -31,7 +46,7 @@ async def listening(policy: PqPolicy) -> AsyncIterator[Listening]:
         try:
             async with stream:
                 await stream.do_handshake()
-                met.append(stream.core)
+                met.append(Met.of(stream.core))
                 if await stream.receive_some():
                     await stream.send_all(ANSWER)
         except TlsError as error:

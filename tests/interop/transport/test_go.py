@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import trio
 
-from sottovoce.transport import PqPolicy, TlsCore, TlsError, TlsReason, TlsStream, client_context
-from tests.interop.transport.listening import ANSWER, listening, run
+from sottovoce.transport import PqPolicy, TlsError, TlsReason, TlsStream, client_context
+from tests.interop.transport.listening import ANSWER, Met, listening, run
 from tests.transport.certificates import HOST, authority
 
 pytestmark = pytest.mark.interop(tool="go")
@@ -45,7 +45,7 @@ async def test_a_client_of_go_agrees_on_the_hybrid(peer: str, ca_file: str, poli
         status, said = await run([peer, "client", f"127.0.0.1:{server.port}", ca_file])
         assert status == 0, said
         [core] = server.met
-        assert isinstance(core, TlsCore)
+        assert isinstance(core, Met)
         assert (core.group, core.server_name) == (HYBRID, HOST)
         assert json.loads(said) == {
             "error": "",
@@ -53,7 +53,7 @@ async def test_a_client_of_go_agrees_on_the_hybrid(peer: str, ca_file: str, poli
             "group": HYBRID,
             "cipher": core.cipher,
             "protocol": "http/1.1",
-            "exporter": core.exporter().hex(),
+            "exporter": core.exporter.hex(),
             "heard": ANSWER.decode(),
         }
 
@@ -123,10 +123,10 @@ async def test_our_client_and_a_server_of_go(peer: str, policy: PqPolicy, option
             await stream.send_all(b"hello")
             assert await stream.receive_some() == b"hello"
             assert await stream.receive_some() == b""  # Go's close_notify
-            core = stream.core
+            core = Met.of(stream.core)
             assert (core.group, core.version, core.alpn) == (group, "TLSv1.3", "http/1.1")
         told = await server.line()
-        assert (told["group"], told["exporter"], told["heard"]) == (group, core.exporter().hex(), "hello")
+        assert (told["group"], told["exporter"], told["heard"]) == (group, core.exporter.hex(), "hello")
 
 
 async def test_our_client_wants_the_hybrid_from_a_classical_server_of_go(peer: str) -> None:

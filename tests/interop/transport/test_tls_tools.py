@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from sottovoce.transport import PqPolicy, TlsCore, TlsError, TlsReason
-from tests.interop.transport.listening import listening, run
+from sottovoce.transport import PqPolicy, TlsError, TlsReason
+from tests.interop.transport.listening import Met, listening, run
 from tests.transport.certificates import HOST, authority
 
 
@@ -53,7 +53,7 @@ async def test_openssl_without_ml_kem_is_served_under_prefer(ca_file: Path, grou
         assert status == 0, said
         assert "served" in said
         [core] = server.met
-        assert isinstance(core, TlsCore)
+        assert isinstance(core, Met)
         assert (core.version, core.group, core.server_name) == ("TLSv1.3", agreed, HOST)
 
 

@@ -33,7 +33,7 @@ def no_anchor(world: World) -> Asked:
 
 def anchor_damaged(world: World) -> Asked:
     anchor = world.tmp / "anchor.json"
-    anchor.write_text((world.made / "certs/anchor.json").read_text().replace("A", "B"))
+    anchor.write_text((world.made / "certs/anchor.json").read_text().replace('"key": "', '"key": "AAAA'))
     return world.calls("echo", "--anchor", anchor)
 
 
