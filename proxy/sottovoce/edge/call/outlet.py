@@ -71,7 +71,8 @@ class Outlet:
             queue.seal_into(records, session, now)
             if self.sink is not None:
                 self.sink.look()
-        records += session.to_send()
+        else:
+            records = session.to_send()
         close_code, self.close_code = self.close_code, None
         self._carrier.write(records, close_code)
         if queue.items and not queue.is_paced and session.may_send(now):

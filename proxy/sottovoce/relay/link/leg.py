@@ -203,10 +203,10 @@ class WebSocketLeg:
                 message = item.texts()
             else:
                 message = item
-            if isinstance(message, str):
-                websocket.send_text(message)
-            elif isinstance(message, bytes):
+            if isinstance(message, bytes):
                 websocket.send_binary(message)
+            elif isinstance(message, str):
+                websocket.send_text(message)
             else:
                 for text in message:
                     websocket.send_text(text)
@@ -218,7 +218,10 @@ class WebSocketLeg:
 
     def _receive(self, events: list[WsEvent]) -> None:
         for event in events:
-            if isinstance(event, PeerClosed):
+            if isinstance(event, bytes):
+                if self._hears:
+                    self._hear(event)
+            elif isinstance(event, PeerClosed):
                 self._end_talk()
                 if self._hears:
                     self._hear(event)
