@@ -11,6 +11,7 @@ import msgspec
 from sottovoce.client.address import Address
 from sottovoce.client.asyncio.dialling import Dial, dial_tcp
 from sottovoce.client.asyncio.link import Link
+from sottovoce.client.errors import dial_failure
 from sottovoce.client.settings import CallOptions, CallSettings, ConnectOptions, settings_for
 from sottovoce.client.shell import GIVE_UP_AFTER_SECONDS, Call, Calls, Conversation, new_machine
 from sottovoce.transport import HANDSHAKE_SECONDS, Clock, SystemClock
@@ -80,6 +81,9 @@ async def _open_call(settings: CallSettings, clock: Clock, dial: Dial) -> Link:
     try:
         sock = await dial(settings.address)
         link = await _begin(sock, lambda: Link(new_machine(settings, clock, connect_by), clock))
+    except OSError as error:  # the connection broke before the loop had it
+        settings.wipe_token()
+        raise dial_failure(error, str(settings.address)) from None
     except BaseException:
         settings.wipe_token()
         raise
@@ -96,12 +100,15 @@ async def _open_call(settings: CallSettings, clock: Clock, dial: Dial) -> Link:
 
 
 async def _begin(sock: socket.socket, make: Callable[[], Link]) -> Link:
-    """Have the loop take over a connection.  Cancelled in that moment, uvloop would leave it open."""
+    """Have the loop take over a connection.  Cancelled in that moment, or refused it, uvloop would leave it open."""
     taking = asyncio.ensure_future(asyncio.get_running_loop().create_connection(make, sock=sock))
     try:
         return (await asyncio.shield(taking))[1]
     except asyncio.CancelledError:
         (await taking)[0].abort()
+        raise
+    except OSError:
+        sock.close()
         raise
 
 
