@@ -32,7 +32,7 @@ from sottovoce.edge.call import (
 )
 from sottovoce.edge.gate import ServedRoute
 from sottovoce.edge.journal import side_of
-from sottovoce.edge.outbound import ClientQueue, ClientSink
+from sottovoce.edge.outbound import ClientQueue
 from sottovoce.edge.services import EdgeServices
 from sottovoce.observe import CallCounts
 from sottovoce.relay import BackendDown, CallEnd, CallStart, Leg
@@ -82,6 +82,7 @@ class VoiceCall:
         self._queue = ClientQueue(services.voice.queue_frames)
         self._leg: Leg | None = None
         self._last_leg: Leg | None = None
+        self._last_counts: CallCounts | None = None
         self._established: events.Established | None = None
         self._end: CallEnd | None = None
         self._arrived: list[WsEvent] = []
@@ -92,11 +93,8 @@ class VoiceCall:
         self._is_sent_away = False
         self._vigil = Vigil(services.voice.heartbeat_seconds, self._started_at)
         self._idle_clock = trio.lowlevel.ParkingLot()
-        self._outlet = Outlet(
-            self._queue, self._session, self._carrier, self._clock, self._vigil, self._idle_clock.unpark
-        )
-        self._sink = ClientSink(self._queue, self._outlet.write, self.end, self._on_first_word)
-        self._outlet.sink = self._sink
+        parts = self._queue, self._session, self._carrier, self._clock, self._vigil
+        self._outlet = Outlet(*parts, self._idle_clock.unpark, self.end, self._on_first_word)
         self._news = trio.lowlevel.ParkingLot()
         self._conversation_over = trio.Event()
         self._is_conversing = False
@@ -120,8 +118,15 @@ class VoiceCall:
                 self._session.erase()
             finally:
                 await self._carrier.release()  # whatever happens: behind this the stream is closed
+                self._let_go()
         if self._crash is not None:
             raise self._crash
+
+    def _let_go(self) -> None:
+        """Drop what points back here: an ended call is freed at once, where full collections are rare."""
+        self._last_counts = self.counts
+        self._outlet.let_go()
+        del self._carrier, self._errands, self._outlet, self._last_leg, self._agreed
 
     def end(self, code: Code, reason: str) -> None:
         """End the session from this side; harmless when it has ended.  The connection follows in `CLOSE_SECONDS`."""
@@ -141,11 +146,7 @@ class VoiceCall:
 
     def recheck(self, credentials: CredentialCheck) -> bool:
         """End the call if its identity may no longer make it; gives whether that was so."""
-        if (
-            self._established is None
-            or self._session.has_ended
-            or still_holds(self._established, self._carriage, credentials)
-        ):
+        if self._session.has_ended or still_holds(self._established, self._carriage, credentials):
             return False
         self.end(Code.EXPIRED, "its credential was withdrawn or is at its end")
         return True
@@ -153,7 +154,7 @@ class VoiceCall:
     @property
     def counts(self) -> CallCounts:
         """What it has carried so far; when it is over, in all."""
-        return call_counts(self._frames_from_client, self._queue, self._session, self._last_leg)
+        return self._last_counts or call_counts(self._frames_from_client, self._queue, self._session, self._last_leg)
 
     # What the carrier tells.
 
@@ -203,7 +204,7 @@ class VoiceCall:
 
     async def _converse(self, start: CallStart) -> None:
         try:
-            async with self._route.connect(start, self._sink) as leg:
+            async with self._route.connect(start, self._outlet.sink) as leg:
                 if self._end is None:
                     self._leg = self._last_leg = leg
                     self._vigil.begin(self._clock.now())
@@ -332,7 +333,7 @@ class VoiceCall:
         established = self._established
         self._errands.stop()
         self._queue.clear()
-        self._sink.look()
+        self._outlet.sink.look()
         self._held.clear()
         if established is None:
             self._agreed(ended.code if ended.local else None)

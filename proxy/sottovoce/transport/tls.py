@@ -141,6 +141,8 @@ class TlsCore:
         """
         self._pipe = cast("RecordPipe", released := _Released())
         self._connection = cast("SSL.Connection", released)
+        if self.failure is not None:
+            self.failure.__traceback__ = None  # whose frames hold this object
 
     @property
     def handshake_complete(self) -> bool:

@@ -7,6 +7,7 @@ import trio
 from trio.testing import MockClock
 
 from sottovoce.audit import CallEnded
+from sottovoce.edge.call import Carrier
 from sottovoce.session import ServerSession
 from sottovoce.transport import CLOSE_SECONDS
 from tests.edge.proxy import Peer, Proxy
@@ -156,13 +157,13 @@ async def test_a_crash_at_the_end_leaves_no_line_behind(
     def crash(_session: ServerSession) -> None:
         raise ZeroDivisionError
 
-    scenes: list[Scene] = []
+    carriers: list[Carrier] = []
 
     async def call() -> None:
         async with trio.open_nursery() as nursery:
             scene = Scene(nursery)
             peer = await scene.open()
-            scenes.append(scene)
+            carriers.append(scene.proxy.calls[0]._carrier)
             monkeypatch.setattr(ServerSession, "erase", crash)
             await trio.aclose_forcefully(peer.tls.transport)
             await trio.sleep_forever()
@@ -170,4 +171,4 @@ async def test_a_crash_at_the_end_leaves_no_line_behind(
     with pytest.raises(BaseExceptionGroup) as caught:
         await call()
     assert caught.group_contains(ZeroDivisionError)
-    assert scenes[0].proxy.calls[0]._carrier._line._is_released
+    assert carriers[0]._line._is_released

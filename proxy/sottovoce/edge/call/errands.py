@@ -24,9 +24,9 @@ _SIGN_PAUSE_SECONDS = 0.1
 """Before the HSM is asked again."""
 
 
-def still_holds(established: Established, carriage: Carriage, credentials: CredentialCheck) -> bool:
-    """Whether who was let in may still make this call."""
-    identity = established.identity
+def still_holds(established: Established | None, carriage: Carriage, credentials: CredentialCheck) -> bool:
+    """Whether who was let in may still make this call; of whom nothing is agreed yet, nothing has to hold."""
+    identity = None if established is None else established.identity
     return identity is None or credentials.still_holds(identity, carriage.authority.lower(), carriage.path)
 
 

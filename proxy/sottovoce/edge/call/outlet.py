@@ -13,6 +13,7 @@ from sottovoce.edge.call.vigil import Vigil
 from sottovoce.edge.outbound import ClientQueue, ClientSink
 from sottovoce.session import ServerSession
 from sottovoce.transport import Clock
+from sottovoce.wire import Code
 
 
 class Outlet:
@@ -26,8 +27,10 @@ class Outlet:
         clock: Clock,
         vigil: Vigil,
         wake_clock: Callable[[], object],
+        end: Callable[[Code, str], None],
+        first_word: Callable[[], None],
     ) -> None:
-        """Write what `queue` and `session` have to say."""
+        """Write what `queue` and `session` have to say; `end` and `first_word` are the sink's."""
         self._queue = queue
         self._session = session
         self._carrier = carrier
@@ -37,8 +40,8 @@ class Outlet:
         self._is_writing = False
         self._is_leaving = False
         self._has_written_all = trio.Event()
-        self.sink: ClientSink | None = None
-        """Who is told when the queue has become shorter."""
+        self.sink = ClientSink(queue, self.write, end, first_word)
+        """Where the backend puts what it says."""
         self.close_code: int | None = None
         """Of the WebSocket's close, to be written behind all that waits."""
 
@@ -63,14 +66,17 @@ class Outlet:
         self.write()
         await self._has_written_all.wait()
 
+    def let_go(self) -> None:
+        """Nothing is written any more: outlet and sink, which know each other, are to be freed at once."""
+        del self.sink
+
     def _write_once(self) -> bool:
         """Seal and write; whether there is more, and room for it."""
         now, session, queue = self._clock.now(), self._session, self._queue
         records: list[bytes] = []
         if queue.items:
             queue.seal_into(records, session, now)
-            if self.sink is not None:
-                self.sink.look()
+            self.sink.look()
         else:
             records = session.to_send()
         close_code, self.close_code = self.close_code, None

@@ -79,7 +79,7 @@ class SocketLine:
     async def release(self) -> None:
         """See `Line`."""
         self._close()
-        self.is_clogged = False
+        self._user, self.is_clogged = NOBODY, False
         self._descriptor = _NO_DESCRIPTOR
         await trio.lowlevel.cancel_shielded_checkpoint()
 
@@ -115,17 +115,17 @@ class SocketLine:
             user.crashed(error)
 
     def _read(self, user: LineUser) -> None:
+        reason = ""
         try:
             data = os.read(self._descriptor, TURN_BYTES)
         except BlockingIOError:
             return
         except OSError as error:
-            self._end(user, error.strerror or "the connection broke")
-            return
+            data, reason = b"", error.strerror or "the connection broke"
         if data:
             user.received(data)
         else:
-            self._end(user, "")
+            self._end(user, reason)
 
     def _end(self, user: LineUser, reason: str) -> None:
         self._is_over = True

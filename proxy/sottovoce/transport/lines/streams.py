@@ -65,7 +65,7 @@ class StreamLine:
             with trio.CancelScope(shield=True):
                 await self._is_done.wait()
         self._close()
-        self.is_clogged = False
+        self._user, self.is_clogged = None, False
         await trio.lowlevel.cancel_shielded_checkpoint()
 
     def _close(self) -> None:
