@@ -52,13 +52,13 @@ def parse(line: str) -> None:
     words = shlex.split(line.partition(" > ")[0], comments=True)[1:]
     command: click.Command = commands
     while isinstance(command, click.Group):
-        context = click.Context(command)
+        context = click.Context(command, **commands.context_settings)
         _, found, words = command.resolve_command(context, words)
         assert found is not None
         command = found
         if not words and isinstance(command, click.Group):
             return
-    command.make_parser(click.Context(command)).parse_args(words)
+    command.make_parser(click.Context(command, **commands.context_settings)).parse_args(words)
 
 
 LINES = sorted({(path.relative_to(ROOT), line) for path in DOCUMENTS for line in command_lines(path.read_text())})

@@ -157,7 +157,7 @@ async def test_a_crash_at_the_end_leaves_no_line_behind(
     def crash(_session: ServerSession) -> None:
         raise ZeroDivisionError
 
-    carriers: list[Carrier] = []
+    carriers = list[Carrier]()
 
     async def call() -> None:
         async with trio.open_nursery() as nursery:

@@ -59,13 +59,16 @@ class Hub:
             with suppress(OSError, ValueError):  # closed already, it or the epoll object: forgotten all the same
                 self.epoll.unregister(descriptor)
 
-    def serve(self, events: Sequence[tuple[int, int]]) -> None:
-        """Tell those who are ready."""
-        users = self.users
+    def serve(self, events: Sequence[tuple[int, int]]) -> bool:
+        """Tell those who are ready; whether there were events that are nobody's."""
+        users, are_all_told = self.users, True
         for descriptor, mask in events:
             ready = users.get(descriptor)
-            if ready is not None:  # another one's end may have been its end
+            if ready is None:  # Trio's; or another one's end was its end, too
+                are_all_told = False
+            else:
                 ready(mask)
+        return not are_all_told
 
     async def run(self) -> None:
         """Serve as a task, until cancelled."""
@@ -103,8 +106,7 @@ class StandIn:
         self._theirs = theirs
         self._hub = hub
         self._runnable = runnable
-        self._descriptor = theirs.fileno()
-        hub.epoll.register(self._descriptor, READABLE)
+        hub.epoll.register(theirs.fileno(), READABLE)
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401  whatever Trio asks of it
         return getattr(self._theirs, name)
@@ -117,15 +119,7 @@ class StandIn:
         served: list[tuple[int, int]] = []
         while events := hub.epoll.poll(timeout, _EVENTS_AT_ONCE):
             served = _SERVED
-            is_theirs = False
-            users = hub.users
-            for descriptor, mask in events:
-                ready = users.get(descriptor)
-                if ready is not None:
-                    ready(mask)
-                elif descriptor == self._descriptor:
-                    is_theirs = True
-            if is_theirs:
+            if hub.serve(events):
                 return self._theirs.poll(0, maxevents) or served
             now = time.monotonic()
             until = min(until, now + _TURN_SECONDS)
