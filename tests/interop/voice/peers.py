@@ -125,15 +125,22 @@ class GoServer:
             return error, await self.line()
 
     async def fate(self, route: str = "echo", **options: Any) -> tuple[Ended, dict[str, Any]]:
-        """Call a route and speak until it ends: how it did for our client, and what the server saw."""
-        async with self.calling(route, **options) as call:
-            with suppress(CallError), trio.fail_after(PATIENCE):
-                for number in range(8):
-                    await call.send(bytes([number]) * 640)
-                async for _ in call:
-                    pass
-            assert call.ended is not None
-            return call.ended, await self.line()
+        """Call a route and speak until it ends: how it did for our client, and what the server saw.
+
+        Our client has a call once its last message is out; a server that refuses may be heard before its user runs.
+        """
+        try:
+            async with self.calling(route, **options) as call:
+                with suppress(CallError), trio.fail_after(PATIENCE):
+                    for number in range(8):
+                        await call.send(bytes([number]) * 640)
+                    async for _ in call:
+                        pass
+                assert call.ended is not None
+                return call.ended, await self.line()
+        except EndedWithCode as error:
+            ended = Ended(error.code or 0, str(error), truncated=not error.is_proven, local=error.local)
+            return ended, await self.line()
 
 
 @asynccontextmanager
