@@ -12,9 +12,9 @@ import pytest
 import trio
 
 from sottovoce.client.trio import connect
-from sottovoce.hsm import wrapper
 from sottovoce.hsm.errors import HsmWrongPin
 from sottovoce.hsm.messages import Start
+from sottovoce.hsm.process import login
 from sottovoce.primitives import Secret, kdf, kem
 from tests.edge.proxy import Proxy, TrioClock
 from tests.session.dialogue import anchor_keys, anchor_of, other_anchor_keys, talking
@@ -132,9 +132,9 @@ def test_a_pin_that_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     pin.chmod(0o600)
     teller.note("live", "PIN", pin.read_bytes()[:40])
 
-    monkeypatch.setattr(wrapper, "load_module", lambda _: PinRefused())
-    monkeypatch.setattr(wrapper, "_find_token", lambda *_: PinRefused())
-    wrapper.log_in(Start("module", "token", str(pin), create=False, files={}))
+    monkeypatch.setattr(login, "load_module", lambda _: PinRefused())
+    monkeypatch.setattr(login, "_find_token", lambda *_: PinRefused())
+    login.log_in(Start("module", "token", str(pin), create=False, files={}))
 
 
 def test_a_pin_file_that_others_can_read(tmp_path: Path) -> None:
@@ -142,4 +142,4 @@ def test_a_pin_file_that_others_can_read(tmp_path: Path) -> None:
     pin.write_text(os.urandom(20).hex())
     pin.chmod(0o644)
     teller.note("live", "PIN", pin.read_bytes())
-    wrapper._read_pin(str(pin))
+    login._read_pin(str(pin))

@@ -5,7 +5,8 @@ packages above compose.  What crosses is parsed values only: no digest, no PIN, 
 secret that may is a key that was wrapped for the proxy's own use.
 """
 
-from sottovoce.hsm.config import HsmConfig
+from sottovoce.hsm.calling import Answered, Ask, Caller, Pool
+from sottovoce.hsm.config import HsmConfig, NodeConfig
 from sottovoce.hsm.errors import (
     HsmBusy,
     HsmError,
@@ -25,7 +26,6 @@ from sottovoce.hsm.messages import (
     PROBE,
     STATUS,
     WORKERS,
-    Caller,
     Operation,
     Probe,
     ProbeAnswer,
@@ -33,7 +33,8 @@ from sottovoce.hsm.messages import (
     Status,
     StatusAnswer,
 )
-from sottovoce.hsm.process import Counts, Handler, run_token_process
+from sottovoce.hsm.pool import Token, open_token
+from sottovoce.hsm.process import Counts, Handler, KeyName, Worker, run_token_process
 from sottovoce.hsm.reports import (
     ANSWERED,
     CANCELLED,
@@ -47,8 +48,6 @@ from sottovoce.hsm.reports import (
 )
 from sottovoce.hsm.seeds import SealedSeed, WrappedKey, read_sealed_seed
 from sottovoce.hsm.softhsm import configuration_text, find_softhsm, new_configuration
-from sottovoce.hsm.token import Token, open_token
-from sottovoce.hsm.wrapper import KeyName, Worker
 
 __all__ = [
     "ANSWERED",
@@ -56,6 +55,8 @@ __all__ = [
     "PROBE",
     "STATUS",
     "WORKERS",
+    "Answered",
+    "Ask",
     "Caller",
     "Counts",
     "Handler",
@@ -68,9 +69,11 @@ __all__ = [
     "KeyMissing",
     "KeyName",
     "ModuleUnusable",
+    "NodeConfig",
     "Operation",
     "OperationRefused",
     "PinUnreadable",
+    "Pool",
     "Probe",
     "ProbeAnswer",
     "Report",

@@ -9,7 +9,7 @@ An answer may hold a `Secret`: it crosses as its bytes, and both ends overwrite 
 its own copy too.  So every frame of an answer is overwritten; it costs less than to tell them apart.
 """
 
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -53,16 +53,6 @@ class Operation(Generic[Question, Answer]):
         self.answer_type = answer_type
         self.is_idempotent = is_idempotent
         self.answer_seconds = answer_seconds
-
-
-class Caller(Protocol):
-    """What the packages above see of a `Token`: something that answers questions."""
-
-    async def call(
-        self, operation: Operation[Question, Answer], question: Question, *, deadline_seconds: float
-    ) -> Answer:
-        """Have `question` answered within `deadline_seconds`.  Raises HsmError."""
-        ...
 
 
 class Start(msgspec.Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 A `Secret` owns a mutable buffer that can be overwritten, shows a name and a length instead of its value, refuses to be
 copied, pickled or hashed, and compares in constant time.  `expose()` hands out the live buffer; only `primitives` and
-`hsm.wrapper` call it.
+`hsm.process` call it.
 
 Some library calls return key material as `bytes`, which Python regards as immutable.  `Secret.take` copies such a
 result and then overwrites the original in place (`wipe_bytes`), so that freed heap memory does not keep it.  That is
@@ -51,7 +51,7 @@ class Secret:
         return cls(name, bytearray(length_bytes))
 
     def expose(self) -> bytearray:
-        """Give the live buffer.  Only `primitives` and `hsm.wrapper` may call this."""
+        """Give the live buffer.  Only `primitives` and `hsm.process` may call this."""
         return self._buffer
 
     def copy_for_sealing(self) -> bytes:

@@ -1,44 +1,37 @@
-"""The token, from inside the token process: one login, sessions of its own for each thread, keys by name.
+"""One session of a token and its keys, by name, from inside the token process.
 
-The only user of python-pkcs11 beside `cryptoki`.  How it keeps out of that library's traps:
+Beside `login` and `cryptoki` the only user of python-pkcs11.  How it keeps out of that library's traps:
 
-- One *anchor session* logs in and stays open as long as the process lives; closing it would log every session out.
 - A `Worker` is one session without PIN, used by one thread at a time, with the key handles it has looked up: a look-up
   is a linear scan of the token and is never done per signature.
 - A session that the token has dropped is opened again and its keys are looked up again, once per call.  Whatever goes
   wrong after that is `TokenLost`: the process answers so and is replaced, which cures all the rest.
 - Every signature is verified in software before it leaves.
 
-`expose()` of a PIN or seed is called here and nowhere else in the package.
+`expose()` of a seed or key is called here and nowhere else in the package, of a PIN in `login` only.
 """
 
-import binascii
 import hashlib
 import os
-import stat
 from collections.abc import Callable
 from enum import StrEnum
-from pathlib import Path
-from typing import Protocol, TypeVar, cast
+from typing import TypeVar, cast
 
 import msgspec
 import pkcs11
 from pkcs11.util.ec import encode_named_curve_parameters
 
-from sottovoce.hsm.cryptoki import Module, load_module
-from sottovoce.hsm.errors import HsmWrongPin, KeyMissing, PinUnreadable, SealedSeedInvalid, TokenLost, TokenMissing
-from sottovoce.hsm.messages import Start
+from sottovoce.hsm.errors import KeyMissing, SealedSeedInvalid, TokenLost
+from sottovoce.hsm.process.cryptoki import Module
+from sottovoce.hsm.process.faults import Result, guarded, handle_of, lost
 from sottovoce.hsm.seeds import NONCE_BYTES, SEED_BYTES, SERIAL_BYTES, WRAPPED_KEY_BYTES, Sealed, SealedSeed, WrappedKey
 from sottovoce.primitives import PublicKey, Secret, SignatureAlgorithm, wipe_bytes
 
-Result = TypeVar("Result")
 Content = TypeVar("Content", bound=Sealed)
 
 _P384 = encode_named_curve_parameters("1.3.132.0.34")
 _LABEL = pkcs11.Attribute.LABEL
 _POINT_IN_OCTET_STRING = b"\x04\x61\x04"
-_MAX_PIN_BYTES = 255
-_PIN_ENTROPY_BYTES = 16
 _SESSION_FAULTS = (
     pkcs11.SessionHandleInvalid,
     pkcs11.SessionClosed,
@@ -58,21 +51,6 @@ class KeyName(StrEnum):
     KEK = "sottovoce-kek"
 
 
-class LoggedInToken:
-    """A token that this process is logged in to; it stays so until the process ends."""
-
-    def __init__(self, module: Module, token: pkcs11.Token, anchor: pkcs11.Session, *, writable: bool) -> None:
-        """Made by `log_in` only."""
-        self._module = module
-        self._token = token
-        self._anchor = anchor
-        self._writable = writable
-
-    def new_worker(self) -> "Worker":
-        """Open a session for one thread."""
-        return Worker(self._module, lambda: self._token.open(rw=self._writable))
-
-
 class Worker:
     """One session and its keys.  Not for two threads at once."""
 
@@ -80,7 +58,7 @@ class Worker:
         """Open the session; keys are looked up when they are first wanted."""
         self._module = module
         self._open_session = open_session
-        self._session = _guarded(open_session)
+        self._session = guarded(open_session)
         self._handles: dict[str, pkcs11.Key] = {}
         self._public_keys: dict[str, PublicKey] = {}
 
@@ -124,7 +102,7 @@ class Worker:
     def new_wrapped_key(self, purpose: str) -> WrappedKey:
         """Make an AES-256 key of the token's own random bytes and wrap it; the key itself is forgotten here."""
         with Secret.blank("new key", WRAPPED_KEY_BYTES) as key:
-            self._attempt(lambda: self._module.random(_handle(self._session), key.expose()))
+            self._attempt(lambda: self._module.random(handle_of(self._session), key.expose()))
             if key.is_wiped:
                 text = "the token's random generator gives nothing but zeros"
                 raise TokenLost(text)
@@ -143,7 +121,7 @@ class Worker:
             pkcs11.KeyType.EC, {pkcs11.Attribute.EC_PARAMS: _P384}, local=True
         )
         signing = pkcs11.MechanismFlag.SIGN | pkcs11.MechanismFlag.VERIFY
-        _guarded(
+        guarded(
             lambda: parameters.generate_keypair(
                 id=os.urandom(16), label=name, store=True, capabilities=signing, private_template=_SEALED_IN
             )
@@ -160,12 +138,12 @@ class Worker:
 
         self._handles.pop(name, None)
         self._public_keys.pop(name, None)
-        _guarded(destroy)
+        guarded(destroy)
 
     def generate_kek(self) -> None:
         """Make the AES-256 key that seals seeds and wraps keys.  Takes a writable token."""
         sealing = pkcs11.MechanismFlag.ENCRYPT | pkcs11.MechanismFlag.DECRYPT
-        _guarded(
+        guarded(
             lambda: self._session.generate_key(
                 pkcs11.KeyType.AES,
                 256,
@@ -183,8 +161,8 @@ class Worker:
 
     def _open(self, sealed: Sealed, into: Secret) -> Secret:
         def attempt() -> None:
-            key = _handle(self._find(KeyName.KEK, pkcs11.ObjectClass.SECRET_KEY))
-            self._module.open_gcm(_handle(self._session), key, sealed, into.expose())
+            key = handle_of(self._find(KeyName.KEK, pkcs11.ObjectClass.SECRET_KEY))
+            self._module.open_gcm(handle_of(self._session), key, sealed, into.expose())
 
         try:
             self._attempt(attempt)
@@ -237,14 +215,14 @@ class Worker:
         except _SESSION_FAULTS:
             self._handles.clear()
         except pkcs11.PKCS11Error as error:
-            raise _lost(error) from None
+            raise lost(error) from None
 
         def again() -> Result:
             self._session = self._open_session()
             return work()
 
         try:
-            return _guarded(again)
+            return guarded(again)
         except KeyMissing as error:  # a private key that is invisible: the login is gone too
             raise TokenLost(str(error)) from None
 
@@ -254,117 +232,3 @@ _SEALED_IN = {
     pkcs11.Attribute.SENSITIVE: True,
     pkcs11.Attribute.EXTRACTABLE: False,
 }
-
-
-def log_in(start: Start) -> LoggedInToken:
-    """Load the module, find the token (or make it, if `start` says so) and log in, with one try of the PIN."""
-    module = load_module(start.module)
-    if start.create:
-        _create(module, start)
-    token = _find_token(module, start.token)
-    anchor = _guarded(token.open)
-    with _read_pin(start.pin_file) as pin:
-        try:
-            module.log_in(_handle(anchor), pin.expose())
-        except HsmWrongPin as error:
-            text = (
-                f"the PIN in {start.pin_file} does not open token {start.token!r}: {error}; "
-                "put the right PIN there (it was tried once) and start again"
-            )
-            raise HsmWrongPin(text) from None
-    return LoggedInToken(module, token, anchor, writable=start.create or start.change_keys)
-
-
-def _find_token(module: Module, label: str) -> pkcs11.Token:
-    try:
-        found = [token for token in module.library.get_tokens() if token.label == label]
-    except pkcs11.PKCS11Error as error:
-        raise _lost(error) from None
-    if len(found) != 1:
-        amount = "several tokens are" if found else "no token is"
-        text = f"{amount} called {label!r}: check hsm.token, and hsm.softhsm_config or the vendor's configuration"
-        raise TokenMissing(text)
-    return found[0]
-
-
-def _create(module: Module, start: Start) -> None:
-    """Make an empty token with a random user PIN, kept in its file, and a random officer PIN, kept nowhere."""
-    free = [
-        slot for slot in module.library.get_slots() if not slot.get_token().flags & pkcs11.TokenFlag.TOKEN_INITIALIZED
-    ]
-    if not free:
-        text = "the module has no free slot for a new token: make one with the vendor's tool"
-        raise TokenMissing(text)
-    with _random_pin("officer PIN") as officer, _random_pin("PIN") as pin:
-        _write_new_file(Path(start.pin_file), pin)
-        module.create_token(free[0].slot_id, start.token, officer.expose())
-        session = _guarded(lambda: _find_token(module, start.token).open(rw=True))
-        module.set_user_pin(_handle(session), officer.expose(), pin.expose())
-        session.close()
-
-
-def _random_pin(name: str) -> Secret:
-    raw = os.urandom(_PIN_ENTROPY_BYTES)
-    try:
-        return Secret.take(name, binascii.hexlify(raw))
-    finally:
-        wipe_bytes(raw)
-
-
-def _write_new_file(path: Path, pin: Secret) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb", buffering=0) as file:
-        file.write(pin.expose())
-        file.write(b"\n")
-        os.fsync(file.fileno())
-
-
-def _read_pin(path: str) -> Secret:
-    """Read the PIN, without the newline at its end.  Raises PinUnreadable."""
-    room = bytearray(_MAX_PIN_BYTES + 2)
-    try:
-        with Path(path).open("rb", buffering=0) as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            length = file.readinto(room)
-    except OSError as error:
-        text = f"the PIN file {path} cannot be read ({error.strerror}): set hsm.pin_file"
-        raise PinUnreadable(text) from None
-    try:
-        if mode & 0o077:
-            text = f"the PIN file {path} is open to others (mode {mode:04o}): chmod 600 {path}"
-            raise PinUnreadable(text)
-        while length and room[length - 1] in b"\r\n":
-            length -= 1
-        if not 0 < length <= _MAX_PIN_BYTES:
-            text = f"the PIN file {path} is empty or too long: put the token's user PIN there, and nothing else"
-            raise PinUnreadable(text)
-        pin = Secret.blank("PIN", length)
-        pin.expose()[:] = memoryview(room)[:length]
-        return pin
-    finally:
-        room[:] = bytes(len(room))
-
-
-class _HasHandle(Protocol):
-    """What python-pkcs11's sessions and keys have; its stubs leave it out, or make it optional."""
-
-    @property
-    def handle(self) -> int: ...
-
-
-def _handle(thing: object) -> int:
-    return cast("_HasHandle", thing).handle
-
-
-def _guarded(work: Callable[[], Result]) -> Result:
-    """Do work on the token; whatever PKCS#11 error comes of it is TokenLost."""
-    try:
-        return work()
-    except pkcs11.PKCS11Error as error:
-        raise _lost(error) from None
-
-
-def _lost(error: pkcs11.PKCS11Error) -> TokenLost:
-    # Some errors of python-pkcs11 are bare PKCS11Error with a text of several lines.
-    detail = str(error).splitlines()[0] if str(error) else ""
-    return TokenLost(f"PKCS#11 {type(error).__name__} {detail}".rstrip())

@@ -17,13 +17,13 @@ import pytest
 import trio
 
 from sottovoce.hsm import Handler, KeyMissing, Operation, TokenDown, TokenEvent, TokenUp, Worker
-from sottovoce.hsm.child import Spawner
 from sottovoce.hsm.messages import Reply, Request, decode_message
-from sottovoce.hsm.process import _answer
+from sottovoce.hsm.pool.child import Spawner
+from sottovoce.hsm.process.loop import _answer
 from tests.hsm.conftest import OpenToken, pid_of
 from tests.hsm.token_child import LOOK_AT_SELF, SIGN, Nothing, Sign
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture

@@ -44,7 +44,8 @@ from sottovoce.hsm.messages import (
     encode_frame,
     failure_from,
 )
-from sottovoce.hsm.wrapper import KeyName, Worker, log_in
+from sottovoce.hsm.process.login import log_in
+from sottovoce.hsm.process.worker import KeyName, Worker
 from sottovoce.primitives import wipe_bytes
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4

@@ -19,7 +19,6 @@ from pathlib import Path
 import msgspec
 import trio
 
-from sottovoce.hsm.child import Spawner, TokenChild
 from sottovoce.hsm.config import HsmConfig
 from sottovoce.hsm.errors import (
     OPERATOR_ERRORS,
@@ -45,6 +44,7 @@ from sottovoce.hsm.messages import (
     decode_message,
     encode_frame,
 )
+from sottovoce.hsm.pool.child import Spawner, TokenChild
 from sottovoce.hsm.reports import Report, TokenDown, TokenLocked, TokenState, TokenTimes, TokenUp, Untimed, timed
 from sottovoce.hsm.softhsm import find_softhsm, refresh_configuration
 from sottovoce.primitives import wipe_bytes
