@@ -125,6 +125,35 @@ SUITES = (
         (f"[routes.{'x' * 65}]\nadapter = 'echo'", "its name stands in URLs and logs; use 1 to 64 letters"),
         ('[routes."a\\n"]\nadapter = "echo"', 'routes."a\\n": its name stands in URLs and logs; '),
         ("[listeners.'']\n", 'listeners."": its name stands in URLs and logs; '),
+        # several tokens
+        (
+            "[hsm.nodes.A]\n",
+            (
+                "hsm.nodes.A: its name stands in file names and metrics; use a small letter, then up to 31 small letters, "
+                "digits and - only"
+            ),
+        ),
+        ("[hsm.nodes.a]\nquorum = 1", "hsm.nodes.a.quorum: there is no such key; it belongs in [hsm]"),
+        ("[hsm]\nquorum = 2", "hsm.quorum: is 2 of 1; write 1 at most, or 0 for more than half"),
+        (
+            "[hsm.nodes.a]\n[hsm.nodes.b]\n",
+            "hsm.nodes.b.softhsm_config: token a has the same; write one for each token",
+        ),
+        (
+            "[hsm.nodes.a]\nkeys = 'k'\n[hsm.nodes.b]\nsofthsm_config = 'b'\nkeys = './k/'",
+            "hsm.nodes.b.keys: token a has the same; write one for each token",
+        ),
+        (
+            (
+                "[hsm.nodes.a]\nsofthsm_config = ''\nkeys = 'a'\nissuing = 'a'\n"
+                "[hsm.nodes.b]\nsofthsm_config = ''\nkeys = 'b'\nissuing = 'b'\n"
+            ),
+            "hsm.nodes.b.token: token a has the same; write one for each token",
+        ),
+        (
+            "".join(f"[hsm.nodes.n{number}]\n" for number in range(17)),
+            "hsm.nodes: there are 17 tokens; write 16 at most",
+        ),
         # rules between fields
         ("[routes]\n", 'routes: there is none; write [routes.echo] with adapter = "echo"'),
         ("[routes.a]\nadapter = 'ehco'", "routes.a.adapter: there is no 'ehco'; write one of echo, raw"),

@@ -1,6 +1,6 @@
 """The `[hsm]` section of the configuration."""
 
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -12,6 +12,9 @@ FilePath = Annotated[str, msgspec.Meta(min_length=1)]
 NodeName = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9-]{0,31}$")]
 ONLY_NODE = "main"
 """The name of a token that is the only one."""
+MAX_NODES = 16
+_OF_ITS_OWN = ("softhsm_config", "keys", "issuing")
+"""What two tokens cannot share: each is written by, or belongs to, one of them."""
 
 
 class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -47,6 +50,25 @@ class HsmConfig(NodeConfig, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     max_waiting: Annotated[int, msgspec.Meta(ge=1, le=65536)] = 256
     """How many calls may wait for their turn; further ones are refused at once."""
 
+    def __post_init__(self) -> None:
+        """See that every token has what has to be its own, and that the quorum can be had."""
+        if len(self.nodes) > MAX_NODES:
+            raise ValueError(f"nodes: there are {len(self.nodes)} tokens; write {MAX_NODES} at most")
+        count = len(self.all_nodes)
+        if self.quorum > count:
+            raise ValueError(f"quorum: XX {count} at most")
+        owners: dict[tuple[str, object], str] = {}
+        for name, node in self.nodes.items():
+            for field, value in _owned(node):
+                other = owners.setdefault((field, value), name)
+                if other != name:
+                    raise ValueError(f"nodes.{name}.{field}: token {other} has the same; write one for each token")
+
+    @property
+    def needed(self) -> int:
+        """On how many tokens a new key has to be proved."""
+        return self.quorum or len(self.all_nodes) // 2 + 1
+
     @property
     def all_nodes(self) -> dict[str, NodeConfig]:
         """Every token by its name, in the order of the configuration."""
@@ -59,6 +81,16 @@ class HsmConfig(NodeConfig, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         """Give the same with absolute paths, counted from `base`."""
         nodes = {name: _resolved(node, base) for name, node in self.nodes.items()}
         return msgspec.structs.replace(_resolved(self, base), nodes=nodes)
+
+
+def _owned(node: NodeConfig) -> list[tuple[str, object]]:
+    """Give what no other token may have."""
+    owned: list[tuple[str, object]] = [
+        (field, PurePath(getattr(node, field))) for field in _OF_ITS_OWN if getattr(node, field)
+    ]
+    if not node.softhsm_config:
+        owned.append(("token", (node.module, node.token)))
+    return owned
 
 
 Node = TypeVar("Node", bound=NodeConfig)

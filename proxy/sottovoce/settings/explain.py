@@ -33,6 +33,14 @@ _KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
     ((dt.datetime, dt.date, dt.time), "a date or a time"),
 )
 """What a TOML value is called; `bool` before `int`, of which it is one."""
+_NAME_RULES = {
+    "^[a-z][a-z0-9-]{0,31}$": (
+        "its name stands in file names and metrics",
+        "use a small letter, then up to 31 small letters, digits and - only",
+    ),
+    "": ("its name stands in URLs and logs", "use 1 to 64 letters, digits and . _ ~ - only"),
+}
+"""What is wrong with the name of a section, and what is right, by the pattern that it should have; "": any other."""
 
 
 def problems_of(table: object, kind: type[msgspec.Struct]) -> list[Problem]:
@@ -88,11 +96,10 @@ class _Explaining:
         if not isinstance(value, dict):
             yield Problem(path, f"is {_kind_of(value)}", f"write sections [{path}.NAME]")
             return
-        pattern = kind.key_type.pattern if isinstance(kind.key_type, inspect.StrType) else None
+        pattern = (kind.key_type.pattern if isinstance(kind.key_type, inspect.StrType) else None) or ""
         for name, table in cast("dict[str, object]", value).items():
-            if not name.isprintable() or not re.search(pattern or "", name):
-                remedy = "use 1 to 64 letters, digits and . _ ~ - only"
-                yield Problem(join(path, name), "its name stands in URLs and logs", remedy)
+            if not name.isprintable() or not re.search(pattern, name):
+                yield Problem(join(path, name), *_NAME_RULES.get(pattern, _NAME_RULES[""]))
             yield from self.problems(table, kind.value_type, join(path, name))
 
     def _list(self, value: object, kind: inspect.VarTupleType, path: str) -> Iterator[Problem]:

@@ -15,6 +15,7 @@ from typing import cast
 import msgspec
 
 from sottovoce.edge import ListenerConfig
+from sottovoce.hsm import NodeConfig
 from sottovoce.relay import RawOptions, RouteConfig, TwilioOptions
 from sottovoce.settings.configuration import Configuration
 from sottovoce.settings.explain import choices_of
@@ -24,6 +25,7 @@ ADMIN_PORT = 9443
 _WIDTH = 116
 _NAMED: tuple[tuple[str, type[msgspec.Struct]], ...] = (
     ("listeners.public", ListenerConfig),
+    ("hsm.nodes.a", NodeConfig),
     ("routes.support", RouteConfig),
     ("routes.support.raw", RawOptions),
     ("routes.support.twilio", TwilioOptions),
@@ -172,7 +174,10 @@ def _choices(kind: msgspec.inspect.Type, meaning: str) -> str:
 
 
 def _field_docs(kind: type) -> Iterator[tuple[str, str]]:
-    """Give each field with the docstring that stands below it."""
+    """Give each field with the docstring that stands below it, those of the structs it is made from first."""
+    for base in kind.__bases__:
+        if issubclass(base, msgspec.Struct) and base is not msgspec.Struct:
+            yield from _field_docs(base)
     tree = ast.parse(textwrap.dedent(inspect.getsource(kind)))
     body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
     for field, after in pairwise(body):
