@@ -6,7 +6,7 @@ secret that may is a key that was wrapped for the proxy's own use.
 """
 
 from sottovoce.hsm.calling import Answered, Ask, Caller, Pool
-from sottovoce.hsm.config import HsmConfig, NodeConfig
+from sottovoce.hsm.config import ONLY_NODE, HsmConfig, NodeConfig
 from sottovoce.hsm.errors import (
     HsmBusy,
     HsmError,
@@ -52,6 +52,7 @@ from sottovoce.hsm.softhsm import configuration_text, find_softhsm, new_configur
 __all__ = [
     "ANSWERED",
     "CANCELLED",
+    "ONLY_NODE",
     "PROBE",
     "STATUS",
     "WORKERS",

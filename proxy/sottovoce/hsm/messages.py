@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from sottovoce.hsm.config import ONLY_NODE
 from sottovoce.hsm.errors import KINDS, HsmError, OperationRefused, TokenProcessFailed
 from sottovoce.primitives import Secret, SottovoceError, lend_secret, take_secret, wipe_bytes
 
@@ -65,6 +66,8 @@ class Start(msgspec.Struct, frozen=True):
     files: dict[str, str]
     change_keys: bool = False
     """Whether keys may be made and destroyed in a token that is there."""
+    node: str = ONLY_NODE
+    """The name that the configuration has for it."""
 
 
 class Failure(msgspec.Struct, frozen=True):
