@@ -129,8 +129,8 @@ SUITES = (
         (
             "[hsm.nodes.A]\n",
             (
-                "hsm.nodes.A: its name stands in file names and metrics; use a small letter, then up to 31 small letters, "
-                "digits and - only"
+                "hsm.nodes.A: its name stands in file names and metrics; use a small letter, then up to 31 small "
+                "letters, digits and - only"
             ),
         ),
         ("[hsm.nodes.a]\nquorum = 1", "hsm.nodes.a.quorum: there is no such key; it belongs in [hsm]"),

@@ -56,7 +56,7 @@ class HsmConfig(NodeConfig, frozen=True, forbid_unknown_fields=True, kw_only=Tru
             raise ValueError(f"nodes: there are {len(self.nodes)} tokens; write {MAX_NODES} at most")
         count = len(self.all_nodes)
         if self.quorum > count:
-            raise ValueError(f"quorum: XX {count} at most")
+            raise ValueError(f"quorum: is {self.quorum} of {count}; write {count} at most, or 0 for more than half")
         owners: dict[tuple[str, object], str] = {}
         for name, node in self.nodes.items():
             for field, value in _owned(node):
