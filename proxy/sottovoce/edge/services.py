@@ -13,17 +13,18 @@ import trio
 from sottovoce.edge.config import VoiceConfig
 from sottovoce.edge.gate import ServedRoute, Turnstile
 from sottovoce.edge.journal import Journal
-from sottovoce.session import LeafKind, Proof, ServerDependencies
+from sottovoce.session import ServerDependencies, SignatureWanted, Signed
 from sottovoce.transport import Clock, CurrentContext
 
 
 class RootSigner(Protocol):
     """Has leaves signed by the HSM, many in one operation."""
 
-    async def sign(self, kind: LeafKind, leaf: bytes, source: str, deadline: float) -> Proof:
-        """Give the proof of one leaf; `source` is the client's address, of IPv6 its /64, `deadline` on Trio's clock.
+    async def sign(self, wanted: SignatureWanted, source: str, deadline: float) -> Signed:
+        """Give the proof of one leaf, and the certificate it is made under; the signer chooses that.
 
-        Raises HsmError when there is none by then.  After cancellation the leaf is not signed, or its proof is lost.
+        `source` is the client's address, of IPv6 its /64, `deadline` on Trio's clock.  Raises HsmError when there is no
+        proof by then.  After cancellation the leaf is not signed, or its proof is lost.
         """
         ...
 

@@ -10,7 +10,7 @@ from sottovoce.session.carriers import EpochChains
 from sottovoce.session.config import HANDSHAKE_SECONDS, Carriage, ClientConfig, Dependencies
 from sottovoce.session.events import EpochStarted, Event, TicketReceived
 from sottovoce.session.handshake import (
-    Agreement,
+    ClientAgreement,
     ClientHandshake,
     EpochSecrets,
     epoch_secrets,
@@ -69,6 +69,7 @@ class ClientSession(Session):
         self._rekey = Secret.blank("rekey", 0)
         self._resumption = Secret.blank("res", 0)
         self._certificate = b""
+        self._anchor_id = b""
         self._step: _Step | None = None
         self._is_reauthenticated = False
         self._rekey_at: float | None = None
@@ -119,11 +120,12 @@ class ClientSession(Session):
         if handshake.agreement is not None:
             self._establish(handshake.agreement, now)
 
-    def _establish(self, agreement: Agreement, now: float) -> None:
+    def _establish(self, agreement: ClientAgreement, now: float) -> None:
         self._handshake = None
         self._transcript = agreement.transcript
         self._rekey = agreement.secrets.rekey
         self._certificate = agreement.certificate
+        self._anchor_id = agreement.decoded_certificate.fields.anchor_id
         self._resumption = agreement.secrets.resumption
         ticket, keys = agreement.ticket, agreement.decoded_certificate.fields
         self._verified_at = now if ticket is None else ticket.verified_at
@@ -262,7 +264,7 @@ class ClientSession(Session):
         self._certificate, self._verified_at = encoded, now
 
     def _check_replacement(self, certificate: VoiceCertificate, wall: float) -> None:
-        if certificate.fields.anchor_id != self._agreed.decoded_certificate.fields.anchor_id:
+        if certificate.fields.anchor_id != self._anchor_id:
             raise CertificateRefused("a replacement comes from another anchor")
         host = host_of(self._carriage.authority.decode("latin-1"))
         verify_certificate(certificate, self._config.anchors, host, wall)

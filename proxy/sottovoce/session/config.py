@@ -83,18 +83,20 @@ class ServerConfig(msgspec.Struct, frozen=True):
     require_binding: bool = True
 
 
-class ServingCertificate(Protocol):
-    """The voice certificate to serve under; it may be replaced while sessions run."""
+class ServingAnchors(Protocol):
+    """The anchors to serve under; they change while sessions run."""
 
-    @property
-    def certificate(self) -> bytes:
-        """The encoded certificate that is current now."""
+    def serves(self, anchor_id: bytes) -> bool:
+        """Whether a signature can be had now under a certificate of this anchor.
+
+        One counts up to CLOCK_TOLERANCE_SECONDS behind its end, as clients let it.
+        """
         ...
 
 
 class ServerDependencies(Dependencies, frozen=True):
-    """Beside chance: the certificate to serve under, the judge of credentials, and what seals tickets (None: none)."""
+    """Beside chance: the anchors to serve under, the judge of credentials, and what seals tickets (None: none)."""
 
-    serving: ServingCertificate
+    serving: ServingAnchors
     credentials: CredentialCheck
     tickets: TicketBox | None = None

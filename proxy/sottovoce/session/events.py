@@ -1,19 +1,34 @@
 """What a session tells the shell that drives it.  Audio is not here: it passes as bytes (`open_audio`)."""
 
+from collections.abc import Callable
+
 import msgspec
 
-from sottovoce.primitives import Suite
+from sottovoce.primitives import ApiMisuse, Suite
 from sottovoce.session.credentials import Identity, ShownCredential
 from sottovoce.session.tickets import ClientTicket
-from sottovoce.session.trust import LeafKind
+from sottovoce.session.trust import LeafKind, ServedCertificate
 from sottovoce.wire import Codec
 
 
-class SignatureWanted(msgspec.Struct, frozen=True):
-    """Server only: have `leaf` signed and call `provide_proof`."""
+class SignatureWanted(msgspec.Struct, frozen=True, eq=False):
+    """Server only: have a leaf signed and call `provide_proof` with this very object.
+
+    The leaf depends on the certificate under whose keys it is signed, so there is one for each: whoever signs chooses,
+    and may choose anew as long as no proof was provided.
+    """
 
     kind: LeafKind
-    leaf: bytes
+    anchor_id: bytes | None
+    """The anchor whose certificates may be chosen from; None: any."""
+    leaf_after: Callable[[ServedCertificate], bytes]
+    """What `leaf_under` goes by."""
+
+    def leaf_under(self, certificate: ServedCertificate) -> bytes:
+        """Give the leaf to sign under `certificate`, 48 bytes.  Raises ApiMisuse for one of another anchor."""
+        if self.anchor_id not in {None, certificate.anchor_id}:
+            raise ApiMisuse("a certificate of another anchor than the session began under")
+        return self.leaf_after(certificate)
 
 
 class CredentialShown(msgspec.Struct, frozen=True):

@@ -6,24 +6,22 @@
 
 import msgspec
 
-from sottovoce.primitives import ApiMisuse, IllegalShare, Secret, sha384
+from sottovoce.primitives import ApiMisuse, IllegalShare, Secret
 from sottovoce.session.carriers import EpochChains
 from sottovoce.session.config import HANDSHAKE_SECONDS, Carriage, ServerConfig, ServerDependencies
 from sottovoce.session.credentials import Identity, ShownCredential
 from sottovoce.session.events import CredentialShown, EpochStarted, SignatureWanted
 from sottovoce.session.handshake import (
-    Agreement,
     EpochSecrets,
+    ServerAgreement,
     ServerHandshake,
     TicketIssuer,
-    decode_own_certificate,
     epoch_secrets,
     next_root,
     next_transcript,
 )
 from sottovoce.session.session import Session
-from sottovoce.session.trust import LeafKind, Proof, VoiceCertificate, rekey_leaf_under
-from sottovoce.session.trust.certificate import CLOCK_TOLERANCE_SECONDS
+from sottovoce.session.trust import LeafKind, Proof, ServedCertificate, rekey_leaf_under
 from sottovoce.session.trust.proof import verification_of
 from sottovoce.wire import MAX_EPOCH, Code, FrameType, MessageType, WireError, bad_record, messages
 from sottovoce.wire.messages import RekeyShare, RekeyVerify
@@ -35,17 +33,13 @@ _AGO = float("-inf")
 
 
 class _Step(msgspec.Struct):
-    """A root step between RekeyInit and our own switch.  `leaf` is there while it waits for its signature."""
+    """A root step between RekeyInit and our own switch.  `wanted` is there while it waits for its signature."""
 
     epoch: int
     response: bytes
     secrets: EpochSecrets
     transcript: bytes
-    certificate: bytes
-    decoded_certificate: VoiceCertificate
-    is_of_another_anchor: bool
-    """Of another than the session's: then the step is proved under the certificate that the client has."""
-    leaf: bytes | None = None
+    wanted: SignatureWanted | None = None
     chains: EpochChains | None = None
 
     def wipe(self) -> None:
@@ -76,16 +70,22 @@ class ServerSession(Session):
         self._step: _Step | None = None
         self._last_init_at = _AGO
 
-    def provide_proof(self, wanted: SignatureWanted, proof: Proof, now: float) -> None:
-        """Answer `wanted`.  A proof that comes late, twice, or for another leaf is ignored: a flight is sealed once."""
+    def provide_proof(self, wanted: SignatureWanted, certificate: ServedCertificate, proof: Proof, now: float) -> None:
+        """Answer `wanted` with a proof of `wanted.leaf_under(certificate)`, signed by the certificate's keys.
+
+        A proof that comes late, twice, or for another event than the one that waits is ignored, under whichever
+        certificate: a flight is sealed once.  Raises ApiMisuse, and nothing has changed, for one that waits but does
+        not fit: a certificate of another anchor, a proof of another leaf, another number of signatures than keys.
+        """
         if now >= self._ends_at:
             self._expire(now)
         elif self._handshake is not None:
-            flight = self._handshake.provide_proof(wanted.leaf, proof)
+            flight = self._handshake.provide_proof(wanted, certificate, proof)
             if flight is not None:
                 self._outbox.append(flight)
-        elif self._step is not None and self._step.leaf == wanted.leaf:
-            self._answer_step(self._step, proof)
+        elif self._step is not None and self._step.wanted is wanted:
+            verification = verification_of(proof, wanted.leaf_under(certificate), certificate)
+            self._answer_step(self._step, RekeyVerify(verification, self._belief.believe(certificate)).encode())
 
     @property
     def has_verdict_due(self) -> bool:
@@ -138,21 +138,20 @@ class ServerSession(Session):
             return
         if self.has_verdict_due:
             raise ApiMisuse("a record was handed in while a verdict is due")
-        had_leaf = handshake.leaf is not None
+        had_wanted = handshake.wanted is not None
         self._outbox += handshake.receive(record, self._wall_at(now))
         if handshake.shown is not None:
             self._events.append(CredentialShown(handshake.shown))
-        if handshake.leaf is not None and not had_leaf:
-            self._events.append(SignatureWanted(LeafKind.SERVER_VERIFY, handshake.leaf))
+        if handshake.wanted is not None and not had_wanted:
+            self._events.append(handshake.wanted)
         if handshake.agreement is not None:
             self._establish(handshake.agreement, now)
 
-    def _establish(self, agreement: Agreement, now: float) -> None:
+    def _establish(self, agreement: ServerAgreement, now: float) -> None:
         self._handshake = None
         self._transcript = agreement.transcript
         self._rekey = agreement.secrets.rekey
-        if agreement.state is not None:
-            self._issuer = TicketIssuer(self._tickets, agreement.state)
+        self._issuer = TicketIssuer(self._tickets, agreement.state)
         if agreement.identity is not None and agreement.identity.expires_at is not None:
             self._session_until = min(self._session_until, now + agreement.identity.expires_at - self._wall_at(now))
         self._open(agreement, now)
@@ -161,7 +160,7 @@ class ServerSession(Session):
 
     def _issue_ticket(self, resumption: Secret, now: float) -> None:
         """Send the epoch's ticket, if there is one to be had; res[e] is gone afterwards."""
-        message = None if self._issuer is None else self._issuer.issue(resumption, self._wall_at(now))
+        message = self._belief.issue(resumption, self._wall_at(now))
         if message is not None:
             self._seal(FrameType.HANDSHAKE, message)
 
@@ -190,8 +189,9 @@ class ServerSession(Session):
         if init.epoch != self.epoch + 1 or init.group != agreement.suite.group:
             raise WireError(Code.REKEY_PROTOCOL, "a RekeyInit for another epoch or group")
         self._last_init_at = now
-        certificate = self._serving.certificate
-        decoded = decode_own_certificate(certificate)
+        is_proof_due, anchor_id = self._is_proof_due, self._belief.anchor_id
+        if is_proof_due and not self._serving.serves(anchor_id):
+            raise WireError(Code.EXPIRED, "the certificates of the session's anchor have ended")
         try:
             share, hybrid = self._parts.kem.encapsulate(agreement.suite.group, init.share)
         except IllegalShare as error:
@@ -201,44 +201,30 @@ class ServerSession(Session):
         with hybrid, self._rekey as rekey:
             root = next_root(rekey, hybrid, transcript)
             secrets = epoch_secrets(root, transcript, has_datagrams=self._has_datagrams)
-        is_of_another = self._issuer is not None and not self._issuer.is_of_its_anchor(decoded)
-        self._step = _Step(init.epoch, response, secrets, transcript, certificate, decoded, is_of_another)
-        if self._is_proof_due:
-            self._step.leaf = rekey_leaf_under(transcript, self._proved_under(self._step, now))
-            self._events.append(SignatureWanted(LeafKind.REKEY_VERIFY, self._step.leaf))
+        self._step = _Step(init.epoch, response, secrets, transcript)
+        if is_proof_due:
+            self._step.wanted = SignatureWanted(
+                LeafKind.REKEY_VERIFY,
+                anchor_id,
+                lambda certificate: rekey_leaf_under(transcript, certificate.sha384),
+            )
+            self._events.append(self._step.wanted)
         else:
-            self._answer_step(self._step, None)
+            self._answer_step(self._step, b"")
 
-    def _answer_step(self, step: _Step, proof: Proof | None) -> None:
+    @property
+    def _belief(self) -> TicketIssuer:
+        """What the session's client believes us by; there is nothing before the handshake's end."""
+        if self._issuer is None:
+            raise ApiMisuse("a step of a session that is not established")
+        return self._issuer
+
+    def _answer_step(self, step: _Step, verify: bytes) -> None:
         """Send RekeyResponse, with RekeyVerify where it is due, and have the new receive keys ready."""
-        inside = step.response
-        if proof is not None:
-            verification = verification_of(proof, step.decoded_certificate)
-            replacement = None if step.is_of_another_anchor else self._replacement(step)
-            inside += RekeyVerify(verification, replacement).encode()
         self._rekey, self._transcript = step.secrets.rekey, step.transcript
         step.chains = self._chains_of(step.secrets, step.epoch)
-        step.leaf = None
-        self._seal(FrameType.HANDSHAKE, inside)
-
-    def _proved_under(self, step: _Step, now: float) -> bytes:
-        """Give the hash of the certificate that a step is proved under.  Raises WireError where there is none.
-
-        After the anchor was replaced it is the one that the client has, as long as that is valid: the serving keys
-        have stayed, and no certificate of another anchor may come in its place.
-        """
-        if self._issuer is None or not step.is_of_another_anchor:
-            return sha384(step.certificate)
-        if self._wall_at(now) > self._issuer.certificate_not_after + CLOCK_TOLERANCE_SECONDS:
-            raise WireError(Code.EXPIRED, "the session's certificate has ended, and its anchor was replaced")
-        return self._issuer.certificate_sha384
-
-    def _replacement(self, step: _Step) -> bytes | None:
-        """The certificate to send along, unless the client has it: from the handshake, a step before or its ticket."""
-        if self._issuer is None or self._issuer.is_believed(step.certificate):
-            return None
-        self._issuer.replace_certificate(step.certificate, step.decoded_certificate)
-        return step.certificate
+        step.wanted = None
+        self._seal(FrameType.HANDSHAKE, step.response + verify)
 
     def _on_switch(self, epoch: int, now: float) -> None:  # noqa: ARG002  the client's side needs the time
         step = self._step

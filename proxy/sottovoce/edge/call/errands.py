@@ -91,9 +91,7 @@ class Errands:
         while (deadline := self._session.ends_at) is not None:
             remaining = deadline - self._clock.now()
             try:
-                proof = await self._services.signer.sign(
-                    wanted.kind, wanted.leaf, source, trio.current_time() + remaining
-                )
+                signed = await self._services.signer.sign(wanted, source, trio.current_time() + remaining)
             except HsmError as error:
                 if not has_failed:
                     self._services.journal.signature_late(self._client, str(error))
@@ -101,6 +99,6 @@ class Errands:
                 await trio.sleep(_SIGN_PAUSE_SECONDS)
                 continue
             await self._services.turnstile.go_through()  # a whole batch is signed at the same moment
-            self._session.provide_proof(wanted, proof, self._clock.now())
+            self._session.provide_proof(wanted, signed.certificate, signed.proof, self._clock.now())
             self._settle()
             return

@@ -1,8 +1,7 @@
 """The handshake of both roles, its transcript and the key schedule (protocol §3–§5)."""
 
-from sottovoce.session.handshake.agreement import Agreement
+from sottovoce.session.handshake.agreement import Agreement, ClientAgreement, ServerAgreement
 from sottovoce.session.handshake.client import ClientHandshake
-from sottovoce.session.handshake.own import decode_own_certificate
 from sottovoce.session.handshake.resumption import TicketIssuer
 from sottovoce.session.handshake.schedule import (
     EpochSecrets,
@@ -21,13 +20,14 @@ from sottovoce.session.handshake.transcript import Transcript, prologue
 
 __all__ = [
     "Agreement",
+    "ClientAgreement",
     "ClientHandshake",
     "EpochSecrets",
     "HandshakeSecrets",
+    "ServerAgreement",
     "ServerHandshake",
     "TicketIssuer",
     "Transcript",
-    "decode_own_certificate",
     "epoch_secrets",
     "finished_mac",
     "first_root",

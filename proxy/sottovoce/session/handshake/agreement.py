@@ -10,23 +10,29 @@ from sottovoce.session.trust import VoiceCertificate
 from sottovoce.wire.messages import ClientParams, ServerParams
 
 
-class Agreement(msgspec.Struct, frozen=True):
-    """The result of a handshake: epoch 1's secrets (to be erased by their user), TH[1], and what was agreed.
-
-    `certificate` is the encoded voice certificate that the server proved itself with; in a resumed session the client
-    has the one of its ticket there, the server the one that it serves now.
-    """
+class Agreement(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of a handshake: epoch 1's secrets (to be erased by their user), TH[1], and what was agreed."""
 
     suite: Suite
     params: ServerParams
     client: ClientParams
     secrets: EpochSecrets
     transcript: bytes
+    identity: Identity | None = None
+    is_resumed: bool = False
+
+
+class ClientAgreement(Agreement, frozen=True):
+    """The client's.  `certificate` is the encoded one that the server is believed by: its own or that of a ticket."""
+
     certificate: bytes
     decoded_certificate: VoiceCertificate
-    identity: Identity | None
-    is_resumed: bool = False
     ticket: ClientTicket | None = None
-    """Client, in a resumed session: the ticket that was accepted; its psk is gone."""
-    state: TicketState | None = None
-    """Server: what this session's tickets say; without a psk."""
+    """In a resumed session the ticket that was accepted; its psk is gone."""
+
+
+class ServerAgreement(Agreement, frozen=True):
+    """The server's."""
+
+    state: TicketState
+    """What this session's tickets say; without a psk."""

@@ -17,7 +17,7 @@ import msgspec
 from sottovoce.primitives import IllegalShare, Secret, Suite, wipe_bytes
 from sottovoce.session.config import Carriage, ClientConfig, Credential, Dependencies
 from sottovoce.session.credentials import CLIENT_VERIFY_LABEL
-from sottovoce.session.handshake.agreement import Agreement
+from sottovoce.session.handshake.agreement import ClientAgreement
 from sottovoce.session.handshake.offer import Offer, usable_ticket
 from sottovoce.session.handshake.own import check_carriage, check_client_config, check_credential
 from sottovoce.session.handshake.parameters import HandshakeBudget, check_server_params
@@ -73,7 +73,7 @@ class _State(Enum):
 
 
 class ClientHandshake:
-    """Drives one handshake to an `Agreement`."""
+    """Drives one handshake to a `ClientAgreement`."""
 
     def __init__(self, config: ClientConfig, carriage: Carriage, parts: Dependencies, now: float, wall: float) -> None:
         """`wall` is Unix time at `now`; against it certificates are judged."""
@@ -93,7 +93,7 @@ class ClientHandshake:
         self._suite = config.suites[0]
         self._offered = usable_ticket(config, carriage, now, wall)
         self._accepted: Offer | None = None
-        self.agreement: Agreement | None = None
+        self.agreement: ClientAgreement | None = None
         self._hello = self._make_hello()
         self._share = parts.kem.generate(self._suite.group)
 
@@ -244,7 +244,7 @@ class ClientHandshake:
         transcript = self._transcript.digest()
         root = first_root(secrets.master_salt, transcript)
         self.erase()
-        self.agreement = Agreement(
+        self.agreement = ClientAgreement(
             suite=self._suite,
             params=params,
             client=client,
@@ -252,7 +252,6 @@ class ClientHandshake:
             transcript=transcript,
             certificate=encoded_certificate,
             decoded_certificate=certificate,
-            identity=None,
             is_resumed=self._accepted is not None,
             ticket=None if self._accepted is None else self._accepted.ticket,
         )

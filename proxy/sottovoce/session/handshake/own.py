@@ -11,7 +11,6 @@ from sottovoce.session.config import (
     ServerConfig,
 )
 from sottovoce.session.handshake.parameters import PADDING_CLASSES
-from sottovoce.session.trust import VoiceCertificate, decode_certificate_untrusted
 from sottovoce.wire import (
     EPOCH_SECONDS,
     FRAME_MILLISECONDS,
@@ -20,7 +19,6 @@ from sottovoce.wire import (
     MESSAGES_PER_KEY,
     Codec,
     CredentialKind,
-    WireError,
     is_json_object,
 )
 
@@ -80,14 +78,6 @@ def check_credential(credential: Credential, binding_type: int) -> None:
         that=digest is None or (len(digest) == _SHA256_BYTES and binding_type != BINDING_NONE),
         otherwise="a certificate's SHA-256 has 32 bytes, and wants a carriage with a binding",
     )
-
-
-def decode_own_certificate(encoded: bytes) -> VoiceCertificate:
-    """Decode the certificate to serve under."""
-    try:
-        return decode_certificate_untrusted(encoded)
-    except WireError as error:
-        raise ApiMisuse(f"the certificate to serve under is none: {error.reason}") from None
 
 
 def check_server_config(config: ServerConfig) -> None:

@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from sottovoce.primitives import Secret, Suite, sha384
+from sottovoce.primitives import Secret, Suite
 from sottovoce.session.config import Carriage, ServerConfig, ServerDependencies
 from sottovoce.session.credentials import Identity
 from sottovoce.session.tickets import TicketBox, TicketState
-from sottovoce.session.trust import VoiceCertificate
+from sottovoce.session.trust import ServedCertificate
 from sottovoce.wire import MAX_TICKET_BYTES, MAX_TICKET_SECONDS, CredentialKind
 from sottovoce.wire.messages import NewTicket
 
@@ -27,8 +27,6 @@ class Place(NamedTuple):
     carriage: Carriage
     suite: Suite
     binding_type: int
-    certificate: VoiceCertificate
-    """The one that is served now."""
 
 
 def open_ticket(
@@ -46,6 +44,7 @@ def open_ticket(
         return None
     if (
         _is_of(state, place)
+        and parts.serving.serves(state.anchor_id)
         and _is_good(state, wall)
         and _is_promise_kept(state.reauthenticate_every, config.reauthenticate_every)
         and parts.credentials.still_holds(state.identity, state.authority, state.path)
@@ -62,7 +61,6 @@ def _is_of(state: TicketState, place: Place) -> bool:
         state.suite == place.suite
         and state.binding_type == place.binding_type
         and (state.authority, state.path) == (carriage.authority.lower(), carriage.path)
-        and state.anchor_id == place.certificate.fields.anchor_id
         and state.peer_certificate_sha256 in {b"", _peer_sha256(carriage)}
     )
 
@@ -83,9 +81,18 @@ def _peer_sha256(carriage: Carriage) -> bytes:
 
 
 def state_of_full_handshake(  # noqa: PLR0913  what a ticket is bound to
-    place: Place, encoded: bytes, identity: Identity, *, kind: int, reauthenticate_every: int, wall: float
+    place: Place,
+    certificate: ServedCertificate,
+    identity: Identity,
+    *,
+    kind: int,
+    reauthenticate_every: int,
+    wall: float,
 ) -> TicketState:
-    """What the tickets of a session say that began with signatures; `kind` is that of the credential shown."""
+    """What the tickets of a session say that began with signatures, under `certificate`.
+
+    `kind` is that of the credential shown.
+    """
     carriage = place.carriage
     return TicketState(
         psk=Secret.blank("psk", _NO_PSK_BYTES),
@@ -93,9 +100,9 @@ def state_of_full_handshake(  # noqa: PLR0913  what a ticket is bound to
         binding_type=place.binding_type,
         authority=carriage.authority.lower(),
         path=carriage.path,
-        anchor_id=place.certificate.fields.anchor_id,
-        certificate_sha384=sha384(encoded),
-        certificate_not_after=place.certificate.fields.not_after,
+        anchor_id=certificate.anchor_id,
+        certificate_sha384=certificate.sha384,
+        certificate_not_after=certificate.decoded.fields.not_after,
         identity=identity,
         peer_certificate_sha256=_peer_sha256(carriage) if kind == CredentialKind.OUTER_CERTIFICATE else b"",
         verified_at=wall,
@@ -112,28 +119,23 @@ class TicketIssuer:
         self._state = state
 
     @property
-    def certificate_sha384(self) -> bytes:
-        """Of the certificate that the client has."""
-        return self._state.certificate_sha384
+    def anchor_id(self) -> bytes:
+        """The anchor that the session began under: a certificate of another one is never sent."""
+        return self._state.anchor_id
 
-    @property
-    def certificate_not_after(self) -> int:
-        """When that ends, Unix seconds."""
-        return self._state.certificate_not_after
+    def believe(self, certificate: ServedCertificate) -> bytes | None:
+        """Take it that the client believes `certificate` from now on; gives what is to be sent for that.
 
-    def is_of_its_anchor(self, certificate: VoiceCertificate) -> bool:
-        """Whether a certificate is of the anchor that the session began under: another one is never sent."""
-        return certificate.fields.anchor_id == self._state.anchor_id
-
-    def is_believed(self, certificate: bytes) -> bool:
-        """Whether the client has exactly this certificate."""
-        return self._state.certificate_sha384 == sha384(certificate)
-
-    def replace_certificate(self, encoded: bytes, certificate: VoiceCertificate) -> None:
-        """The client was sent another certificate, with a proof."""
+        None where it is the one that the client has: from the handshake, a step before or its ticket.
+        """
+        if self._state.certificate_sha384 == certificate.sha384:
+            return None
         self._state = msgspec.structs.replace(
-            self._state, certificate_sha384=sha384(encoded), certificate_not_after=certificate.fields.not_after
+            self._state,
+            certificate_sha384=certificate.sha384,
+            certificate_not_after=certificate.decoded.fields.not_after,
         )
+        return certificate.encoded
 
     def issue(self, resumption: Secret, wall: float) -> bytes | None:
         """Make a NewTicket message whose psk is res[e], and wipe that; None where no ticket is to be had."""

@@ -1,10 +1,11 @@
 """The server's side of the handshake (protocol §3, §4, §6).
 
-    receive(ClientHello) → HelloRetry, or ServerHello and `leaf` is there to be signed;
-    provide_proof(…) for that leaf → the server's flight;  receive(client's flight) → nothing, and `agreement` is there,
+    receive(ClientHello) → HelloRetry, or ServerHello and `wanted` is there: a leaf to be signed;
+    provide_proof(…) for that → the server's flight;  receive(client's flight) → nothing, and `agreement` is there,
     or `shown` is there to be judged;  provide_verdict(…) on it → `agreement` is there.
 
-With a ticket that can be used, ServerHello is followed at once by the server's flight, and nothing is signed.
+With a ticket that can be used, ServerHello is followed at once by the server's flight, and nothing is signed.  Without
+one the certificate comes with the proof: ServerCertificate is made then.
 
 `receive` and `provide_verdict` raise WireError for a peer that breaks a rule; the handshake is then over and everything
 is to be erased.  Checks come in the order of their cost: syntax, version and suites, binding, ticket, share; only then
@@ -12,6 +13,7 @@ is a secret computed.
 """
 
 from enum import Enum, auto
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -24,9 +26,10 @@ from sottovoce.session.config import (
     ServerDependencies,
 )
 from sottovoce.session.credentials import Identity, ShownCredential
-from sottovoce.session.handshake.agreement import Agreement
+from sottovoce.session.events import SignatureWanted
+from sottovoce.session.handshake.agreement import ServerAgreement
 from sottovoce.session.handshake.claim import check_finished, check_shape, decode_flight_untrusted, shown_credential
-from sottovoce.session.handshake.own import check_carriage, check_server_config, decode_own_certificate
+from sottovoce.session.handshake.own import check_carriage, check_server_config
 from sottovoce.session.handshake.parameters import HandshakeBudget, check_client_params
 from sottovoce.session.handshake.resumption import Place, open_ticket, state_of_full_handshake
 from sottovoce.session.handshake.schedule import (
@@ -40,7 +43,7 @@ from sottovoce.session.handshake.schedule import (
 )
 from sottovoce.session.handshake.transcript import Transcript, prologue
 from sottovoce.session.tickets import TicketState
-from sottovoce.session.trust import Proof, handshake_leaf
+from sottovoce.session.trust import LeafKind, Proof, ServedCertificate, handshake_leaf
 from sottovoce.session.trust.proof import verification_of
 from sottovoce.wire import Code, CredentialKind, MessageType, WireError, bad_record, messages, records
 from sottovoce.wire.messages import ClientHello, ClientParams, HelloRetry, ServerHello, ServerParams
@@ -64,19 +67,18 @@ class _Claimed(NamedTuple):
     secrets: HandshakeSecrets
     params: ClientParams
     shown: ShownCredential
+    believed: TicketState | ServedCertificate
 
 
 class ServerHandshake:
-    """Drives one handshake to an `Agreement`."""
+    """Drives one handshake to a `ServerAgreement`."""
 
     def __init__(self, config: ServerConfig, carriage: Carriage, parts: ServerDependencies) -> None:
-        """Take the certificate that is current now: this handshake is proved under it."""
+        """Look at our own choices first.  Raises ApiMisuse."""
         check_server_config(config)
         check_carriage(carriage)
         self._config = config
         self._carriage = carriage
-        self._certificate = parts.serving.certificate
-        self._decoded_certificate = decode_own_certificate(self._certificate)
         self._parts = parts
         self._budget = HandshakeBudget()
         self._state = _State.HELLO_DUE
@@ -87,12 +89,13 @@ class ServerHandshake:
         self._flight = b""
         self._binding_type = BINDING_NONE
         self._wall = 0.0
-        self._state_of_ticket: TicketState | None = None
+        self._believed: TicketState | ServedCertificate | None = None
+        """What the client knows us by: a ticket that was accepted, or the certificate that we proved ourselves with."""
         self._claimed: _Claimed | None = None
         self._value = b""
         self.params = self._make_params()
-        self.leaf: bytes | None = None
-        self.agreement: Agreement | None = None
+        self.wanted: SignatureWanted | None = None
+        self.agreement: ServerAgreement | None = None
 
     @property
     def shown(self) -> ShownCredential | None:
@@ -102,8 +105,8 @@ class ServerHandshake:
     def receive(self, record: bytes, wall: float) -> list[bytes]:
         """Take the client's next record at `wall`, Unix time; gives the records to answer with.  Raises WireError."""
         self._wall = wall
-        if self._state is _State.FLIGHT_DUE and self._secrets is not None:
-            self._on_flight(record, self._secrets)
+        if self._state is _State.FLIGHT_DUE and self._secrets is not None and self._believed is not None:
+            self._on_flight(record, self._secrets, self._believed)
             return []
         if self._state not in {_State.HELLO_DUE, _State.SECOND_HELLO_DUE}:
             raise bad_record("a handshake record out of order")
@@ -113,14 +116,19 @@ class ServerHandshake:
             raise bad_record("a ClientHello was due")
         return self._on_hello(message)
 
-    def provide_proof(self, leaf: bytes, proof: Proof) -> bytes | None:
-        """Finish and seal the server's flight.  A second proof is ignored: a flight is never rebuilt."""
+    def provide_proof(self, wanted: SignatureWanted, certificate: ServedCertificate, proof: Proof) -> bytes | None:
+        """Finish and seal the server's flight.  A second proof is ignored: a flight is never rebuilt.
+
+        Raises ApiMisuse for a proof that is not of `wanted` under `certificate`; another one may follow.
+        """
         secrets = self._secrets
-        if self._state is not _State.PROOF_DUE or secrets is None or leaf != self.leaf:
+        if self._state is not _State.PROOF_DUE or secrets is None or wanted is not self.wanted:
             return None
-        verify = verification_of(proof, self._decoded_certificate).encode()
-        self._transcript.add(verify)
-        self._flight += verify
+        verify = verification_of(proof, wanted.leaf_under(certificate), certificate).encode()
+        for message in (messages.ServerCertificate(certificate.encoded).encode(), verify):
+            self._transcript.add(message)
+            self._flight += message
+        self._believed = certificate
         return self._seal_flight(secrets)
 
     def provide_verdict(self, shown: ShownCredential, verdict: Identity | Code) -> None:
@@ -202,20 +210,19 @@ class ServerHandshake:
         try:
             share, hybrid = self._parts.kem.encapsulate(self._suite.group, client_share)
             with hybrid:
-                if ticket is not None and state is not None and self._is_spent(ticket):
-                    self._state_of_ticket = state
-                hello, secrets = self._say_hello(message, share, hybrid, self._state_of_ticket)
+                accepted = state if ticket is not None and state is not None and self._is_spent(ticket) else None
+                hello, secrets = self._say_hello(message, share, hybrid, accepted)
         except IllegalShare as error:
             raise WireError(Code.ILLEGAL_SHARE, str(error)) from None
         finally:
             if state is not None:
                 state.psk.wipe()
         self._secrets = secrets
-        return [hello, *self._begin_flight(secrets)]
+        return [hello, *self._begin_flight(secrets, accepted)]
 
     @property
     def _place(self) -> Place:
-        return Place(self._carriage, self._suite, self._binding_type, self._decoded_certificate)
+        return Place(self._carriage, self._suite, self._binding_type)
 
     def _is_spent(self, ticket: bytes) -> bool:
         """Use a ticket up; false when somebody else did before us."""
@@ -236,12 +243,13 @@ class ServerHandshake:
         secrets = handshake_secrets(hybrid, None if state is None else state.psk, self._transcript.digest())
         return records.encode_plain(hello), secrets
 
-    def _begin_flight(self, secrets: HandshakeSecrets) -> list[bytes]:
-        """Have the leaf ready to be signed; with a ticket the flight needs none, and is sealed at once."""
-        if self._state_of_ticket is None:
-            self._flight = self.params.encode() + messages.ServerCertificate(self._certificate).encode()
+    def _begin_flight(self, secrets: HandshakeSecrets, accepted: TicketState | None) -> list[bytes]:
+        """Have a leaf ready to be signed; with a ticket the flight needs none, and is sealed at once."""
+        self._believed = accepted
+        if accepted is None:
+            self._flight = self.params.encode()
             self._transcript.add(self._flight)
-            self.leaf = handshake_leaf(self._transcript.digest())
+            self.wanted = SignatureWanted(LeafKind.SERVER_VERIFY, None, partial(_leaf_after, self._transcript.copy()))
             self._state = _State.PROOF_DUE
             return []
         self.params = msgspec.structs.replace(self.params, credential_kinds=(CredentialKind.NONE,))
@@ -263,7 +271,7 @@ class ServerHandshake:
         self._state = _State.FLIGHT_DUE
         return record
 
-    def _on_flight(self, record: bytes, secrets: HandshakeSecrets) -> None:
+    def _on_flight(self, record: bytes, secrets: HandshakeSecrets, believed: TicketState | ServedCertificate) -> None:
         plaintext = open_flight_untrusted(secrets.client, self._suite.cipher, record)
         flight: list[tuple[int, bytes]] = []
         try:
@@ -280,11 +288,11 @@ class ServerHandshake:
         if claim.credential.kind not in self.params.credential_kinds:
             raise WireError(Code.AUTH_FAILED, "a kind of credential that is not accepted")
         shown = shown_credential(claim, until_credential, self._carriage, self._binding_type)
-        self._identify(_Claimed(secrets, claim.params, shown))
+        self._identify(_Claimed(secrets, claim.params, shown, believed))
 
     def _identify(self, claimed: _Claimed) -> None:
-        shown, credentials, state = claimed.shown, self._parts.credentials, self._state_of_ticket
-        if state is not None:
+        shown, credentials, state = claimed.shown, self._parts.credentials, claimed.believed
+        if isinstance(state, TicketState):
             holds = credentials.still_holds(state.identity, shown.authority, shown.path)
             self._settle(claimed, state.identity if holds else Code.AUTH_FAILED)
             return
@@ -305,27 +313,34 @@ class ServerHandshake:
         transcript = self._transcript.digest()
         root = first_root(claimed.secrets.master_salt, transcript)
         self.erase()
-        every = self.params.reauthenticate_every
-        self.agreement = Agreement(
+        state = claimed.believed
+        is_resumed = isinstance(state, TicketState)
+        if not isinstance(state, TicketState):
+            state = state_of_full_handshake(
+                self._place,
+                state,
+                identity,
+                kind=claimed.shown.kind,
+                reauthenticate_every=self.params.reauthenticate_every,
+                wall=self._wall,
+            )
+        self.agreement = ServerAgreement(
             suite=self._suite,
             params=self.params,
             client=claimed.params,
             secrets=epoch_secrets(root, transcript, has_datagrams=self._carriage.has_datagrams),
             transcript=transcript,
-            certificate=self._certificate,
-            decoded_certificate=self._decoded_certificate,
             identity=identity,
-            is_resumed=self._state_of_ticket is not None,
-            state=self._state_of_ticket
-            or state_of_full_handshake(
-                self._place,
-                self._certificate,
-                identity,
-                kind=claimed.shown.kind,
-                reauthenticate_every=every,
-                wall=self._wall,
-            ),
+            is_resumed=is_resumed,
+            state=state,
         )
+
+
+def _leaf_after(transcript: Transcript, certificate: ServedCertificate) -> bytes:
+    """The leaf of a handshake that has come so far, under a certificate."""
+    with_certificate = transcript.copy()
+    with_certificate.add(messages.ServerCertificate(certificate.encoded).encode())
+    return handshake_leaf(with_certificate.digest())
 
 
 def _check_second_hello(first: ClientHello, second: ClientHello) -> None:

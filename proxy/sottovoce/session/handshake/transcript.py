@@ -6,6 +6,7 @@ RFC 8446 §4.4.1.
 """
 
 import hashlib
+from typing import Self
 
 from sottovoce.primitives import sha384
 
@@ -37,6 +38,12 @@ class Transcript:
     def replace_first(self, client_hello: bytes) -> None:
         """Begin again with the synthetic message that stands for the first ClientHello; HelloRetry comes next."""
         self._hash = hashlib.sha384(self._opening + _SYNTHETIC_HEADER + sha384(client_hello))
+
+    def copy(self) -> Self:
+        """Another that goes on from here."""
+        made = type(self)(self._opening)
+        made._hash = self._hash.copy()  # noqa: SLF001  of our own kind
+        return made
 
     def digest(self) -> bytes:
         """T up to and including the last message added, 48 bytes."""

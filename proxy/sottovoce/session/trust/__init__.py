@@ -31,6 +31,7 @@ from sottovoce.session.trust.merkle import (
     rekey_leaf_under,
     signed_root,
 )
+from sottovoce.session.trust.served import ServedCertificate, Signed
 
 __all__ = [
     "CLOCK_TOLERANCE_SECONDS",
@@ -41,6 +42,8 @@ __all__ = [
     "LeafKind",
     "Path",
     "Proof",
+    "ServedCertificate",
+    "Signed",
     "VoiceCertificate",
     "anchor_id",
     "check_anchors",

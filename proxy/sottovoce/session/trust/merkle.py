@@ -47,7 +47,7 @@ def rekey_leaf(transcript_hash: bytes, certificate: bytes) -> bytes:
 
 
 def rekey_leaf_under(transcript_hash: bytes, certificate_sha384: bytes) -> bytes:
-    """The same, of a certificate whose hash alone is known: that of a session which began with a ticket."""
+    """The same, from the certificate's hash."""
     return sha384(b"\x00", transcript_hash, certificate_sha384)
 
 
