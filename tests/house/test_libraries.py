@@ -20,6 +20,7 @@ HOMES = {
     "pkcs11": {"hsm"},
     "prometheus_client": {"observe"},
     "rich": {"cli"},
+    "shamir_mnemonic": {"hsm"},
     "starlette": {"admin"},
     "structlog": {"observe"},
     "trio_websocket": {"relay"},
