@@ -4,14 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from sottovoce.app.initialise import ANCHORS
-from sottovoce.hsm import STATUS, OperationRefused, Status, TokenLost
+from sottovoce.app.places import ANCHORS, SERVING_LIST
+from sottovoce.hsm import ONLY_NODE, STATUS, OperationRefused, Status, TokenLost
 from sottovoce.identity import (
     ISSUE_VOICE_CERTIFICATE,
     MAX_VOICE_CERTIFICATE_SECONDS,
     SIGN_ROOT,
     IssueVoiceCertificate,
+    ServingKeys,
     SignRoot,
+    format_serving_keys,
     load_anchors,
 )
 from sottovoce.identity.seeds import sign_verified
@@ -26,13 +28,14 @@ from sottovoce.session import (
 )
 from sottovoce.transport import SystemClock
 from tests.app.directories import DEADLINE, HOSTS, OpenToken
+from tests.identity.test_serving import A, B
 
 ROOT = bytes(range(48))
 
 
-async def issued(opened: OpenToken, *names: str, seconds: int = 3600) -> VoiceCertificate:
+async def issued(opened: OpenToken, *names: str, seconds: int = 3600, node: str = ONLY_NODE) -> VoiceCertificate:
     async with opened() as token:
-        question = IssueVoiceCertificate(names, seconds)
+        question = IssueVoiceCertificate(node, names, seconds)
         answer = await token.call(ISSUE_VOICE_CERTIFICATE, question, deadline_seconds=DEADLINE)
         status = await token.call(STATUS, Status(), deadline_seconds=DEADLINE)
         assert status.counts == {"voice_certificates_issued": 1}
@@ -92,8 +95,51 @@ async def test_an_unfit_request_is_refused(
     opened: OpenToken, names: tuple[str, ...], seconds: int, reason: str
 ) -> None:
     async with opened() as token:
+        question = IssueVoiceCertificate(ONLY_NODE, names, seconds)
         with pytest.raises(OperationRefused, match=reason):
-            await token.call(ISSUE_VOICE_CERTIFICATE, IssueVoiceCertificate(names, seconds), deadline_seconds=DEADLINE)
+            await token.call(ISSUE_VOICE_CERTIFICATE, question, deadline_seconds=DEADLINE)
+
+
+def keys_of(certificate: VoiceCertificate) -> ServingKeys:
+    assert certificate.fields.pq is not None
+    return ServingKeys(certificate.fields.classical, certificate.fields.pq)
+
+
+async def test_the_anchor_certifies_the_published_keys_of_any_node(opened: OpenToken, directory: Path) -> None:
+    own = keys_of(await issued(opened, "localhost"))
+    (directory / SERVING_LIST).write_bytes(format_serving_keys({ONLY_NODE: own, "b": B}))
+    anchors, wall = load_anchors(directory / ANCHORS), SystemClock().wall()
+    for node, keys in ((ONLY_NODE, own), ("b", B)):
+        certificate = await issued(opened, "localhost", node=node)
+        assert keys_of(certificate) == keys
+        assert verify_certificate(certificate, anchors, "localhost", wall) is anchors[0]
+
+
+async def test_keys_that_are_published_nowhere_are_not_certified(opened: OpenToken, directory: Path) -> None:
+    with pytest.raises(OperationRefused, match=r"serving\.json has no serving keys of node b: publish"):
+        await issued(opened, "localhost", node="b")
+    own = keys_of(await issued(opened, "localhost"))
+    path = directory / SERVING_LIST
+    path.write_bytes(format_serving_keys({ONLY_NODE: own, "b": B}))
+    async with opened() as token:
+        question = IssueVoiceCertificate("b", ("localhost",), 3600)
+        await token.call(ISSUE_VOICE_CERTIFICATE, question, deadline_seconds=DEADLINE)
+        path.write_bytes(format_serving_keys({ONLY_NODE: own}))
+        with pytest.raises(OperationRefused, match="no serving keys of node b"):
+            await token.call(ISSUE_VOICE_CERTIFICATE, question, deadline_seconds=DEADLINE)
+        path.write_bytes(b"spoiled")
+        with pytest.raises(OperationRefused, match="is no list of serving keys"):
+            await token.call(ISSUE_VOICE_CERTIFICATE, question, deadline_seconds=DEADLINE)
+
+
+@pytest.mark.parametrize("listed", [{ONLY_NODE: A}, {"b": B}, {}], ids=["others", "none of its own", "none"])
+async def test_a_token_whose_own_keys_are_published_otherwise_does_not_start(
+    listed: dict[str, ServingKeys], opened: OpenToken, directory: Path
+) -> None:
+    (directory / SERVING_LIST).write_bytes(format_serving_keys(listed))
+    with pytest.raises(OperationRefused, match=r"serving\.json has other serving keys of node main .*restore both"):
+        async with opened():
+            pass
 
 
 def test_a_wrong_mldsa_signature_does_not_leave(monkeypatch: pytest.MonkeyPatch) -> None:

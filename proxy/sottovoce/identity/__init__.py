@@ -22,6 +22,7 @@ from sottovoce.identity.errors import (
     ClientRefused,
     ClientsUnusable,
     IdentityError,
+    ServingKeysUnusable,
     VoiceCertificateRefused,
 )
 from sottovoce.identity.keeper import (
@@ -61,6 +62,13 @@ from sottovoce.identity.seeds import (
     open_signer,
     read_seed_file,
 )
+from sottovoce.identity.serving import (
+    SERVING_KEYS,
+    ServingKeys,
+    format_serving_keys,
+    load_serving_keys,
+    parse_serving_keys,
+)
 from sottovoce.identity.signing import (
     SERVING_SEED,
     check_authorities,
@@ -86,6 +94,7 @@ __all__ = [
     "MAX_VOICE_CERTIFICATE_SECONDS",
     "PROVE_ANCHOR",
     "SERVING_ALGORITHM",
+    "SERVING_KEYS",
     "SERVING_PURPOSE",
     "SERVING_SEED",
     "SIGN_ROOT",
@@ -113,6 +122,8 @@ __all__ = [
     "ProveAnchor",
     "RingAnchor",
     "RootSignatures",
+    "ServingKeys",
+    "ServingKeysUnusable",
     "SignRoot",
     "TicketKeyErased",
     "TicketKeyEvent",
@@ -124,12 +135,15 @@ __all__ = [
     "add_client",
     "anchor_handlers",
     "check_authorities",
+    "format_serving_keys",
     "identity_handlers",
     "issuing_anchor",
     "load_anchors",
     "load_ring",
+    "load_serving_keys",
     "next_key",
     "open_signer",
+    "parse_serving_keys",
     "read_clients",
     "read_clients_file",
     "read_contents",

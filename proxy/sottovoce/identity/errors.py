@@ -15,6 +15,10 @@ class VoiceCertificateRefused(IdentityError):
     """No voice certificate is made for what was asked."""
 
 
+class ServingKeysUnusable(IdentityError):
+    """The list of the nodes' serving keys is damaged, or it is not the one of this token."""
+
+
 class ClientsUnusable(IdentityError):
     """One of the files that say who may call cannot be used; the text names it, the entry and the remedy.
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import trio
 
-from sottovoce.hsm import Caller
+from sottovoce.hsm import ONLY_NODE, Caller
 from sottovoce.identity.errors import AnchorsUnusable
 from sottovoce.identity.operations import ISSUE_VOICE_CERTIFICATE, MAX_VOICE_CERTIFICATE_SECONDS, IssueVoiceCertificate
 from sottovoce.pki import CertificateRenewed, Keeper, RenewalEvent, Validity
@@ -45,7 +45,7 @@ class CertificateKeeper(Keeper):
         super().__init__(report, clock, entropy)
         self._token = token
         self._anchors = anchors
-        self._question = IssueVoiceCertificate(authorities, lifetime_seconds)
+        self._question = IssueVoiceCertificate(ONLY_NODE, authorities, lifetime_seconds)
         self._certificate: bytes | None = None
 
     @property

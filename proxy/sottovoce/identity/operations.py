@@ -1,6 +1,7 @@
 """What the proxy asks its token process about the voice identity (protocol §6).  Pure.
 
-A root and its kind, or names and a lifetime: the process builds what is signed itself.
+A root and its kind, or a node, names and a lifetime: the process builds what is signed itself, and knows the keys of a
+node from where they are published.
 """
 
 import msgspec
@@ -28,8 +29,9 @@ class RootSignatures(msgspec.Struct, frozen=True):
 
 
 class IssueVoiceCertificate(msgspec.Struct, frozen=True):
-    """Have the anchor certify the serving keys for `authorities`, from now on for so many seconds."""
+    """Have the anchor certify the serving keys of `node` for `authorities`, from now on for so many seconds."""
 
+    node: str
     authorities: tuple[str, ...]
     lifetime_seconds: int
 

@@ -4,6 +4,8 @@ The serving ML-DSA-65 key is opened when the process starts and lives as long as
 opened for one certificate at a time: that of the anchor which issues at that moment (`rotation.ring`).  Its seed is
 wiped, the library cleanses the key when it is dropped.  The P-384 keys stay in the token.  Each signature is verified
 before it leaves: a fault in the arithmetic could give a key away.
+
+A certificate may be for another node's keys: for those that `serving.json` has under the name that is asked for.
 """
 
 import os
@@ -12,7 +14,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from sottovoce.hsm import Counts, Handler, KeyName, Start, Worker
-from sottovoce.identity.errors import VoiceCertificateRefused
+from sottovoce.identity.errors import ServingKeysUnusable, VoiceCertificateRefused
 from sottovoce.identity.operations import (
     ISSUE_VOICE_CERTIFICATE,
     MAX_VOICE_CERTIFICATE_SECONDS,
@@ -34,6 +36,7 @@ from sottovoce.identity.seeds import (
     read_seed_file,
     sign_verified,
 )
+from sottovoce.identity.serving import SERVING_KEYS, ServingKeys, load_serving_keys
 from sottovoce.primitives import SignatureAlgorithm
 from sottovoce.session import CertificateFields, LeafKind, anchor_id, encode_certificate, signed_root
 from sottovoce.wire import MAX_AUTHORITIES_BYTES
@@ -48,9 +51,11 @@ _KINDS = {int(kind): kind for kind in LeafKind}
 def identity_handlers(
     worker: Worker, start: Start, counts: Counts, wall: Callable[[], float] = time.time
 ) -> Iterable[Handler]:
-    """Open the serving key and give the answerers.  Raises SealedSeedInvalid, with the file's name."""
+    """Open the serving key and give the answerers.  Raises SealedSeedInvalid and so on, with the file's name."""
     serving_path, ring = Path(start.files[SERVING_SEED]), Path(start.files[ANCHOR_RING])
     serving = open_signer(worker, read_seed_file(serving_path, SERVING_PURPOSE, SERVING_ALGORITHM), serving_path)
+    published = _Published(start, ServingKeys(worker.public_key(KeyName.SERVING), serving.public_key))
+    published.check_own()
     _read_anchor(ring)
 
     def sign_root(worker: Worker, question: SignRoot) -> RootSignatures:
@@ -66,6 +71,7 @@ def identity_handlers(
 
     def issue(worker: Worker, question: IssueVoiceCertificate) -> IssuedVoiceCertificate:
         _check_request(question)
+        keys = published.keys_of(question.node)
         key, path, meant = issuing_anchor(ring)
         signer = open_signer(worker, read_seed_file(path, ANCHOR_PURPOSE, ANCHOR_ALGORITHM), path)
         own = anchor_id(worker.public_key(key), signer.public_key)
@@ -78,8 +84,8 @@ def identity_handlers(
             not_before=now,
             not_after=now + question.lifetime_seconds,
             authorities=question.authorities,
-            classical=worker.public_key(KeyName.SERVING),
-            pq=serving.public_key,
+            classical=keys.classical,
+            pq=keys.pq,
             anchor_id=own,
         )
         message = fields.signed_bytes()
@@ -89,6 +95,36 @@ def identity_handlers(
         return IssuedVoiceCertificate(certificate)
 
     return Handler(SIGN_ROOT, sign_root), Handler(ISSUE_VOICE_CERTIFICATE, issue)
+
+
+class _Published:
+    """The list of the nodes' serving keys, read anew each time; without one there are this token's own alone."""
+
+    def __init__(self, start: Start, own: ServingKeys) -> None:
+        self._path = Path(start.files[SERVING_KEYS])
+        self._node = start.node
+        self._own = own
+
+    def keys_of(self, node: str) -> ServingKeys:
+        """Give a node's keys.  Raises ServingKeysUnusable, VoiceCertificateRefused for a node that has none there."""
+        nodes = self._load()
+        if node not in nodes:
+            text = f"{self._path} has no serving keys of node {node}: publish that node's keys there"
+            raise VoiceCertificateRefused(text)
+        return nodes[node]
+
+    def check_own(self) -> None:
+        """See at the start that the others certify what this token has.  Raises ServingKeysUnusable."""
+        if self._load().get(self._node) != self._own:
+            text = (
+                f"{self._path} has other serving keys of node {self._node} than its token, or none: "
+                "restore both from the same backup"
+            )
+            raise ServingKeysUnusable(text)
+
+    def _load(self) -> dict[str, ServingKeys]:
+        nodes = load_serving_keys(self._path)
+        return {self._node: self._own} if nodes is None else nodes
 
 
 def _read_anchor(ring: Path) -> None:
