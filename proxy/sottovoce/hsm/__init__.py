@@ -6,7 +6,7 @@ secret that may is a key that was wrapped for the proxy's own use.
 """
 
 from sottovoce.hsm.calling import Answered, Ask, Caller, Pool
-from sottovoce.hsm.config import ONLY_NODE, HsmConfig, NodeConfig
+from sottovoce.hsm.config import ONLY_NODE, HsmConfig, NodeConfig, NodeName
 from sottovoce.hsm.errors import (
     HsmBusy,
     HsmError,
@@ -71,6 +71,7 @@ __all__ = [
     "KeyName",
     "ModuleUnusable",
     "NodeConfig",
+    "NodeName",
     "Operation",
     "OperationRefused",
     "PinUnreadable",
