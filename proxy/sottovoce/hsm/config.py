@@ -22,6 +22,8 @@ class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
     module: str = ""
     """The PKCS#11 library; empty: SoftHSM, where the system keeps it."""
+    module_arguments: str = ""
+    """What the library is told when it is initialised, for one that wants it (NSS); empty: nothing."""
     token: Annotated[str, msgspec.Meta(min_length=1, max_length=32)] = "sottovoce"  # noqa: S105  a name
     """The token's label."""
     pin_file: FilePath = "secrets/pin"
@@ -76,6 +78,12 @@ class HsmConfig(NodeConfig, frozen=True, forbid_unknown_fields=True, kw_only=Tru
             return dict(self.nodes)
         fields = {name: getattr(self, name) for name in NodeConfig.__struct_fields__}
         return {ONLY_NODE: NodeConfig(**fields)}
+
+    def alone(self, name: str) -> "HsmConfig":
+        """Give the same for the token of that name by itself, under its name."""
+        node = self.all_nodes[name]
+        fields = {field: getattr(node, field) for field in NodeConfig.__struct_fields__}
+        return msgspec.structs.replace(self, **fields, nodes={name: node} if self.nodes else {}, quorum=0)
 
     def resolved(self, base: Path) -> "HsmConfig":
         """Give the same with absolute paths, counted from `base`."""

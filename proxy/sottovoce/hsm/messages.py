@@ -5,8 +5,9 @@ there are `Request`s and `Reply`s, matched by an id, answered in any order.  An 
 with the shapes of question and answer; packages above declare their own.  Neither PIN nor seed crosses: `Start` names
 the PIN's file, which the token process reads itself.
 
-An answer may hold a `Secret`: it crosses as its bytes, and both ends overwrite what it was in on the way, the sender
-its own copy too.  So every frame of an answer is overwritten; it costs less than to tell them apart.
+A question or an answer may hold a `Secret`: it crosses as its bytes, and both ends overwrite what it was in on the way.
+So every frame is overwritten; it costs less than to tell them apart.  The token process wipes its own copy as well, the
+proxy's is its owner's.
 """
 
 from typing import Generic, TypeVar
@@ -68,6 +69,8 @@ class Start(msgspec.Struct, frozen=True):
     """Whether keys may be made and destroyed in a token that is there."""
     node: str = ONLY_NODE
     """The name that the configuration has for it."""
+    module_arguments: str = ""
+    """What the library is told when it is initialised; empty: nothing."""
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -116,14 +119,29 @@ class Reply(msgspec.Struct, frozen=True):
     failure: Failure | None = None
 
 
+def encode_question(question: msgspec.Struct) -> bytes:
+    """Encode what a handler is asked; the secrets in it stay the caller's, who overwrites this once it is sent."""
+    return msgspec.msgpack.encode(question, enc_hook=lend_secret)
+
+
+def decode_question(fields: msgspec.Raw, kind: type[Message]) -> Message:
+    """Read a question; `wipe_secrets` is for when it is answered."""
+    return msgspec.msgpack.decode(fields, type=kind, dec_hook=take_secret)
+
+
+def wipe_secrets(message: msgspec.Struct) -> None:
+    """Wipe the secrets among the fields of a question or an answer."""
+    for value in msgspec.structs.astuple(message):
+        if isinstance(value, Secret):
+            value.wipe()
+
+
 def encode_answer(answer: msgspec.Struct) -> bytes:
     """Encode what a handler answers, and wipe the secrets in it."""
     try:
         return msgspec.msgpack.encode(answer, enc_hook=lend_secret)
     finally:
-        for value in msgspec.structs.astuple(answer):
-            if isinstance(value, Secret):
-                value.wipe()
+        wipe_secrets(answer)
 
 
 def decode_answer(fields: msgspec.Raw, kind: type[Message]) -> Message:

@@ -6,36 +6,37 @@
 - `C_Login` from a buffer that can be wiped.  python-pkcs11 takes the PIN as `str`, leaks the session of a failed
   login, and logs the whole process out when the session that logged in is closed.
 - `C_InitToken`, which it does not have, and `C_Decrypt` and `C_GenerateRandom` into our own buffer.
+- Arguments for `C_Initialize`, without which some modules (NSS) do not start.  Such a one is initialised here first;
+  while python-pkcs11 takes it over, its own call is answered by a function that does nothing.
 
 Calls go through the table of C_GetFunctionList, which every module has; some export no other name.  Structures are
 those of PKCS#11 2.40 for Unix (natural alignment, CK_ULONG = unsigned long).
 """
 
 import ctypes
-from ctypes import POINTER, Structure, byref, c_char, c_ubyte, c_ulong, c_void_p
+from collections.abc import Iterator
+from contextlib import contextmanager
+from ctypes import POINTER, Structure, byref, c_char, c_char_p, c_ubyte, c_ulong, c_void_p
 from typing import TYPE_CHECKING
 
 import pkcs11
 
-from sottovoce.hsm.errors import (
-    HsmWrongPin,
-    ModuleUnusable,
-    SealedSeedInvalid,
-    TokenLost,
-)
+from sottovoce.hsm.errors import HsmWrongPin, ModuleUnusable, SealedSeedInvalid
+from sottovoce.hsm.process.faults import error_of
 from sottovoce.hsm.seeds import Sealed
 
 if TYPE_CHECKING:
     from pkcs11._pkcs11 import lib as Library  # noqa: N812  the library's own class has a lower-case name
 
 _INITIALIZE, _FINALIZE, _INIT_TOKEN, _INIT_PIN, _LOGIN, _LOGOUT, _DECRYPT_INIT, _DECRYPT = 0, 1, 9, 10, 18, 19, 33, 34
-_GENERATE_RANDOM = 64
+_GET_SESSION_INFO, _GENERATE_RANDOM = 15, 64
 """Places in CK_FUNCTION_LIST (PKCS#11 2.40 §3.6)."""
 _ARGUMENTS: dict[int, tuple[type, ...]] = {
     _INITIALIZE: (c_void_p,),
     _FINALIZE: (c_void_p,),
     _INIT_TOKEN: (c_ulong, c_void_p, c_ulong, c_void_p),
     _INIT_PIN: (c_ulong, c_void_p, c_ulong),
+    _GET_SESSION_INFO: (c_ulong, c_void_p),
     _LOGIN: (c_ulong, c_ulong, c_void_p, c_ulong),
     _LOGOUT: (c_ulong,),
     _DECRYPT_INIT: (c_ulong, c_void_p, c_ulong),
@@ -44,11 +45,14 @@ _ARGUMENTS: dict[int, tuple[type, ...]] = {
 }
 _OS_LOCKING_OK = 2
 _SECURITY_OFFICER, _USER = 0, 1
+_USER_STATES = {1, 3}
+"""CKS_RO_USER_FUNCTIONS, CKS_RW_USER_FUNCTIONS."""
 _CKM_AES_GCM = 0x1087
 _TAG_BITS = 128
 
 _OK = 0x0
 _ALREADY_INITIALIZED = 0x191
+_ALREADY_LOGGED_IN = 0x100
 _PIN_REFUSALS = {
     0xA0: "it is not the token's PIN",
     0xA1: "it has characters that the token does not take",
@@ -56,13 +60,6 @@ _PIN_REFUSALS = {
     0xA3: "it has expired",
     0xA4: "the token has locked it",
 }
-_SESSION_FAULTS = {
-    0x60: pkcs11.KeyHandleInvalid,
-    0x82: pkcs11.ObjectHandleInvalid,
-    0xB0: pkcs11.SessionClosed,
-    0xB3: pkcs11.SessionHandleInvalid,
-}
-"""What the wrapper cures with a new session, raised as python-pkcs11 would."""
 _NOT_SEALED_HERE = {0x5, 0x20, 0x21, 0x35, 0x40, 0x41, 0xC0}
 """CKR_GENERAL_ERROR (SoftHSM's for a wrong tag), DATA_*, AEAD_DECRYPT_FAILED, ENCRYPTED_DATA_*, SIGNATURE_INVALID."""
 
@@ -72,7 +69,12 @@ class _FunctionList(Structure):
 
 
 class _InitializeArgs(Structure):
-    _fields_ = (("mutex_calls", c_void_p * 4), ("flags", c_ulong), ("reserved", c_void_p))
+    # `pReserved` of the standard is where NSS has `LibraryParameters`, behind which it has a pointer more.
+    _fields_ = (("mutex_calls", c_void_p * 4), ("flags", c_ulong), ("reserved", c_char_p), ("more", c_void_p))
+
+
+class _SessionInfo(Structure):
+    _fields_ = (("slot", c_ulong), ("state", c_ulong), ("flags", c_ulong), ("device_error", c_ulong))
 
 
 class _GcmParams(Structure):
@@ -99,8 +101,17 @@ class Module:
         self._table = table
 
     def log_in(self, session: int, pin: bytearray) -> None:
-        """Log the process in as the token's user.  Raises HsmWrongPin when the token refuses the PIN."""
+        """Log the process in as the token's user; harmless when it is.
+
+        Raises HsmWrongPin when the token refuses the PIN.
+        """
         self._log_in(session, _USER, pin)
+
+    def is_logged_in(self, session: int) -> bool:
+        """Whether the token's user is logged in, as a session sees it."""
+        info = _SessionInfo()
+        _check(self._call(_GET_SESSION_INFO, session, byref(info)), "C_GetSessionInfo")
+        return info.state in _USER_STATES
 
     def create_token(self, slot: int, label: str, officer_pin: bytearray) -> None:
         """Make an empty token in a free slot, under a new security officer's PIN."""
@@ -147,17 +158,27 @@ class Module:
         if code in _PIN_REFUSALS:
             text = _PIN_REFUSALS[code]
             raise HsmWrongPin(text)
-        _check(code, "C_Login")
+        if code != _ALREADY_LOGGED_IN:  # some libraries share one login among processes
+            _check(code, "C_Login")
 
     def _call(self, place: int, *arguments: object) -> int:
         return _call(self._table, place, *arguments)
 
 
-def load_module(path: str) -> Module:
-    """Load a PKCS#11 library with OS locking.  Raises ModuleUnusable with a line that names it."""
+def load_module(path: str, arguments: str = "") -> Module:
+    """Load a PKCS#11 library with OS locking; `arguments` are for its `C_Initialize`.
+
+    Raises ModuleUnusable with a line that names it.
+    """
+    settings = _InitializeArgs(flags=_OS_LOCKING_OK, reserved=arguments.encode() or None)
     try:
-        library = pkcs11.lib(path)
-        table = _function_list(path)
+        if arguments:
+            table = _function_list(path)
+            with _initialized(path, table, settings):
+                library = pkcs11.lib(path)
+        else:
+            library = pkcs11.lib(path)
+            table = _function_list(path)
     except (pkcs11.PKCS11Error, OSError) as error:
         # A library that loads but does not initialise answers with a typed error, one that does not load with a bare.
         if type(error) in {pkcs11.PKCS11Error, OSError}:
@@ -169,12 +190,30 @@ def load_module(path: str) -> Module:
                 f"{path} does not initialise ({_first_line(error)}): check hsm.softhsm_config or the vendor's own file"
             )
         raise ModuleUnusable(text) from None
-    arguments = _InitializeArgs(flags=_OS_LOCKING_OK)
-    codes = (_call(table, _FINALIZE, None), _call(table, _INITIALIZE, byref(arguments)))
-    if codes != (_OK, _OK) or _call(table, _INITIALIZE, byref(arguments)) != _ALREADY_INITIALIZED:
+    codes = (_OK, _OK) if arguments else (_call(table, _FINALIZE, None), _call(table, _INITIALIZE, byref(settings)))
+    if codes != (_OK, _OK) or _call(table, _INITIALIZE, byref(settings)) != _ALREADY_INITIALIZED:
         text = f"{path} does not take OS locking (C_Initialize: {codes[1]:#x}): it cannot serve several threads"
         raise ModuleUnusable(text)
     return Module(library, table)
+
+
+@contextmanager
+def _initialized(path: str, table: _FunctionList, settings: _InitializeArgs) -> Iterator[None]:
+    """Initialise, and answer whoever does so again in the block that all is well."""
+    code = _call(table, _INITIALIZE, byref(settings))
+    if code != _OK:
+        text = f"{path} does not initialise (C_Initialize: {code:#x}): check hsm.module_arguments"
+        raise ModuleUnusable(text)
+    again = ctypes.CFUNCTYPE(c_ulong, c_void_p)(_is_initialized)
+    own, table.functions[_INITIALIZE] = table.functions[_INITIALIZE], ctypes.cast(again, c_void_p).value
+    try:
+        yield
+    finally:
+        table.functions[_INITIALIZE] = own
+
+
+def _is_initialized(_: object) -> int:
+    return _OK
 
 
 def _function_list(path: str) -> _FunctionList:
@@ -199,11 +238,8 @@ def _buffer(data: bytearray) -> ctypes.Array[c_char]:
 
 
 def _check(code: int, call: str) -> None:
-    if code in _SESSION_FAULTS:
-        raise _SESSION_FAULTS[code]
     if code != _OK:
-        text = f"{call} failed with {code:#x}"
-        raise TokenLost(text)
+        raise error_of(code, call)
 
 
 def _first_line(error: Exception) -> str:

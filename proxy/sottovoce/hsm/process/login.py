@@ -1,12 +1,13 @@
 """Loading the module, finding the token or making it, and the one login.
 
-One *anchor session* logs in and stays open as long as the process lives; closing it would log every session out.  The
-PIN is read here, tried once, and wiped.
+The PIN is read here, for the login at the start and for each that the token made necessary since; it is tried once and
+wiped.  A PIN that was refused is not tried again by this process.
 """
 
 import binascii
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pkcs11
@@ -14,53 +15,51 @@ import pkcs11
 from sottovoce.hsm.errors import HsmWrongPin, PinUnreadable, TokenMissing
 from sottovoce.hsm.messages import Start
 from sottovoce.hsm.process.cryptoki import Module, load_module
-from sottovoce.hsm.process.faults import guarded, handle_of, lost
-from sottovoce.hsm.process.worker import Worker
+from sottovoce.hsm.process.faults import guarded, handle_of
+from sottovoce.hsm.process.sessions import TokenSessions
 from sottovoce.primitives import Secret, wipe_bytes
 
 _MAX_PIN_BYTES = 255
 _PIN_ENTROPY_BYTES = 16
 
 
-class LoggedInToken:
-    """A token that this process is logged in to; it stays so until the process ends."""
+def log_in(start: Start, count: Callable[[str], None]) -> TokenSessions:
+    """Load the module, find the token (or make it, if `start` says so) and log in, with one try of the PIN.
 
-    def __init__(self, module: Module, token: pkcs11.Token, anchor: pkcs11.Session, *, writable: bool) -> None:
-        """Made by `log_in` only."""
-        self._module = module
-        self._token = token
-        self._anchor = anchor
-        self._writable = writable
-
-    def new_worker(self) -> "Worker":
-        """Open a session for one thread."""
-        return Worker(self._module, lambda: self._token.open(rw=self._writable))
-
-
-def log_in(start: Start) -> LoggedInToken:
-    """Load the module, find the token (or make it, if `start` says so) and log in, with one try of the PIN."""
-    module = load_module(start.module)
+    `count` is told of each session and login that had to be renewed later.
+    """
+    module = load_module(start.module, start.module_arguments)
     if start.create:
-        _create(module, start)
+        guarded(lambda: _create(module, start))
     token = _find_token(module, start.token)
-    anchor = guarded(token.open)
-    with _read_pin(start.pin_file) as pin:
-        try:
-            module.log_in(handle_of(anchor), pin.expose())
-        except HsmWrongPin as error:
-            text = (
-                f"the PIN in {start.pin_file} does not open token {start.token!r}: {error}; "
-                "put the right PIN there (it was tried once) and start again"
-            )
-            raise HsmWrongPin(text) from None
-    return LoggedInToken(module, token, anchor, writable=start.create or start.change_keys)
+    writable = start.create or start.change_keys
+    return guarded(lambda: TokenSessions(module, token, _Login(module, start), writable=writable, count=count))
+
+
+class _Login:
+    """Logs in with the PIN of the configured file, as it is then."""
+
+    def __init__(self, module: Module, start: Start) -> None:
+        self._module = module
+        self._start = start
+        self._refusal = ""
+
+    def __call__(self, session: int) -> None:
+        if self._refusal:
+            raise HsmWrongPin(self._refusal)
+        with _read_pin(self._start.pin_file) as pin:
+            try:
+                self._module.log_in(session, pin.expose())
+            except HsmWrongPin as error:
+                self._refusal = (
+                    f"the PIN in {self._start.pin_file} does not open token {self._start.token!r}: {error}; "
+                    "put the right PIN there (it was tried once) and start again"
+                )
+                raise HsmWrongPin(self._refusal) from None
 
 
 def _find_token(module: Module, label: str) -> pkcs11.Token:
-    try:
-        found = [token for token in module.library.get_tokens() if token.label == label]
-    except pkcs11.PKCS11Error as error:
-        raise lost(error) from None
+    found = guarded(lambda: [token for token in module.library.get_tokens() if token.label == label])
     if len(found) != 1:
         amount = "several tokens are" if found else "no token is"
         text = f"{amount} called {label!r}: check hsm.token, and hsm.softhsm_config or the vendor's configuration"
@@ -79,7 +78,7 @@ def _create(module: Module, start: Start) -> None:
     with _random_pin("officer PIN") as officer, _random_pin("PIN") as pin:
         _write_new_file(Path(start.pin_file), pin)
         module.create_token(free[0].slot_id, start.token, officer.expose())
-        session = guarded(lambda: _find_token(module, start.token).open(rw=True))
+        session = _find_token(module, start.token).open(rw=True)
         module.set_user_pin(handle_of(session), officer.expose(), pin.expose())
         session.close()
 

@@ -22,7 +22,7 @@ from typing import NoReturn
 
 import msgspec
 
-from sottovoce.hsm.errors import KeyMissing, OperationRefused, TokenLost
+from sottovoce.hsm.errors import OperationRefused
 from sottovoce.hsm.messages import (
     PROBE,
     STATUS,
@@ -40,9 +40,11 @@ from sottovoce.hsm.messages import (
     Status,
     StatusAnswer,
     decode_message,
+    decode_question,
     encode_answer,
     encode_frame,
     failure_from,
+    wipe_secrets,
 )
 from sottovoce.hsm.process.login import log_in
 from sottovoce.hsm.process.worker import KeyName, Worker
@@ -79,8 +81,11 @@ class Handler:
         self.name = operation.name
 
         def respond(worker: Worker, fields: msgspec.Raw) -> bytes:
-            question = msgspec.msgpack.decode(fields, type=operation.question_type)
-            return encode_answer(answer(worker, question))
+            question = decode_question(fields, operation.question_type)
+            try:
+                return encode_answer(answer(worker, question))
+            finally:
+                wipe_secrets(question)
 
         self.respond = respond
 
@@ -95,16 +100,16 @@ def run_token_process(arguments: list[str], compose: Compose) -> NoReturn:
     _harden(parent=int(arguments[1]))
     reader = FrameReader()
     frames = _read_frames(channel, reader)
-    jobs: queue.SimpleQueue[Request] = queue.SimpleQueue()
+    jobs: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     answers = _Answers(channel)
     first = next(frames, None)
     if first is None:
         os._exit(0)
     try:
         start = decode_message(first, Start)
-        token = log_in(start)
-        workers = [token.new_worker() for _ in range(WORKERS)]
         counts = Counts()
+        sessions = log_in(start, counts.add)
+        workers = [Worker(sessions) for _ in range(WORKERS)]
         handlers = {h.name: h for h in (*_own_handlers(counts, start), *compose(workers[0], start, counts))}
     except Exception as error:  # noqa: BLE001  whatever it is, the parent is told and decides
         answers.send(encode_frame(Started(os.getpid(), failure_from(error))))
@@ -113,7 +118,7 @@ def run_token_process(arguments: list[str], compose: Compose) -> NoReturn:
         threading.Thread(target=_work, args=(worker, jobs, handlers, answers), daemon=True).start()
     answers.send(encode_frame(Started(os.getpid())))
     for body in frames:
-        jobs.put(decode_message(body, Request))
+        jobs.put(body)
     os._exit(0)
 
 
@@ -132,6 +137,7 @@ def _harden(parent: int) -> None:
 def _read_frames(channel: socket.socket, reader: FrameReader) -> Iterator[bytes]:
     while data := channel.recv(_RECEIVE_BYTES):
         yield from reader.receive(data)
+        wipe_bytes(data)
 
 
 class _Answers:
@@ -167,10 +173,11 @@ def _own_handlers(counts: Counts, start: Start) -> Iterable[Handler]:
     yield Handler(PROBE, probe)
 
 
-def _work(worker: Worker, jobs: "queue.SimpleQueue[Request]", handlers: dict[str, Handler], answers: _Answers) -> None:
+def _work(worker: Worker, jobs: "queue.SimpleQueue[bytes]", handlers: dict[str, Handler], answers: _Answers) -> None:
     while True:
-        request = jobs.get()
-        answers.send(_answer(worker, request, handlers))
+        body = jobs.get()
+        answers.send(_answer(worker, decode_message(body, Request), handlers))
+        wipe_bytes(body)
 
 
 def _answer(worker: Worker, request: Request, handlers: dict[str, Handler]) -> bytes:
@@ -186,9 +193,6 @@ def _answer(worker: Worker, request: Request, handlers: dict[str, Handler]) -> b
             wipe_bytes(fields)
     except msgspec.ValidationError as error:
         return _failure(request, OperationRefused(f"{request.operation}: {error}"))
-    except KeyMissing as error:
-        # It was there when this process proved itself, so the token is no longer what it was.
-        return _failure(request, error if request.operation == PROBE.name else TokenLost(str(error)))
     except Exception as error:  # noqa: BLE001  one call's failure, told to its caller
         return _failure(request, error)
 

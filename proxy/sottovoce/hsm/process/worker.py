@@ -4,8 +4,9 @@ Beside `login` and `cryptoki` the only user of python-pkcs11.  How it keeps out 
 
 - A `Worker` is one session without PIN, used by one thread at a time, with the key handles it has looked up: a look-up
   is a linear scan of the token and is never done per signature.
-- A session that the token has dropped is opened again and its keys are looked up again, once per call.  Whatever goes
-  wrong after that is `TokenLost`: the process answers so and is replaced, which cures all the rest.
+- A session that the token has dropped is opened again (`sessions` tells how) and its keys are looked up again, once
+  per call.  Whatever goes wrong after that is `TokenLost`: the process answers so and is replaced, which cures all the
+  rest.  What the token refuses to do is the caller's fault, and no more than that call fails (`faults`).
 - Every signature is verified in software before it leaves.
 
 `expose()` of a seed or key is called here and nowhere else in the package, of a PIN in `login` only.
@@ -14,6 +15,7 @@ Beside `login` and `cryptoki` the only user of python-pkcs11.  How it keeps out 
 import hashlib
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from enum import StrEnum
 from typing import TypeVar, cast
 
@@ -22,8 +24,8 @@ import pkcs11
 from pkcs11.util.ec import encode_named_curve_parameters
 
 from sottovoce.hsm.errors import KeyMissing, SealedSeedInvalid, TokenLost
-from sottovoce.hsm.process.cryptoki import Module
-from sottovoce.hsm.process.faults import Result, guarded, handle_of, lost
+from sottovoce.hsm.process.faults import Cure, Result, cure_of, fault_of, guarded, handle_of
+from sottovoce.hsm.process.sessions import TokenSessions
 from sottovoce.hsm.seeds import NONCE_BYTES, SEED_BYTES, SERIAL_BYTES, WRAPPED_KEY_BYTES, Sealed, SealedSeed, WrappedKey
 from sottovoce.primitives import PublicKey, Secret, SignatureAlgorithm, wipe_bytes
 
@@ -32,13 +34,6 @@ Content = TypeVar("Content", bound=Sealed)
 _P384 = encode_named_curve_parameters("1.3.132.0.34")
 _LABEL = pkcs11.Attribute.LABEL
 _POINT_IN_OCTET_STRING = b"\x04\x61\x04"
-_SESSION_FAULTS = (
-    pkcs11.SessionHandleInvalid,
-    pkcs11.SessionClosed,
-    pkcs11.ObjectHandleInvalid,
-    pkcs11.KeyHandleInvalid,
-    pkcs11.OperationActive,
-)
 
 
 class KeyName(StrEnum):
@@ -54,13 +49,19 @@ class KeyName(StrEnum):
 class Worker:
     """One session and its keys.  Not for two threads at once."""
 
-    def __init__(self, module: Module, open_session: Callable[[], pkcs11.Session]) -> None:
+    def __init__(self, sessions: TokenSessions) -> None:
         """Open the session; keys are looked up when they are first wanted."""
-        self._module = module
-        self._open_session = open_session
-        self._session = guarded(open_session)
+        self.module = sessions.module
+        self.found: dict[str, object] = {}
+        """What others than this class know of the session's objects; emptied when the session is replaced."""
+        self._sessions = sessions
+        self._opened = guarded(sessions.open)
         self._handles: dict[str, pkcs11.Key] = {}
         self._public_keys: dict[str, PublicKey] = {}
+
+    @property
+    def _session(self) -> pkcs11.Session:
+        return self._opened.session
 
     def public_key(self, name: str) -> PublicKey:
         """Give the public half of a signing key.  Raises KeyMissing."""
@@ -102,7 +103,7 @@ class Worker:
     def new_wrapped_key(self, purpose: str) -> WrappedKey:
         """Make an AES-256 key of the token's own random bytes and wrap it; the key itself is forgotten here."""
         with Secret.blank("new key", WRAPPED_KEY_BYTES) as key:
-            self._attempt(lambda: self._module.random(handle_of(self._session), key.expose()))
+            self._attempt(lambda: self.module.random(handle_of(self._session), key.expose()))
             if key.is_wiped:
                 text = "the token's random generator gives nothing but zeros"
                 raise TokenLost(text)
@@ -138,6 +139,7 @@ class Worker:
 
         self._handles.pop(name, None)
         self._public_keys.pop(name, None)
+        self._sessions.forget(name)
         guarded(destroy)
 
     def generate_kek(self) -> None:
@@ -155,6 +157,23 @@ class Worker:
             )
         )
 
+    def attempt(self, work: Callable[[pkcs11.Session], Result]) -> Result:
+        """Do a piece of work that may be done twice: once more on a new session if the token has dropped this one."""
+        return self._attempt(lambda: work(self._session))
+
+    def write(self, work: Callable[[pkcs11.Session], Result]) -> Result:
+        """Do a piece of work that makes or destroys keys, in a session that may, and that is closed behind it."""
+        session = guarded(self._sessions.open_writable)
+        try:
+            return guarded(lambda: work(session))
+        finally:
+            with suppress(pkcs11.PKCS11Error):  # what came of the work counts
+                session.close()
+
+    def see_own_keys(self) -> None:
+        """See that the token still shows what it has to hold.  Raises KeyMissing: then it is not the one it was."""
+        self._attempt(lambda: self._look_up(KeyName.SERVING, pkcs11.ObjectClass.PRIVATE_KEY))
+
     def _sign_digest(self, name: str, digest: bytes) -> bytes:
         key = cast("pkcs11.SignMixin", self._find(name, pkcs11.ObjectClass.PRIVATE_KEY))
         return key.sign(digest, mechanism=pkcs11.Mechanism.ECDSA)
@@ -162,7 +181,7 @@ class Worker:
     def _open(self, sealed: Sealed, into: Secret) -> Secret:
         def attempt() -> None:
             key = handle_of(self._find(KeyName.KEK, pkcs11.ObjectClass.SECRET_KEY))
-            self._module.open_gcm(handle_of(self._session), key, sealed, into.expose())
+            self.module.open_gcm(handle_of(self._session), key, sealed, into.expose())
 
         try:
             self._attempt(attempt)
@@ -200,31 +219,47 @@ class Worker:
 
     def _look_up(self, name: str, kind: pkcs11.ObjectClass) -> pkcs11.Key:
         try:
-            return self._session.get_key(object_class=kind, label=name)
+            key = self._session.get_key(object_class=kind, label=name)
         except pkcs11.NoSuchKey:
-            text = f"the token has no key {name}: it is another token, or a damaged one; restore it from its backup"
-            raise KeyMissing(text) from None
+            raise self._missing(name, kind) from None
         except pkcs11.MultipleObjectsReturned:
             text = f"the token has several keys called {name}: remove all but the right one"
             raise KeyMissing(text) from None
+        self._sessions.known.add((name, kind))
+        return key
+
+    def _missing(self, name: str, kind: pkcs11.ObjectClass) -> Exception:
+        """Give the error for a key that is not found: the login, the token or only this key may be gone."""
+        if self._sessions.is_logged_out(self._opened):
+            return pkcs11.UserNotLoggedIn()
+        text = f"the token has no key {name}: it is another token, or a damaged one; restore it from its backup"
+        known = self._sessions.known
+        if (name, kind) in known or not all(self._is_there(*place) for place in list(known)[:1]):
+            return TokenLost(text)
+        return KeyMissing(text)
+
+    def _is_there(self, name: str, kind: pkcs11.ObjectClass) -> bool:
+        return bool(list(self._session.get_objects({_LABEL: name, pkcs11.Attribute.CLASS: kind})))
 
     def _attempt(self, work: Callable[[], Result]) -> Result:
-        """Do a piece of work; if the session turns out to be gone, once more on a new one."""
-        try:
-            return work()
-        except _SESSION_FAULTS:
-            self._handles.clear()
-        except pkcs11.PKCS11Error as error:
-            raise lost(error) from None
+        """Do a piece of work; where session, handles or login turn out to be gone, once more on new ones."""
+        is_login_gone = False
+        if not self._sessions.is_stale(self._opened):
+            try:
+                return work()
+            except pkcs11.PKCS11Error as error:
+                cure = cure_of(error)
+                if cure not in {Cure.NEW_SESSION, Cure.NEW_LOGIN}:
+                    raise fault_of(error) from None
+                is_login_gone = cure is Cure.NEW_LOGIN
 
         def again() -> Result:
-            self._session = self._open_session()
+            self._handles.clear()
+            self.found.clear()
+            self._opened = self._sessions.renew(self._opened, is_login_gone=is_login_gone)
             return work()
 
-        try:
-            return guarded(again)
-        except KeyMissing as error:  # a private key that is invisible: the login is gone too
-            raise TokenLost(str(error)) from None
+        return guarded(again)
 
 
 _SEALED_IN = {
