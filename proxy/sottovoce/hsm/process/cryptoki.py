@@ -5,9 +5,11 @@
   refuses a library that does not take it: nothing here runs on an unlocked module.
 - `C_Login` from a buffer that can be wiped.  python-pkcs11 takes the PIN as `str`, leaks the session of a failed
   login, and logs the whole process out when the session that logged in is closed.
-- `C_InitToken`, which it does not have, and `C_Decrypt` and `C_GenerateRandom` into our own buffer.
+- `C_InitToken` and `C_GetSessionInfo`, which it does not have; `C_Decrypt` and `C_GenerateRandom` into our own buffer.
 - Arguments for `C_Initialize`, without which some modules (NSS) do not start.  Such a one is initialised here first;
   while python-pkcs11 takes it over, its own call is answered by a function that does nothing.
+
+What a call returns but CKR_OK is raised as python-pkcs11 would raise it, unless a method says otherwise.
 
 Calls go through the table of C_GetFunctionList, which every module has; some export no other name.  Structures are
 those of PKCS#11 2.40 for Unix (natural alignment, CK_ULONG = unsigned long).
