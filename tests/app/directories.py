@@ -11,9 +11,10 @@ import msgspec
 import pytest
 import trio
 
-from sottovoce.app.initialise import initialise, token_files
+from sottovoce.app.initialise import initialise
+from sottovoce.app.places import token_files
 from sottovoce.app.token_process import COMMAND
-from sottovoce.hsm import HsmConfig, Token, TokenEvent, TokenUp, open_token
+from sottovoce.hsm import Cluster, HsmConfig, TokenEvent, TokenUp, open_token
 
 PATIENT = HsmConfig(deadline_seconds=30, hang_grace_seconds=30, start_seconds=60)
 """A busy machine is no fault."""
@@ -21,7 +22,7 @@ DEADLINE = 60.0
 """For calls of which no test wants to see the end of the patience."""
 HOSTS = ("localhost", "127.0.0.1", "::1", "*.voice.example")
 
-OpenToken = Callable[..., AbstractAsyncContextManager[Token]]
+OpenToken = Callable[..., AbstractAsyncContextManager[Cluster]]
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +38,20 @@ def directory(made_directory: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(made_directory, tmp_path / "directory"))
 
 
+@pytest.fixture(scope="session")
+def made_of_three(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the tokens a, b and c."""
+    directory = tmp_path_factory.mktemp("made") / "three"
+    trio.run(partial(initialise, directory, hosts=HOSTS, tokens=3, progress=[].append))
+    return directory
+
+
+@pytest.fixture
+def three(made_of_three: Path, tmp_path: Path) -> Path:
+    """A copy of that."""
+    return Path(shutil.copytree(made_of_three, tmp_path / "three"))
+
+
 @pytest.fixture
 def token_events() -> list[TokenEvent]:
     return []
@@ -47,9 +62,9 @@ def opened(directory: Path, token_events: list[TokenEvent]) -> OpenToken:
     """Open the token of `directory`, with changes to its configuration."""
 
     @asynccontextmanager
-    async def opened(**changes: Any) -> AsyncGenerator[Token]:
+    async def opened(**changes: Any) -> AsyncGenerator[Cluster]:
         config = msgspec.structs.replace(PATIENT, **changes).resolved(directory)
-        files = token_files(directory)
+        files = token_files(config, directory)
         async with open_token(config, command=COMMAND, files=files, report=token_events.append) as token:
             yield token
 

@@ -75,6 +75,58 @@ def test_a_module_that_is_not_there_is_no_matter_of_a_backup(directory: Path) ->
     assert (problem.path, problem.remedy) == ("hsm.module", "write the path of your HSM's PKCS#11 library")
 
 
+def test_a_directory_of_three_tokens_has_no_problem(made_of_three: Path) -> None:
+    assert check(made_of_three) == CheckReport((), ())
+
+
+def test_what_is_wrong_with_one_of_three_tokens_is_said_and_keeps_nobody_from_serving(three: Path) -> None:
+    (three / "secrets/a.pin").chmod(0o604)
+    (three / "hsm/b").rename(three / "moved")
+    (three / "keys/b/serving.mldsa65.json").unlink()
+    report = check(three)
+    assert report.problems == ()
+    assert [problem.path for problem in report.of_tokens] == [
+        "hsm.nodes.a.pin_file",
+        "hsm.nodes.b.softhsm_config",
+        "keys/b/serving.mldsa65.json",
+    ]
+    (three / "secrets/c.pin").unlink()
+    report = check(three)
+    assert report.of_tokens == ()
+    assert [problem.path for problem in report.problems][-1] == "hsm.nodes.c.pin_file"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("certs/issuing-b.pem", "cannot be read"),
+        ("certs/ca.pem", "cannot be read"),
+        ("certs/anchor.json", "cannot be read"),
+        ("keys/serving.json", "the list of serving keys {} is not there"),
+    ],
+)
+def test_what_clients_and_tokens_read_of_all_of_them_has_to_be_there(three: Path, name: str, said: str) -> None:
+    (three / name).unlink()
+    problem = only_problem(check(three))
+    assert problem.path == name
+    assert said.format(three / name) in problem.reason
+
+
+def test_a_ca_of_which_a_token_is_missing_is_a_problem_of_that_token(three: Path, made_directory: Path) -> None:
+    roots = (three / "certs/ca.pem").read_text().split("-----END CERTIFICATE-----\n")
+    (three / "certs/ca.pem").write_text("-----END CERTIFICATE-----\n".join(roots[1:]))
+    problem = only_problem(check(three))
+    assert problem.reason == f"{three}/certs/ca.pem did not issue certs/issuing-a.pem, so clients would refuse us"
+
+
+def test_a_token_that_the_list_of_serving_keys_does_not_hold(three: Path) -> None:
+    configuration = (three / "sottovoce.toml").read_text()
+    (three / "sottovoce.toml").write_text(configuration.replace("hsm.nodes.b", "hsm.nodes.d"))
+    problem = only_problem(check(three))
+    assert problem.path == "keys/serving.json"
+    assert problem.reason.endswith("does not hold the keys of token d")
+
+
 def test_a_pin_that_others_may_read_is_a_problem(directory: Path) -> None:
     (directory / "secrets/pin").chmod(0o604)
     problem = only_problem(check(directory))

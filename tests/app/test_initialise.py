@@ -16,7 +16,8 @@ import trio
 from cryptography import x509
 
 from sottovoce.app import staging
-from sottovoce.app.initialise import (
+from sottovoce.app.initialise import Initialised, initialise
+from sottovoce.app.places import (
     ANCHOR_KEY,
     ANCHORS,
     AUDIT_LOG,
@@ -24,15 +25,16 @@ from sottovoce.app.initialise import (
     CONFIGURATION,
     ISSUING,
     SERVING_KEY,
-    Initialised,
-    initialise,
+    SERVING_LIST,
+    token_places,
 )
 from sottovoce.app.staging import DirectoryUnusable
 from sottovoce.audit import read_tail, verify_audit
 from sottovoce.hsm import HsmError, configuration_text
-from sottovoce.identity import SIGN_ROOT, SignRoot, load_anchors
+from sottovoce.identity import SIGN_ROOT, SignRoot, load_anchors, load_ring, load_serving_keys
 from sottovoce.pki import LeafRefused
 from sottovoce.session import LeafKind
+from sottovoce.settings import load
 from tests.app.directories import DEADLINE, HOSTS, OpenToken
 
 ROOT = Path(__file__).parents[2]
@@ -85,6 +87,41 @@ def test_the_audit_log_begins_with_it(made_directory: Path) -> None:
     assert records[8].fields["serial"] == f"{root.serial_number:x}"
 
 
+def test_of_three_tokens_each_has_its_own_and_what_clients_get_holds_all(made_of_three: Path) -> None:
+    configuration = load(made_of_three / CONFIGURATION)
+    assert list(configuration.hsm.nodes) == ["a", "b", "c"]
+    assert [places.section for places in token_places(configuration.hsm)] == [
+        "hsm.nodes.a",
+        "hsm.nodes.b",
+        "hsm.nodes.c",
+    ]
+    anchors, serving = load_anchors(made_of_three / ANCHORS), load_serving_keys(made_of_three / SERVING_LIST)
+    roots = x509.load_pem_x509_certificates((made_of_three / CA_CERTIFICATE).read_bytes())
+    assert serving is not None
+    assert list(serving) == ["a", "b", "c"]
+    assert len({root.subject for root in roots}) == 3
+    assert [anchor.authorities for anchor in anchors] == [HOSTS] * 3
+    for places, anchor, root in zip(token_places(configuration.hsm), anchors, roots, strict=True):
+        x509.load_pem_x509_certificate(places.issuing.read_bytes()).verify_directly_issued_by(root)
+        ring = load_ring(places.anchor_list)
+        assert ring is not None
+        assert [each.id for each in ring.anchors] == [ring.issuing] == [anchor.anchor_id.hex()]
+        conf = made_of_three / f"hsm/{places.name}/softhsm2.conf"
+        assert conf.read_text() == configuration_text(conf)
+        assert stat.S_IMODE((made_of_three / f"secrets/{places.name}.pin").stat().st_mode) == 0o600
+    pins = [path.read_bytes() for path in (made_of_three / "secrets").iterdir()]
+    assert len(set(pins)) == 3
+
+
+def test_the_audit_log_of_three_tokens_tells_which_key_is_whose(made_of_three: Path) -> None:
+    records = read_tail(str(made_of_three / AUDIT_LOG), 100)
+    assert len(records) == 1 + 3 * (7 + 2)
+    keys = [record.fields for record in records if record.event == "key_generated"]
+    assert [fields["token"] for fields in keys[::7]] == ["sottovoce-a", "sottovoce-b", "sottovoce-c"]
+    assert len({(fields["token"], fields["key"]) for fields in keys}) == 21
+    assert {"keys/a/serving.mldsa65.json", "keys/c/anchor.mldsa87.json"} <= {fields["key"] for fields in keys}
+
+
 def test_no_secret_is_in_what_it_writes(made_directory: Path) -> None:
     pin = (made_directory / "secrets/pin").read_bytes().strip()
     assert len(pin) == 32
@@ -100,7 +137,7 @@ def test_it_tells_how_it_gets_on_and_what_it_made(tmp_path: Path) -> None:
     assert lines[-1] == f"made {tmp_path / 'new'}"
     assert (tmp_path / "new" / CONFIGURATION).read_text() == text
     anchors = load_anchors(tmp_path / "new" / ANCHORS)
-    assert made == Initialised(tmp_path / "new", made.ca_sha256, anchors[0].anchor_id.hex())
+    assert made == Initialised(tmp_path / "new", made.ca_sha256, (anchors[0].anchor_id.hex(),))
     assert anchors[0].authorities == ("a.example",)
 
 

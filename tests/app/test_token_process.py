@@ -10,7 +10,7 @@ import msgspec
 import pytest
 import trio
 
-from sottovoce.app.initialise import ANCHOR_KEY, ISSUING, SERVING_KEY
+from sottovoce.app.places import ANCHOR_KEY, ISSUING, SERVING_KEY
 from sottovoce.app.token_process import COMMAND, CREATE_KEYS, CreateKeys
 from sottovoce.hsm import (
     STATUS,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import trio
 
-from sottovoce.app.initialise import token_files
+from sottovoce.app.places import token_files
 from sottovoce.app.token_process import COMMAND
 from sottovoce.hsm import TokenUp, open_token
 from tests.app.directories import PATIENT
@@ -17,7 +17,7 @@ async def main(directory: Path) -> None:
             print(event.pid, flush=True)  # noqa: T201  the test reads it
 
     config = PATIENT.resolved(directory)
-    async with open_token(config, command=COMMAND, files=token_files(directory), report=report):
+    async with open_token(config, command=COMMAND, files=token_files(config, directory), report=report):
         await trio.sleep_forever()
 
 

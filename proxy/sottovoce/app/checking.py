@@ -4,19 +4,29 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
-from sottovoce.app.initialise import ANCHOR_KEY, ANCHOR_LIST, ANCHORS, CA_CERTIFICATE, ISSUING, SERVING_KEY
+from sottovoce.app.places import (
+    ANCHORS,
+    CA_CERTIFICATE,
+    SERVING_LIST,
+    TokenPlaces,
+    shown,
+    token_places,
+)
 from sottovoce.identity import (
     Clients,
     ClientsUnusable,
     IdentityError,
+    ServingKeysUnusable,
     check_authorities,
     issuing_anchor,
     load_anchors,
     load_ring,
+    load_serving_keys,
     read_clients,
 )
 from sottovoce.pki import PkiError, check_root_certificate, general_names, read_issuing_certificate
@@ -40,6 +50,8 @@ class CheckReport(msgspec.Struct, frozen=True):
 
     problems: tuple[Problem, ...]
     notes: tuple[str, ...]
+    of_tokens: tuple[Problem, ...] = ()
+    """What is wrong with some tokens while another one is well: the proxy starts without them."""
 
 
 def check(place: Path, changes: Iterable[str] = ()) -> CheckReport:
@@ -53,9 +65,12 @@ def check_loaded(configuration: Configuration, file: Path) -> CheckReport:
     base = file.absolute().parent
     if special := tuple(_special_files(configuration, base)):
         return CheckReport(special, ())
+    of_tokens = [tuple(_files(each, base)) for each in token_places(configuration.hsm)]
+    lame = tuple(problem for problems in of_tokens for problem in problems)
+    is_served = not all(of_tokens)
     problems = [
         *_environment(configuration),
-        *_files(configuration, base),
+        *(() if is_served else lame),
         *_ready_file(configuration),
         *_names(configuration),
         *_contents(configuration, base),
@@ -66,7 +81,7 @@ def check_loaded(configuration: Configuration, file: Path) -> CheckReport:
             notes += route.warnings
     except ConfigurationInvalid as error:
         problems += error.problems
-    return CheckReport(tuple(problems), tuple(notes))
+    return CheckReport(tuple(problems), tuple(notes), lame if is_served else ())
 
 
 def build_routes(configuration: Configuration, file: Path) -> dict[str, Route]:
@@ -91,10 +106,13 @@ def read_credentials(configuration: Configuration) -> Clients:
 
 def _special_files(configuration: Configuration, base: Path) -> Iterable[Problem]:
     """Find pipes and devices where files belong: whoever opens one may wait for ever, so they come before all else."""
-    names = (SERVING_KEY, ANCHOR_KEY, ANCHOR_LIST, ISSUING, CA_CERTIFICATE, ANCHORS)
-    wanted = {"audit.file": Path(configuration.audit.file), **{name: base / name for name in names}}
-    if configuration.hsm.softhsm_config:
-        wanted["hsm.softhsm_config"] = Path(configuration.hsm.softhsm_config)
+    wanted = {"audit.file": Path(configuration.audit.file)}
+    for each in token_places(configuration.hsm):
+        for path in (each.serving_seed, each.anchor_seed, each.anchor_list, each.issuing):
+            wanted[shown(path, base)] = path
+        if each.config.softhsm_config:
+            wanted[f"{each.section}.softhsm_config"] = Path(each.config.softhsm_config)
+    wanted |= {name: base / name for name in (CA_CERTIFICATE, ANCHORS, SERVING_LIST)}
     for key, path in wanted.items():
         try:
             mode = path.stat().st_mode
@@ -104,35 +122,37 @@ def _special_files(configuration: Configuration, base: Path) -> Iterable[Problem
             yield Problem(key, f"{path} is a pipe or a device, and no file", _RESTORE)
 
 
-def _files(configuration: Configuration, base: Path) -> Iterable[Problem]:
-    """Look for what the token process and clients read."""
-    hsm = configuration.hsm
-    wanted = {"hsm.pin_file": Path(hsm.pin_file)}
-    if hsm.module:
-        wanted["hsm.module"] = Path(hsm.module)
-    elif hsm.softhsm_config:
-        wanted["hsm.softhsm_config"] = Path(hsm.softhsm_config)
-    wanted |= {SERVING_KEY: base / SERVING_KEY, ANCHOR_KEY: _anchor_seed(base)}
+def _files(places: TokenPlaces, base: Path) -> Iterable[Problem]:
+    """Look for what a token's process and clients read."""
+    node, section = places.config, places.section
+    pin, module = f"{section}.pin_file", f"{section}.module"
+    wanted = {pin: Path(node.pin_file)}
+    if node.module:
+        wanted[module] = Path(node.module)
+    elif node.softhsm_config:
+        wanted[f"{section}.softhsm_config"] = Path(node.softhsm_config)
+    for path in (places.serving_seed, _anchor_seed(places)):
+        wanted[shown(path, base)] = path
     for key, path in wanted.items():
         try:
             mode = path.stat().st_mode
         except OSError as error:
-            remedy = "write the path of your HSM's PKCS#11 library" if key == "hsm.module" else _RESTORE
+            remedy = "write the path of your HSM's PKCS#11 library" if key == module else _RESTORE
             yield Problem(key, f"{path} cannot be read ({error.strerror})", remedy)
             continue
         if not os.access(path, os.R_OK):
             yield Problem(key, f"{path} cannot be read", "run as the user who owns it")
-        elif key == "hsm.pin_file" and mode & _OPEN_TO_OTHERS:
+        elif key == pin and mode & _OPEN_TO_OTHERS:
             reason = f"{path} is open to others (mode {stat.S_IMODE(mode):04o})"
             yield Problem(key, reason, f"chmod 600 {path}")
 
 
-def _anchor_seed(base: Path) -> Path:
+def _anchor_seed(places: TokenPlaces) -> Path:
     """Give the sealed seed of the anchor that issues; of a list that cannot be read `_contents` tells."""
     try:
-        return issuing_anchor(base / ANCHOR_LIST)[1]
+        return issuing_anchor(places.anchor_list)[1]
     except IdentityError:
-        return base / ANCHOR_KEY
+        return places.anchor_seed
 
 
 def _ready_file(configuration: Configuration) -> Iterable[Problem]:
@@ -164,20 +184,41 @@ def _names(configuration: Configuration) -> Iterable[Problem]:
 
 def _contents(configuration: Configuration, base: Path) -> Iterable[Problem]:
     told: set[str] = set()
-    readers: dict[str, Callable[[], object]] = {
-        ISSUING: lambda: read_issuing_certificate(base / ISSUING),
-        CA_CERTIFICATE: lambda: check_root_certificate(base / CA_CERTIFICATE, read_issuing_certificate(base / ISSUING)),
-        ANCHORS: lambda: load_anchors(base / ANCHORS),
-        ANCHOR_LIST: lambda: load_ring(base / ANCHOR_LIST),
-        "clients": lambda: read_credentials(configuration),
-    }
-    for key, read in readers.items():
+    places = token_places(configuration.hsm)
+    readers: list[tuple[str, Callable[[], object]]] = []
+    for each in places:
+        name = shown(each.issuing, base)
+        readers += [
+            (name, partial(read_issuing_certificate, each.issuing)),
+            (CA_CERTIFICATE, partial(_check_root, base / CA_CERTIFICATE, each.issuing, name)),
+        ]
+    readers.append((ANCHORS, lambda: load_anchors(base / ANCHORS)))
+    readers += [(shown(each.anchor_list, base), partial(load_ring, each.anchor_list)) for each in places]
+    readers.append((SERVING_LIST, lambda: _check_serving_keys(base / SERVING_LIST, [each.name for each in places])))
+    readers.append(("clients", lambda: read_credentials(configuration)))
+    for key, read in readers:
         try:
             read()
         except (PkiError, IdentityError) as error:
             if str(error) not in told:  # of the two that read the issuing certificate, one is enough
                 told.add(str(error))
                 yield _told(key, error)
+
+
+def _check_root(root: Path, issuing: Path, name: str) -> None:
+    check_root_certificate(root, read_issuing_certificate(issuing), name)
+
+
+def _check_serving_keys(path: Path, names: list[str]) -> None:
+    """See that every token is known to the others.  Raises ServingKeysUnusable."""
+    listed = load_serving_keys(path)
+    if listed is None and len(names) == 1:
+        return
+    missing = [name for name in names if name not in (listed or {})]
+    if missing:
+        what = "is not there" if listed is None else f"does not hold the keys of token {', '.join(missing)}"
+        text = f"the list of serving keys {path} {what}: restore it from its backup"
+        raise ServingKeysUnusable(text)
 
 
 def _environment(configuration: Configuration) -> Iterable[Problem]:

@@ -1,59 +1,68 @@
-"""What `sottovoce init` does: a directory with a token of its own, every key, the certificates, a configuration.
+"""What `sottovoce init` does: a directory with tokens of its own, every key, the certificates, a configuration.
 
     sottovoce.toml, clients.toml        certs/ca.pem, certs/issuing.pem, certs/anchor.json
     secrets/pin (0600)                  keys/serving.mldsa65.json, keys/anchor.mldsa87.json (sealed seeds)
     hsm/softhsm2.conf, hsm/tokens/      audit/audit.log            run/
 
-The token process makes the keys and writes the PIN; none of them passes through here.
+Of several tokens each has places of its own (`places`); CA certificates, anchors and serving keys are published
+together, so that clients and every token know all of them.  A token process makes the keys and writes the PIN; none of
+them passes through here.
 """
 
 import hashlib
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
+from sottovoce.app.places import (
+    ANCHORS,
+    AUDIT_LOG,
+    CA_CERTIFICATE,
+    CLIENTS,
+    CONFIGURATION,
+    SERVING_LIST,
+    TokenPlaces,
+    new_nodes,
+    shown,
+    token_places,
+)
 from sottovoce.app.staging import whole_directory, write_new
 from sottovoce.app.token_process import COMMAND, CREATE_KEYS, CreatedKeys, CreateKeys, SealedKey
 from sottovoce.audit import AuditEvent, CertificateIssued, DirectoryInitialised, KeyGenerated, open_audit
-from sottovoce.hsm import HsmConfig, KeyName, configuration_text, new_configuration, open_token
-from sottovoce.identity import ANCHOR_RING, SERVING_SEED, check_authorities
-from sottovoce.pki import ISSUING_CERTIFICATE, certificate_facts, certificate_pem, general_names
+from sottovoce.hsm import HsmConfig, KeyName, NodeConfig, configuration_text, new_configuration, open_token
+from sottovoce.identity import AnchorRing, RingAnchor, ServingKeys, check_authorities, format_serving_keys
+from sottovoce.pki import certificate_facts, certificate_pem, general_names
 from sottovoce.session import Anchor, format_anchor_file
+from sottovoce.settings import tokens_text
 from sottovoce.transport import SystemClock
 
 DEFAULT_HOSTS = ("localhost", "127.0.0.1", "::1")
 DEFAULT_PORT, DEFAULT_ADMIN_PORT = 8443, 9443
-CONFIGURATION = "sottovoce.toml"
-CA_CERTIFICATE, ISSUING, ANCHORS = "certs/ca.pem", "certs/issuing.pem", "certs/anchor.json"
-SERVING_KEY, ANCHOR_KEY = "keys/serving.mldsa65.json", "keys/anchor.mldsa87.json"
-ANCHOR_LIST = "keys/anchors.json"
-"""There once an anchor has been replaced; it says which one issues."""
-AUDIT_LOG = "audit/audit.log"
-CLIENTS = "clients.toml"
 _NO_CLIENTS = b"# Who may call: made and changed by `sottovoce clients`, or by hand (docs/credentials.md).\n"
 _FOLDERS = ("certs", "keys", "secrets", "hsm", "audit", "run")
-_PATIENT = HsmConfig(deadline_seconds=60, start_seconds=60)
+_PATIENT_SECONDS = 60
 _CREATE_SECONDS = 90.0
 
 
 class Initialised(msgspec.Struct, frozen=True):
-    """What was made.  Both hashes are hexadecimal: of the root CA's certificate (DER), and the anchor's id."""
+    """What was made.  Of each token, in their order: the hash of its root CA's certificate (DER), and its anchor's id.
+
+    Both are hexadecimal.
+    """
 
     directory: Path
-    ca_sha256: str
-    anchor_id: str
+    ca_sha256: tuple[str, ...]
+    anchors: tuple[str, ...]
 
 
-def token_files(directory: Path) -> dict[str, str]:
-    """Give what a token process of such a directory reads at its start, for `open_token`."""
-    return {
-        SERVING_SEED: str(directory / SERVING_KEY),
-        ANCHOR_RING: str(directory / ANCHOR_LIST),
-        ISSUING_CERTIFICATE: str(directory / ISSUING),
-    }
+class _Made(NamedTuple):
+    """A token with its keys."""
+
+    places: TokenPlaces
+    keys: CreatedKeys
+    anchor: Anchor
 
 
 async def initialise(  # noqa: PLR0913  what `init` may be told, by name
@@ -62,28 +71,42 @@ async def initialise(  # noqa: PLR0913  what `init` may be told, by name
     profile: str = "development",
     port: int = DEFAULT_PORT,
     hosts: tuple[str, ...] = DEFAULT_HOSTS,
+    tokens: int = 1,
     configuration: str | None = None,
     progress: Callable[[str], None],
 ) -> Initialised:
     """Make `directory`, whole or not at all; `hosts` are the names that clients call it by.
 
-    `progress` hears what happens, one line each.  Raises DirectoryUnusable, LeafRefused or VoiceCertificateRefused for
-    unfit hosts, HsmError, AuditFailed.  Failed, cancelled or killed, it leaves nothing usable.
+    `configuration` is its text but for the tokens' sections.  `progress` hears what happens, one line each.  Raises
+    DirectoryUnusable, LeafRefused or VoiceCertificateRefused for unfit hosts, HsmError, AuditFailed.  Failed, cancelled
+    or killed, it leaves nothing usable.
     """
     target = directory.absolute()  # noqa: ASYNC240  asks for the current directory only
     general_names(hosts)
     check_authorities(hosts)
     text = default_configuration(port, DEFAULT_ADMIN_PORT) if configuration is None else configuration
+    nodes = new_nodes(tokens)
     with whole_directory(target) as stage:
-        progress("making a token of its own in SoftHSM, and seven keys")
-        _prepare(stage)
-        async with _created_keys(stage) as keys:
-            progress("writing certificates, the anchor file and the configuration")
-            anchor = _write_public(stage, keys, hosts, text)
-        await _write_audit(stage, profile, keys)
-        _settle(stage, target)
+        _prepare(stage, nodes)
+        made: list[_Made] = []
+        patient = _patient(nodes).resolved(stage)
+        for places in token_places(patient):
+            which = "a token of its own" if tokens == 1 else f"token {places.name} ({len(made) + 1} of {tokens})"
+            progress(f"making {which} in SoftHSM, and seven keys")
+            keys = await _created_keys(patient.alone(places.name))
+            made.append(_Made(places, keys, Anchor(hosts, keys.signing[KeyName.ANCHOR], keys.anchor.public_key)))
+        progress("writing certificates, the anchor file and the configuration")
+        _write_public(stage, made)
+        write_new(stage / CONFIGURATION, f"{text}{tokens_text(nodes) if tokens > 1 else ''}".encode())
+        write_new(stage / CLIENTS, _NO_CLIENTS, 0o600)
+        await _write_audit(stage, profile, made)
+        _settle(stage, target, nodes)
     progress(f"made {target}")
-    return Initialised(target, hashlib.sha256(keys.certificates.root).hexdigest(), anchor.anchor_id.hex())
+    return Initialised(
+        target,
+        tuple(hashlib.sha256(each.keys.certificates.root).hexdigest() for each in made),
+        tuple(each.anchor.anchor_id.hex() for each in made),
+    )
 
 
 def default_configuration(port: int, admin_port: int = 0) -> str:
@@ -92,51 +115,71 @@ def default_configuration(port: int, admin_port: int = 0) -> str:
     return f'# Made by `sottovoce init`.\n\n{admin}\n[listener]\naddress = "127.0.0.1:{port}"\n'
 
 
-def _prepare(stage: Path) -> None:
+def _patient(nodes: Mapping[str, NodeConfig]) -> HsmConfig:
+    own = dict(nodes) if len(nodes) > 1 else {}
+    return HsmConfig(nodes=own, deadline_seconds=_PATIENT_SECONDS, start_seconds=_PATIENT_SECONDS)
+
+
+def _prepare(stage: Path, nodes: Mapping[str, NodeConfig]) -> None:
     for name in _FOLDERS:
         (stage / name).mkdir(mode=0o700)
-    new_configuration(stage / _PATIENT.softhsm_config)
+    for node in nodes.values():
+        for folder in (stage / node.keys, (stage / node.softhsm_config).parent):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        new_configuration(stage / node.softhsm_config)
 
 
-@asynccontextmanager
-async def _created_keys(stage: Path) -> AsyncGenerator[CreatedKeys]:
+async def _created_keys(config: HsmConfig) -> CreatedKeys:
     def ignore(_: object) -> None:
         """A process that is lost fails the call."""
 
-    config = _PATIENT.resolved(stage)
     async with open_token(config, command=COMMAND, files={}, report=ignore, create=True) as token:
-        yield await token.call(CREATE_KEYS, CreateKeys(), deadline_seconds=_CREATE_SECONDS)
+        return await token.call(CREATE_KEYS, CreateKeys(), deadline_seconds=_CREATE_SECONDS)
 
 
-def _write_public(stage: Path, keys: CreatedKeys, hosts: tuple[str, ...], configuration: str) -> Anchor:
-    anchor = Anchor(hosts, keys.signing[KeyName.ANCHOR], keys.anchor.public_key)
-    write_new(stage / ANCHORS, format_anchor_file((anchor,)))
-    write_new(stage / CA_CERTIFICATE, certificate_pem(keys.certificates.root))
-    write_new(stage / ISSUING, certificate_pem(keys.certificates.issuing))
-    write_new(stage / SERVING_KEY, keys.serving.seed.to_file(), 0o600)
-    write_new(stage / ANCHOR_KEY, keys.anchor.seed.to_file(), 0o600)
-    write_new(stage / CONFIGURATION, configuration.encode())
-    write_new(stage / CLIENTS, _NO_CLIENTS, 0o600)
-    return anchor
+def _write_public(stage: Path, made: list[_Made]) -> None:
+    """Write what every token's process and every client is to know, and each token's own."""
+    write_new(stage / ANCHORS, format_anchor_file(each.anchor for each in made))
+    write_new(stage / CA_CERTIFICATE, b"".join(certificate_pem(each.keys.certificates.root) for each in made))
+    if len(made) > 1:
+        serving = {each.places.name: _serving_keys(each.keys) for each in made}
+        write_new(stage / SERVING_LIST, format_serving_keys(serving))
+    for places, keys, anchor in made:
+        write_new(places.issuing, certificate_pem(keys.certificates.issuing))
+        write_new(places.serving_seed, keys.serving.seed.to_file(), 0o600)
+        write_new(places.anchor_seed, keys.anchor.seed.to_file(), 0o600)
+        if len(made) > 1:  # the anchor file alone does not say which of its anchors is this token's
+            own = RingAnchor.of(anchor, KeyName.ANCHOR)
+            write_new(places.anchor_list, AnchorRing(issuing=own.id, anchors=(own,)).to_file(), 0o600)
 
 
-async def _write_audit(stage: Path, profile: str, keys: CreatedKeys) -> None:
+def _serving_keys(keys: CreatedKeys) -> ServingKeys:
+    return ServingKeys(keys.signing[KeyName.SERVING], keys.serving.public_key)
+
+
+async def _write_audit(stage: Path, profile: str, made: list[_Made]) -> None:
     async with open_audit(stage / AUDIT_LOG, SystemClock()) as log:
-        for event in (DirectoryInitialised(profile=profile), *_key_events(keys), *_certificate_events(keys)):
-            await log.record(event)
+        await log.record(DirectoryInitialised(profile=profile))
+        for each in made:
+            for event in (*_key_events(stage, each), *_certificate_events(each.keys)):
+                await log.record(event)
 
 
-def _key_events(keys: CreatedKeys) -> list[AuditEvent]:
+def _key_events(stage: Path, made: _Made) -> Iterator[AuditEvent]:
+    token = made.places.config.token
+
     def generated(name: str, algorithm: str, public: bytes | None) -> AuditEvent:
         digest = "" if public is None else hashlib.sha256(public).hexdigest()
-        return KeyGenerated(key=name, algorithm=algorithm, token=_PATIENT.token, sha256=digest)
+        return KeyGenerated(key=name, algorithm=algorithm, token=token, sha256=digest)
 
-    def sealed(name: str, key: SealedKey) -> AuditEvent:
-        return generated(name, key.public_key.algorithm.name.lower(), key.public_key.key)
+    def sealed(path: Path, key: SealedKey) -> AuditEvent:
+        return generated(shown(path, stage), key.public_key.algorithm.name.lower(), key.public_key.key)
 
-    in_token = [generated(name, key.algorithm.name.lower(), key.key) for name, key in keys.signing.items()]
-    kek = generated(KeyName.KEK, "aes256", None)
-    return [*in_token, kek, sealed(SERVING_KEY, keys.serving), sealed(ANCHOR_KEY, keys.anchor)]
+    for name, key in made.keys.signing.items():
+        yield generated(name, key.algorithm.name.lower(), key.key)
+    yield generated(KeyName.KEK, "aes256", None)
+    yield sealed(made.places.serving_seed, made.keys.serving)
+    yield sealed(made.places.anchor_seed, made.keys.anchor)
 
 
 def _certificate_events(keys: CreatedKeys) -> list[AuditEvent]:
@@ -154,7 +197,7 @@ def _certificate_events(keys: CreatedKeys) -> list[AuditEvent]:
     return [issued("root_ca", keys.certificates.root), issued("issuing_ca", keys.certificates.issuing)]
 
 
-def _settle(stage: Path, target: Path) -> None:
-    """Have SoftHSM's configuration name the place where its tokens will lie."""
-    path = Path(_PATIENT.softhsm_config)
-    (stage / path).write_text(configuration_text(target / path))
+def _settle(stage: Path, target: Path, nodes: Mapping[str, NodeConfig]) -> None:
+    """Have SoftHSM's configurations name the places where the tokens will lie."""
+    for node in nodes.values():
+        (stage / node.softhsm_config).write_text(configuration_text(target / node.softhsm_config))

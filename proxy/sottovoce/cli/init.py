@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _DEFAULT_NAMES = ("localhost", "127.0.0.1", "::1")
 _MAX_PORT = 65_535
+_MAX_TOKENS = 16
 _FIRST_TOKEN = "first.token"  # noqa: S105  a file's name
 
 
@@ -26,6 +27,9 @@ _FIRST_TOKEN = "first.token"  # noqa: S105  a file's name
 @click.option("--port", type=click.IntRange(0, _MAX_PORT), default=8443, show_default=True, help="Where to listen.")
 @click.option("--admin-port", type=click.IntRange(0, _MAX_PORT), default=9443, show_default=True, help="For status.")
 @click.option("--host", "hosts", multiple=True, help="A further DNS name or IP address to vouch for; repeatable.")
+@click.option(
+    "--tokens", type=click.IntRange(1, _MAX_TOKENS), default=1, show_default=True, help="How many tokens to make."
+)
 @click.option("--route", "words", multiple=True, metavar="NAME=URL", help="A backend; repeatable, see above.")
 @json_option
 def command(  # noqa: PLR0913, PLR0917  its options
@@ -34,6 +38,7 @@ def command(  # noqa: PLR0913, PLR0917  its options
     port: int,
     admin_port: int,
     hosts: tuple[str, ...],
+    tokens: int,
     words: tuple[str, ...],
     *,
     as_json: bool,
@@ -42,6 +47,9 @@ def command(  # noqa: PLR0913, PLR0917  its options
 
     DIR must not exist, or be empty.  Either all of it is made or nothing.  The profile `production` listens on all
     addresses, requires post-quantum key agreement, and takes no call without a credential.
+
+    With --tokens 3 there are three tokens, each with keys of its own and a process of its own: calls go on while any of
+    them is up.  Three of SoftHSM on one machine show how that is; they fail together when the machine does.
 
     A second directory on one machine needs ports of its own: --port and --admin-port.
 
@@ -60,18 +68,19 @@ def command(  # noqa: PLR0913, PLR0917  its options
             directory,
             profile=profile,
             hosts=names,
+            tokens=tokens,
             configuration=profile_text(profile, port, names, admin_port=admin_port) + routes_text(routes),
             progress=say_progress,
         )
     )
     steps = _next_steps(shlex.quote(str(directory)), profile, port, routes)
     if as_json:
-        _print_json(directory, routes, steps)
+        _print_json(directory, tokens, routes, steps)
     else:
-        _print(directory, profile, routes, steps)
+        _print(directory, profile, tokens, routes, steps)
 
 
-def _print_json(directory: Path, routes: "Sequence[GivenRoute]", steps: "_Steps") -> None:
+def _print_json(directory: Path, tokens: int, routes: "Sequence[GivenRoute]", steps: "_Steps") -> None:
     paths = {
         "directory": directory,
         "configuration": directory / "sottovoce.toml",
@@ -80,13 +89,17 @@ def _print_json(directory: Path, routes: "Sequence[GivenRoute]", steps: "_Steps"
     }
     names = ["echo", *(each.name for each in routes)]
     fields = {name: str(path) for name, path in paths.items()}
-    print_json("init", {"ok": True, **fields, "routes": names, "next": [*steps.to_serve, *steps.while_it_runs]})
+    commands = [*steps.to_serve, *steps.while_it_runs]
+    print_json("init", {"ok": True, **fields, "tokens": tokens, "routes": names, "next": commands})
 
 
-def _print(directory: Path, profile: str, routes: "Sequence[GivenRoute]", steps: "_Steps") -> None:
+def _print(directory: Path, profile: str, tokens: int, routes: "Sequence[GivenRoute]", steps: "_Steps") -> None:
     where = "this machine" if profile == "development" else "the world"
     click.echo(f"{directory}/ is ready, for {where} ({profile})")
-    click.echo(f"  token   SoftHSM, its own: five keys inside; the PIN is in {directory}/secrets/pin")
+    if tokens == 1:
+        click.echo(f"  token   SoftHSM, its own: five keys inside; the PIN is in {directory}/secrets/pin")
+    else:
+        click.echo(f"  tokens  {tokens} of SoftHSM, its own: five keys inside each; PINs in {directory}/secrets")
     click.echo(f"  anchor  {directory}/certs/anchor.json: give it to clients, it is how they know this proxy")
     named = "".join(f", {each.name} ({each.adapter}, {each.url})" for each in routes)
     click.echo(f"  routes  echo (built in){named}; add others in {directory}/sottovoce.toml")

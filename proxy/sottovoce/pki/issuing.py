@@ -6,6 +6,7 @@ by `profile`: nobody can hand it a certificate to sign.
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -82,22 +83,25 @@ def leaf_handler(worker: Worker, start: Start, counts: Counts, wall: Callable[[]
 
 def read_issuing_certificate(path: Path) -> x509.Certificate:
     """Read the issuing CA's certificate, PEM.  Raises IssuerUnusable."""
-    return _read(path, "the issuing CA's certificate")
+    return _read(path, "the issuing CA's certificate")[0]
 
 
-def check_root_certificate(path: Path, issuing: x509.Certificate) -> None:
-    """See that the certificate clients are given, PEM, vouches for the issuing CA.  Raises IssuerUnusable."""
-    root = _read(path, "the root CA's certificate")
+def check_root_certificate(path: Path, issuing: x509.Certificate, name: str) -> None:
+    """See that one of the root certificates clients are given, PEM, vouches for an issuing CA's, which lies in `name`.
+
+    Raises IssuerUnusable.
+    """
+    for root in _read(path, "the root CA's certificate"):
+        with suppress(ValueError, TypeError, InvalidSignature):
+            issuing.verify_directly_issued_by(root)
+            return
+    text = f"{path} did not issue {name}, so clients would refuse us: restore both from the same backup"
+    raise IssuerUnusable(text)
+
+
+def _read(path: Path, what: str) -> list[x509.Certificate]:
     try:
-        issuing.verify_directly_issued_by(root)
-    except (ValueError, TypeError, InvalidSignature):
-        text = f"{path} did not issue certs/issuing.pem, so clients would refuse us: restore both from the same backup"
-        raise IssuerUnusable(text) from None
-
-
-def _read(path: Path, what: str) -> x509.Certificate:
-    try:
-        return x509.load_pem_x509_certificate(path.read_bytes())
+        return x509.load_pem_x509_certificates(path.read_bytes())
     except OSError as error:
         text = f"{what} {path} cannot be read ({error.strerror}): restore it from its backup"
     except ValueError:

@@ -4,7 +4,7 @@ from sottovoce.settings.configuration import Configuration, ProcessConfig
 from sottovoce.settings.errors import ConfigurationInvalid, Problem
 from sottovoce.settings.given_routes import GivenRoute, given_routes, routes_text
 from sottovoce.settings.load import FILE_NAME, build, find_file, load
-from sottovoce.settings.reference import development_text, profile_text, reference_text, schema_text
+from sottovoce.settings.reference import development_text, profile_text, reference_text, schema_text, tokens_text
 
 __all__ = [
     "FILE_NAME",
@@ -22,4 +22,5 @@ __all__ = [
     "reference_text",
     "routes_text",
     "schema_text",
+    "tokens_text",
 ]

@@ -8,7 +8,7 @@ import ast
 import inspect
 import json
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import cast
 
@@ -116,6 +116,20 @@ adapter = "echo"
 # adapter = "raw"             # docs/backend-raw.md
 # url = "ws://127.0.0.1:9000/"
 """
+
+
+def tokens_text(nodes: Mapping[str, NodeConfig]) -> str:
+    """Give the tables of several tokens, for the end of such a file: what is not as it would be without them."""
+    usual = NodeConfig()
+    tables: list[str] = []
+    for name, node in nodes.items():
+        lines = [
+            f"{field} = {_toml(value)}"
+            for field in NodeConfig.__struct_fields__
+            if (value := getattr(node, field)) != getattr(usual, field)
+        ]
+        tables.append("\n".join([f"\n[hsm.nodes.{name}]", *lines, ""]))
+    return "".join(tables)
 
 
 def _listed(names: tuple[str, ...]) -> str:

@@ -11,9 +11,9 @@ import trio
 
 from sottovoce.app import staging
 from sottovoce.app.anchors import auditing, list_anchors, place, replacing, retire, rotate, switch
-from sottovoce.app.initialise import ANCHOR_LIST, AUDIT_LOG
+from sottovoce.app.places import ANCHOR_LIST, AUDIT_LOG
 from sottovoce.audit import read_events
-from sottovoce.hsm import Token
+from sottovoce.hsm import Cluster
 from sottovoce.identity import load_ring
 from tests.app.anchors.test_replacing import WEEK, files, ids, issuer, later
 from tests.app.directories import OpenToken
@@ -32,19 +32,19 @@ class Executioner:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.left = 10**6
         self.steps: list[str] = []
-        write, call = staging.replace_file, Token.call
+        write, call = staging.replace_file, Cluster.call
 
         def replace_file(path: Path, data: bytes, mode: int) -> None:
             self._step(f"before {path.name}")
             write(path, data, mode)
 
-        async def ask(token: Token, operation: Any, question: Any, *, deadline_seconds: float) -> Any:
+        async def ask(token: Cluster, operation: Any, question: Any, *, deadline_seconds: float) -> Any:
             self._step(f"before {operation.name}")
             return await call(token, operation, question, deadline_seconds=deadline_seconds)
 
         for module in (place, replacing, auditing):
             monkeypatch.setattr(module, "replace_file", replace_file)
-        monkeypatch.setattr(Token, "call", ask)
+        monkeypatch.setattr(Cluster, "call", ask)
 
     def _step(self, name: str) -> None:
         self.steps.append(name)

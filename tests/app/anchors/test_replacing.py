@@ -10,10 +10,10 @@ import msgspec
 import pytest
 
 from sottovoce.app.anchors import AnchorsRefused, AnchorsSeen, list_anchors, replacing, retire, rotate, switch
-from sottovoce.app.initialise import ANCHOR_KEY, ANCHOR_LIST, ANCHORS, AUDIT_LOG, token_files
+from sottovoce.app.places import ANCHOR_KEY, ANCHOR_LIST, ANCHORS, AUDIT_LOG, token_files
 from sottovoce.app.token_process import COMMAND
 from sottovoce.audit import read_tail, verify_audit
-from sottovoce.hsm import HsmError, OperationRefused, open_token
+from sottovoce.hsm import ONLY_NODE, HsmError, OperationRefused, open_token
 from sottovoce.identity import (
     CREATE_ANCHOR,
     DESTROY_ANCHOR,
@@ -51,7 +51,7 @@ def ids(directory: Path) -> list[str]:
 async def issuer(opened: OpenToken, directory: Path) -> str:
     """Have a voice certificate issued; it must convince who has the anchor file.  Gives its anchor's id."""
     async with opened() as token:
-        question = IssueVoiceCertificate(("localhost",), 3600)
+        question = IssueVoiceCertificate(ONLY_NODE, ("localhost",), 3600)
         answer = await token.call(ISSUE_VOICE_CERTIFICATE, question, deadline_seconds=DEADLINE)
     certificate = decode_certificate_untrusted(answer.certificate)
     anchor = verify_certificate(certificate, load_anchors(directory / ANCHORS), "localhost", SystemClock().wall())
@@ -213,9 +213,9 @@ async def test_a_running_proxys_token_process_makes_and_destroys_no_anchor(opene
 async def test_the_one_for_commands_issues_nothing_and_spares_the_anchor_that_issues(directory: Path) -> None:
     config = PATIENT.resolved(directory)
     async with open_token(
-        config, command=COMMAND, files=token_files(directory), report=[].append, change_keys=True
+        config, command=COMMAND, files=token_files(config, directory), report=[].append, change_keys=True
     ) as token:
-        question = IssueVoiceCertificate(("localhost",), 3600)
+        question = IssueVoiceCertificate(ONLY_NODE, ("localhost",), 3600)
         with pytest.raises(OperationRefused, match="has no operation"):
             await token.call(ISSUE_VOICE_CERTIFICATE, question, deadline_seconds=DEADLINE)
         for key in ("sottovoce-anchor", "sottovoce-serving", "sottovoce-kek", ""):

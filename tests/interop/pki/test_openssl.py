@@ -9,7 +9,7 @@ import trio
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from sottovoce.app.initialise import CA_CERTIFICATE, ISSUING
+from sottovoce.app.places import CA_CERTIFICATE, ISSUING
 from sottovoce.pki import ISSUE_LEAF, IssueLeaf
 from tests.app.directories import DEADLINE, OpenToken
 

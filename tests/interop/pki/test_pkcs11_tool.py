@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sottovoce.app.initialise import ANCHORS, CA_CERTIFICATE, ISSUING
+from sottovoce.app.places import ANCHORS, CA_CERTIFICATE, ISSUING
 from sottovoce.hsm import KeyName, find_softhsm
 from sottovoce.identity import load_anchors
 

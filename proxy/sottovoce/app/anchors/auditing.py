@@ -13,7 +13,7 @@ import msgspec
 
 from sottovoce.app.anchors.place import Place
 from sottovoce.app.doctor.sockets import locker_of
-from sottovoce.app.initialise import ANCHOR_LIST
+from sottovoce.app.places import ANCHOR_LIST
 from sottovoce.app.staging import replace_file
 from sottovoce.audit import AuditError, AuditLog, open_audit
 from sottovoce.identity import AnchorRing, IdentityError, load_ring

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from sottovoce.app.initialise import ANCHOR_LIST, ANCHORS
+from sottovoce.app.places import ANCHOR_LIST, ANCHORS
 from sottovoce.app.staging import replace_file
 from sottovoce.hsm import KeyName
 from sottovoce.identity import AnchorRing, RingAnchor, load_anchors, load_ring

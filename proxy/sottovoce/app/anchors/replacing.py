@@ -10,11 +10,11 @@ import msgspec
 from sottovoce.app.anchors.auditing import tell_audit_log
 from sottovoce.app.anchors.listing import AnchorsSeen, seen, valid_until
 from sottovoce.app.anchors.place import AnchorsRefused, Place, locked, place_of
-from sottovoce.app.initialise import token_files
+from sottovoce.app.places import token_files
 from sottovoce.app.staging import replace_file
 from sottovoce.app.token_process import COMMAND
 from sottovoce.audit import AnchorCreated, AnchorRetired, AnchorSwitched
-from sottovoce.hsm import Token, open_token
+from sottovoce.hsm import Cluster, open_token
 from sottovoce.identity import (
     CREATE_ANCHOR,
     DESTROY_ANCHOR,
@@ -139,23 +139,27 @@ def _without_oldest(place: Place, ring: AnchorRing) -> AnchorRing:
 
 
 @asynccontextmanager
-async def _token(place: Place) -> AsyncGenerator[Token]:
+async def _token(place: Place) -> AsyncGenerator[Cluster]:
     """Open the token for having keys changed: one login."""
 
     def ignore(_: object) -> None:
         """A process that is lost fails the call, or the call is made again."""
 
     async with open_token(
-        place.configuration.hsm, command=COMMAND, files=token_files(place.base), report=ignore, change_keys=True
+        place.configuration.hsm,
+        command=COMMAND,
+        files=token_files(place.configuration.hsm, place.base),
+        report=ignore,
+        change_keys=True,
     ) as token:
         yield token
 
 
-async def _prove(token: Token, anchor: RingAnchor) -> None:
+async def _prove(token: Cluster, anchor: RingAnchor) -> None:
     await token.call(PROVE_ANCHOR, ProveAnchor(anchor.key, anchor.id), deadline_seconds=DEADLINE_SECONDS)
 
 
-async def _made(place: Place, token: Token, key: str, names: tuple[str, ...]) -> RingAnchor:
+async def _made(place: Place, token: Cluster, key: str, names: tuple[str, ...]) -> RingAnchor:
     """Make an anchor's keys, write its sealed seed, and see that both can be used from there."""
     made = await token.call(CREATE_ANCHOR, CreateAnchor(key), deadline_seconds=DEADLINE_SECONDS)
     replace_file(place.list_file.with_name(seed_of(key)), made.seed.to_file(), 0o600)
@@ -164,7 +168,7 @@ async def _made(place: Place, token: Token, key: str, names: tuple[str, ...]) ->
     return fresh
 
 
-async def _swept(place: Place, ring: AnchorRing, token: Token) -> AnchorRing:
+async def _swept(place: Place, ring: AnchorRing, token: Cluster) -> AnchorRing:
     """Destroy the keys of those that are leaving: here, or what a command that was killed has left."""
     for each in ring.leaving:
         await token.call(DESTROY_ANCHOR, DestroyAnchor(each.key), deadline_seconds=DEADLINE_SECONDS)

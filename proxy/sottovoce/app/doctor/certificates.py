@@ -7,7 +7,7 @@ from typing import Final
 
 from sottovoce.app.doctor.findings import Finding, State, fail, ok, warn
 from sottovoce.app.doctor.token_child import Looked
-from sottovoce.app.initialise import ANCHORS, CA_CERTIFICATE, ISSUING
+from sottovoce.app.places import ANCHORS, CA_CERTIFICATE, ISSUING
 from sottovoce.identity import IdentityError, load_anchors
 from sottovoce.pki import CertificateSeen, describe_pem
 from sottovoce.session import anchor_id, matches_any

@@ -15,7 +15,7 @@ from sottovoce.app.doctor.machine import machine_findings
 from sottovoce.app.doctor.network import backend_findings, port_findings, running_findings, tls_findings
 from sottovoce.app.doctor.sockets import Holder, locker_of
 from sottovoce.app.doctor.token import key_findings, module_findings, pin_findings, token_findings
-from sottovoce.app.initialise import ANCHOR_KEY, ANCHOR_LIST, ANCHORS, CA_CERTIFICATE, ISSUING, SERVING_KEY
+from sottovoce.app.places import ANCHOR_KEY, ANCHOR_LIST, ANCHORS, CA_CERTIFICATE, ISSUING, SERVING_KEY
 from sottovoce.settings import Configuration, ConfigurationInvalid, Problem, load
 from sottovoce.transport import PqPolicy
 

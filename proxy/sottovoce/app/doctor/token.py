@@ -19,7 +19,7 @@ import msgspec
 from sottovoce.app.doctor.findings import Finding, fail, ok, told, warn
 from sottovoce.app.doctor.sockets import Holder
 from sottovoce.app.doctor.token_child import COMMAND, LOOK, Look, Looked
-from sottovoce.app.initialise import token_files
+from sottovoce.app.places import token_files
 from sottovoce.hsm import (
     HsmConfig,
     HsmError,
@@ -107,7 +107,7 @@ async def _look(copy: HsmConfig, base: Path) -> Looked:
     def ignore(_: object) -> None:
         """A process that is lost fails the call."""
 
-    async with open_token(copy, command=COMMAND, files=token_files(base), report=ignore) as token:
+    async with open_token(copy, command=COMMAND, files=token_files(copy, base), report=ignore) as token:
         return await token.call(LOOK, Look(), deadline_seconds=_PATIENT_SECONDS)
 
 

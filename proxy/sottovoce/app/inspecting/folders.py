@@ -3,8 +3,8 @@
 from itertools import islice
 from pathlib import Path
 
-from sottovoce.app.initialise import ANCHORS, AUDIT_LOG, CONFIGURATION
 from sottovoce.app.inspecting.inspection import Inspection, fact
+from sottovoce.app.places import ANCHORS, AUDIT_LOG, CONFIGURATION
 
 _OWN_FILE = "token.object"
 _MAX_ENTRIES = 10_000

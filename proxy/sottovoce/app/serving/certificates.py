@@ -6,9 +6,9 @@ from pathlib import Path
 
 import msgspec
 
-from sottovoce.app.initialise import ANCHORS, ISSUING
+from sottovoce.app.places import ANCHORS, ISSUING
 from sottovoce.app.serving.health import Reports
-from sottovoce.hsm import Token
+from sottovoce.hsm import Cluster
 from sottovoce.identity import CertificateKeeper, IdentityConfig, load_anchors
 from sottovoce.pki import LeafKeeper, read_issuing_certificate
 from sottovoce.primitives import Entropy
@@ -55,7 +55,7 @@ class TlsContexts:
 def certificate_keepers(  # noqa: PLR0913, PLR0917  the parts they need
     config: IdentityConfig,
     base: Path,
-    token: Token,
+    token: Cluster,
     tls: TlsContexts,
     reports: Reports,
     clock: Clock,

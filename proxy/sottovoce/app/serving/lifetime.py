@@ -21,7 +21,7 @@ from sottovoce.app.serving.admin import serve_admin
 from sottovoce.app.serving.parts import Parts
 from sottovoce.app.serving.ready import ready
 from sottovoce.app.serving.reload import Reloader, stamps
-from sottovoce.hsm import STATUS, HsmError, Status, Token
+from sottovoce.hsm import STATUS, Cluster, HsmError, Status
 from sottovoce.observe import configure_logging, events, get_logger
 from sottovoce.settings import Configuration, ConfigurationInvalid, load
 
@@ -122,7 +122,7 @@ async def _cut_off_when_told_again(signals: AsyncIterator[int], listening: trio.
     listening.cancel()
 
 
-async def _roots_signed(token: Token) -> int | None:
+async def _roots_signed(token: Cluster) -> int | None:
     """Give how many roots the token process has signed; None if it does not say."""
     try:
         status = await token.call(STATUS, Status(), deadline_seconds=_STATUS_SECONDS)

@@ -17,8 +17,8 @@ import trio
 from sottovoce.app.anchors import record_anchor_changes
 from sottovoce.app.checking import build_routes, read_credentials
 from sottovoce.app.doctor.sockets import naming_holder
-from sottovoce.app.initialise import token_files
 from sottovoce.app.ledger import open_ledger
+from sottovoce.app.places import token_files
 from sottovoce.app.serving.backends import Backends
 from sottovoce.app.serving.callers import Callers
 from sottovoce.app.serving.certificates import TlsContexts, TlsPolicy, certificate_keepers
@@ -37,7 +37,7 @@ from sottovoce.edge import (
     listen,
     parse_address,
 )
-from sottovoce.hsm import Token, open_token
+from sottovoce.hsm import Cluster, open_token
 from sottovoce.identity import Batcher, CertificateKeeper, Clients, ClientsContents, Tickets
 from sottovoce.observe import Logger, events
 from sottovoce.observe.metrics import Metrics
@@ -69,7 +69,7 @@ class Parts:
         file: Path,
         logger: Logger,
         audit: AuditLog,
-        token: Token,
+        token: Cluster,
         tls: TlsContexts,
         routes: Mapping[str, Route],
         leaf: LeafKeeper,
@@ -121,7 +121,11 @@ class Parts:
         reports = Reports(ledger, health)
         token = await stack.enter_async_context(
             open_token(
-                configuration.hsm, command=COMMAND, files=token_files(base), report=reports.token, times=metrics.keys
+                configuration.hsm,
+                command=COMMAND,
+                files=token_files(configuration.hsm, base),
+                report=reports.token,
+                times=metrics.keys,
             )
         )
         leaf, voice = certificate_keepers(configuration.identity, base, token, tls, reports, CLOCK, ENTROPY)
