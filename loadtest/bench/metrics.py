@@ -111,7 +111,7 @@ def _scrapes() -> Work:
     for suite in SUITES:
         metrics.calls.session_established("bot", "X25519MLKEM768", suite, is_resumed=False)
     for operation in OPERATIONS:
-        metrics.keys.call_took(operation, "answered", 0.001)
+        metrics.keys.call_took("main", operation, "answered", 0.001)
     queue, leg, (_, server) = ClientQueue(10), cast("Leg", _Leg()), talking()
 
     def read() -> Readings:

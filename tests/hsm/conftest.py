@@ -11,7 +11,7 @@ import msgspec
 import pytest
 import trio
 
-from sottovoce.hsm import HsmConfig, SealedSeed, Token, TokenEvent, TokenUp, new_configuration, open_token
+from sottovoce.hsm import Cluster, HsmConfig, SealedSeed, TokenEvent, TokenUp, new_configuration, open_token
 from tests.hsm.token_child import MAKE_KEYS, Nothing
 
 COMMAND = (sys.executable, str(Path(__file__).with_name("token_child.py")))
@@ -49,7 +49,7 @@ def events() -> list[TokenEvent]:
     return []
 
 
-OpenToken = Callable[..., AbstractAsyncContextManager[Token]]
+OpenToken = Callable[..., AbstractAsyncContextManager[Cluster]]
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def opened(directory: Path, events: list[TokenEvent]) -> OpenToken:
     """Open the token of `directory`, with changes to its configuration."""
 
     @asynccontextmanager
-    async def opened(files: dict[str, str] | None = None, **changes: Any) -> AsyncGenerator[Token]:
+    async def opened(files: dict[str, str] | None = None, **changes: Any) -> AsyncGenerator[Cluster]:
         config = msgspec.structs.replace(PATIENT, **changes).resolved(directory)
         async with open_token(config, command=COMMAND, files=files or {}, report=events.append) as token:
             yield token

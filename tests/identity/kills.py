@@ -8,7 +8,7 @@ import time
 import msgspec
 import trio
 
-from sottovoce.hsm import Operation, Token, TokenEvent, TokenUp
+from sottovoce.hsm import Cluster, Operation, TokenEvent, TokenUp
 from sottovoce.hsm.messages import Answer, Question
 from sottovoce.identity import Batcher, BatchEvent, BatchFailed
 from sottovoce.session import LeafKind, Proof, handshake_leaf, merkle_root
@@ -31,13 +31,13 @@ class Outcome(msgspec.Struct):
 class Watched:
     """A token that tells when it is asked, and whether it is working."""
 
-    def __init__(self, token: Token) -> None:
+    def __init__(self, token: Cluster) -> None:
         self.asked = trio.Event()
         self._token = token
 
     @property
     def in_flight(self) -> int:
-        return len(self._token._in_flight)
+        return self._token.in_flight
 
     async def call(
         self, operation: Operation[Question, Answer], question: Question, *, deadline_seconds: float
@@ -50,7 +50,7 @@ class Watched:
 class Storm:
     """Wants signatures at a rate, kills at random instants, and checks every proof."""
 
-    def __init__(self, token: Token, token_events: list[TokenEvent], *, seed: int) -> None:
+    def __init__(self, token: Cluster, token_events: list[TokenEvent], *, seed: int) -> None:
         self.outcome = Outcome()
         self._batch_events: list[BatchEvent] = []
         self._token = Watched(token)

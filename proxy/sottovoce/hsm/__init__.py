@@ -1,8 +1,8 @@
-"""Hardware security modules: one token, in a process of its own, reached over a socketpair.
+"""Hardware security modules: each token in a process of its own, reached over a socketpair.
 
-The proxy's side is `open_token` and `Token.call`; the token process is `run_token_process` with the handlers that the
-packages above compose.  What crosses is parsed values only: no digest, no PIN, no seed; the one
-secret that may is a key that was wrapped for the proxy's own use.
+The proxy's side is `open_pool` and `Cluster.call_on`; the token process is `run_token_process` with the handlers that
+the packages above compose.  What crosses is parsed values only: no digest, no PIN, no seed; the one secret that may is
+a key that was wrapped for the proxy's own use.
 """
 
 from sottovoce.hsm.calling import Answered, Ask, Caller, Pool
@@ -33,11 +33,15 @@ from sottovoce.hsm.messages import (
     Status,
     StatusAnswer,
 )
-from sottovoce.hsm.pool import Token, open_token
+from sottovoce.hsm.pool import Cluster, open_pool, open_token
 from sottovoce.hsm.process import Counts, Handler, KeyName, Worker, run_token_process
 from sottovoce.hsm.reports import (
     ANSWERED,
     CANCELLED,
+    Breaker,
+    NodeReport,
+    NodeStatus,
+    PoolStatus,
     Report,
     TokenDown,
     TokenEvent,
@@ -58,7 +62,9 @@ __all__ = [
     "WORKERS",
     "Answered",
     "Ask",
+    "Breaker",
     "Caller",
+    "Cluster",
     "Counts",
     "Handler",
     "HsmBusy",
@@ -72,10 +78,13 @@ __all__ = [
     "ModuleUnusable",
     "NodeConfig",
     "NodeName",
+    "NodeReport",
+    "NodeStatus",
     "Operation",
     "OperationRefused",
     "PinUnreadable",
     "Pool",
+    "PoolStatus",
     "Probe",
     "ProbeAnswer",
     "Report",
@@ -84,7 +93,6 @@ __all__ = [
     "Start",
     "Status",
     "StatusAnswer",
-    "Token",
     "TokenDown",
     "TokenEvent",
     "TokenLocked",
@@ -99,6 +107,7 @@ __all__ = [
     "configuration_text",
     "find_softhsm",
     "new_configuration",
+    "open_pool",
     "open_token",
     "read_sealed_seed",
     "run_token_process",

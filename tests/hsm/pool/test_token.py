@@ -1,4 +1,4 @@
-"""`Token` over a real SoftHSM: what it does when its process is killed, hangs, or the token goes."""
+"""One token of a real SoftHSM: what it does when its process is killed, hangs, or the token goes."""
 
 import os
 import shutil
@@ -111,13 +111,12 @@ async def test_hung_the_caller_leaves_at_its_own_deadline(opened: OpenToken, eve
         assert token.replacements == 1
 
 
-async def test_sessions_dropped_by_the_token_cost_one_process_and_no_call(opened: OpenToken) -> None:
+async def test_sessions_dropped_by_the_token_cost_no_call(opened: OpenToken) -> None:
     async with opened() as token:
-        before = await token.call(SIGN, Sign("before"), deadline_seconds=30)
+        await token.call(SIGN, Sign("before"), deadline_seconds=30)
         await token.call(DROP_SESSIONS, Nothing(), deadline_seconds=30)
         after = await token.call(SIGN, Sign("after"), deadline_seconds=30)
         assert after.public_key.verify(b"after", after.signature)
-        assert (after.pid != before.pid, token.replacements) == (True, 1)
 
 
 async def test_the_token_taken_away_and_brought_back(

@@ -74,10 +74,10 @@ def _calls(metrics: Metrics) -> None:
 
 def _keys(metrics: Metrics) -> None:
     keys = metrics.keys
-    keys.call_took("sign_root", "answered", 0.004)
-    keys.call_took("sign_root", "HsmTimeout", 1.0)
-    keys.call_took("issue_leaf", "TokenProcessFailed", 0.1)
-    keys.call_waited(0.001)
+    keys.call_took("main", "sign_root", "answered", 0.004)
+    keys.call_took("main", "sign_root", "HsmTimeout", 1.0)
+    keys.call_took("main", "issue_leaf", "TokenProcessFailed", 0.1)
+    keys.call_waited("main", 0.001)
     keys.token_started()
     keys.token_lost()
     keys.certificate_renewed("tls_leaf", succeeded=True)

@@ -110,7 +110,7 @@ def _tell_odd_things(metrics: Metrics, word: str, number: int) -> None:
     calls.backend_lost(word, word)
     calls.backend_silent(word)
     calls.backend_connected(word, 1.0, succeeded=True)
-    keys.call_took(word, word, 1.0)
+    keys.call_took(word, word, word, 1.0)
     keys.certificate_renewed(word, succeeded=True)
     keys.ticket_key(word)
     keys.root_signed(word, 1)

@@ -1,12 +1,28 @@
-"""What a token tells of itself: what becomes of its process, and how long calls take."""
+"""What tokens tell of themselves: what becomes of their processes, and how long calls take."""
 
-from sottovoce.hsm.reports.states import Report, TokenDown, TokenEvent, TokenLocked, TokenState, TokenUp
-from sottovoce.hsm.reports.times import ANSWERED, CANCELLED, TokenTimes, Untimed, timed
+from sottovoce.hsm.reports.states import (
+    Breaker,
+    NodeReport,
+    NodeStatus,
+    PoolStatus,
+    Report,
+    TokenDown,
+    TokenEvent,
+    TokenLocked,
+    TokenState,
+    TokenUp,
+)
+from sottovoce.hsm.reports.times import ANSWERED, CANCELLED, Timing, TokenTimes, Untimed, timed
 
 __all__ = [
     "ANSWERED",
     "CANCELLED",
+    "Breaker",
+    "NodeReport",
+    "NodeStatus",
+    "PoolStatus",
     "Report",
+    "Timing",
     "TokenDown",
     "TokenEvent",
     "TokenLocked",

@@ -1,4 +1,4 @@
-"""How long calls of a token take, for whoever measures."""
+"""How long calls of tokens take, for whoever measures."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -15,34 +15,47 @@ ANSWERED, CANCELLED = "answered", "cancelled"
 class TokenTimes(Protocol):
     """Is told how long calls took.  Synchronous, quick, never raises."""
 
-    def call_took(self, operation: str, outcome: str, seconds: float) -> None:
-        """A call is over for its caller; `outcome` is ANSWERED, CANCELLED, or the name of the HsmError's class."""
+    def call_took(self, node: str, operation: str, outcome: str, seconds: float) -> None:
+        """A call is over for its caller; `outcome` is ANSWERED, CANCELLED, or the name of the HsmError's class.
+
+        `node` is who answered, with an error or not; empty where nobody did.
+        """
         ...
 
-    def call_waited(self, seconds: float) -> None:
-        """A call has waited so long for its turn, and is sent."""
+    def call_waited(self, node: str, seconds: float) -> None:
+        """A call has waited so long for its turn, and is sent to `node`."""
         ...
 
 
 class Untimed:
     """Nobody wants to know."""
 
-    def call_took(self, operation: str, outcome: str, seconds: float) -> None:
+    def call_took(self, node: str, operation: str, outcome: str, seconds: float) -> None:
         """Nobody hears it."""
 
-    def call_waited(self, seconds: float) -> None:
+    def call_waited(self, node: str, seconds: float) -> None:
         """Nobody hears it."""
+
+
+class Timing:
+    """What is known of a call only at its end."""
+
+    __slots__ = ("node",)
+
+    def __init__(self) -> None:
+        """Nobody has answered."""
+        self.node = ""
 
 
 @contextmanager
-def timed(times: TokenTimes, operation: str) -> Generator[None]:
-    """Tell how long the block took and how it ended; what it raises passes."""
-    began, outcome = trio.current_time(), CANCELLED
+def timed(times: TokenTimes, operation: str) -> Generator[Timing]:
+    """Tell how long the block took, how it ended, and the node that the block names; what it raises passes."""
+    began, outcome, timing = trio.current_time(), CANCELLED, Timing()
     try:
-        yield
+        yield timing
         outcome = ANSWERED
     except HsmError as error:
         outcome = type(error).__name__
         raise
     finally:
-        times.call_took(operation, outcome, trio.current_time() - began)
+        times.call_took(timing.node, operation, outcome, trio.current_time() - began)

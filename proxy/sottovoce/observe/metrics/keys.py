@@ -46,13 +46,13 @@ class KeyMetrics:
             self._roots.labels(kind, "failed")
         self._ticket_keys.labels("failed")
 
-    def call_took(self, operation: str, outcome: str, seconds: float) -> None:
+    def call_took(self, node: str, operation: str, outcome: str, seconds: float) -> None:  # noqa: ARG002  one series for all
         """A call of the token is over for its caller."""
         self._hsm_seconds.labels(
             labels.known(operation, labels.OPERATIONS), labels.HSM_OUTCOMES.get(outcome, "failed")
         ).observe(seconds)
 
-    def call_waited(self, seconds: float) -> None:
+    def call_waited(self, node: str, seconds: float) -> None:  # noqa: ARG002  likewise
         """A call has waited so long for its turn, and is sent."""
         self._hsm_wait_seconds.observe(seconds)
 

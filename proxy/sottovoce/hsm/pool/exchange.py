@@ -1,0 +1,169 @@
+"""What goes to and fro between the proxy and one token process, from its proof until its end.
+
+A call that is out for longer than most is told as slow, after `answer_seconds` as late, which makes the process a
+suspect; `hang_grace_seconds` later the process is killed, whether anybody still waits or not.  A process that has been
+quiet is asked for a proof, since a token that hangs or has dropped its sessions should be found out before a call finds
+it; some tokens drop sessions that are idle for half a minute.
+"""
+
+from collections import deque
+from typing import Protocol
+
+import msgspec
+import trio
+
+from sottovoce.hsm.config import HsmConfig
+from sottovoce.hsm.errors import HsmUnavailable, TokenLost, TokenProcessFailed
+from sottovoce.hsm.messages import PROBE, WORKERS, Probe, Reply, Request, decode_message, encode_frame
+from sottovoce.hsm.pool.calls import Attempt, Call
+from sottovoce.hsm.pool.child import TokenChild
+from sottovoce.primitives import wipe_bytes
+
+QUIET_SECONDS = 10.0
+"""Chosen: a third of the shortest time after which a token is known to drop idle sessions (YubiHSM 2, 30 s)."""
+
+
+class Listener(Protocol):
+    """Is told what becomes of sendings.  Synchronous."""
+
+    def answered(self, attempt: Attempt, reply: Reply, body: bytes) -> None:
+        """An answer came, which lies in `body`; the process has room for another call."""
+        ...
+
+    def slow(self, attempt: Attempt) -> None:
+        """A call is out for longer than most are."""
+        ...
+
+    def late(self, attempt: Attempt) -> None:
+        """A call is out for so long that its process is a suspect now."""
+        ...
+
+
+class Exchange:
+    """One token process at work.  `run` ends when the process has ended or has been killed."""
+
+    def __init__(self, node: str, child: TokenChild, limits: HsmConfig, listener: Listener) -> None:
+        """Take a process that has proved itself."""
+        self.trouble = "its process ended"
+        self.answers = 0
+        self.attempts: dict[int, Attempt] = {}
+        """What is out, by its number."""
+        self._node = node
+        self._child = child
+        self._limits = limits
+        self._listener = listener
+        self._next_number = 0
+        self._outbox: deque[bytes] = deque()
+        self._sender = trio.lowlevel.ParkingLot()
+        self._alarm = trio.CancelScope()
+        self._used_at = trio.current_time()
+
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return self._child.pid
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a thread of the process is free."""
+        return len(self.attempts) < WORKERS
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether the process may hang."""
+        return any(attempt.is_late for attempt in self.attempts.values())
+
+    def send(
+        self, call: Call, fields: msgspec.Raw, *, slow_seconds: float | None = None, is_hedge: bool = False
+    ) -> Attempt:
+        """Send a call; it is slow after `slow_seconds`.  Raises OperationRefused when it is too large for a frame."""
+        number = self._next_number + 1
+        self._outbox.append(encode_frame(Request(number, call.name, fields)))
+        self._next_number = number
+        now = self._used_at = trio.current_time()
+        late_at = now + call.answer_seconds
+        slow_at = late_at if slow_seconds is None else min(now + slow_seconds, late_at)
+        attempt = Attempt(call, self._node, sent_at=now, slow_at=slow_at, late_at=late_at, is_hedge=is_hedge)
+        self.attempts[number] = attempt
+        self._sender.unpark()
+        self._alarm.deadline = min(self._alarm.deadline, slow_at)
+        return attempt
+
+    async def run(self) -> None:
+        """Send calls and take answers until the process is gone."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._send_frames)
+            nursery.start_soon(self._watch)
+            try:
+                while body := await self._child.receive():
+                    if not self._take(body):
+                        break
+            except TokenProcessFailed as error:
+                self.trouble = str(error)
+            self._child.kill()
+            nursery.cancel_scope.cancel()
+
+    async def _send_frames(self) -> None:
+        try:
+            while True:
+                while self._outbox:
+                    frame = self._outbox.popleft()
+                    await self._child.send(frame)
+                    wipe_bytes(frame)
+                await self._sender.park()
+        except HsmUnavailable:
+            return  # the reader sees the end too, and acts on it
+
+    def _take(self, body: bytes) -> bool:
+        """Take an answer; false if it says that the token is lost."""
+        reply = decode_message(body, Reply)
+        attempt = self.attempts.get(reply.id)
+        if attempt is None:
+            return True
+        failure = reply.failure
+        if failure is not None and (failure.kind == TokenLost.__name__ or attempt.call.name == PROBE.name):
+            self.trouble = failure.text
+            return False
+        del self.attempts[reply.id]
+        self.answers += 1
+        self._listener.answered(attempt, reply, body)
+        return True
+
+    async def _watch(self) -> None:
+        """Tell what is slow or late, and kill the process when the oldest call in flight has waited too long."""
+        while True:
+            with trio.CancelScope(deadline=self._next_instant()) as self._alarm:
+                await trio.sleep_forever()
+            now = trio.current_time()
+            if not self.attempts and now >= self._used_at + QUIET_SECONDS:
+                self._ask_for_proof()
+            for attempt in list(self.attempts.values()):
+                if now >= attempt.late_at + self._limits.hang_grace_seconds:
+                    self.trouble = "it did not answer in time, and was killed"
+                    self._child.kill()
+                    return
+                self._look_at(attempt, now)
+
+    def _look_at(self, attempt: Attempt, now: float) -> None:
+        if not attempt.is_slow and now >= attempt.slow_at:
+            attempt.is_slow = True
+            self._listener.slow(attempt)
+        if not attempt.is_late and now >= attempt.late_at:
+            attempt.is_late = True
+            self._listener.late(attempt)
+
+    def _next_instant(self) -> float:
+        if not self.attempts:
+            return self._used_at + QUIET_SECONDS
+        return min(map(self._next_of, self.attempts.values()))
+
+    def _next_of(self, attempt: Attempt) -> float:
+        if not attempt.is_slow:
+            return attempt.slow_at
+        return attempt.late_at + (self._limits.hang_grace_seconds if attempt.is_late else 0)
+
+    def _ask_for_proof(self) -> None:
+        fields = msgspec.Raw(msgspec.msgpack.encode(Probe()))
+        call = Call(PROBE.name, lambda _: fields, is_idempotent=True, answer_seconds=self._limits.deadline_seconds)
+        call.leave()
+        self.send(call, fields)

@@ -1,0 +1,242 @@
+"""`Node`: one token, whatever happens to the process behind it.
+
+    STARTING ──▶ UP ──▶ DOWN ──▶ UP …        DOWN ──▶ LOCKED
+
+The process is replaced when it ends, when it says that the token is lost, and when an answer stays out too long.  A
+replacement proves itself with a probe before it gets work.  The first one comes at once; where one does not start, or
+goes before it has answered anything, the next waits longer.  A refused PIN is not tried again: the token is LOCKED
+until an operator acts and starts it anew.
+"""
+
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+import trio
+
+from sottovoce.hsm.config import HsmConfig, NodeConfig
+from sottovoce.hsm.errors import OPERATOR_ERRORS, HsmError, HsmUnavailable, HsmWrongPin
+from sottovoce.hsm.messages import PROBE, Probe, Reply, Request, Start, decode_message, encode_frame
+from sottovoce.hsm.pool.calls import Attempt, Call
+from sottovoce.hsm.pool.child import Spawner, TokenChild
+from sottovoce.hsm.pool.exchange import Exchange, Listener
+from sottovoce.hsm.pool.hedging import Latencies
+from sottovoce.hsm.reports import (
+    Breaker,
+    NodeStatus,
+    Report,
+    TokenDown,
+    TokenLocked,
+    TokenState,
+    TokenUp,
+)
+from sottovoce.hsm.softhsm import find_softhsm, refresh_configuration
+
+_FIRST_START_ATTEMPTS = 3
+_BACKOFF_SECONDS = (0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0)
+
+
+class NodeListener(Listener, Protocol):
+    """Is told what becomes of a node, too."""
+
+    def came_up(self) -> None:
+        """A node takes calls."""
+        ...
+
+    def went(self, name: str, reason: str, attempts: list[Attempt]) -> None:
+        """A node takes no calls any more, and will not answer these."""
+        ...
+
+    def did_not_start(self, name: str, error: HsmError) -> None:
+        """A node could not be started when the pool was opened.  Raises where no node is left that might."""
+        ...
+
+    def locked(self) -> None:
+        """A node will take no calls any more until it is started anew."""
+        ...
+
+
+class Node:
+    """A token and its process."""
+
+    def __init__(  # noqa: PLR0913  what it is made of
+        self,
+        name: str,
+        config: NodeConfig,
+        limits: HsmConfig,
+        *,
+        command: Iterable[str],
+        start: Callable[[str], Start],
+        listener: NodeListener,
+        report: Report,
+    ) -> None:
+        """Take resolved configurations, and what gives a Start for the path of a module; nothing runs yet."""
+        self.name = name
+        self.state = TokenState.STARTING
+        self.trouble = "it has not started yet"
+        self.replacements = 0
+        self.suspicions = 0
+        self.latencies = Latencies()
+        self._config = config
+        self._limits = limits
+        self._command = tuple(command)
+        self._start = start
+        self._listener = listener
+        self._report = report
+        self._failures = 0
+        self._is_proving = False
+        self._exchange: Exchange | None = None
+
+    @property
+    def attempts(self) -> Iterable[Attempt]:
+        """What is out."""
+        return self._exchange.attempts.values() if self._exchange is not None else ()
+
+    @property
+    def in_flight(self) -> int:
+        """How many calls are out."""
+        return len(self._exchange.attempts) if self._exchange is not None else 0
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it takes calls."""
+        return self._exchange is not None
+
+    @property
+    def is_well(self) -> bool:
+        """Whether it takes calls and is no suspect."""
+        return self._exchange is not None and not self._exchange.is_suspect
+
+    @property
+    def has_room(self) -> bool:
+        """Whether it can be sent a call now."""
+        return self._exchange is not None and self._exchange.has_room
+
+    @property
+    def status(self) -> NodeStatus:
+        """How it does."""
+        breaker = Breaker.CLOSED if self.is_up else Breaker.HALF_OPEN if self._is_proving else Breaker.OPEN
+        return NodeStatus(
+            name=self.name,
+            state=self.state,
+            breaker=breaker,
+            reason=self.trouble,
+            pid=self._exchange.pid if self._exchange is not None else None,
+            in_flight=self.in_flight,
+            is_suspect=self.is_up and not self.is_well,
+            suspicions=self.suspicions,
+            replacements=self.replacements,
+        )
+
+    def send(
+        self, call: Call, fields: msgspec.Raw, *, slow_seconds: float | None = None, is_hedge: bool = False
+    ) -> Attempt:
+        """Send a call; only where there is room.  Raises OperationRefused when it is too large."""
+        if self._exchange is None:
+            raise HsmUnavailable(f"the token is down: {self.trouble}")
+        return self._exchange.send(call, fields, slow_seconds=slow_seconds, is_hedge=is_hedge)
+
+    async def run(self) -> None:
+        """Keep a process running until cancelled.  Raises what the listener's `did_not_start` does."""
+        environment = {"SOFTHSM2_CONF": self._config.softhsm_config} if self._config.softhsm_config else {}
+        with closing(Spawner(self._command, environment)) as spawner:
+            child = await self._first_child(spawner)
+            while True:
+                async with child:
+                    await self._serve(child)
+                child = await self._next_child(spawner)
+
+    async def _first_child(self, spawner: Spawner) -> TokenChild:
+        for attempt in range(1, _FIRST_START_ATTEMPTS + 1):
+            try:
+                return await self._new_child(spawner)
+            except HsmError as error:
+                if attempt < _FIRST_START_ATTEMPTS and not isinstance(error, (*OPERATOR_ERRORS, HsmWrongPin)):
+                    continue
+                self._listener.did_not_start(self.name, error)
+                await self._failed(error)
+                break
+        return await self._next_child(spawner)
+
+    async def _next_child(self, spawner: Spawner) -> TokenChild:
+        """Start a replacement, again and again; for ever asleep once the PIN is refused."""
+        while True:
+            await trio.sleep(_BACKOFF_SECONDS[min(self._failures, len(_BACKOFF_SECONDS) - 1)])
+            try:
+                return await self._new_child(spawner)
+            except HsmError as error:
+                await self._failed(error)
+
+    async def _failed(self, error: HsmError) -> None:
+        self.trouble = str(error)
+        if isinstance(error, HsmWrongPin):
+            self.state = TokenState.LOCKED
+            self._report(TokenLocked(self.trouble))
+            self._listener.locked()
+            await trio.sleep_forever()
+        self.state = TokenState.DOWN
+        self._failures += 1
+        self._report(TokenDown(self.trouble))
+
+    async def _serve(self, child: TokenChild) -> None:
+        """Have a process answer calls until it is gone."""
+        exchange = self._exchange = Exchange(self.name, child, self._limits, self._listener)
+        self.state = TokenState.UP
+        self._report(TokenUp(child.pid))
+        self._listener.came_up()
+        try:
+            await exchange.run()
+        finally:
+            self._exchange = None
+        self.state = TokenState.DOWN
+        self.trouble = exchange.trouble
+        self.replacements += 1
+        self._failures = 0 if exchange.answers else self._failures + 1
+        attempts = list(exchange.attempts.values())
+        waited_for = sum(not attempt.call.is_over for attempt in attempts)
+        self._listener.went(self.name, self.trouble, attempts)
+        self._report(TokenDown(self.trouble, waited_for))
+
+    async def _new_child(self, spawner: Spawner) -> TokenChild:
+        """Start a process and have it prove itself.  Raises HsmError, having ended it."""
+        self._is_proving = True
+        try:
+            try:
+                if self._config.softhsm_config:
+                    refresh_configuration(Path(self._config.softhsm_config))
+                start = self._start(self._config.module or find_softhsm())
+                child = await spawner.spawn()
+            except OSError as error:  # too many open files or processes: that may pass
+                text = f"the token process cannot be started ({error.strerror})"
+                raise HsmUnavailable(text) from error
+            await self._prove(child, start)
+            return child
+        finally:
+            self._is_proving = False
+
+    async def _prove(self, child: TokenChild, start: Start) -> None:
+        """Log in and sign.  Raises HsmError, having ended the process."""
+        try:
+            with trio.fail_after(self._limits.start_seconds):
+                await child.start(start)
+                await _probe(child)
+        except BaseException as error:
+            child.kill()
+            await child.__aexit__()
+            if isinstance(error, trio.TooSlowError):
+                text = f"the token process did not start within {self._limits.start_seconds} s"
+                raise HsmUnavailable(text) from None
+            raise
+
+
+async def _probe(child: TokenChild) -> None:
+    await child.send(encode_frame(Request(0, PROBE.name, msgspec.Raw(msgspec.msgpack.encode(Probe())))))
+    body = await child.receive()
+    if body is None:
+        text = "the token process ended while it proved itself"
+        raise HsmUnavailable(text)
+    reply = decode_message(body, Reply)
+    if reply.failure is not None:
+        raise reply.failure.to_error()
