@@ -16,23 +16,38 @@ those of PKCS#11 2.40 for Unix (natural alignment, CK_ULONG = unsigned long).
 """
 
 import ctypes
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from ctypes import POINTER, Structure, byref, c_char, c_char_p, c_ubyte, c_ulong, c_void_p
+from enum import IntEnum
 from typing import TYPE_CHECKING
 
 import pkcs11
 
-from sottovoce.hsm.errors import HsmWrongPin, ModuleUnusable, SealedSeedInvalid
+from sottovoce.hsm.errors import HsmWrongPin, ModuleUnusable
 from sottovoce.hsm.process.faults import error_of
-from sottovoce.hsm.seeds import Sealed
 
 if TYPE_CHECKING:
     from pkcs11._pkcs11 import lib as Library  # noqa: N812  the library's own class has a lower-case name
 
-_INITIALIZE, _FINALIZE, _INIT_TOKEN, _INIT_PIN, _LOGIN, _LOGOUT, _DECRYPT_INIT, _DECRYPT = 0, 1, 9, 10, 18, 19, 33, 34
-_GET_SESSION_INFO, _GENERATE_RANDOM = 15, 64
+_INITIALIZE, _FINALIZE, _INIT_TOKEN, _INIT_PIN, _GET_SESSION_INFO, _LOGIN, _LOGOUT = 0, 1, 9, 10, 15, 18, 19
+_GENERATE_RANDOM = 64
 """Places in CK_FUNCTION_LIST (PKCS#11 2.40 §3.6)."""
+
+
+class Function(IntEnum):
+    """Further places in it, for `Module.call`: functions through which secrets pass."""
+
+    CREATE_OBJECT = 20
+    DESTROY_OBJECT = 22
+    GET_ATTRIBUTE_VALUE = 24
+    ENCRYPT_INIT = 29
+    ENCRYPT = 30
+    DECRYPT_INIT = 33
+    DECRYPT = 34
+    WRAP_KEY = 60
+
+
 _ARGUMENTS: dict[int, tuple[type, ...]] = {
     _INITIALIZE: (c_void_p,),
     _FINALIZE: (c_void_p,),
@@ -41,16 +56,20 @@ _ARGUMENTS: dict[int, tuple[type, ...]] = {
     _GET_SESSION_INFO: (c_ulong, c_void_p),
     _LOGIN: (c_ulong, c_ulong, c_void_p, c_ulong),
     _LOGOUT: (c_ulong,),
-    _DECRYPT_INIT: (c_ulong, c_void_p, c_ulong),
-    _DECRYPT: (c_ulong, c_void_p, c_ulong, c_void_p, c_void_p),
     _GENERATE_RANDOM: (c_ulong, c_void_p, c_ulong),
+    Function.CREATE_OBJECT: (c_ulong, c_void_p, c_ulong, c_void_p),
+    Function.DESTROY_OBJECT: (c_ulong, c_ulong),
+    Function.GET_ATTRIBUTE_VALUE: (c_ulong, c_ulong, c_void_p, c_ulong),
+    Function.ENCRYPT_INIT: (c_ulong, c_void_p, c_ulong),
+    Function.ENCRYPT: (c_ulong, c_void_p, c_ulong, c_void_p, c_void_p),
+    Function.DECRYPT_INIT: (c_ulong, c_void_p, c_ulong),
+    Function.DECRYPT: (c_ulong, c_void_p, c_ulong, c_void_p, c_void_p),
+    Function.WRAP_KEY: (c_ulong, c_void_p, c_ulong, c_ulong, c_void_p, c_void_p),
 }
 _OS_LOCKING_OK = 2
 _SECURITY_OFFICER, _USER = 0, 1
 _USER_STATES = {1, 3}
 """CKS_RO_USER_FUNCTIONS, CKS_RW_USER_FUNCTIONS."""
-_CKM_AES_GCM = 0x1087
-_TAG_BITS = 128
 
 _OK = 0x0
 _ALREADY_INITIALIZED = 0x191
@@ -62,8 +81,6 @@ _PIN_REFUSALS = {
     0xA3: "it has expired",
     0xA4: "the token has locked it",
 }
-_NOT_SEALED_HERE = {0x5, 0x20, 0x21, 0x35, 0x40, 0x41, 0xC0}
-"""CKR_GENERAL_ERROR (SoftHSM's for a wrong tag), DATA_*, AEAD_DECRYPT_FAILED, ENCRYPTED_DATA_*, SIGNATURE_INVALID."""
 
 
 class _FunctionList(Structure):
@@ -77,21 +94,6 @@ class _InitializeArgs(Structure):
 
 class _SessionInfo(Structure):
     _fields_ = (("slot", c_ulong), ("state", c_ulong), ("flags", c_ulong), ("device_error", c_ulong))
-
-
-class _GcmParams(Structure):
-    _fields_ = (
-        ("iv", c_void_p),
-        ("iv_bytes", c_ulong),
-        ("iv_bits", c_ulong),
-        ("aad", c_void_p),
-        ("aad_bytes", c_ulong),
-        ("tag_bits", c_ulong),
-    )
-
-
-class _Mechanism(Structure):
-    _fields_ = (("mechanism", c_ulong), ("parameter", c_void_p), ("parameter_bytes", c_ulong))
 
 
 class Module:
@@ -118,45 +120,27 @@ class Module:
     def create_token(self, slot: int, label: str, officer_pin: bytearray) -> None:
         """Make an empty token in a free slot, under a new security officer's PIN."""
         padded = label.encode().ljust(32)
-        pin = _buffer(officer_pin)
+        pin = lend(officer_pin)
         code = self._call(_INIT_TOKEN, slot, pin, len(officer_pin), padded)
         _check(code, "C_InitToken")
 
     def set_user_pin(self, session: int, officer_pin: bytearray, user_pin: bytearray) -> None:
         """Give a new token its user PIN; takes a read-write session, and leaves it logged out."""
         self._log_in(session, _SECURITY_OFFICER, officer_pin)
-        code = self._call(_INIT_PIN, session, _buffer(user_pin), len(user_pin))
+        code = self._call(_INIT_PIN, session, lend(user_pin), len(user_pin))
         _check(code, "C_InitPIN")
         _check(self._call(_LOGOUT, session), "C_Logout")
 
     def random(self, session: int, into: bytearray) -> None:
         """Fill a buffer of ours from the token's random generator."""
-        _check(self._call(_GENERATE_RANDOM, session, _buffer(into), len(into)), "C_GenerateRandom")
+        _check(self._call(_GENERATE_RANDOM, session, lend(into), len(into)), "C_GenerateRandom")
 
-    def open_gcm(self, session: int, key: int, content: Sealed, into: bytearray) -> None:
-        """Decrypt what is sealed into a buffer of ours.  Raises SealedSeedInvalid if it does not open."""
-        nonce, sealed, aad = content.nonce, content.sealed, content.associated_data
-        iv, associated = ctypes.create_string_buffer(nonce, len(nonce)), ctypes.create_string_buffer(aad, len(aad))
-        parameters = _GcmParams(
-            ctypes.addressof(iv), len(nonce), 8 * len(nonce), ctypes.addressof(associated), len(aad), _TAG_BITS
-        )
-        mechanism = _Mechanism(_CKM_AES_GCM, ctypes.addressof(parameters), ctypes.sizeof(parameters))
-        _check(self._call(_DECRYPT_INIT, session, byref(mechanism), key), "C_DecryptInit")
-        # SoftHSM wants room for the tag too, so it decrypts into a larger buffer, which is wiped here.
-        room = bytearray(len(sealed))
-        length = c_ulong(len(room))
-        try:
-            code = self._call(_DECRYPT, session, sealed, len(sealed), _buffer(room), byref(length))
-            if code in _NOT_SEALED_HERE or (code == _OK and length.value != len(into)):
-                text = f"what is sealed for {content.purpose} does not open"
-                raise SealedSeedInvalid(text)
-            _check(code, "C_Decrypt")
-            into[:] = memoryview(room)[: length.value]
-        finally:
-            room[:] = bytes(len(room))
+    def call(self, function: Function, *arguments: object) -> int:
+        """Call a function of the library and give what it returned.  Lent buffers stay alive as long as the call."""
+        return self._call(function, *arguments)
 
     def _log_in(self, session: int, user: int, pin: bytearray) -> None:
-        code = self._call(_LOGIN, session, user, _buffer(pin), len(pin))
+        code = self._call(_LOGIN, session, user, lend(pin), len(pin))
         if code in _PIN_REFUSALS:
             text = _PIN_REFUSALS[code]
             raise HsmWrongPin(text)
@@ -200,7 +184,7 @@ def load_module(path: str, arguments: str = "") -> Module:
 
 
 @contextmanager
-def _initialized(path: str, table: _FunctionList, settings: _InitializeArgs) -> Iterator[None]:
+def _initialized(path: str, table: _FunctionList, settings: _InitializeArgs) -> Generator[None]:
     """Initialise, and answer whoever does so again in the block that all is well."""
     code = _call(table, _INITIALIZE, byref(settings))
     if code != _OK:
@@ -234,7 +218,7 @@ def _call(table: _FunctionList, place: int, *arguments: object) -> int:
     return int(function(*arguments))
 
 
-def _buffer(data: bytearray) -> ctypes.Array[c_char]:
+def lend(data: bytearray) -> ctypes.Array[c_char]:
     """Lend a bytearray to C without copying it."""
     return (c_char * len(data)).from_buffer(data)
 

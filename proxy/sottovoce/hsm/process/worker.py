@@ -26,8 +26,9 @@ from pkcs11.util.ec import encode_named_curve_parameters
 from sottovoce.hsm.errors import KeyMissing, SealedSeedInvalid, TokenLost
 from sottovoce.hsm.process.faults import Cure, Result, cure_of, fault_of, guarded, handle_of
 from sottovoce.hsm.process.sessions import TokenSessions
+from sottovoce.hsm.process.transfers import DoesNotOpen, Envelope, Transfers
 from sottovoce.hsm.seeds import NONCE_BYTES, SEED_BYTES, SERIAL_BYTES, WRAPPED_KEY_BYTES, Sealed, SealedSeed, WrappedKey
-from sottovoce.primitives import PublicKey, Secret, SignatureAlgorithm, wipe_bytes
+from sottovoce.primitives import PublicKey, Secret, SignatureAlgorithm
 
 Content = TypeVar("Content", bound=Sealed)
 
@@ -62,6 +63,10 @@ class Worker:
     @property
     def _session(self) -> pkcs11.Session:
         return self._opened.session
+
+    @property
+    def _transfers(self) -> Transfers:
+        return Transfers(self.module, handle_of(self._session))
 
     def public_key(self, name: str) -> PublicKey:
         """Give the public half of a signing key.  Raises KeyMissing."""
@@ -170,9 +175,24 @@ class Worker:
             with suppress(pkcs11.PKCS11Error):  # what came of the work counts
                 session.close()
 
-    def see_own_keys(self) -> None:
-        """See that the token still shows what it has to hold.  Raises KeyMissing: then it is not the one it was."""
-        self._attempt(lambda: self._look_up(KeyName.SERVING, pkcs11.ObjectClass.PRIVATE_KEY))
+    def expect(self, name: str, kind: pkcs11.ObjectClass) -> None:
+        """Note that a key was found; if it is missing later, the token is no longer what it was."""
+        self._sessions.known.add((name, kind))
+
+    def forget(self, name: str) -> None:
+        """No longer expect a key, which is about to be destroyed."""
+        self.found.pop(name, None)
+        self._sessions.forget(name)
+
+    def missing(self, name: str, kind: pkcs11.ObjectClass) -> Exception:
+        """Give the error for a key that is not found: the login, the token or only this key may be gone."""
+        if self._sessions.is_logged_out(self._opened):
+            return pkcs11.UserNotLoggedIn()
+        text = f"the token has no key {name}: it is another token, or a damaged one; restore it from its backup"
+        known = self._sessions.known
+        if (name, kind) in known or not all(self._is_there(*place) for place in list(known)[:1]):
+            return TokenLost(text)
+        return KeyMissing(text)
 
     def _sign_digest(self, name: str, digest: bytes) -> bytes:
         key = cast("pkcs11.SignMixin", self._find(name, pkcs11.ObjectClass.PRIVATE_KEY))
@@ -181,24 +201,23 @@ class Worker:
     def _open(self, sealed: Sealed, into: Secret) -> Secret:
         def attempt() -> None:
             key = handle_of(self._find(KeyName.KEK, pkcs11.ObjectClass.SECRET_KEY))
-            self.module.open_gcm(handle_of(self._session), key, sealed, into.expose())
+            envelope = Envelope(sealed.nonce, sealed.associated_data)
+            self._transfers.open_gcm(key, envelope, sealed.sealed, into.expose())
 
         try:
             self._attempt(attempt)
         except KeyError:
             text = f"what is sealed for {sealed.purpose} names an unknown algorithm"
             raise SealedSeedInvalid(text) from None
+        except DoesNotOpen:
+            text = f"what is sealed for {sealed.purpose} does not open"
+            raise SealedSeedInvalid(text) from None
         return into
 
     def _seal(self, blank: Content, content: Secret) -> Content:
-        key = cast("pkcs11.EncryptMixin", self._find(KeyName.KEK, pkcs11.ObjectClass.SECRET_KEY))
-        parameters = pkcs11.GCMParams(blank.nonce, blank.associated_data, 128)
-        # python-pkcs11 wants bytes: lend it a copy and overwrite that afterwards.
-        lent = bytes(content.expose())
-        try:
-            sealed = cast("bytes", key.encrypt(lent, mechanism=pkcs11.Mechanism.AES_GCM, mechanism_param=parameters))
-        finally:
-            wipe_bytes(lent)
+        key = handle_of(self._find(KeyName.KEK, pkcs11.ObjectClass.SECRET_KEY))
+        envelope = Envelope(blank.nonce, blank.associated_data)
+        sealed = self._transfers.seal_gcm(key, envelope, content.expose())
         return msgspec.structs.replace(blank, sealed=sealed)
 
     def _find(self, name: str, kind: pkcs11.ObjectClass) -> pkcs11.Key:
@@ -221,22 +240,12 @@ class Worker:
         try:
             key = self._session.get_key(object_class=kind, label=name)
         except pkcs11.NoSuchKey:
-            raise self._missing(name, kind) from None
+            raise self.missing(name, kind) from None
         except pkcs11.MultipleObjectsReturned:
             text = f"the token has several keys called {name}: remove all but the right one"
             raise KeyMissing(text) from None
-        self._sessions.known.add((name, kind))
+        self.expect(name, kind)
         return key
-
-    def _missing(self, name: str, kind: pkcs11.ObjectClass) -> Exception:
-        """Give the error for a key that is not found: the login, the token or only this key may be gone."""
-        if self._sessions.is_logged_out(self._opened):
-            return pkcs11.UserNotLoggedIn()
-        text = f"the token has no key {name}: it is another token, or a damaged one; restore it from its backup"
-        known = self._sessions.known
-        if (name, kind) in known or not all(self._is_there(*place) for place in list(known)[:1]):
-            return TokenLost(text)
-        return KeyMissing(text)
 
     def _is_there(self, name: str, kind: pkcs11.ObjectClass) -> bool:
         return bool(list(self._session.get_objects({_LABEL: name, pkcs11.Attribute.CLASS: kind})))
