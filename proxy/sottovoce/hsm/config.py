@@ -79,9 +79,9 @@ class HsmConfig(NodeConfig, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         fields = {name: getattr(self, name) for name in NodeConfig.__struct_fields__}
         return {ONLY_NODE: NodeConfig(**fields)}
 
-    def alone(self, name: str) -> "HsmConfig":
-        """Give the same for the token of that name by itself, under its name."""
-        node = self.all_nodes[name]
+    def alone(self, name: str, told: NodeConfig | None = None) -> "HsmConfig":
+        """Give the same for the token of that name by itself, under its name; `told` replaces what is said of it."""
+        node = told or self.all_nodes[name]
         fields = {field: getattr(node, field) for field in NodeConfig.__struct_fields__}
         return msgspec.structs.replace(self, **fields, nodes={name: node} if self.nodes else {}, quorum=0)
 

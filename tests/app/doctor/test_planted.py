@@ -63,6 +63,53 @@ async def test_nothing_is_said_against_a_healthy_directory(file: Path, machine: 
     assert not list((file.parent / "hsm").glob(".doctor-*"))
 
 
+@pytest.fixture
+def file_of_three(three: Path) -> Path:
+    path = three / "sottovoce.toml"
+    path.write_text(path.read_text().replace(":8443", ":0").replace(":9443", ":0"))
+    return path
+
+
+async def test_each_of_three_tokens_is_looked_at_by_its_name(file_of_three: Path, machine: Machine) -> None:
+    report = await examine_directory(file_of_three, machine)
+    assert [each for each in report.findings if each.state is not State.OK] == []
+    names = {each.name for each in report.findings}
+    assert names >= {f"{what} {token}" for what in ("token", "pin", "keys") for token in "abc"}
+    (anchor,) = [each for each in report.findings if each.name == "anchor"]
+    assert anchor.what.endswith("which is of tokens a, b, c")
+
+
+@pytest.mark.parametrize(
+    ("name", "bad", "what"),
+    [
+        ("hsm/b/tokens", "token b", "the directory of tokens"),
+        ("hsm/b", "token b", "cannot be read (No such file"),
+        ("secrets/b.pin", "pin b", "cannot be read (No such file"),
+        ("keys/b/serving.mldsa65.json", "keys b", "cannot be read (No such file"),
+    ],
+)
+async def test_what_is_wrong_with_one_of_three_tokens_has_its_name(
+    file_of_three: Path, machine: Machine, name: str, bad: str, what: str
+) -> None:
+    (file_of_three.parent / name).rename(file_of_three.parent / "elsewhere")
+    report = await examine_directory(file_of_three, machine)
+    assert what in (found := the_one(report)).what
+    assert found.name == bad
+    assert {each.name for each in report.findings if each.state is State.WAITS} <= {"keys b"}
+
+
+async def test_a_token_that_the_others_know_by_other_keys(file_of_three: Path, machine: Machine) -> None:
+    path = file_of_three.parent / "keys/serving.json"
+    listed = json.loads(path.read_text())
+    nodes = listed["nodes"]
+    nodes["a"], nodes["b"] = nodes["b"], nodes["a"]
+    path.write_text(json.dumps(listed))
+    report = await examine_directory(file_of_three, machine)
+    bad = [each for each in report.findings if each.state is State.FAIL]
+    assert [each.name for each in bad] == ["keys a", "keys b"]
+    assert "serving.json holds other keys of token a than it has" in bad[0].what
+
+
 # Each plants a fault into a directory and gives what its line and its remedy have to say.
 Plant = Callable[[Path], None]
 

@@ -1,6 +1,7 @@
 """What is looked at on the machine that the proxy runs on, and in what order each thing rests on others."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -14,8 +15,8 @@ from sottovoce.app.doctor.host import Machine, read_machine, under_limits_of
 from sottovoce.app.doctor.machine import machine_findings
 from sottovoce.app.doctor.network import backend_findings, port_findings, running_findings, tls_findings
 from sottovoce.app.doctor.sockets import Holder, locker_of
-from sottovoce.app.doctor.token import key_findings, module_findings, pin_findings, token_findings
-from sottovoce.app.places import ANCHOR_KEY, ANCHOR_LIST, ANCHORS, CA_CERTIFICATE, ISSUING, SERVING_KEY
+from sottovoce.app.doctor.token import TokenNames, key_findings, module_findings, pin_findings, token_findings
+from sottovoce.app.places import ANCHORS, CA_CERTIFICATE, SERVING_LIST, TokenPlaces, shown, token_places
 from sottovoce.settings import Configuration, ConfigurationInvalid, Problem, load
 from sottovoce.transport import PqPolicy
 
@@ -24,19 +25,6 @@ if TYPE_CHECKING:
 
 _USUAL_CALLS: Final = 1_000
 """For a machine without a configuration."""
-_OWNERS: Final = {
-    "hsm.pin_file": "pin",
-    "hsm.module": "softhsm",
-    "hsm.softhsm_config": "token",
-    "audit.file": "audit",
-    SERVING_KEY: "keys",
-    ANCHOR_KEY: "keys",
-    ANCHOR_LIST: "keys",
-    ISSUING: "certificates",
-    CA_CERTIFICATE: "certificates",
-    ANCHORS: "anchor",
-}
-"""Which finding a problem of the configuration's check belongs to; all others are the configuration's own."""
 _SHOWN_PROBLEMS: Final = 5
 
 
@@ -80,17 +68,35 @@ class _Directory:
         self._configuration = configuration
         self._running: Holder | None = locker_of(Path(configuration.audit.file))
         self._machine = machine if self._running is None else under_limits_of(machine, self._running.pid)
-        self._looked: Looked | None = None
+        self._tokens = token_places(configuration.hsm)
+        self._names = {each.name: TokenNames.of(each) for each in self._tokens}
+        self._looked: dict[str, Looked] = {}
         self._told_of_keys: list[Finding] = []
         problems = check_loaded(configuration, file)
         self._notes = problems.notes
         self._problems: dict[str, list[Problem]] = {}
-        for each in problems.problems:
-            self._problems.setdefault(_OWNERS.get(each.path, "configuration"), []).append(each)
+        owners = self._owners()
+        for each in (*problems.problems, *problems.of_tokens):
+            self._problems.setdefault(owners.get(each.path, "configuration"), []).append(each)
+
+    def _owners(self) -> dict[str, str]:
+        """Give which finding a problem of the configuration's check belongs to; others are the configuration's own."""
+        owners = {"audit.file": "audit", CA_CERTIFICATE: "certificates", ANCHORS: "anchor", SERVING_LIST: "keys"}
+        for each in self._tokens:
+            names = self._names[each.name]
+            owners |= {
+                f"{each.section}.pin_file": names.pin,
+                f"{each.section}.module": names.softhsm,
+                f"{each.section}.softhsm_config": names.token,
+                shown(each.issuing, self._base): "certificates",
+            }
+            sealed = (each.serving_seed, each.anchor_seed, each.anchor_list)
+            owners |= {shown(path, self._base): names.keys for path in sealed}
+        return owners
 
     def checks(self) -> list[Check]:
         """Give the checks, each behind what it rests on."""
-        hsm, base, wall = self._configuration.hsm, self._base, self._machine.wall
+        base, wall = self._base, self._machine.wall
         listeners = self._configuration.all_listeners().values()
         calls, policies = sum(each.max_connections for each in listeners), dict.fromkeys(each.pq for each in listeners)
         audit = Path(self._configuration.audit.file)
@@ -102,15 +108,25 @@ class _Directory:
             Check("permissions", _now(lambda: permission_findings(base))),
             Check("disk", _now(lambda: disk_findings(base))),
             self._check("audit", lambda: audit_findings(audit)),
-            self._check("softhsm", lambda: module_findings(hsm)),
-            self._check("token", lambda: token_findings(hsm)),
-            self._check("pin", lambda: pin_findings(hsm)),
-            Check("keys", self._key_findings, ("libraries", "softhsm", "token", "pin")),
-            self._check("certificates", lambda: certificate_findings(base, wall)),
-            Check("anchor", _now(self._anchor_findings), ("softhsm", "token", "pin", "keys")),
+            *(check for each in self._tokens for check in self._token_checks(each)),
+            self._check("certificates", lambda: certificate_findings(base, self._tokens, wall)),
+            Check("anchor", _now(self._anchor_findings), self._anchor_rests_on()),
             Check("ports", _now(lambda: port_findings(self._configuration, self._running))),
             Check("backends", self._backend_findings, ("configuration",)),
         ]
+
+    def _token_checks(self, places: TokenPlaces) -> Iterable[Check]:
+        """Give those of one token."""
+        config, names = places.config, self._names[places.name]
+        yield self._check(names.softhsm, lambda: module_findings(config, names))
+        yield self._check(names.token, lambda: token_findings(config, names))
+        yield self._check(names.pin, lambda: pin_findings(config, names))
+        rests_on = ("libraries", names.softhsm, names.token, names.pin)
+        yield Check(names.keys, partial(self._key_findings, places, names), rests_on)
+
+    def _anchor_rests_on(self) -> tuple[str, ...]:
+        """Of several tokens one that cannot be looked at keeps nobody from looking at the anchors of the others."""
+        return tuple(self._names[self._tokens[0].name]) if len(self._tokens) == 1 else ()
 
     def _check(self, name: str, look: Callable[[], Iterable[Finding]], rests_on: tuple[str, ...] = ()) -> Check:
         """Say what the configuration's check has against a thing, and look at it only if that is nothing."""
@@ -125,17 +141,20 @@ class _Directory:
             ok("configuration", f"{self._file} holds{how}")
         ]
 
-    async def _key_findings(self) -> Iterable[Finding]:
-        if problems := self._problems.get("keys"):
-            return _problem_findings("keys", problems)
-        findings, self._looked = await key_findings(self._configuration.hsm, self._base, self._running)
-        return [*findings, *self._told_of_keys]
+    async def _key_findings(self, places: TokenPlaces, names: TokenNames) -> Iterable[Finding]:
+        if problems := [*self._problems.get(names.keys, ()), *self._problems.get("keys", ())]:
+            return _problem_findings(names.keys, dict.fromkeys(problems))
+        findings, looked = await key_findings(self._configuration.hsm, places, names, self._base, self._running)
+        if looked is not None:
+            self._looked[places.name] = looked
+        return [*findings, *(each for each in self._told_of_keys if each.name == names.keys)]
 
     def _proxy_findings(self) -> Iterable[Finding]:
-        """Ask a proxy that runs; what it says of its token is kept for where that may have a cause of its own."""
+        """Ask a proxy that runs; what it says of a token is kept for where that may have a cause of its own."""
         told = running_findings(self._configuration, self._running)
-        self._told_of_keys = [each for each in told if each.name == "keys"]
-        return [each for each in told if each.name != "keys"]
+        of_keys = {names.keys for names in self._names.values()}
+        self._told_of_keys = [each for each in told if each.name in of_keys]
+        return [each for each in told if each.name not in of_keys]
 
     def _anchor_findings(self) -> Iterable[Finding]:
         if problems := self._problems.get("anchor"):

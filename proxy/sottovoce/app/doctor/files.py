@@ -11,7 +11,7 @@ from sottovoce.app.doctor.findings import Finding, fail, ok, told, warn
 from sottovoce.audit import AuditBroken, AuditFailed, verify_audit
 
 _PRIVATE: Final = ("secrets", "keys", "hsm", "audit")
-_PUBLIC: Final = ("", "certs", "run", "sottovoce.toml", "certs/anchor.json", "certs/ca.pem", "certs/issuing.pem")
+_PUBLIC: Final = ("", "certs", "run", "sottovoce.toml", "certs/anchor.json")
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 _WRITERS: Final = stat.S_IWGRP | stat.S_IWOTH
 _MEGABYTE: Final = 1 << 20
@@ -37,11 +37,10 @@ def _open_ones(base: Path) -> Iterator[Finding]:
         if mode & _OTHERS:
             what = f"{base / name} is open to others (mode {mode:04o})"
             yield fail("permissions", what, f"chmod 700 {base / name}")
-    for name in _PUBLIC:
-        mode = _mode(base / name)
+    for path in (*(base / name for name in _PUBLIC), *sorted(base.glob("certs/*.pem"))):
+        mode = _mode(path)
         if mode & _WRITERS:
-            what = f"others may write {base / name} (mode {mode:04o})"
-            yield fail("permissions", what, f"chmod go-w {base / name}")
+            yield fail("permissions", f"others may write {path} (mode {mode:04o})", f"chmod go-w {path}")
 
 
 def _mode(path: Path) -> int:

@@ -18,7 +18,7 @@ from sottovoce.settings import Configuration
 from sottovoce.transport import PqPolicy, SelfTestFailed, TransportMisconfigured, self_test, server_context
 
 _MAX_PRIVILEGED: Final = 1023
-_CONCERNS: Final = {"hsm": "keys"}
+_NAMES: Final = {"hsm": "keys", "backend": "backend"}
 _VERSIONS: Final = "install the versions that requirements.lock names: pip install --upgrade 'sottovoce[server]'"
 
 
@@ -83,8 +83,8 @@ def running_findings(configuration: Configuration, running: Holder | None) -> li
 
 def _concern(concern: Concern) -> Finding:
     """Give a proxy's concern as a line; one about what is looked at here too has that name, so that it stands once."""
-    kind, _, route = concern.cause.partition(".")
-    name = f"backend {route}" if kind == "backend" else _CONCERNS.get(kind, concern.cause)
+    kind, _, which = concern.cause.partition(".")
+    name = f"{_NAMES[kind]} {which}".strip() if kind in _NAMES else concern.cause
     is_failure = concern.severity == "unready" or (concern.severity == "degraded" and kind != "backend")
     return (fail if is_failure else warn)(name, concern.what, concern.remedy)
 

@@ -12,19 +12,21 @@ import time
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
 from sottovoce.app.doctor.findings import Finding, fail, ok, told, warn
 from sottovoce.app.doctor.sockets import Holder
 from sottovoce.app.doctor.token_child import COMMAND, LOOK, Look, Looked
-from sottovoce.app.places import token_files
+from sottovoce.app.places import TokenPlaces
 from sottovoce.hsm import (
+    ONLY_NODE,
     HsmConfig,
     HsmError,
     HsmWrongPin,
     ModuleUnusable,
+    NodeConfig,
     PinUnreadable,
     TokenMissing,
     configuration_text,
@@ -42,77 +44,106 @@ _RESTORE: Final = "restore the directory from its backup; without the token its 
 _NAMES: Final = ((HsmWrongPin, "pin"), (PinUnreadable, "pin"), (ModuleUnusable, "softhsm"), (TokenMissing, "token"))
 
 
-def module_findings(config: HsmConfig) -> Iterable[Finding]:
+class TokenNames(NamedTuple):
+    """What the findings about a token are called: with its name where there are several."""
+
+    softhsm: str
+    token: str
+    pin: str
+    keys: str
+
+    @classmethod
+    def of(cls, places: TokenPlaces) -> "TokenNames":
+        """Give those of a token."""
+        which = "" if places.name == ONLY_NODE else f" {places.name}"
+        return cls(f"softhsm{which}", f"token{which}", f"pin{which}", f"keys{which}")
+
+    def of_error(self, error: HsmError) -> str:
+        """Give the name of what an error is about."""
+        return next((getattr(self, name) for kind, name in _NAMES if isinstance(error, kind)), self.keys)
+
+
+def module_findings(config: NodeConfig, names: TokenNames) -> Iterable[Finding]:
     """See whether the PKCS#11 library is there."""
     try:
         path = config.module or find_softhsm()
     except ModuleUnusable as error:
-        return [told("softhsm", error)]
-    return [ok("softhsm", f"the PKCS#11 library is {path}")]
+        return [told(names.softhsm, error)]
+    return [ok(names.softhsm, f"the PKCS#11 library is {path}")]
 
 
-def pin_findings(config: HsmConfig) -> Iterable[Finding]:
+def pin_findings(config: NodeConfig, names: TokenNames) -> Iterable[Finding]:
     """Look at the PIN's file from outside; who may read it, `check` has seen."""
     path = Path(config.pin_file)
     found = path.stat()
     if not stat.S_ISREG(found.st_mode) or found.st_size == 0:
-        return [fail("pin", f"{path} holds no PIN", f"write the token's PIN into {path}, and: chmod 600 {path}")]
+        return [fail(names.pin, f"{path} holds no PIN", f"write the token's PIN into {path}, and: chmod 600 {path}")]
     if found.st_uid not in {os.geteuid(), 0}:
-        return [
-            warn("pin", f"{path} belongs to uid {found.st_uid}", f"run as its owner, or: chown {os.geteuid()} {path}")
-        ]
-    return [ok("pin", f"{path} is there and closed to others")]
+        what = f"{path} belongs to uid {found.st_uid}"
+        return [warn(names.pin, what, f"run as its owner, or: chown {os.geteuid()} {path}")]
+    return [ok(names.pin, f"{path} is there and closed to others")]
 
 
-def token_findings(config: HsmConfig) -> Iterable[Finding]:
+def token_findings(config: NodeConfig, names: TokenNames) -> Iterable[Finding]:
     """Look at SoftHSM's configuration and at the token's files."""
     if config.module or not config.softhsm_config:
-        return [ok("token", f"{config.token} is looked for by the module's own configuration")]
+        return [ok(names.token, f"{config.token} is looked for by the module's own configuration")]
     directory = _tokens_of(Path(config.softhsm_config))
     if directory is None:
         what = f"{config.softhsm_config} has no line directories.tokendir"
-        return [fail("token", what, "write directories.tokendir = PATH, or restore it from its backup")]
+        return [fail(names.token, what, "write directories.tokendir = PATH, or restore it from its backup")]
     if not directory.is_dir():
-        return [fail("token", f"the directory of tokens {directory} is missing", _RESTORE)]
+        return [fail(names.token, f"the directory of tokens {directory} is missing", _RESTORE)]
     tokens = [each for each in directory.iterdir() if each.is_dir()]
     if not tokens:
-        return [fail("token", f"there is no token in {directory}", _RESTORE)]
+        return [fail(names.token, f"there is no token in {directory}", _RESTORE)]
     torn = [each for each in tokens if not _holds_something(each / _OWN_FILE)]
     if torn:
-        return [_torn(torn[0], directory)]
-    return [ok("token", f"{config.token} lies in {directory}")]
+        return [_torn(names.token, torn[0], directory)]
+    return [ok(names.token, f"{config.token} lies in {directory}")]
 
 
-async def key_findings(config: HsmConfig, base: Path, running: Holder | None) -> tuple[list[Finding], Looked | None]:
+async def key_findings(
+    hsm: HsmConfig, places: TokenPlaces, names: TokenNames, base: Path, running: Holder | None
+) -> tuple[list[Finding], Looked | None]:
     """Log in to a copy of the token and look at its keys; what it holds is None where that was not to be done."""
+    config = places.config
     if running is not None:
         what = f"in use by the proxy that runs (pid {running.pid}), which has proved them; not tried here"
-        return [ok("keys", what)], None
+        return [ok(names.keys, what)], None
     if config.module or not config.softhsm_config:
         what = (
             f"not tried: {config.module or 'a token of somebody else'} may lock a PIN; sottovoce serve tries it, once"
         )
-        return [ok("keys", what)], None
+        return [ok(names.keys, what)], None
     try:
         with _copy_of(config) as copy:
-            looked = await _look(copy, base)
+            looked = await _look(_patient(hsm.alone(places.name, copy)), places, base)
     except HsmError as error:
-        name = next((name for kind, name in _NAMES if isinstance(error, kind)), "keys")
-        return [told(name, error)], None
-    findings = [told(name, HsmError(text)) for name, text in looked.problems]
-    return findings or [ok("keys", "a copy of the token opens with this PIN, and signs; every key is there")], looked
+        return [told(names.of_error(error), error)], None
+    findings = [told(_renamed(name, names), HsmError(text)) for name, text in looked.problems]
+    what = "a copy of the token opens with this PIN, and signs; every key is there"
+    return findings or [ok(names.keys, what)], looked
 
 
-async def _look(copy: HsmConfig, base: Path) -> Looked:
-    def ignore(_: object) -> None:
+def _renamed(name: str, names: TokenNames) -> str:
+    return names.keys if name == "keys" else name
+
+
+def _patient(config: HsmConfig) -> HsmConfig:
+    return msgspec.structs.replace(config, start_seconds=_PATIENT_SECONDS, deadline_seconds=_PATIENT_SECONDS)
+
+
+async def _look(copy: HsmConfig, places: TokenPlaces, base: Path) -> Looked:
+    def ignore(*_: object) -> None:
         """A process that is lost fails the call."""
 
-    async with open_token(copy, command=COMMAND, files=token_files(copy, base), report=ignore) as token:
+    async with open_token(copy, command=COMMAND, files=places.files(base), report=ignore) as token:
         return await token.call(LOOK, Look(), deadline_seconds=_PATIENT_SECONDS)
 
 
 @contextmanager
-def _copy_of(config: HsmConfig) -> Generator[HsmConfig]:
+def _copy_of(config: NodeConfig) -> Generator[NodeConfig]:
     """Copy the token's files beside their place for a moment.  Raises OSError where that cannot be done."""
     file = Path(config.softhsm_config)
     tokens = _tokens_of(file)
@@ -126,12 +157,7 @@ def _copy_of(config: HsmConfig) -> Generator[HsmConfig]:
         shutil.copytree(tokens, place / _TOKENS)
         copy = place / _CONFIGURATION
         copy.write_text(configuration_text(copy.absolute()))
-        yield msgspec.structs.replace(
-            config,
-            softhsm_config=str(copy.absolute()),
-            start_seconds=_PATIENT_SECONDS,
-            deadline_seconds=_PATIENT_SECONDS,
-        )
+        yield msgspec.structs.replace(config, softhsm_config=str(copy.absolute()))
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
@@ -163,9 +189,9 @@ def _holds_something(file: Path) -> bool:
         return False
 
 
-def _torn(token: Path, directory: Path) -> Finding:
+def _torn(name: str, token: Path, directory: Path) -> Finding:
     kept = directory.with_name("tokens.kept") / f"{token.name}.{_OWN_FILE}"
     what = f"{token / _OWN_FILE} is empty: a process was killed while it logged in"
     if kept.is_file():
-        return warn("token", what, "sottovoce serve puts back the copy that it has kept")
-    return fail("token", what, _RESTORE)
+        return warn(name, what, "sottovoce serve puts back the copy that it has kept")
+    return fail(name, what, _RESTORE)

@@ -17,9 +17,12 @@ from sottovoce.identity import (
     ANCHOR_PURPOSE,
     ANCHOR_RING,
     SERVING_ALGORITHM,
+    SERVING_KEYS,
     SERVING_PURPOSE,
     SERVING_SEED,
+    ServingKeys,
     issuing_anchor,
+    load_serving_keys,
     open_signer,
 )
 from sottovoce.pki import ISSUING_CERTIFICATE, TokenKey, read_issuing_certificate
@@ -62,7 +65,8 @@ def _look(worker: Worker, start: Start) -> Looked:
         anchor_key, anchor_seed, _ = issuing_anchor(Path(start.files[ANCHOR_RING]))
         for name in (anchor_key, KeyName.SERVING, KeyName.ROOT_CA, KeyName.ISSUING_CA):
             worker.public_key(name)
-        _seed(worker, Path(start.files[SERVING_SEED]), SERVING_PURPOSE, SERVING_ALGORITHM)
+        pq_serving = _seed(worker, Path(start.files[SERVING_SEED]), SERVING_PURPOSE, SERVING_ALGORITHM)
+        problems += _unpublished(start, ServingKeys(worker.public_key(KeyName.SERVING), pq_serving))
         pq = _seed(worker, anchor_seed, ANCHOR_PURPOSE, ANCHOR_ALGORITHM)
         anchor = worker.public_key(anchor_key), pq
     except (SottovoceError, OSError) as error:
@@ -75,6 +79,15 @@ def _look(worker: Worker, start: Start) -> Looked:
     except SottovoceError as error:
         problems.append(("certificates", str(error)))
     return Looked(anchor, tuple(problems))
+
+
+def _unpublished(start: Start, own: ServingKeys) -> list[tuple[str, str]]:
+    """See that the other tokens know this one's serving keys.  Raises ServingKeysUnusable."""
+    path = Path(start.files[SERVING_KEYS])
+    listed = load_serving_keys(path)
+    if listed is None or listed.get(start.node) == own:
+        return []
+    return [("keys", f"{path} holds other keys of token {start.node} than it has: restore both from the same backup")]
 
 
 def _seed(worker: Worker, path: Path, purpose: str, algorithm: SignatureAlgorithm) -> PublicKey:

@@ -17,7 +17,7 @@ def inspect_folder(path: Path) -> Inspection | None:
     if CONFIGURATION in names:
         facts = [
             fact(name, "there" if (path / name).exists() else "missing")
-            for name in (ANCHORS, "certs/ca.pem", "certs/issuing.pem", "secrets/pin", "hsm/tokens", AUDIT_LOG)
+            for name in (ANCHORS, "certs/ca.pem", *_of_tokens(path), AUDIT_LOG)
         ]
         what = "a directory of sottovoce init; sottovoce doctor says how it is"
         return Inspection("sottovoce directory", what, tuple(facts))
@@ -28,6 +28,16 @@ def inspect_folder(path: Path) -> Inspection | None:
         facts = [fact("token", each.name) for each in tokens]
         return Inspection("SoftHSM tokens", f"{len(tokens)} tokens of SoftHSM (directories.tokendir)", tuple(facts))
     return None
+
+
+def _of_tokens(path: Path) -> list[str]:
+    """Give what belongs to the tokens, by its usual places: of one alone, or of each that has a folder in `hsm`."""
+    several = sorted(each.name for each in islice(path.glob("hsm/*/"), _MAX_ENTRIES) if (each / "tokens").is_dir())
+    if not several:
+        return ["certs/issuing.pem", "secrets/pin", "hsm/tokens"]
+    return [
+        name for each in several for name in (f"certs/issuing-{each}.pem", f"secrets/{each}.pin", f"hsm/{each}/tokens")
+    ]
 
 
 def _token(path: Path, names: set[str]) -> Inspection:
