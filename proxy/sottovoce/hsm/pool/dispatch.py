@@ -180,14 +180,18 @@ class Dispatch:
     def _feed(self, node: Target) -> bool:
         """Send the next call that this node can answer; false where none waits."""
         prepared: msgspec.Raw | Exception | None = None
+        hopeless: list[Call] = []
 
         def may(call: Call) -> bool:
             nonlocal prepared
             prepared = _question(call, node.name)
+            if len(call.unable) == len(self.nodes):
+                hopeless.append(call)
             return prepared is not None
 
         call = self._turns.take(may)
-        self._finish_hopeless()
+        for each in hopeless:
+            self._finish(each, HsmUnavailable(f"no token can answer {each.name}"))
         if call is None or prepared is None:
             return False
         self._send(call, prepared, node)
@@ -208,11 +212,6 @@ class Dispatch:
         if call.attempts == 1:
             self._times.call_waited(node.name, attempt.sent_at - call.asked_at)
             self._budget.earn()
-
-    def _finish_hopeless(self) -> None:
-        """End what no node can answer."""
-        for call in self._turns.waiting_for(lambda call: len(call.unable) == len(self.nodes)):
-            self._finish(call, HsmUnavailable(f"no token can answer {call.name}"))
 
     def _refused(self, attempt: Attempt, error: HsmError) -> None:
         """A node answered with an error: another may do better, or it is the call's answer."""
@@ -243,7 +242,7 @@ class Dispatch:
                 continue
             node = min(takers, key=_work)
             prepared = _question(attempt.call, node.name)
-            if prepared is not None and self._budget.spend():
+            if isinstance(prepared, msgspec.Raw) and self._budget.spend():
                 attempt.call.is_hedged = True
                 self._send(attempt.call, prepared, node, is_hedge=True)
 

@@ -6,7 +6,9 @@ quiet is asked for a proof, since a token that hangs or has dropped its sessions
 it; some tokens drop sessions that are idle for half a minute.
 """
 
+import math
 from collections import deque
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import msgspec
@@ -82,26 +84,29 @@ class Exchange:
         self._next_number = number
         now = self._used_at = trio.current_time()
         late_at = now + call.answer_seconds
-        slow_at = late_at if slow_seconds is None else min(now + slow_seconds, late_at)
+        slow_at = math.inf if slow_seconds is None else now + slow_seconds
         attempt = Attempt(call, self._node, sent_at=now, slow_at=slow_at, late_at=late_at, is_hedge=is_hedge)
         self.attempts[number] = attempt
         self._sender.unpark()
-        self._alarm.deadline = min(self._alarm.deadline, slow_at)
+        self._alarm.deadline = min(self._alarm.deadline, slow_at, late_at)
         return attempt
 
     async def run(self) -> None:
         """Send calls and take answers until the process is gone."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._send_frames)
-            nursery.start_soon(self._watch)
-            try:
-                while body := await self._child.receive():
-                    if not self._take(body):
-                        break
-            except TokenProcessFailed as error:
-                self.trouble = str(error)
-            self._child.kill()
-            nursery.cancel_scope.cancel()
+            for until_its_end in (self._take_answers, self._watch):
+                nursery.start_soon(_run_and_cancel, until_its_end, nursery.cancel_scope)
+        self._child.kill()
+
+    async def _take_answers(self) -> None:
+        """Take answers until the process has ended, or says that its token is lost."""
+        try:
+            while body := await self._child.receive():
+                if not self._take(body):
+                    return
+        except TokenProcessFailed as error:
+            self.trouble = str(error)
 
     async def _send_frames(self) -> None:
         try:
@@ -130,7 +135,7 @@ class Exchange:
         return True
 
     async def _watch(self) -> None:
-        """Tell what is slow or late, and kill the process when the oldest call in flight has waited too long."""
+        """Tell what is slow or late, until the oldest call in flight has waited too long."""
         while True:
             with trio.CancelScope(deadline=self._next_instant()) as self._alarm:
                 await trio.sleep_forever()
@@ -140,7 +145,6 @@ class Exchange:
             for attempt in list(self.attempts.values()):
                 if now >= attempt.late_at + self._limits.hang_grace_seconds:
                     self.trouble = "it did not answer in time, and was killed"
-                    self._child.kill()
                     return
                 self._look_at(attempt, now)
 
@@ -158,12 +162,17 @@ class Exchange:
         return min(map(self._next_of, self.attempts.values()))
 
     def _next_of(self, attempt: Attempt) -> float:
-        if not attempt.is_slow:
-            return attempt.slow_at
-        return attempt.late_at + (self._limits.hang_grace_seconds if attempt.is_late else 0)
+        late_at = attempt.late_at + (self._limits.hang_grace_seconds if attempt.is_late else 0)
+        return late_at if attempt.is_slow else min(attempt.slow_at, late_at)
 
     def _ask_for_proof(self) -> None:
         fields = msgspec.Raw(msgspec.msgpack.encode(Probe()))
         call = Call(PROBE.name, lambda _: fields, is_idempotent=True, answer_seconds=self._limits.deadline_seconds)
         call.leave()
         self.send(call, fields)
+
+
+async def _run_and_cancel(work: Callable[[], Awaitable[None]], scope: trio.CancelScope) -> None:
+    """Whichever ends first ends the others: a process that cannot even be killed has to keep no call waiting."""
+    await work()
+    scope.cancel()

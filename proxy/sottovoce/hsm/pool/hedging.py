@@ -2,7 +2,7 @@
 
 A node's answers to each operation are timed, and the 95th percentile of the latest ones is kept.  A call that is out
 for longer than the quickest node's would most likely be answered sooner elsewhere.  All such sendings together are at
-most a twentieth of the load: each first sending pays in a twentieth, each second one takes a whole.
+most a twentieth of the load.
 """
 
 from collections import deque
@@ -13,9 +13,10 @@ _FEWEST = 20
 """Below so many answers there is no 95th percentile."""
 _EVERY = 8
 """Chosen: a percentile is taken anew after so many answers, for sorting costs more than a call's other book-keeping."""
-_SHARE = 0.05
-_MOST_SAVED = 4.0
-"""Chosen: second sendings that may follow at once after a quiet time."""
+_PRICE = 20
+"""First sendings that pay for a second one."""
+_MOST_SAVED = 4 * _PRICE
+"""Chosen: four second sendings may follow at once after a quiet time."""
 
 
 class Latencies:
@@ -49,15 +50,15 @@ class Budget:
 
     def __init__(self) -> None:
         """Begin with nothing saved."""
-        self._saved = 0.0
+        self._saved = 0
 
     def earn(self) -> None:
         """A call was sent the first time."""
-        self._saved = min(_MOST_SAVED, self._saved + _SHARE)
+        self._saved = min(_MOST_SAVED, self._saved + 1)
 
     def spend(self) -> bool:
         """Take the price of a second sending; false where it cannot be paid."""
-        if self._saved < 1:
+        if self._saved < _PRICE:
             return False
-        self._saved -= 1
+        self._saved -= _PRICE
         return True

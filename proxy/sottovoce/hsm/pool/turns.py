@@ -82,10 +82,6 @@ class Turns(Generic[Item]):
                     return item
         return None
 
-    def waiting_for(self, kind: Callable[[Item], bool]) -> list[Item]:
-        """Give those of a kind."""
-        return [item for item in (*self._given_back, *self._tenants) if kind(item)]
-
     def clear(self) -> list[Item]:
         """Give all that wait, who then wait no more."""
         items = [*self._given_back, *self._tenants]
