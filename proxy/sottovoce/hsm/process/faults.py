@@ -6,8 +6,10 @@ included, is a token that is down: another process of it, or another token, may 
 """
 
 import re
+import sys
 from collections.abc import Callable
 from enum import Enum
+from types import TracebackType
 from typing import Protocol, TypeVar, cast
 
 import pkcs11
@@ -144,3 +146,22 @@ class _HasHandle(Protocol):
 def handle_of(thing: object) -> int:
     """Give the number by which PKCS#11 knows a session or an object."""
     return cast("_HasHandle", thing).handle
+
+
+def quiet_finalizers() -> None:
+    """Have python-pkcs11 not print what it cannot raise.
+
+    It ends a search that failed a second time when the search is collected, and prints that this fails too: a page of
+    traceback in the proxy's log for each session that a token has dropped.  The first failure was raised.
+    """
+    excepthook, unraisablehook = sys.excepthook, sys.unraisablehook
+
+    def on_error(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if not issubclass(kind, pkcs11.PKCS11Error):
+            excepthook(kind, error, trace)
+
+    def on_unraisable(unraisable: "sys.UnraisableHookArgs") -> None:
+        if not issubclass(unraisable.exc_type, pkcs11.PKCS11Error):
+            unraisablehook(unraisable)
+
+    sys.excepthook, sys.unraisablehook = on_error, on_unraisable

@@ -46,6 +46,7 @@ from sottovoce.hsm.messages import (
     failure_from,
     wipe_secrets,
 )
+from sottovoce.hsm.process.faults import quiet_finalizers
 from sottovoce.hsm.process.login import log_in
 from sottovoce.hsm.process.worker import KeyName, Worker
 from sottovoce.primitives import wipe_bytes
@@ -98,6 +99,7 @@ def run_token_process(arguments: list[str], compose: Compose) -> NoReturn:
     """Be the token process; `arguments` is the number of the inherited socket and the parent's process id."""
     channel = socket.socket(fileno=int(arguments[0]))
     _harden(parent=int(arguments[1]))
+    quiet_finalizers()
     reader = FrameReader()
     frames = _read_frames(channel, reader)
     jobs: queue.SimpleQueue[bytes] = queue.SimpleQueue()

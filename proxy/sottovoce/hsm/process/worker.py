@@ -184,13 +184,21 @@ class Worker:
         self.found.pop(name, None)
         self._sessions.forget(name)
 
-    def missing(self, name: str, kind: pkcs11.ObjectClass) -> Exception:
-        """Give the error for a key that is not found: the login, the token or only this key may be gone."""
+    def see_login(self) -> None:
+        """See that private keys are not hidden from this session.  Raises pkcs11.UserNotLoggedIn, which is cured."""
         if self._sessions.is_logged_out(self._opened):
-            return pkcs11.UserNotLoggedIn()
+            raise pkcs11.UserNotLoggedIn
+
+    def missing(self, name: str, *kinds: pkcs11.ObjectClass) -> Exception:
+        """Give the error for a key that is not found: the token or only this key may be gone.
+
+        Raises pkcs11.UserNotLoggedIn when it is the login.
+        """
+        self.see_login()
         text = f"the token has no key {name}: it is another token, or a damaged one; restore it from its backup"
         known = self._sessions.known
-        if (name, kind) in known or not all(self._is_there(*place) for place in list(known)[:1]):
+        was_there = any((name, kind) in known for kind in kinds)
+        if was_there or not all(self._is_there(*place) for place in list(known)[:1]):
             return TokenLost(text)
         return KeyMissing(text)
 
@@ -252,23 +260,25 @@ class Worker:
 
     def _attempt(self, work: Callable[[], Result]) -> Result:
         """Do a piece of work; where session, handles or login turn out to be gone, once more on new ones."""
-        is_login_gone = False
-        if not self._sessions.is_stale(self._opened):
-            try:
-                return work()
-            except pkcs11.PKCS11Error as error:
-                cure = cure_of(error)
-                if cure not in {Cure.NEW_SESSION, Cure.NEW_LOGIN}:
-                    raise fault_of(error) from None
-                is_login_gone = cure is Cure.NEW_LOGIN
+        if self._sessions.is_stale(self._opened):  # another thread found out
+            guarded(self._renew)
+        try:
+            return work()
+        except pkcs11.PKCS11Error as error:
+            cure = cure_of(error)
+            if cure not in {Cure.NEW_SESSION, Cure.NEW_LOGIN}:
+                raise fault_of(error) from None
 
         def again() -> Result:
-            self._handles.clear()
-            self.found.clear()
-            self._opened = self._sessions.renew(self._opened, is_login_gone=is_login_gone)
+            self._renew(is_login_gone=cure is Cure.NEW_LOGIN)
             return work()
 
         return guarded(again)
+
+    def _renew(self, *, is_login_gone: bool = False) -> None:
+        self._handles.clear()
+        self.found.clear()
+        self._opened = self._sessions.renew(self._opened, is_login_gone=is_login_gone)
 
 
 _SEALED_IN = {
