@@ -10,16 +10,12 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import cast
 
-import msgspec
 import pytest
 import trio
 
-from sottovoce.hsm import Handler, KeyMissing, Operation, TokenDown, TokenEvent, TokenUp, Worker
-from sottovoce.hsm.messages import Reply, Request, decode_message
+from sottovoce.hsm import TokenDown, TokenEvent, TokenUp
 from sottovoce.hsm.pool.child import Spawner
-from sottovoce.hsm.process.loop import _answer
 from tests.hsm.conftest import OpenToken, pid_of
 from tests.hsm.token_child import LOOK_AT_SELF, SIGN, Nothing, Sign
 
@@ -196,17 +192,3 @@ def is_running(pid: int) -> bool:
 
 def spawners() -> int:
     return sum(thread.name.startswith("token-spawner") for thread in threading.enumerate())
-
-
-@pytest.mark.parametrize(("operation", "kind"), [("sign", "TokenLost"), ("probe", "KeyMissing")])
-def test_a_key_that_has_gone_since_the_start_is_a_lost_token(operation: str, kind: str) -> None:
-    """Only the probe, by which a process proves itself, says that the token is the wrong one."""
-
-    def look_for_it(*_: object) -> Nothing:
-        raise KeyMissing("the token has no key")
-
-    handler = Handler(Operation(operation, Nothing, Nothing), look_for_it)
-    frame = _answer(cast("Worker", None), Request(1, operation, msgspec.Raw(b"\x80")), {operation: handler})
-    reply = decode_message(frame[4:], Reply)
-    assert reply.failure is not None
-    assert reply.failure.kind == kind
