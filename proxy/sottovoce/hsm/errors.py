@@ -55,6 +55,14 @@ class OperationRefused(HsmError):
     """The token process will not do what was asked: the caller's fault, the token is well."""
 
 
+class KeyAbsent(OperationRefused):
+    """The token is well and has no such key; another may have it."""
+
+
+class QuorumMissing(HsmError):
+    """Too few tokens are up, or did what was asked, for a key to be made or changed; keys that are there go on."""
+
+
 class TokenProcessFailed(HsmError):
     """A bug of ours in the token process; the text names the place, never a value."""
 
@@ -64,6 +72,7 @@ KINDS: dict[str, type[HsmError]] = {
     for kind in (
         HsmUnavailable,
         HsmWrongPin,
+        KeyAbsent,
         KeyMissing,
         ModuleUnusable,
         OperationRefused,

@@ -35,6 +35,7 @@ from sottovoce.primitives.signatures import (
     SignatureAlgorithm,
     Signer,
 )
+from sottovoce.primitives.spki import MIN_RSA_BITS, ec_spki, ed25519_spki, p384_point, rsa_spki, verify_spki
 from sottovoce.primitives.suites import DEFAULT_SUITES, Suite
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "DEFAULT_SUITES",
     "HASH_BYTES",
     "KEY_BYTES",
+    "MIN_RSA_BITS",
     "NONCE_BYTES",
     "PUBLIC_KEY_BYTES",
     "SERVER_SHARE_BYTES",
@@ -69,6 +71,8 @@ __all__ = [
     "SystemKem",
     "TagError",
     "cipher_with_key",
+    "ec_spki",
+    "ed25519_spki",
     "extract_labelled",
     "label_info",
     "labelled",
@@ -76,10 +80,13 @@ __all__ = [
     "mac384",
     "one_line",
     "open_once",
+    "p384_point",
+    "rsa_spki",
     "seal_once",
     "sframe_derive",
     "sha384",
     "split_nonce",
     "take_secret",
+    "verify_spki",
     "wipe_bytes",
 ]

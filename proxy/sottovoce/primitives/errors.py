@@ -18,7 +18,7 @@ class OpenFailed(SottovoceError):
 
 
 class KeyRefused(SottovoceError):
-    """A private key in a file cannot be used.  The text follows the file's name: what is wrong, then the remedy."""
+    """A key cannot be used.  The text follows its name, or its file's: what is wrong, then the remedy."""
 
 
 def one_line(text: str, *, max_characters: int = 120) -> str:

@@ -8,12 +8,12 @@ import trio
 from sottovoce.hsm.calling import Answered, Ask
 from sottovoce.hsm.config import HsmConfig
 from sottovoce.hsm.errors import HsmError, HsmTimeout, HsmUnavailable
-from sottovoce.hsm.messages import Answer, Operation, Question, decode_answer
+from sottovoce.hsm.messages import Answer, Operation, Question, decode_answer, encode_question
 from sottovoce.hsm.pool.calls import Call
 from sottovoce.hsm.pool.dispatch import Dispatch
 from sottovoce.hsm.pool.node import Node
 from sottovoce.hsm.reports import PoolStatus, TokenState, TokenTimes, timed
-from sottovoce.primitives import lend_secret
+from sottovoce.primitives import wipe_bytes
 
 
 class Cluster:
@@ -82,10 +82,14 @@ class Cluster:
         answer is up then, and at once if none of all can), HsmWrongPin while all are locked, what the token process
         answered with, or what `ask` raises.  After cancellation all is as usable as before.
         """
+        encoded: list[bytes] = []
 
         def question_for(node: str) -> msgspec.Raw | None:
             question = ask(node)
-            return None if question is None else msgspec.Raw(msgspec.msgpack.encode(question, enc_hook=lend_secret))
+            if question is None:
+                return None
+            encoded.append(encode_question(question))
+            return msgspec.Raw(encoded[-1])
 
         call = Call(
             operation.name,
@@ -108,6 +112,8 @@ class Cluster:
                         return Answered(call.node, decode_answer(fields, operation.answer_type))
             finally:
                 self._dispatch.withdraw(call)
+                for each in encoded:  # a question may hold a secret
+                    wipe_bytes(each)
 
     def _late(self, call: Call, deadline_seconds: float) -> HsmError:
         if any(node.is_up and node.name not in call.unable for node in self._nodes):

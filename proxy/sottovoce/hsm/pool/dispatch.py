@@ -12,7 +12,15 @@ from typing import Protocol
 import msgspec
 import trio
 
-from sottovoce.hsm.errors import HsmBusy, HsmError, HsmUnavailable, HsmWrongPin, KeyMissing, SealedSeedInvalid
+from sottovoce.hsm.errors import (
+    HsmBusy,
+    HsmError,
+    HsmUnavailable,
+    HsmWrongPin,
+    KeyAbsent,
+    KeyMissing,
+    SealedSeedInvalid,
+)
 from sottovoce.hsm.messages import Reply
 from sottovoce.hsm.pool.calls import Attempt, Call
 from sottovoce.hsm.pool.hedging import Budget, Latencies
@@ -22,7 +30,7 @@ from sottovoce.primitives import wipe_bytes
 
 _MAX_ATTEMPTS = 5
 """Sends of one call before it is taken for the cause of what happens to the process."""
-_FAULTS_OF_ONE_NODE = (HsmUnavailable, KeyMissing, SealedSeedInvalid)
+_FAULTS_OF_ONE_NODE = (HsmUnavailable, KeyAbsent, KeyMissing, SealedSeedInvalid)
 """Answers that another node may not give."""
 
 

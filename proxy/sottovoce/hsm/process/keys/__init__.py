@@ -1,0 +1,46 @@
+"""Keys of a token beside its own: how they are found and made, what they do, and how they prove it."""
+
+from sottovoce.hsm.process.keys.proof import describe_token, prove
+from sottovoce.hsm.process.keys.store import (
+    destroy_key,
+    generate,
+    import_secret,
+    list_keys,
+    look_at,
+    make_key,
+    supported_kinds,
+)
+from sottovoce.hsm.process.keys.use import (
+    agree,
+    authenticate,
+    check_code,
+    open_sealed,
+    random,
+    seal,
+    sign,
+    verify,
+)
+from sottovoce.hsm.process.keys.wrapping import unwrap, wrap, wrap_mechanisms
+
+__all__ = [
+    "agree",
+    "authenticate",
+    "check_code",
+    "describe_token",
+    "destroy_key",
+    "generate",
+    "import_secret",
+    "list_keys",
+    "look_at",
+    "make_key",
+    "open_sealed",
+    "prove",
+    "random",
+    "seal",
+    "sign",
+    "supported_kinds",
+    "unwrap",
+    "verify",
+    "wrap",
+    "wrap_mechanisms",
+]
