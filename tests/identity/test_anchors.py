@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sottovoce.app.initialise import ANCHORS
+from sottovoce.app.places import ANCHORS
 from sottovoce.identity import AnchorsUnusable, load_anchors
 from tests.app.directories import HOSTS
 

@@ -6,10 +6,13 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sottovoce.identity.gathering import COLLECT_SECONDS, MAX_LEAVES, MAX_LEAVES_PER_SOURCE, Gathering
+from sottovoce.identity.gathering import COLLECT_SECONDS, MAX_LEAVES, MAX_LEAVES_PER_SOURCE, Gathering, Group
 from sottovoce.session import LeafKind
 
-VERIFY, REKEY = LeafKind.SERVER_VERIFY, LeafKind.REKEY_VERIFY
+VERIFY: Group = (LeafKind.SERVER_VERIFY, None)
+REKEY: Group = (LeafKind.REKEY_VERIFY, b"an anchor")
+REKEY_OF_OTHER: Group = (LeafKind.REKEY_VERIFY, b"another anchor")
+GROUPS = (VERIFY, REKEY, REKEY_OF_OTHER)
 LATE = 1e9
 
 
@@ -19,10 +22,10 @@ class Leaf(msgspec.Struct, frozen=True, eq=False):
     __hash__ = object.__hash__
 
 
-def gathering_of(*leaves: Leaf, kind: LeafKind = VERIFY, now: float = 0.0) -> Gathering[Leaf]:
+def gathering_of(*leaves: Leaf, group: Group = VERIFY, now: float = 0.0) -> Gathering[Leaf]:
     gathering: Gathering[Leaf] = Gathering()
     for leaf in leaves:
-        gathering.add(kind, leaf, now)
+        gathering.add(group, leaf, now)
     return gathering
 
 
@@ -71,11 +74,15 @@ def test_what_is_left_of_a_larger_crowd_is_due_at_once_if_it_fills_a_batch() -> 
     assert gathering.cut(0.0) == (VERIFY, leaves[MAX_LEAVES:])
 
 
-def test_kinds_do_not_mix_and_the_one_due_longer_comes_first() -> None:
-    gathering = gathering_of(rekey := Leaf("a"), kind=REKEY, now=0.001)
+def test_groups_do_not_mix_and_the_one_due_longer_comes_first() -> None:
+    gathering = gathering_of(rekey := Leaf("a"), group=REKEY, now=0.001)
     gathering.add(VERIFY, verify := Leaf("a"), 0.002)
+    gathering.add(REKEY_OF_OTHER, other := Leaf("a"), 0.003)
+    assert (len(gathering), gathering.next_due()) == (3, 0.011)
     assert gathering.cut(0.02) == (REKEY, [rekey])
     assert gathering.cut(0.02) == (VERIFY, [verify])
+    assert gathering.cut(0.02) == (REKEY_OF_OTHER, [other])
+    assert gathering.cut(0.02) is None
 
 
 def test_a_leaf_past_its_deadline_is_left_out_and_makes_room() -> None:
@@ -97,33 +104,34 @@ def test_removing_makes_room_and_is_harmless_twice() -> None:
     gathering = gathering_of(*leaves)
     gathering.remove(VERIFY, leaves[0])
     gathering.remove(VERIFY, leaves[0])
+    gathering.remove(REKEY, leaves[0])
     assert gathering.cut(0.01) == (VERIFY, leaves[1:])
     assert gathering.take_all() == []
 
 
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans(), st.booleans()), max_size=60))
-def test_every_leaf_comes_once_in_its_order_within_the_limits(steps: list[tuple[str, bool, bool]]) -> None:
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(GROUPS), st.booleans()), max_size=60))
+def test_every_leaf_comes_once_in_its_order_within_the_limits(steps: list[tuple[str, Group, bool]]) -> None:
     gathering: Gathering[Leaf] = Gathering()
-    added: dict[LeafKind, list[Leaf]] = {kind: [] for kind in LeafKind}
+    added: dict[Group, list[Leaf]] = {group: [] for group in GROUPS}
     removed: set[Leaf] = set()
-    for number, (source, is_rekey, is_removed) in enumerate(steps):
-        kind, leaf = REKEY if is_rekey else VERIFY, Leaf(source)
-        gathering.add(kind, leaf, number / 1000)
-        added[kind].append(leaf)
+    for number, (source, group, is_removed) in enumerate(steps):
+        leaf = Leaf(source)
+        gathering.add(group, leaf, number / 1000)
+        added[group].append(leaf)
         if is_removed:
-            gathering.remove(kind, leaf)
+            gathering.remove(group, leaf)
             removed.add(leaf)
-    signed: dict[LeafKind, list[Leaf]] = {kind: [] for kind in LeafKind}
+    signed: dict[Group, list[Leaf]] = {group: [] for group in GROUPS}
     now = 1.0
     while (due := gathering.next_due()) is not None:
         now = max(now, due)
         cut = gathering.cut(now)
         assert cut is not None
-        kind, batch = cut
+        group, batch = cut
         assert 0 < len(batch) <= MAX_LEAVES
         assert max(Counter(leaf.source for leaf in batch).values()) <= MAX_LEAVES_PER_SOURCE
-        signed[kind] += batch
-    for kind in LeafKind:
+        signed[group] += batch
+    for group in GROUPS:
         for source in "abc":
-            stayed = [leaf for leaf in added[kind] if leaf.source == source and leaf not in removed]
-            assert [leaf for leaf in signed[kind] if leaf.source == source] == stayed
+            stayed = [leaf for leaf in added[group] if leaf.source == source and leaf not in removed]
+            assert [leaf for leaf in signed[group] if leaf.source == source] == stayed

@@ -1,43 +1,75 @@
-"""Stand-ins for a token: they answer what a test has them answer, on Trio's clock."""
+"""Stand-ins for tokens: they answer what a test has them answer, on Trio's clock."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import cast
 
 import msgspec
 import trio
 
-from sottovoce.hsm import HsmError, HsmTimeout, Operation
+from sottovoce.hsm import ONLY_NODE, Answered, Ask, HsmError, HsmTimeout, HsmUnavailable, Operation, TokenLost
 from sottovoce.hsm.messages import Answer, Question
 
 Answering = Callable[[msgspec.Struct], Awaitable[msgspec.Struct]]
 
 
-class FakeToken:
-    """Notes each question with its time, and has `answering` answer it; keeps deadlines as a Token does."""
+class FakePool:
+    """Notes each question with its time and node, has that node's `answering` answer it, and keeps deadlines.
 
-    def __init__(self, answering: Answering) -> None:
+    The first node answers that is up and is given a question; when it says TokenLost, the next one.
+    """
+
+    def __init__(self, answering: Mapping[str, Answering]) -> None:
+        self.nodes = tuple(answering)
         self.asked: list[tuple[float, msgspec.Struct]] = []
+        self.asked_nodes: list[str] = []
+        self.asks: list[Callable[[str], msgspec.Struct | None]] = []
+        self.down: set[str] = set()
         self.cancelled = 0
         self.in_flight = 0
         self.most_in_flight = 0
-        self._answering = answering
+        self.answering = dict(answering)
 
     async def call(
         self, operation: Operation[Question, Answer], question: Question, *, deadline_seconds: float
     ) -> Answer:
-        self.asked.append((trio.current_time(), question))
+        return (await self.call_on(operation, lambda _: question, deadline_seconds=deadline_seconds)).answer
+
+    async def call_on(
+        self, operation: Operation[Question, Answer], ask: Ask[Question], *, deadline_seconds: float, tenant: str = ""
+    ) -> Answered[Answer]:
+        del tenant
+        self.asks.append(ask)
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        has_asked = False
         try:
             with trio.move_on_after(deadline_seconds):
-                return cast("Answer", await self._answering(question))
+                for node in self.nodes:
+                    question = None if node in self.down else ask(node)
+                    if question is None:
+                        continue
+                    has_asked = True
+                    self.asked.append((trio.current_time(), question))
+                    self.asked_nodes.append(node)
+                    try:
+                        return Answered(node, cast("Answer", await self.answering[node](question)))
+                    except TokenLost:
+                        self.down.add(node)
+                await trio.sleep_forever()
         except trio.Cancelled:
             self.cancelled += 1
             raise
         finally:
             self.in_flight -= 1
         text = f"no answer to {operation.name}"
-        raise HsmTimeout(text)
+        raise HsmTimeout(text) if has_asked else HsmUnavailable(text)
+
+
+class FakeToken(FakePool):
+    """A pool of one."""
+
+    def __init__(self, answering: Answering) -> None:
+        super().__init__({ONLY_NODE: answering})
 
 
 def after(seconds: float, outcome: Callable[[msgspec.Struct], msgspec.Struct] | HsmError) -> Answering:

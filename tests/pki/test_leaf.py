@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, load_der_public_key
 from trio.testing import MockClock
 
-from sottovoce.hsm import Caller, HsmUnavailable
+from sottovoce.hsm import ONLY_NODE, HsmUnavailable, Pool, TokenLost
 from sottovoce.pki import (
     CertificateRenewed,
     IssueLeaf,
@@ -26,7 +26,7 @@ from sottovoce.pki import (
 from sottovoce.pki.profile import sign_issuing_certificate, sign_leaf, sign_root_certificate
 from sottovoce.transport import SystemClock, SystemEntropy, TlsIdentity
 from tests.app.directories import OpenToken
-from tests.pki.fake_token import FakeToken, FixedEntropy, SteppedClock
+from tests.pki.fake_token import FakePool, FakeToken, FixedEntropy, SteppedClock
 
 NAMES = ("localhost", "127.0.0.1")
 WALL = 1_800_000_000.0
@@ -61,12 +61,12 @@ class SoftwareCa:
 class Desk:
     """A keeper, what it installed and what it reported."""
 
-    def __init__(self, token: Caller, issuing: x509.Certificate, clock: SteppedClock | SystemClock) -> None:
+    def __init__(self, pool: Pool, clock: SteppedClock | SystemClock, **issuing: x509.Certificate) -> None:
         self.installed: list[TlsIdentity] = []
         self.events: list[RenewalEvent] = []
         entropy = SystemEntropy() if isinstance(clock, SystemClock) else FixedEntropy()
         self.keeper = LeafKeeper(
-            token,
+            pool,
             issuing,
             NAMES,
             install=self.installed.append,
@@ -79,20 +79,21 @@ class Desk:
 def software_desk() -> tuple[SoftwareCa, FakeToken, Desk]:
     ca = SoftwareCa(SteppedClock(WALL))
     token = FakeToken(ca.answer)
-    return ca, token, Desk(token, ca.issuing, ca.clock)
+    return ca, token, Desk(token, ca.clock, main=ca.issuing)
 
 
 async def test_the_first_leaf_comes_from_the_token(opened: OpenToken, directory: Path) -> None:
     issuing = read_issuing_certificate(directory / "certs/issuing.pem")
     async with opened() as token:
-        desk = Desk(token, issuing, SystemClock())
+        desk = Desk(token, SystemClock(), main=issuing)
         assert desk.keeper.not_after == 0
         await desk.keeper.first()
     (identity,) = desk.installed
     assert identity.chain == (issuing,)
     (event,) = desk.events
     assert isinstance(event, CertificateRenewed)
-    assert (event.names, event.serial) == (NAMES, f"{identity.certificate.serial_number:x}")
+    assert (event.names, event.node) == (NAMES, ONLY_NODE)
+    assert event.serial == f"{identity.certificate.serial_number:x}"
     assert event.not_after - event.not_before == 86_400
     assert desk.keeper.not_after == event.not_after
 
@@ -106,6 +107,35 @@ async def test_a_leaf_is_renewed_at_two_thirds_of_its_life_with_a_key_of_its_own
     first, second = desk.installed
     assert first.certificate.public_key() != second.certificate.public_key()
     assert autojump_clock.current_time() == pytest.approx(86_400, abs=1)
+
+
+async def test_whichever_node_issues_its_own_ca_is_shown_with_the_leaf(autojump_clock: MockClock) -> None:
+    clock = SteppedClock(WALL)
+    first, second = SoftwareCa(clock), SoftwareCa(clock)
+    pool = FakePool({"a": first.answer, "b": second.answer})
+    desk = Desk(pool, clock, a=first.issuing, b=second.issuing)
+    await desk.keeper.first()
+    pool.answering["a"] = _lost
+    with trio.move_on_after(86_400):
+        await desk.keeper.run()
+    assert [identity.chain for identity in desk.installed] == [(first.issuing,), (second.issuing,)]
+    for identity in desk.installed:
+        identity.certificate.verify_directly_issued_by(identity.chain[0])
+    assert [event.node for event in desk.events if isinstance(event, CertificateRenewed)] == ["a", "b"]
+    assert autojump_clock.current_time() == pytest.approx(86_400, abs=1)
+
+
+async def test_a_node_whose_issuing_certificate_is_not_known_is_not_asked(autojump_clock: MockClock) -> None:
+    ca = SoftwareCa(SteppedClock(WALL))
+    pool = FakePool({"a": ca.answer, "b": ca.answer})
+    await Desk(pool, ca.clock, b=ca.issuing).keeper.first()
+    assert pool.asked_nodes == ["b"]
+    assert autojump_clock.current_time() < 1
+
+
+async def _lost(_: msgspec.Struct) -> Leaf:
+    await trio.lowlevel.checkpoint()
+    raise TokenLost("gone")
 
 
 async def test_while_the_hsm_is_down_the_leaf_in_use_stays(autojump_clock: MockClock) -> None:
@@ -135,13 +165,13 @@ async def test_a_start_without_an_hsm_fails_after_a_few_tries(autojump_clock: Mo
 async def test_another_key_or_another_ca_is_not_used(autojump_clock: MockClock) -> None:
     ca, token, desk = software_desk()
     ca.wrong_key = True
-    with pytest.raises(LeafWrong, match=r"another CA or key: check certs/issuing\.pem"):
+    with pytest.raises(LeafWrong, match="node main issued a TLS certificate of another CA or key: check the file that"):
         await desk.keeper.first()
     ca.wrong_key = False
-    elsewhere = Desk(token, SoftwareCa(ca.clock).issuing, ca.clock)
+    elsewhere = Desk(token, ca.clock, main=SoftwareCa(ca.clock).issuing)
     with pytest.raises(LeafWrong):
         await elsewhere.keeper.first()
-    nonsense = Desk(FakeToken(lambda _: _nonsense()), ca.issuing, ca.clock)
+    nonsense = Desk(FakeToken(lambda _: _nonsense()), ca.clock, main=ca.issuing)
     with pytest.raises(LeafWrong):
         await nonsense.keeper.first()
     assert (desk.installed, elsewhere.installed, nonsense.installed) == ([], [], [])
@@ -158,7 +188,7 @@ def test_names_that_no_certificate_may_carry_are_refused_before_anything_starts(
     with pytest.raises(LeafRefused):
         LeafKeeper(
             FakeToken(ca.answer),
-            ca.issuing,
+            {ONLY_NODE: ca.issuing},
             ("no host",),
             install=[].append,
             report=[].append,

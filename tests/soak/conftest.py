@@ -1,5 +1,5 @@
-"""Directories as `init` makes them, with a real token in SoftHSM."""
+"""Directories as `init` makes them, with real tokens in SoftHSM."""
 
-from tests.app.directories import directory, made_directory, opened, token_events
+from tests.app.directories import directory, made_directory, made_of_three, opened, three, token_events
 
-__all__ = ["directory", "made_directory", "opened", "token_events"]
+__all__ = ["directory", "made_directory", "made_of_three", "opened", "three", "token_events"]

@@ -1,27 +1,41 @@
-"""The long form of `tests/identity/test_kills.py`: 200 kills, with the limits of the default configuration."""
+"""The long form of `tests/identity/test_kills.py`, with the default configuration's limits and a handshake's time."""
 
+import signal
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from sottovoce.hsm import HsmConfig, TokenEvent
-from tests.app.directories import OpenToken
-from tests.identity.kills import Storm
+from tests.identity.kills import open_storm
 
 
 @pytest.mark.soak
 async def test_no_signature_fails_however_often_it_is_killed_and_each_time_it_is_back_in_two_seconds(
-    opened: OpenToken, token_events: list[TokenEvent], figure: Callable[[str], None]
+    directory: Path, figure: Callable[[str], None]
 ) -> None:
-    defaults = HsmConfig()
-    limits = {name: getattr(defaults, name) for name in ("deadline_seconds", "hang_grace_seconds", "start_seconds")}
-    async with opened(**limits) as token:
-        outcome = await Storm(token, token_events, seed=2).run(kills=200, per_second=20)
-        assert token.replacements == 200
+    async with open_storm(directory, seed=2) as (storm, pool):
+        outcome = await storm.run(faults=200, per_second=20)
+        assert pool.replacements == 200
     figure(
-        f"200 kills, {outcome.kills_in_flight} with a signature in flight, {len(outcome.failures)} failed,"
+        f"200 kills, {outcome.faults_in_flight} with a signature in flight, {len(outcome.failures)} failed,"
         f" away for at most {max(outcome.away_seconds):.2f} s"
     )
     assert outcome.failures == []
-    assert outcome.kills_in_flight >= 100
+    assert outcome.faults_in_flight >= 100
     assert max(outcome.away_seconds) <= 2.0
+
+
+@pytest.mark.soak
+async def test_no_signature_fails_however_often_one_of_three_is_killed_or_hangs(
+    three: Path, figure: Callable[[str], None]
+) -> None:
+    signals = (signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signal.SIGSTOP)
+    async with open_storm(three, seed=4) as (storm, _):
+        outcome = await storm.run(faults=200, per_second=100, signals=signals)
+    figure(
+        f"150 kills and 50 stops among three tokens, {outcome.faults_in_flight} with a signature in flight,"
+        f" {len(outcome.failures)} of {outcome.signed} failed, none waited for more than"
+        f" {max(outcome.waited_seconds):.2f} s"
+    )
+    assert outcome.failures == []
+    assert outcome.faults_in_flight >= 100

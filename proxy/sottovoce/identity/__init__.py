@@ -2,6 +2,7 @@
 
 from sottovoce.identity.anchors import load_anchors
 from sottovoce.identity.batcher import Batcher, BatchEvent, BatchFailed, BatchSigned
+from sottovoce.identity.certificates import Certificates
 from sottovoce.identity.clients import (
     ClientEntry,
     Clients,
@@ -24,9 +25,6 @@ from sottovoce.identity.errors import (
     IdentityError,
     ServingKeysUnusable,
     VoiceCertificateRefused,
-)
-from sottovoce.identity.keeper import (
-    CertificateKeeper,
 )
 from sottovoce.identity.operations import (
     ISSUE_VOICE_CERTIFICATE,
@@ -104,7 +102,7 @@ __all__ = [
     "BatchFailed",
     "BatchSigned",
     "Batcher",
-    "CertificateKeeper",
+    "Certificates",
     "ClientEntry",
     "ClientRefused",
     "Clients",

@@ -1,9 +1,9 @@
 """Which leaves are signed together, and when (protocol §6).  Pure.
 
-A batch holds leaves of one kind, at most 256, at most 8 from one source address; what is over waits for the next.  It
-is due 10 ms after its first leaf came, at once when it is full.  A batch that is due but has to wait for the HSM goes
-on gathering.  So one address that floods us cannot fill a batch, and no rate of calls asks more of the HSM than a
-hundred signatures a second of each kind, unless batches are full.
+A batch holds leaves of one kind that may be signed under one anchor, at most 256, at most 8 from one source address;
+what is over waits for the next.  It is due 10 ms after its first leaf came, at once when it is full.  A batch that is
+due but has to wait for the HSM goes on gathering.  So one address that floods us cannot fill a batch, and no rate of
+calls asks more of the HSM than a hundred signatures a second of each kind and anchor, unless batches are full.
 """
 
 from collections import Counter
@@ -14,6 +14,11 @@ from sottovoce.session import LeafKind
 COLLECT_SECONDS = 0.010
 MAX_LEAVES = 256
 MAX_LEAVES_PER_SOURCE = 8
+
+
+Group = tuple[LeafKind, bytes | None]
+"""Whose leaves go together: their kind, and the id of the anchor under whose certificates they are signed (None: any).
+"""
 
 
 class Waiter(Protocol):
@@ -34,44 +39,53 @@ AnyWaiter = TypeVar("AnyWaiter", bound=Waiter)
 
 
 class Gathering(Generic[AnyWaiter]):
-    """The leaves of all kinds that wait to be signed."""
+    """The leaves of all groups that wait to be signed."""
 
     def __init__(self) -> None:
         """Begin with none."""
-        self._queues: dict[LeafKind, _Queue[AnyWaiter]] = {kind: _Queue() for kind in LeafKind}
+        self._queues: dict[Group, _Queue[AnyWaiter]] = {}
+        """Of those groups that have a leaf."""
 
     def __len__(self) -> int:
         return sum(len(queue.waiting) for queue in self._queues.values())
 
-    def add(self, kind: LeafKind, waiter: AnyWaiter, now: float) -> None:
+    def add(self, group: Group, waiter: AnyWaiter, now: float) -> None:
         """Let a leaf wait."""
-        self._queues[kind].add(waiter, now)
+        self._queues.setdefault(group, _Queue()).add(waiter, now)
 
-    def remove(self, kind: LeafKind, waiter: AnyWaiter) -> None:
+    def remove(self, group: Group, waiter: AnyWaiter) -> None:
         """Forget a leaf whose owner has gone; harmless when it does not wait."""
-        self._queues[kind].remove(waiter)
+        if group in self._queues:
+            self._queues[group].remove(waiter)
+            self._forget_empty(group)
 
     def take_all(self) -> list[AnyWaiter]:
         """Take every leaf that waits, because nothing will be signed any more."""
         taken = [waiter for queue in self._queues.values() for waiter in queue.waiting]
-        self._queues = {kind: _Queue() for kind in LeafKind}
+        self._queues.clear()
         return taken
 
     def next_due(self) -> float | None:
         """When the next batch is due, None while nothing waits."""
-        return min((queue.due_at for queue in self._queues.values() if queue.waiting), default=None)
+        return min((queue.due_at for queue in self._queues.values()), default=None)
 
-    def cut(self, now: float) -> tuple[LeafKind, list[AnyWaiter]] | None:
+    def cut(self, now: float) -> tuple[Group, list[AnyWaiter]] | None:
         """Take the batch that has been due for longest; None if none is.  It is empty when all its owners have gone."""
-        due = [kind for kind, queue in self._queues.items() if queue.waiting and queue.due_at <= now]
+        due = [group for group, queue in self._queues.items() if queue.due_at <= now]
         if not due:
             return None
-        kind = min(due, key=lambda each: self._queues[each].due_at)
-        return kind, self._queues[kind].cut(now)
+        group = min(due, key=lambda each: self._queues[each].due_at)
+        batch = self._queues[group].cut(now)
+        self._forget_empty(group)
+        return group, batch
+
+    def _forget_empty(self, group: Group) -> None:
+        if not self._queues[group].waiting:
+            del self._queues[group]
 
 
 class _Queue(Generic[AnyWaiter]):
-    """The leaves of one kind, in the order they came."""
+    """The leaves of one group, in the order they came."""
 
     def __init__(self) -> None:
         self.waiting: dict[AnyWaiter, None] = {}

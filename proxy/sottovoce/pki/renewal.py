@@ -44,6 +44,8 @@ class CertificateRenewed(msgspec.Struct, frozen=True, tag="certificate_renewed")
     sha256: str
     anchor: str = ""
     """Of a voice certificate: the id of its anchor, hexadecimal."""
+    node: str = ""
+    """Of a voice certificate: the node whose keys it is for; of a TLS certificate: the one that issued it."""
 
 
 class RenewalFailed(msgspec.Struct, frozen=True, tag="renewal_failed"):
@@ -51,7 +53,10 @@ class RenewalFailed(msgspec.Struct, frozen=True, tag="renewal_failed"):
 
     reason: str
     retry_seconds: float
+    """0: not before the next renewal."""
     not_after: int
+    node: str = ""
+    """Where others got theirs: the node that is left without."""
 
 
 RenewalEvent = CertificateRenewed | RenewalFailed

@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from sottovoce.hsm import HsmUnavailable
+from sottovoce.hsm import ONLY_NODE, HsmUnavailable
 from sottovoce.identity import TicketKeyErased, TicketKeyFailed, TicketKeyReplaced
 from sottovoce.primitives import Secret
 from tests.identity.tickets.boxes import AUTHORITY, HOUR, PATH, Desk, HandClock, state_of
@@ -147,7 +147,7 @@ async def test_a_key_that_does_not_open_is_not_used(autojump_clock: MockClock) -
 
 async def test_a_token_that_hangs_costs_the_start_ten_seconds(autojump_clock: MockClock) -> None:
     desk = new_desk()
-    desk.token._answering = _never
+    desk.token.answering[ONLY_NODE] = _never
     await desk.box.first()
     assert autojump_clock.current_time() == pytest.approx(10)
     assert desk.events == [TicketKeyFailed("no answer to new_ticket_key", 1.0, seals=False)]

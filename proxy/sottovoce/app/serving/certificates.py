@@ -6,10 +6,10 @@ from pathlib import Path
 
 import msgspec
 
-from sottovoce.app.places import ANCHORS, ISSUING
+from sottovoce.app.places import ANCHORS, token_places
 from sottovoce.app.serving.health import Reports
-from sottovoce.hsm import Cluster
-from sottovoce.identity import CertificateKeeper, IdentityConfig, load_anchors
+from sottovoce.hsm import HsmConfig, Pool
+from sottovoce.identity import Certificates, IdentityConfig, load_anchors
 from sottovoce.pki import LeafKeeper, read_issuing_certificate
 from sottovoce.primitives import Entropy
 from sottovoce.transport import Clock, CurrentContext, PqPolicy, TlsIdentity, self_test, server_context
@@ -54,17 +54,18 @@ class TlsContexts:
 
 def certificate_keepers(  # noqa: PLR0913, PLR0917  the parts they need
     config: IdentityConfig,
+    hsm: HsmConfig,
     base: Path,
-    token: Cluster,
+    pool: Pool,
     tls: TlsContexts,
     reports: Reports,
     clock: Clock,
     entropy: Entropy,
-) -> tuple[LeafKeeper, CertificateKeeper]:
-    """Make what keeps the TLS certificate and the voice certificate; neither has one yet."""
+) -> tuple[LeafKeeper, Certificates]:
+    """Make what keeps the TLS certificate and the voice certificates; neither has one yet."""
     leaf = LeafKeeper(
-        token,
-        read_issuing_certificate(base / ISSUING),
+        pool,
+        {each.name: read_issuing_certificate(each.issuing) for each in token_places(hsm)},
         config.names,
         lifetime_seconds=config.leaf_hours * 3600,
         install=tls.install,
@@ -72,8 +73,8 @@ def certificate_keepers(  # noqa: PLR0913, PLR0917  the parts they need
         clock=clock,
         entropy=entropy,
     )
-    voice = CertificateKeeper(
-        token,
+    voice = Certificates(
+        pool,
         partial(load_anchors, base / ANCHORS),
         config.names,
         lifetime_seconds=config.certificate_hours * 3600,

@@ -1,6 +1,6 @@
 """What runs while the proxy serves, put together in the order in which each needs the others.
 
-    audit ─▶ ledger ─▶ token process ─▶ certificates ─▶ listeners
+    audit ─▶ ledger ─▶ token processes ─▶ certificates ─▶ listeners
 
 Nothing here decides anything: it hands each part what it asks for.
 """
@@ -18,11 +18,11 @@ from sottovoce.app.anchors import record_anchor_changes
 from sottovoce.app.checking import build_routes, read_credentials
 from sottovoce.app.doctor.sockets import naming_holder
 from sottovoce.app.ledger import open_ledger
-from sottovoce.app.places import token_files
+from sottovoce.app.places import token_places
 from sottovoce.app.serving.backends import Backends
 from sottovoce.app.serving.callers import Callers
 from sottovoce.app.serving.certificates import TlsContexts, TlsPolicy, certificate_keepers
-from sottovoce.app.serving.health import Health, Reports
+from sottovoce.app.serving.health import Health, Reports, Tokens
 from sottovoce.app.serving.measuring import MeasuredRoute, read, versions
 from sottovoce.app.token_process import COMMAND
 from sottovoce.audit import AuditFailed, AuditLog, ConfigurationLoaded, PlaintextNetworkAllowed, open_audit
@@ -37,8 +37,8 @@ from sottovoce.edge import (
     listen,
     parse_address,
 )
-from sottovoce.hsm import Cluster, open_token
-from sottovoce.identity import Batcher, CertificateKeeper, Clients, ClientsContents, Tickets
+from sottovoce.hsm import Cluster, open_pool
+from sottovoce.identity import Batcher, Certificates, Clients, ClientsContents, Tickets
 from sottovoce.observe import Logger, events
 from sottovoce.observe.metrics import Metrics
 from sottovoce.pki import LeafKeeper
@@ -69,11 +69,11 @@ class Parts:
         file: Path,
         logger: Logger,
         audit: AuditLog,
-        token: Cluster,
+        tokens: Cluster,
         tls: TlsContexts,
         routes: Mapping[str, Route],
         leaf: LeafKeeper,
-        voice: CertificateKeeper,
+        voice: Certificates,
         batcher: Batcher,
         tickets: Tickets,
         clients: Clients,
@@ -84,7 +84,7 @@ class Parts:
         self.configuration = configuration
         self.file = file
         self.logger = logger
-        self.token = token
+        self.tokens = tokens
         self.leaf = leaf
         self.voice = voice
         self.batcher = batcher
@@ -102,36 +102,42 @@ class Parts:
 
     @classmethod
     async def build(cls, configuration: Configuration, file: Path, logger: Logger, stack: AsyncExitStack) -> "Parts":
-        """Start the token process, get certificates, bind the listeners."""
+        """Start the token processes, get certificates, bind the listeners."""
         base = file.absolute().parent  # noqa: ASYNC240  at start, nobody waits
         routes = build_routes(configuration, file)
         clients = read_credentials(configuration)
         tls = TlsContexts(_tls_policies(configuration))
-        health = Health(CLOCK)
+        places = {each.name: each for each in token_places(configuration.hsm)}
+        sections = {name: each.section for name, each in places.items()}
+        health = Health(CLOCK, Tokens(CLOCK, sections, configuration.hsm.needed))
         report = _reporter(logger, health)
         audit = await stack.enter_async_context(open_audit(configuration.audit, CLOCK, report=report))
         _forget_killed(configuration)
         await record_configuration(configuration, file, routes, audit, logger)
         await record_anchor_changes(base, audit)
         metrics = Metrics(versions())
-        ledger = await stack.enter_async_context(open_ledger(logger, audit, configuration.hsm.token, metrics.keys))
+        metrics.keys.know_nodes(places)
+        labels = {name: each.config.token for name, each in places.items()}
+        ledger = await stack.enter_async_context(open_ledger(logger, audit, labels, metrics.keys))
         with naming_holder():
             admin = await listen("admin", parse_address(configuration.admin.address))
         stack.push_async_callback(admin.aclose)
         reports = Reports(ledger, health)
-        token = await stack.enter_async_context(
-            open_token(
+        tokens = await stack.enter_async_context(
+            open_pool(
                 configuration.hsm,
                 command=COMMAND,
-                files=token_files(configuration.hsm, base),
+                files=lambda name: places[name].files(base),
                 report=reports.token,
                 times=metrics.keys,
             )
         )
-        leaf, voice = certificate_keepers(configuration.identity, base, token, tls, reports, CLOCK, ENTROPY)
+        leaf, voice = certificate_keepers(
+            configuration.identity, configuration.hsm, base, tokens, tls, reports, CLOCK, ENTROPY
+        )
         await leaf.first()
         await voice.first()
-        tickets = Tickets(token, report=reports.ticket_key, clock=CLOCK, entropy=ENTROPY)
+        tickets = Tickets(tokens, report=reports.ticket_key, clock=CLOCK, entropy=ENTROPY)
         stack.callback(tickets.close)
         await tickets.first()
         parts = cls(
@@ -139,12 +145,12 @@ class Parts:
             file=file,
             logger=logger,
             audit=audit,
-            token=token,
+            tokens=tokens,
             tls=tls,
             routes=routes,
             leaf=leaf,
             voice=voice,
-            batcher=Batcher(token, report=reports.batch),
+            batcher=Batcher(tokens, voice, report=reports.batch),
             tickets=tickets,
             clients=clients,
             metrics=metrics,

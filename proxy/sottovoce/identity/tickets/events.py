@@ -9,6 +9,8 @@ class TicketKeyReplaced(msgspec.Struct, frozen=True, tag="ticket_key_replaced"):
     """A new key seals tickets from now on."""
 
     key: str
+    node: str
+    """Who made it."""
 
 
 class TicketKeyErased(msgspec.Struct, frozen=True, tag="ticket_key_erased"):

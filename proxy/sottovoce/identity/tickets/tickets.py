@@ -1,5 +1,8 @@
 """`Tickets`: the session's `TicketBox`, with keys that the HSM makes and wraps (protocol §6, Tickets).
 
+Each key is made and opened by one node, whichever is well: it is wrapped under that node's own key.  When a node goes,
+the keys that it made go on.
+
 A key seals for an hour at most and is replaced before that; it stays for opening until its last ticket has expired, and
 is then erased with its record of used tickets.  While no key can be had the old one seals until its hour is over; then
 there are no tickets, and handshakes are full ones.  Nothing is written anywhere: after a restart every ticket is one
@@ -16,7 +19,7 @@ from typing import NoReturn
 import msgspec
 import trio
 
-from sottovoce.hsm import Caller, TokenProcessFailed
+from sottovoce.hsm import Pool, TokenProcessFailed
 from sottovoce.identity.tickets import layout
 from sottovoce.identity.tickets.events import (
     TicketKeyErased,
@@ -50,13 +53,11 @@ _FRACTIONS = 1 << 32
 class Tickets:
     """Seals and opens tickets: `first`, then `run`; its owner calls `close`.  A session.TicketBox."""
 
-    def __init__(
-        self, token: Caller, *, report: Callable[[TicketKeyEvent], None], clock: Clock, entropy: Entropy
-    ) -> None:
-        """Take the token and whom to tell; there are no tickets yet."""
+    def __init__(self, pool: Pool, *, report: Callable[[TicketKeyEvent], None], clock: Clock, entropy: Entropy) -> None:
+        """Take the tokens and whom to tell; there are no tickets yet."""
         self.outcomes: Counter[TicketOutcome] = Counter()
         """How often each has come."""
-        self._token = token
+        self._pool = pool
         self._report = report
         self._clock = clock
         self._entropy = entropy
@@ -139,7 +140,7 @@ class Tickets:
 
     async def _replace(self) -> None:
         try:
-            key = await self._new_key()
+            key, node = await self._new_key()
         except SottovoceError as error:
             self._failed(str(error))
             return
@@ -150,18 +151,25 @@ class Tickets:
         self._keys[key.id] = self._current = key
         fraction = int.from_bytes(self._entropy.random(_FRACTION_BYTES)) / _FRACTIONS
         self._replace_at = self._clock.now() + REPLACE_SECONDS - _JITTER_SECONDS * fraction
-        self._report(TicketKeyReplaced(key.id.hex()))
+        self._report(TicketKeyReplaced(key.id.hex(), node))
 
-    async def _new_key(self) -> TicketKey:
-        """Have a key made and opened; what it was opened as is wiped."""
-        made = await self._token.call(NEW_TICKET_KEY, NewTicketKey(), deadline_seconds=_DEADLINE_SECONDS)
-        if key_id_of(made.wrapped) in self._keys:  # 64 random bits do not meet: something is broken there
+    async def _new_key(self) -> tuple[TicketKey, str]:
+        """Have a key made and opened by one node, whose own it is wrapped under; gives that node, too.
+
+        What it was opened as is wiped.
+        """
+        made = await self._pool.call_on(NEW_TICKET_KEY, lambda _: NewTicketKey(), deadline_seconds=_DEADLINE_SECONDS)
+        wrapped = made.answer.wrapped
+        if key_id_of(wrapped) in self._keys:  # 64 random bits do not meet: something is broken there
             text = "the token process gave a new ticket key the id of one that is in use"
             raise TokenProcessFailed(text)
-        question = OpenTicketKey(made.wrapped)
-        opened = await self._token.call(OPEN_TICKET_KEY, question, deadline_seconds=_DEADLINE_SECONDS)
-        with opened.key:
-            return TicketKey(made.wrapped, opened.key, self._clock.now())
+        opened = await self._pool.call_on(
+            OPEN_TICKET_KEY,
+            lambda node: OpenTicketKey(wrapped) if node == made.node else None,
+            deadline_seconds=_DEADLINE_SECONDS,
+        )
+        with opened.answer.key as key:
+            return TicketKey(wrapped, key, self._clock.now()), made.node
 
     def _failed(self, reason: str) -> None:
         seconds = _RETRY_SECONDS[min(self._failures, len(_RETRY_SECONDS) - 1)]
