@@ -20,6 +20,7 @@ from sottovoce.session import (
     Dependencies,
     Identity,
     Proof,
+    ServedCertificate,
     ServerConfig,
     ServerDependencies,
     ServerSession,
@@ -71,12 +72,18 @@ class _Identity:
             anchor_id=self.anchor.anchor_id,
         )
         classical, pq = anchor_keys.sign(fields.signed_bytes())
-        self.certificate = encode_certificate(
+        encoded = encode_certificate(
             fields, (anchor_keys.classical.algorithm, classical), (anchor_keys.pq.algorithm, pq)
         )
+        self.certificate = ServedCertificate.of(encoded)
+
+    def serves(self, anchor_id: bytes) -> bool:
+        """Serve under the one anchor."""
+        return anchor_id == self.anchor.anchor_id
 
     def prove(self, wanted: SignatureWanted) -> Proof:
-        root, ((path, directions),) = merkle_tree([wanted.leaf])
+        """Sign a batch of one."""
+        root, ((path, directions),) = merkle_tree([wanted.leaf_under(self.certificate)])
         classical, pq = self._serving.sign(signed_root(wanted.kind, root))
         return Proof(path, directions, root, classical, pq)
 
@@ -113,7 +120,7 @@ def talking(*, has_datagrams: bool = False) -> tuple[ClientSession, ServerSessio
         for record in upward:
             for event in server.receive(record, 0.0):
                 if isinstance(event, SignatureWanted):
-                    server.provide_proof(event, identity.prove(event), 0.0)
+                    server.provide_proof(event, identity.certificate, identity.prove(event), 0.0)
         for record in server.to_send():
             client.receive(record, 0.0)
     if not (client.is_open and server.is_open):

@@ -49,8 +49,8 @@ from tests.session.dialogue import (
     anchor_keys,
     anchor_of,
     dependencies,
+    give_proof,
     issue,
-    prove,
     serving_keys,
 )
 from tests.transport import ends
@@ -223,7 +223,7 @@ class PureServer:
         for event in happened:
             self.events.append(event)
             if isinstance(event, SignatureWanted) and self.signs:
-                session.provide_proof(event, prove(self.keys, event.kind, event.leaf), self.now)
+                give_proof(session, event, self.keys, self.now)
             if isinstance(event, CredentialShown):
                 session.provide_verdict(event.shown, self.credentials.judge(event.shown), self.now)
                 self.settle(session.events())

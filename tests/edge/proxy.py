@@ -21,8 +21,10 @@ from sottovoce.session import (
     ClientSession,
     Dependencies,
     LeafKind,
-    Proof,
+    ServedCertificate,
     ServerDependencies,
+    SignatureWanted,
+    Signed,
     events,
 )
 from sottovoce.transport import (
@@ -73,8 +75,8 @@ class Signer:
         self.asked: list[tuple[LeafKind, str]] = []
         self.deadlines: list[tuple[float, float]] = []
 
-    async def sign(self, kind: LeafKind, leaf: bytes, source: str, deadline: float) -> Proof:
-        self.asked.append((kind, source))
+    async def sign(self, wanted: SignatureWanted, source: str, deadline: float) -> Signed:
+        self.asked.append((wanted.kind, source))
         self.deadlines.append((trio.current_time(), deadline))
         with trio.move_on_at(deadline) as limit:
             await trio.sleep(self.seconds)
@@ -82,7 +84,8 @@ class Signer:
             raise HsmTimeout("no signature in time")
         if self.error is not None:
             raise self.error
-        return prove(serving_keys(), kind, leaf)
+        certificate = ServedCertificate.of(local_certificate())
+        return Signed(certificate, prove(serving_keys(), wanted.kind, wanted.leaf_under(certificate)))
 
 
 class Log:

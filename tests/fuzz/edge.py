@@ -15,7 +15,15 @@ import trio.testing
 
 from sottovoce.edge import connection, serve_connection
 from sottovoce.edge.call import carrier
-from sottovoce.session import Carriage, ClientSession, Dependencies, ServerDependencies
+from sottovoce.session import (
+    Carriage,
+    ClientSession,
+    Dependencies,
+    ServedCertificate,
+    ServerDependencies,
+    SignatureWanted,
+    Signed,
+)
 from sottovoce.transport.lines.streams import StreamLine
 from sottovoce.wire import Code
 from tests.edge import proxy
@@ -87,9 +95,10 @@ class PlainStream:
 class Signer:
     """Signs at once, by a hash."""
 
-    async def sign(self, kind: Any, leaf: bytes, _source: str, _deadline: float) -> Any:
+    async def sign(self, wanted: SignatureWanted, _source: str, _deadline: float) -> Signed:
         await trio.lowlevel.checkpoint()
-        return prove(toy_serving(), kind, leaf)
+        certificate = ServedCertificate.of(toy_certificate("localhost"))
+        return Signed(certificate, prove(toy_serving(), wanted.kind, wanted.leaf_under(certificate)))
 
 
 class Served:

@@ -10,7 +10,12 @@ from tests.fuzz.choices import Choices
 from tests.fuzz.talk import End
 from tests.fuzz.toy import toy_serving, toy_world
 from tests.session.carriers import WEBTRANSPORT
-from tests.session.dialogue import client_config, make_client, make_server, prove
+from tests.session.dialogue import (
+    client_config,
+    give_proof,
+    make_client,
+    make_server,
+)
 
 _MOMENTS = (0.001, 0.02, 0.3, 1.0, 2.1, 5.0)
 
@@ -111,8 +116,7 @@ class Crossing:
     def happened(self, arrived: list[Event]) -> None:
         for event in arrived:
             if isinstance(event, SignatureWanted):
-                proof = prove(toy_serving(), event.kind, event.leaf)
-                self.server_session.provide_proof(event, proof, self.now)
+                give_proof(self.server_session, event, toy_serving(), self.now)
                 self.server.take(self.server_session.events())
 
     def stream(self) -> None:

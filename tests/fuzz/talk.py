@@ -23,6 +23,8 @@ from sottovoce.session import (
     Json,
     Mark,
     Mute,
+    Proof,
+    ServedCertificate,
     ServerConfig,
     ShownCredential,
     SignatureWanted,
@@ -39,6 +41,7 @@ from tests.session.dialogue import (
     make_client,
     make_server,
     prove,
+    signing_under,
 )
 
 HEARD = (Audio, Dtmf, Json, Mark, Mute, Clear)
@@ -145,7 +148,7 @@ class Talk:
         self.client, self.server = End(self.client_session), End(self.server_session)
         self.ends = (self.client, self.server)
         self.unsigned: list[SignatureWanted] = []
-        self.signed: list[tuple[SignatureWanted, Any]] = []
+        self.signed: list[tuple[SignatureWanted, ServedCertificate, Proof]] = []
         self.client.check()
 
     def run(self) -> None:
@@ -213,8 +216,8 @@ class Talk:
         if self.unsigned:
             self._prove(self.unsigned.pop(0))
         elif self.signed:
-            wanted, proof = self.choices.pick(self.signed)
-            self.server_session.provide_proof(wanted, proof, self.now)
+            wanted, certificate, proof = self.choices.pick(self.signed)
+            self.server_session.provide_proof(wanted, certificate, proof, self.now)
             self.server.take(self.server_session.events())
 
     def judge(self) -> None:
@@ -224,9 +227,10 @@ class Talk:
             self.server.take(self.server_session.events())
 
     def _prove(self, wanted: SignatureWanted) -> None:
-        proof = prove(toy_serving(), wanted.kind, wanted.leaf)
-        self.signed.append((wanted, proof))
-        self.server_session.provide_proof(wanted, proof, self.now)
+        certificate = signing_under(self.server_session, wanted)
+        proof = prove(toy_serving(), wanted.kind, wanted.leaf_under(certificate))
+        self.signed.append((wanted, certificate, proof))
+        self.server_session.provide_proof(wanted, certificate, proof, self.now)
         self.server.take(self.server_session.events())
 
     def ask(self) -> None:

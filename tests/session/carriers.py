@@ -14,9 +14,9 @@ from tests.session.dialogue import (
     Credentials,
     Pair,
     client_config,
+    give_proof,
     make_client,
     make_server,
-    prove,
     serving_keys,
 )
 from tests.session.foreign import ForeignClient, ForeignServer, Peer
@@ -196,7 +196,7 @@ class Network:
         self.events += events
         for event in events:
             if isinstance(event, SignatureWanted):
-                self.pair.server.provide_proof(event, prove(serving_keys(), event.kind, event.leaf), self.now)
+                give_proof(self.pair.server, event, serving_keys(), self.now)
 
     def turn(self, now: float, delay: float) -> None:
         """Do what is due, and carry the control stream."""

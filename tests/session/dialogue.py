@@ -14,7 +14,16 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from sottovoce.primitives import MldsaSigner, PublicKey, Secret, SignatureAlgorithm, Signer, SystemKem
-from sottovoce.session import Anchor, CertificateFields, LeafKind, Proof, encode_certificate, merkle_tree, signed_root
+from sottovoce.session import (
+    Anchor,
+    CertificateFields,
+    LeafKind,
+    Proof,
+    ServedCertificate,
+    encode_certificate,
+    merkle_tree,
+    signed_root,
+)
 from sottovoce.session.client import ClientSession
 from sottovoce.session.config import Carriage, ClientConfig, Dependencies, ServerConfig, ServerDependencies
 from sottovoce.session.credentials import Identity, ShownCredential
@@ -157,10 +166,44 @@ def prove(serving: Keys, kind: LeafKind, leaf: bytes, others: Iterable[bytes] = 
 
 
 class Serving:
-    """The certificate that is current; a test may replace it."""
+    """The certificates to serve under: of each anchor the one that came last.  A test may replace the current one."""
 
     def __init__(self, encoded: bytes | None = None) -> None:
+        self.of_anchor: dict[bytes, ServedCertificate] = {}
         self.certificate = encoded or certificate()
+
+    @property
+    def certificate(self) -> bytes:
+        return self.current.encoded
+
+    @certificate.setter
+    def certificate(self, encoded: bytes) -> None:
+        self.current = ServedCertificate.of(encoded)
+        self.of_anchor[self.current.anchor_id] = self.current
+
+    def serves(self, anchor_id: bytes) -> bool:
+        return anchor_id in self.of_anchor
+
+    def under(self, anchor_id: bytes | None) -> ServedCertificate:
+        return self.current if anchor_id is None else self.of_anchor[anchor_id]
+
+
+def give_proof(  # noqa: PLR0913, PLR0917  a signer in one call
+    session: ServerSession,
+    wanted: SignatureWanted,
+    keys: Keys,
+    now: float,
+    others: Iterable[bytes] = (),
+    certificate: ServedCertificate | None = None,
+) -> None:
+    """Do what a signer does: choose a certificate, sign a batch that the leaf under it is in, and bring both."""
+    chosen = certificate or signing_under(session, wanted)
+    session.provide_proof(wanted, chosen, prove(keys, wanted.kind, wanted.leaf_under(chosen), others), now)
+
+
+def signing_under(session: Any, wanted: SignatureWanted) -> ServedCertificate:
+    """The certificate that `Serving` has for what a session wants."""
+    return session._serving.under(wanted.anchor_id)
 
 
 class Credentials:
@@ -294,7 +337,7 @@ class Pair:
         return events
 
     def sign(self, wanted: SignatureWanted) -> None:
-        self.server.provide_proof(wanted, prove(self.keys, wanted.kind, wanted.leaf), self.now)
+        give_proof(self.server, wanted, self.keys, self.now)
 
     def client_records(self) -> list[bytes]:
         """What the client wants to write now."""

@@ -15,9 +15,9 @@ from tests.session.dialogue import (
     Credentials,
     Serving,
     client_config,
+    give_proof,
     make_client,
     make_server,
-    prove,
     replacing,
     serving_keys,
 )
@@ -103,7 +103,7 @@ class AtServer(Meeting):
     def prove(self) -> None:
         """Sign what was asked for last."""
         wanted = self.wanted[-1]
-        self.server.provide_proof(wanted, prove(self.keys, wanted.kind, wanted.leaf), self.now)
+        give_proof(self.server, wanted, self.keys, self.now)
 
     def until_flight(self) -> None:
         """Up to the client's flight, without it."""

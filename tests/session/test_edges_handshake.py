@@ -18,9 +18,9 @@ from tests.session.dialogue import (
     client_config,
     dependencies,
     ended,
+    give_proof,
     make_client,
     make_server,
-    prove,
 )
 from tests.session.foreign import ForeignServer
 from tests.session.foreign_bytes import u, with_tlv
@@ -193,14 +193,14 @@ def test_a_clients_handshake_takes_nothing_before_it_has_begun_and_after_it_was_
 
 
 @pytest.mark.protocol("P5.24")
-def test_a_proof_for_another_leaf_is_ignored_and_the_right_one_still_taken() -> None:
+def test_a_proof_for_another_event_is_ignored_and_the_right_one_still_taken() -> None:
     pair = Pair()
     pair.signing = False
     pair.to_server(pair.client_records()[0])
     (wanted,) = pair.wanted
     pair.server_records()
-    other = type(wanted)(wanted.kind, b"\x01" * len(wanted.leaf))
-    pair.server.provide_proof(other, prove(pair.keys, other.kind, other.leaf), 0.0)
+    other = type(wanted)(wanted.kind, wanted.anchor_id, wanted.leaf_after)
+    give_proof(pair.server, other, pair.keys, 0.0)
     assert pair.server.to_send() == []
     pair.sign(wanted)
     assert len(pair.server.to_send()) == 1

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from sottovoce.primitives import ApiMisuse, IllegalShare, Secret
-from sottovoce.session import Ended, Identity, LeafKind, Proof, ServerConfig, SignatureWanted
+from sottovoce.session import Ended, Identity, LeafKind, Proof, ServedCertificate, ServerConfig, SignatureWanted
 from sottovoce.wire import MAX_EPOCH, Code
 from tests.session.carriers import ClientOverTwo, ServerOverTwo
 from tests.session.dialogue import (
@@ -21,6 +21,7 @@ from tests.session.dialogue import (
     make_server,
     prove,
     serving_keys,
+    signing_under,
     talking,
 )
 from tests.session.foreign_bytes import AUDIO, CLOSE, HANDSHAKE, PING, message, u, with_tlv
@@ -171,16 +172,20 @@ def test_a_session_ends_even_when_its_last_record_cannot_be_sealed() -> None:
     assert meeting.ours._receiver is None
 
 
-def test_a_server_without_a_certificate_is_not_made() -> None:
-    with pytest.raises(ApiMisuse):
-        make_server(serving=Serving(b"\x01\x00"))
+def test_what_is_no_certificate_is_not_served_under() -> None:
+    with pytest.raises(ApiMisuse, match="the certificate to serve under is none"):
+        ServedCertificate.of(b"\x01\x00")
 
 
 @pytest.mark.protocol("P10.16")
-def test_a_certificate_that_turns_into_nonsense_is_not_blamed_on_the_client() -> None:
+def test_a_fault_in_what_is_served_is_not_blamed_on_the_client() -> None:
     serving = Serving()
     meeting = AtServer(serving=serving)
-    serving.certificate = b"nonsense"
+
+    def break_down(_: bytes) -> NoReturn:
+        raise ApiMisuse("no certificates yet")
+
+    serving.serves = break_down  # type: ignore[method-assign]
     with pytest.raises(ApiMisuse):
         meeting.init()
     assert ended(meeting.ours.events()).code == Code.INTERNAL
@@ -193,10 +198,11 @@ def test_a_proof_that_does_not_fit_the_certificate_is_not_sent(*, has_key: bool)
     meeting = AtServer(established=False, serving=serving)
     meeting.take(meeting.peer.hello())
     wanted = meeting.wanted[-1]
-    proof = prove(serving_keys(), wanted.kind, wanted.leaf)
+    under = signing_under(meeting.server, wanted)
+    proof = prove(serving_keys(), wanted.kind, wanted.leaf_under(under))
     meeting.ours.to_send()
     with pytest.raises(ApiMisuse):
-        meeting.server.provide_proof(wanted, msgspec.structs.replace(proof, pq=None) if has_key else proof, 0.0)
+        meeting.server.provide_proof(wanted, under, msgspec.structs.replace(proof, pq=None) if has_key else proof, 0.0)
     assert meeting.ours.to_send() == []
 
 
@@ -208,11 +214,11 @@ def _classical() -> Any:
 
 @pytest.mark.protocol("P5.24")
 def test_a_proof_when_none_is_wanted_is_ignored() -> None:
-    wanted = SignatureWanted(LeafKind.SERVER_VERIFY, b"\0" * 48)
-    proof = Proof((), (), b"", b"", b"")
+    wanted = SignatureWanted(LeafKind.SERVER_VERIFY, None, lambda _: bytes(48))
+    proof = Proof((), (), bytes(48), b"", b"")
     fresh, talking_server = make_server(), talking().server
     for server in (fresh, talking_server):
-        server.provide_proof(wanted, proof, 0.0)
+        server.provide_proof(wanted, Serving().current, proof, 0.0)
         assert server.to_send() == []
         assert server.events() == []
 
@@ -230,7 +236,9 @@ def test_a_step_outside_a_session_is_a_fault_of_ours() -> None:
         make_client()._begin_step()
     with pytest.raises(ApiMisuse):
         make_client()._seal(AUDIO, b"")  # type: ignore[arg-type]
-    server = make_server()
+    server: Any = make_server()
+    with pytest.raises(ApiMisuse):
+        server._issue_ticket(Secret.blank("res", 0), 0.0)
     server.request_rekey()
     assert server.to_send() == []
 

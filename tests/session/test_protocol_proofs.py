@@ -6,7 +6,13 @@ import pytest
 
 from sottovoce.session import LeafKind, merkle_root, merkle_tree, signed_root
 from sottovoce.wire import Code
-from tests.session.dialogue import Keys, flipped, other_serving_keys, prove, serving_keys
+from tests.session.dialogue import (
+    Keys,
+    flipped,
+    give_proof,
+    other_serving_keys,
+    serving_keys,
+)
 from tests.session.foreign import ForeignServer
 from tests.session.foreign_bytes import ref, tlvs_of, u, with_tlv
 from tests.session.meeting import AtClient, AtServer, code_of, judged_by_client
@@ -187,7 +193,7 @@ def test_two_answers_to_one_leaf_give_one_sealed_flight() -> None:
     meeting.prove()
     meeting.prove()
     wanted = meeting.wanted[-1]
-    meeting.server.provide_proof(wanted, prove(serving_keys(), wanted.kind, wanted.leaf, [SIBLING]), 0.0)
+    give_proof(meeting.server, wanted, serving_keys(), 0.0, [SIBLING])
     assert len(meeting.ours.to_send()) == 2
 
 

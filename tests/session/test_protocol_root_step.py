@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sottovoce.wire import Code
-from tests.session.dialogue import prove, serving_keys
+from tests.session.dialogue import give_proof, serving_keys
 from tests.session.foreign_bytes import HANDSHAKE, PING, PONG, SWITCH, message, split, tlvs_of, u, with_tlv
 from tests.session.meeting import AtClient, AtServer, code_of, judged_by_client
 
@@ -255,7 +255,7 @@ def test_a_late_answer_to_the_handshakes_leaf_is_not_taken_for_the_root_steps() 
     meeting = AtServer()
     handshake = meeting.wanted[0]
     meeting.init()
-    meeting.server.provide_proof(handshake, prove(serving_keys(), handshake.kind, handshake.leaf), 0.0)
+    give_proof(meeting.server, handshake, serving_keys(), 0.0)
     assert meeting.ours.to_send() == []
     meeting.prove()
     assert len(meeting.ours.to_send()) == 1

@@ -15,7 +15,16 @@ from sottovoce.session.config import ServerConfig
 from sottovoce.session.events import Audio, Dtmf, Ended, Event, Json, Mark, Mute, SignatureWanted, TicketReceived
 from sottovoce.session.session import Session
 from sottovoce.wire import Code
-from tests.session.dialogue import Box, Pair, client_config, flipped, make_client, make_server, prove, serving_keys
+from tests.session.dialogue import (
+    Box,
+    Pair,
+    client_config,
+    flipped,
+    give_proof,
+    make_client,
+    make_server,
+    serving_keys,
+)
 
 HEARD = (Audio, Dtmf, Json, Mark, Mute)
 sizes = st.integers(0, 700)
@@ -150,7 +159,7 @@ class TwoEnds(RuleBasedStateMachine):
         if self.unsigned:
             wanted = self.unsigned.pop(0)
             for _ in range(1 + twice):
-                self.server_machine.provide_proof(wanted, prove(serving_keys(), wanted.kind, wanted.leaf), self.now)
+                give_proof(self.server_machine, wanted, serving_keys(), self.now)
             self.server.flush()
 
     @rule(up=st.booleans(), count=st.integers(1, 30))

@@ -13,6 +13,7 @@ from sottovoce.session import (
     ClientConfig,
     ClientSession,
     Credential,
+    CredentialShown,
     Dependencies,
     ServerConfig,
     ServerDependencies,
@@ -21,7 +22,6 @@ from sottovoce.session import (
     SignatureWanted,
     parse_anchor_file,
 )
-from sottovoce.session.trust import LeafKind
 from sottovoce.wire import Codec
 from tests.session.dialogue import Serving
 from tests.session.tapes import (
@@ -76,6 +76,7 @@ class Stage:
         }
         self.server = ServerSession(ServerConfig(**fields), made_carriage(server["carriage"]), dependencies, now, wall)
         self.shown: list[ShownCredential] = []
+        self.wanted: list[SignatureWanted] = []
 
     def _tape(self, name: str) -> Tape:
         tape = Tape(self.script["tapes"].setdefault(name, []), is_recording=self.is_recording)
@@ -132,17 +133,30 @@ class Stage:
                 self.serving.certificate = unplain(step["certificate"])
                 return None
             case "provide_proof":
-                wanted = SignatureWanted(LeafKind(step["kind"]), unplain(step["leaf"]))
-                return session.provide_proof(wanted, made_proof(step["proof"]), now)
+                (wanted,) = [each for each in self.wanted if self._leaf(each) == step["leaf"]]
+                assert wanted.kind == step["kind"]
+                certificate = self.serving.under(wanted.anchor_id)
+                return session.provide_proof(wanted, certificate, made_proof(step["proof"]), now)
             case "provide_verdict":
                 return session.provide_verdict(self.shown.pop(), made_verdict(step["verdict"]), now)
             case other:
                 raise ValueError(other)
 
-    def note(self, came: Any) -> None:
-        """Remember a credential that waits for its verdict."""
-        if isinstance(came, list):
-            self.shown += [event.shown for event in came if hasattr(event, "shown")]  # type: ignore[reportUnknownMemberType]
+    def note(self, came: Any) -> Any:
+        """Remember what waits for its verdict or its signature; gives what came as it is written down."""
+        if not isinstance(came, list):
+            return plain(came)
+        events: list[Any] = came
+        self.shown += [event.shown for event in events if isinstance(event, CredentialShown)]
+        self.wanted += [event for event in events if isinstance(event, SignatureWanted)]
+        return [self._written(event) if isinstance(event, SignatureWanted) else plain(event) for event in events]
+
+    def _written(self, wanted: SignatureWanted) -> Json:
+        """A leaf that is to be signed, under the certificate that is served now."""
+        return {"is": "SignatureWanted", "kind": int(wanted.kind), "leaf": self._leaf(wanted)}
+
+    def _leaf(self, wanted: SignatureWanted) -> str:
+        return plain(wanted.leaf_under(self.serving.under(wanted.anchor_id)))
 
 
 def replay(script: Json) -> Stage:
@@ -151,8 +165,7 @@ def replay(script: Json) -> Stage:
     stage = Stage(script)
     for number, step in enumerate(script["steps"]):
         came = stage.perform(step)
-        stage.note(came)
-        now = plain(came)
+        now = stage.note(came)
         assert agrees(now, step["gives"]), f"step {number}: {step['who']} {step['do']} at {step['at']}: {now!r:.300}"
     assert all(tape.is_at_end for tape in stage.tapes), "something was not asked for again"
     return stage

@@ -87,8 +87,7 @@ class Recorder:
         """One step, written down with what came of it."""
         step = {"at": self.now, "who": who, "do": verb} | given
         came = self.stage.perform(step)
-        self.stage.note(came)
-        self.script["steps"].append(step | {"gives": plain(came)})
+        self.script["steps"].append(step | {"gives": self.stage.note(came)})
         if isinstance(came, list):
             self._answer(came)
         return came
@@ -98,7 +97,8 @@ class Recorder:
         events: list[Event] = [event for event in came if isinstance(event, msgspec.Struct)]  # type: ignore[misc]
         for event in events:
             match event:
-                case SignatureWanted(kind, leaf):
+                case SignatureWanted(kind, anchor_id):
+                    leaf = event.leaf_under(self.stage.serving.under(anchor_id))
                     proof = plain(prove(self.keys, kind, leaf, [b"\x01" * 48, b"\x02" * 48]))
                     self.do("server", "provide_proof", kind=int(kind), leaf=plain(leaf), proof=proof)
                 case CredentialShown():
