@@ -13,7 +13,6 @@ is a secret computed.
 """
 
 from enum import Enum, auto
-from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -249,7 +248,7 @@ class ServerHandshake:
         if accepted is None:
             self._flight = self.params.encode()
             self._transcript.add(self._flight)
-            self.wanted = SignatureWanted(LeafKind.SERVER_VERIFY, None, partial(_leaf_after, self._transcript.copy()))
+            self.wanted = SignatureWanted(LeafKind.SERVER_VERIFY, None, _LeafAfter(self._transcript))
             self._state = _State.PROOF_DUE
             return []
         self.params = msgspec.structs.replace(self.params, credential_kinds=(CredentialKind.NONE,))
@@ -336,11 +335,24 @@ class ServerHandshake:
         )
 
 
-def _leaf_after(transcript: Transcript, certificate: ServedCertificate) -> bytes:
-    """The leaf of a handshake that has come so far, under a certificate."""
-    with_certificate = transcript.copy()
-    with_certificate.add(messages.ServerCertificate(certificate.encoded).encode())
-    return handshake_leaf(with_certificate.digest())
+class _LeafAfter:
+    """The leaf of a handshake that has come so far, under a certificate.
+
+    The last one is kept: it is asked for when it is signed and again with the proof, and a certificate is long.
+    """
+
+    def __init__(self, transcript: Transcript) -> None:
+        self._transcript = transcript.copy()
+        self._last: tuple[ServedCertificate, bytes] | None = None
+
+    def __call__(self, certificate: ServedCertificate) -> bytes:
+        if self._last is not None and self._last[0] is certificate:
+            return self._last[1]
+        transcript = self._transcript.copy()
+        transcript.add(messages.ServerCertificate(certificate.encoded).encode())
+        leaf = handshake_leaf(transcript.digest())
+        self._last = certificate, leaf
+        return leaf
 
 
 def _check_second_hello(first: ClientHello, second: ClientHello) -> None:
