@@ -13,7 +13,7 @@ from sottovoce.identity.tickets.key import TicketKey
 from sottovoce.primitives import Cipher, OpenFailed, Secret, Suite, open_once, seal_once
 from sottovoce.session import Identity, TicketState
 from sottovoce.transport import Clock, SystemEntropy
-from tests.pki.fake_token import FakeToken
+from tests.pki.fake_token import FakePool, FakeToken
 
 WALL = 1_800_000_000.0
 HOUR, DAY = 3_600, 86_400
@@ -79,12 +79,12 @@ class SoftwareToken:
 
 
 class Desk:
-    """A box, its token and clock, and what it reported."""
+    """A box, its token (or several) and clock, and what it reported."""
 
-    def __init__(self, clock: HandClock | None = None) -> None:
+    def __init__(self, clock: HandClock | None = None, pool: FakePool | None = None) -> None:
         self.clock = clock or HandClock()
         self.software = SoftwareToken()
-        self.token = FakeToken(self.software.answer)
+        self.token = pool or FakeToken(self.software.answer)
         self.events: list[TicketKeyEvent] = []
         self.box = Tickets(self.token, report=self.events.append, clock=self.clock, entropy=SystemEntropy())
 

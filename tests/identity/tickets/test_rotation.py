@@ -2,15 +2,17 @@
 
 from typing import Never
 
+import msgspec
 import pytest
 import trio
 from trio.testing import MockClock
 
-from sottovoce.hsm import ONLY_NODE, HsmUnavailable
+from sottovoce.hsm import ONLY_NODE, HsmUnavailable, TokenLost
 from sottovoce.identity import TicketKeyErased, TicketKeyFailed, TicketKeyReplaced
+from sottovoce.identity.tickets import OpenTicketKey
 from sottovoce.primitives import Secret
-from tests.identity.tickets.boxes import AUTHORITY, HOUR, PATH, Desk, HandClock, state_of
-from tests.pki.fake_token import SteppedClock
+from tests.identity.tickets.boxes import AUTHORITY, HOUR, PATH, Desk, HandClock, SoftwareToken, state_of
+from tests.pki.fake_token import FakePool, SteppedClock
 
 DOWN = HsmUnavailable("the token is down: gone")
 
@@ -151,6 +153,40 @@ async def test_a_token_that_hangs_costs_the_start_ten_seconds(autojump_clock: Mo
     await desk.box.first()
     assert autojump_clock.current_time() == pytest.approx(10)
     assert desk.events == [TicketKeyFailed("no answer to new_ticket_key", 1.0, seals=False)]
+
+
+async def test_each_key_is_made_and_opened_by_one_node_and_outlives_it(autojump_clock: MockClock) -> None:
+    first, second = SoftwareToken(), SoftwareToken()
+    pool = FakePool({"a": first.answer, "b": second.answer})
+    desk = Desk(TrioClock(), pool)
+    await desk.box.first()
+    ticket = desk.sealed()
+    pool.down = {"a"}
+    await run_for(desk, 3_001)
+    assert pool.asked_nodes == ["a", "a", "b", "b"]
+    assert (len(first.opened), len(second.opened)) == (1, 1)
+    assert [type(event) for event in desk.events] == [TicketKeyReplaced, TicketKeyReplaced]
+    for each in (ticket, desk.sealed()):
+        assert desk.open(each) is not None
+    assert autojump_clock.current_time() == pytest.approx(3_001, abs=1)
+
+
+async def test_a_node_that_goes_before_it_opens_its_key_costs_one_more_try(autojump_clock: MockClock) -> None:
+    dying, other = SoftwareToken(), SoftwareToken()
+
+    async def makes_and_dies(question: msgspec.Struct) -> msgspec.Struct:
+        if isinstance(question, OpenTicketKey):
+            raise TokenLost("gone")
+        return await dying.answer(question)
+
+    desk = Desk(TrioClock(), FakePool({"a": makes_and_dies, "b": other.answer}))
+    await desk.box.first()
+    assert [type(event) for event in desk.events] == [TicketKeyFailed]
+    assert desk.token.asked_nodes == ["a", "a"], "no other node can open it"
+    await run_for(desk, 5)
+    assert [type(event) for event in desk.events] == [TicketKeyFailed, TicketKeyReplaced]
+    assert len(other.opened) == 1
+    assert autojump_clock.current_time() < 20
 
 
 async def _never(_: object) -> Never:
