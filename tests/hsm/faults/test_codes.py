@@ -3,7 +3,8 @@
 import pytest
 
 from sottovoce.hsm import HsmError, OperationRefused, TokenLost
-from tests.hsm.faults.child import ROUND_TRIP
+from sottovoce.hsm.process.faults import cure_of, error_of
+from tests.hsm.faults.child import LIST_SLOTS, ROUND_TRIP
 from tests.hsm.faults.conftest import StartProcess, TokenProcess
 from tests.hsm.faults.shim import Board, Order
 from tests.hsm.token_child import SIGN, Nothing, Sign
@@ -165,6 +166,18 @@ async def test_calls_of_our_own_end_as_those_of_the_library_do(
                 with pytest.raises(error):
                     await process.ask(ROUND_TRIP, Nothing())
             assert board.obeyed(function) == 1
+
+
+async def test_the_table_has_the_class_that_the_library_raises_for_each_code(
+    started: StartProcess, board: Board
+) -> None:
+    async with started() as process:
+        for code in (*range(1, 0x210), DOWN["VENDOR_DEFINED"]):
+            board.order("C_GetSlotList", Order.REFUSE, code)
+            raised = (await process.ask(LIST_SLOTS, Nothing())).name
+            error = error_of(code, "C_GetSlotList")
+            assert raised == f"{type(error).__name__} {cure_of(error).name}" or raised.endswith(" OTHER_NODE"), code
+            assert raised.endswith(f" {cure_of(error).name}"), code
 
 
 async def test_a_wrong_signature_does_not_leave_the_process(started: StartProcess, board: Board) -> None:
