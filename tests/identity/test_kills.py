@@ -9,7 +9,7 @@ PATIENT = {"patience_seconds": 60, "start_seconds": 60}
 """A busy machine is no fault."""
 
 
-async def test_no_signature_fails_while_the_only_token_process_is_killed(directory: Path) -> None:
+async def test_no_signature_fails_while_the_token_process_is_killed(directory: Path) -> None:
     async with open_storm(directory, seed=1, deadline_seconds=30, hang_grace_seconds=30, **PATIENT) as (storm, pool):
         outcome = await storm.run(faults=20, per_second=20)
         assert pool.replacements == 20
