@@ -1,7 +1,7 @@
 """Many sessions of one token at work in one process, a thread for each.  Its argument is `Many`, it prints `Made`."""
 
+import math
 import os
-import resource
 import sys
 import threading
 import time
@@ -23,27 +23,41 @@ class Many(msgspec.Struct):
     seconds: float
 
 
+class Look(msgspec.Struct):
+    """What must not grow."""
+
+    descriptors: int
+    threads: int
+    objects: int
+    rss_kib: int
+
+
 class Made(msgspec.Struct):
-    """What came of it."""
+    """What came of it, and how the process looked after a tenth of the work and after all."""
 
     signed: int
     failed: dict[str, int]
     renewed: dict[str, int]
-    descriptors: int
-    threads: int
-    peak_rss_kib: int
+    early: Look
+    late: Look
 
 
 def main(many: Many) -> Made:
     counts, failed, signed = Counts(), Counter[str](), 0
     sessions = log_in(many.start, counts.add)
-    together, lock, end = threading.Barrier(many.threads), threading.Lock(), time.monotonic() + many.seconds
+    together, lock = threading.Barrier(many.threads + 1), threading.Lock()
 
     def work(worker: Worker) -> None:
-        nonlocal signed
-        mine, done = Counter[str](), 0
+        for part in (0.1, 0.9):
+            together.wait()
+            work_on(worker, math.ceil(many.signatures * part), many.seconds * part)
+            together.wait()
         together.wait()
-        while done + mine.total() < many.signatures or time.monotonic() < end:
+
+    def work_on(worker: Worker, signatures: int, seconds: float) -> None:
+        nonlocal signed
+        mine, done, end = Counter[str](), 0, time.monotonic() + seconds
+        while done + mine.total() < signatures or time.monotonic() < end:
             try:
                 worker.sign(KeyName.SERVING, os.urandom(16))  # verifies it
                 done += 1
@@ -53,18 +67,25 @@ def main(many: Many) -> Made:
             signed += done
             failed.update(mine)
 
-    running = [threading.Thread(target=work, args=(Worker(sessions),)) for _ in range(many.threads)]
-    for thread in running:
-        thread.start()
-    for thread in running:
-        thread.join()
-    return Made(
-        signed,
-        failed,
-        counts.snapshot(),
+    observer = Worker(sessions)
+    for _ in range(many.threads):
+        threading.Thread(target=work, args=(Worker(sessions),)).start()
+    looks: list[Look] = []
+    for _ in range(2):
+        together.wait()
+        together.wait()
+        looks.append(look(observer))
+    together.wait()
+    return Made(signed, failed, counts.snapshot(), *looks)
+
+
+def look(worker: Worker) -> Look:
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return Look(
         descriptors=len(list(Path("/proc/self/fd").iterdir())),
-        threads=threading.active_count(),
-        peak_rss_kib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+        threads=int(status["Threads"]),
+        objects=worker.attempt(lambda session: len(list(session.get_objects()))),
+        rss_kib=int(status["VmRSS"].split()[0]),
     )
 
 

@@ -20,6 +20,9 @@ from tests.hsm.faults.shim import Board, Order
 pytestmark = pytest.mark.interop(tool="gcc")
 
 THREADS = 16
+SESSIONS = THREADS + 2
+"""One for each thread, the one that logged in, and one that looks at what came of it."""
+MILLION = 1_000_000
 CURABLE = (0x60, 0x82, 0x90, 0x91, 0xB0, 0xB3, 0x101)
 RunMany = Callable[[int, float], Awaitable[Made]]
 
@@ -48,15 +51,16 @@ def run_many(directory: Path, shim: Path, board: Board) -> RunMany:
 
 async def test_sixteen_sessions_at_once_sign_rightly(run_many: RunMany, board: Board) -> None:
     made = await run_many(25, 0)
-    assert (made.signed, made.failed, made.renewed) == (THREADS * 25, {}, {})
-    assert board.succeeded("C_OpenSession") == THREADS + 1
+    assert (made.failed, made.renewed) == ({}, {})
+    assert made.signed >= THREADS * 25
+    assert board.succeeded("C_OpenSession") == SESSIONS
 
 
 @pytest.mark.soak
 async def test_sixteen_sessions_for_a_minute(run_many: RunMany, board: Board, figure: Callable[[str], None]) -> None:
     made = await run_many(1, 60)
     assert (made.failed, made.renewed) == ({}, {})
-    assert board.succeeded("C_OpenSession") == THREADS + 1
+    assert board.succeeded("C_OpenSession") == SESSIONS
     figure(f"{made.signed} signatures by {THREADS} sessions, every one right")
 
 
@@ -65,12 +69,17 @@ async def test_sixteen_sessions_among_faults_of_one_session_each(run_many: RunMa
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("seed", range(3))
-async def test_sixteen_sessions_among_faults_for_long(
-    run_many: RunMany, board: Board, figure: Callable[[str], None], seed: int
+async def test_a_million_signatures_among_faults(
+    run_many: RunMany, board: Board, figure: Callable[[str], None]
 ) -> None:
-    made = await survive(run_many, board, 1, 60, seed=seed)
-    figure(f"{made.signed} signatures, {made.renewed['sessions_renewed']} sessions renewed")
+    made = await survive(run_many, board, MILLION // THREADS, 0, seed=2)
+    growth = made.late.rss_kib / made.early.rss_kib - 1
+    figure(
+        f"{made.signed} signatures, {made.renewed['sessions_renewed']} sessions and "
+        f"{made.renewed['logins_renewed']} logins renewed, {sum(made.failed.values())} calls left to the pool; "
+        f"descriptors, threads, objects as they were, memory {growth:+.1%}"
+    )
+    assert growth < 0.05
 
 
 async def survive(run_many: RunMany, board: Board, signatures: int, seconds: float, *, seed: int) -> Made:
@@ -83,15 +92,20 @@ async def survive(run_many: RunMany, board: Board, signatures: int, seconds: flo
     assert all(name.startswith("TokenLost: PKCS#11") for name in made.failed), made.failed
     assert 10 * sum(made.failed.values()) < made.signed
     assert made.renewed["sessions_renewed"] > 0
-    assert board.succeeded("C_OpenSession") - board.succeeded("C_CloseSession") == THREADS + 1
-    assert made.threads == 1
+    assert board.succeeded("C_OpenSession") - board.succeeded("C_CloseSession") == SESSIONS
+    assert (made.late.objects, made.late.descriptors, made.late.threads) == (
+        made.early.objects,
+        made.early.descriptors,
+        made.early.threads,
+    )
     return made
 
 
 async def do_harm(board: Board, chance: random.Random) -> None:
-    """Spoil one call now and then."""
+    """Spoil one call now and then, and log all out more rarely."""
     while True:
-        await trio.sleep(chance.uniform(0.01, 0.05))
-        board.order("C_SignInit", Order.REFUSE, chance.choice(CURABLE), times=1)
-        await trio.sleep(0.01)
+        for _ in range(5):
+            await trio.sleep(chance.uniform(0.02, 0.1))
+            board.order("C_SignInit", Order.REFUSE, chance.choice(CURABLE), times=1)
+        await trio.sleep(chance.uniform(0.02, 0.1))
         board.order("C_SignInit", Order.LOG_OUT, times=1)

@@ -67,18 +67,18 @@ class TokenSessions:
 
     def forget(self, name: str) -> None:
         """No longer expect a key, which is about to be destroyed."""
-        self.known -= {place for place in self.known if place[0] == name}
+        self.known.difference_update([place for place in tuple(self.known) if place[0] == name])
 
     def is_stale(self, opened: OpenSession) -> bool:
         """Whether a session is of an earlier login, so that neither it nor a key found in it may be used."""
         return opened.login != self._login
 
     def is_logged_out(self, opened: OpenSession) -> bool:
-        """Whether the token has forgotten the login, and hides private keys from a session.
+        """Whether the token has forgotten a session's login, and hides private keys from it, or did until just now.
 
         Raises pkcs11.PKCS11Error.
         """
-        return not self.module.is_logged_in(handle_of(opened.session))
+        return self.is_stale(opened) or not self.module.is_logged_in(handle_of(opened.session))
 
     def renew(self, old: OpenSession, *, is_login_gone: bool) -> OpenSession:
         """Give a new session for one that is of no use, logged in again if that is needed.
