@@ -15,12 +15,14 @@ import msgspec
 import trio
 
 from sottovoce.hsm.config import HsmConfig
-from sottovoce.hsm.errors import HsmUnavailable, TokenLost, TokenProcessFailed
+from sottovoce.hsm.errors import HsmUnavailable, HsmWrongPin, TokenLost, TokenProcessFailed
 from sottovoce.hsm.messages import PROBE, WORKERS, Probe, Reply, Request, decode_message, encode_frame
 from sottovoce.hsm.pool.calls import Attempt, Call
 from sottovoce.hsm.pool.child import TokenChild
 from sottovoce.primitives import wipe_bytes
 
+_ENDS = {TokenLost.__name__, HsmWrongPin.__name__}
+"""Answers after which a process is of no use."""
 QUIET_SECONDS = 10.0
 """Chosen: a third of the shortest time after which a token is known to drop idle sessions (YubiHSM 2, 30 s)."""
 
@@ -48,6 +50,10 @@ class Exchange:
         """Take a process that has proved itself."""
         self.trouble = "its process ended"
         self.answers = 0
+        self.is_lost = False
+        """Whether it ended because it said that it could not go on."""
+        self.is_pin_refused = False
+        """Whether it ended because the token had forgotten the login, and did not take the PIN any more."""
         self.attempts: dict[int, Attempt] = {}
         """What is out, by its number."""
         self._node = node
@@ -120,14 +126,16 @@ class Exchange:
             return  # the reader sees the end too, and acts on it
 
     def _take(self, body: bytes) -> bool:
-        """Take an answer; false if it says that the token is lost."""
+        """Take an answer; false if it says that the token is lost, or lets nobody in again."""
         reply = decode_message(body, Reply)
         attempt = self.attempts.get(reply.id)
         if attempt is None:
             return True
         failure = reply.failure
-        if failure is not None and (failure.kind == TokenLost.__name__ or attempt.call.name == PROBE.name):
+        if failure is not None and (failure.kind in _ENDS or attempt.call.name == PROBE.name):
             self.trouble = failure.text
+            self.is_lost = True
+            self.is_pin_refused = failure.kind == HsmWrongPin.__name__
             return False
         del self.attempts[reply.id]
         self.answers += 1

@@ -145,7 +145,9 @@ class Node:
             child = await self._first_child(spawner)
             while True:
                 async with child:
-                    await self._serve(child)
+                    is_pin_refused = await self._serve(child)
+                if is_pin_refused:
+                    await self._failed(HsmWrongPin(self.trouble))
                 child = await self._next_child(spawner)
 
     async def _first_child(self, spawner: Spawner) -> TokenChild:
@@ -180,8 +182,8 @@ class Node:
         self._failures += 1
         self._report(TokenDown(self.trouble))
 
-    async def _serve(self, child: TokenChild) -> None:
-        """Have a process answer calls until it is gone."""
+    async def _serve(self, child: TokenChild) -> bool:
+        """Have a process answer calls until it is gone; give whether the token refused the PIN."""
         exchange = self._exchange = Exchange(self.name, child, self._limits, self._listener)
         self.state = TokenState.UP
         self._report(TokenUp(child.pid))
@@ -198,6 +200,7 @@ class Node:
         waited_for = sum(not attempt.call.is_over for attempt in attempts)
         self._listener.went(self.name, self.trouble, attempts)
         self._report(TokenDown(self.trouble, waited_for))
+        return exchange.is_pin_refused
 
     async def _new_child(self, spawner: Spawner) -> TokenChild:
         """Start a process and have it prove itself.  Raises HsmError, having ended it."""
