@@ -6,21 +6,18 @@ is on the disk comes after (`settle`); should that fail, a restart is sealed all
 
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING
 
 import msgspec
 import trio
 
 from sottovoce.hsm.seal.errors import KINDS, HsmSealed, SealDamaged, StateUnkept, UnsealingFailed
 from sottovoce.hsm.seal.machine import SealClosed, SealEvent, SealMachine, SealOpened, State
+from sottovoce.hsm.seal.pins import HeldPins
 from sottovoce.hsm.seal.record import KeptState, SealRecord
 from sottovoce.hsm.seal.seam import Effects, LentPin, SealConfig, effects_of
 from sottovoce.hsm.seal.store import SealStore
 from sottovoce.hsm.seal.unsealer import Answer, Unsealer
 from sottovoce.primitives import Secret, one_line
-
-if TYPE_CHECKING:
-    from sottovoce.hsm.seal.pins import HeldPins
 
 _STARTED = "the proxy was started, and has PINs in memory only"
 _MEANWHILE = "it was sealed meanwhile: begin again with the first share"
@@ -57,6 +54,7 @@ class SealKeeper:
         config: SealConfig,
         wall: Callable[[], float],
         report: Report,
+        pins: HeldPins,
         nursery: trio.Nursery,
     ) -> None:
         """Made by `open_seal` only."""
@@ -72,8 +70,9 @@ class SealKeeper:
         self._since = first.since
         self._unkept: KeptState | None = first
         self._trouble: str | None = None
-        self._pins: HeldPins | None = None
+        self._pins = pins
         self._unsealer: Unsealer | None = None
+        self._sealings = 0
         self._offering = trio.Lock()
         self._changed = trio.Event()
 
@@ -88,11 +87,19 @@ class SealKeeper:
         """What that means for calls."""
         return effects_of(self._machine.state, self._config)
 
+    @property
+    def places(self) -> dict[str, LentPin]:
+        """By node, where its PIN is while there is one: the same from start to end."""
+        return self._pins.places
+
     def lend(self, node: str) -> LentPin:
         """Say where a node's PIN is.  Raises HsmSealed."""
-        if self._pins is None:
+        if self._machine.state is not State.UNSEALED:
             raise HsmSealed(f"the HSM is sealed ({self._machine.reason}): it takes {self._record.threshold} shares")
-        return self._pins.lend(node)
+        place = self.places.get(node)
+        if place is None:
+            raise HsmSealed(f"there is no PIN for node {node}: it was not sealed with the others, make a new seal")
+        return place
 
     @contextmanager
     def followed_by(self, follower: Follower) -> Generator[None]:
@@ -105,11 +112,10 @@ class SealKeeper:
 
     def seal(self, reason: str) -> None:
         """Seal, at once.  An ExceptionGroup of what followers raised comes when all were told."""
+        self._sealings += 1
         events = self._machine.seal(one_line(reason))
         self._end_unsealer()
-        if self._pins is not None:
-            self._pins.close()
-            self._pins = None
+        self._pins.drop()
         self._tell(events)
 
     async def offer(self, share: Secret) -> SealStatus:
@@ -119,10 +125,7 @@ class SealKeeper:
         """
         async with self._offering:
             self._machine.check_offer()
-            if self._unsealer is None:
-                self._unsealer = await Unsealer.start(self._record)
-                self._nursery.start_soon(self._unsealer.tend)
-            unsealer = self._unsealer
+            unsealer = self._unsealer or await self._start_unsealer()
             try:
                 answer = await self._ask(unsealer, share)
             except BaseException as error:
@@ -159,14 +162,22 @@ class SealKeeper:
     def close(self) -> None:
         """Drop everything, and write what is not written.  The reason for the next start is that it was started."""
         self._end_unsealer()
-        if self._pins is not None:
-            self._pins.close()
-            self._pins = None
+        self._pins.drop()
         if self._unkept is not None:
             try:
                 self._store.keep(self._unkept)
             except StateUnkept as error:
                 self._report(StateLost(str(error)))
+
+    async def _start_unsealer(self) -> Unsealer:
+        sealings = self._sealings
+        unsealer = await Unsealer.start(self._record)
+        self._nursery.start_soon(unsealer.tend)
+        self._unsealer = unsealer
+        if sealings != self._sealings:
+            self._end_unsealer()
+            raise UnsealingFailed(_MEANWHILE)
+        return unsealer
 
     async def _ask(self, unsealer: Unsealer, share: Secret) -> Answer:
         try:
@@ -191,7 +202,8 @@ class SealKeeper:
             raise KINDS.get(answer.failure.kind, UnsealingFailed)(answer.failure.text)
         events = self._machine.share_counted(trio.current_time())
         if answer.is_open:
-            self._pins, self._unsealer = unsealer.pins, None
+            self._pins.fill_from(unsealer.pins)
+            self._end_unsealer()
             events += self._machine.opened()
         self._tell(events)
 
@@ -259,11 +271,18 @@ async def open_seal(
     `wall` gives Unix seconds; `report` hears of everything, for log and audit.  Raises SealDamaged.
     """
     record = await trio.to_thread.run_sync(store.read_record)
-    async with trio.open_nursery(strict_exception_groups=False) as nursery:
-        keeper = SealKeeper(record, store, config, wall, report, nursery)
-        nursery.start_soon(keeper.run)
-        try:
-            yield keeper
-        finally:
-            keeper.close()
-            nursery.cancel_scope.cancel()
+    try:
+        with HeldPins(record.pins) as pins:
+            async with trio.open_nursery() as nursery:
+                keeper = SealKeeper(record, store, config, wall, report, pins, nursery)
+                nursery.start_soon(keeper.run)
+                try:
+                    yield keeper
+                finally:
+                    keeper.close()
+                    nursery.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        # The nursery is our own affair: an error of the block comes out as it was raised.
+        if len(group.exceptions) == 1:
+            raise group.exceptions[0] from None
+        raise

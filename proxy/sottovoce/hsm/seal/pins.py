@@ -1,8 +1,11 @@
 """PINs while the HSM is unsealed: in anonymous memory files, which token processes inherit.
 
 A memory file has no name and lies on no disk.  The proxy holds descriptors and never reads them: the unsealer writes a
-PIN, a token process reads it, each through the same number.  So a token process that died is replaced without asking
-anybody, and when the proxy ends the PINs are gone with it.  `drop` overwrites the one copy that all descriptors share.
+PIN, a token process reads it, through a descriptor that it inherits.  So a token process that died is replaced without
+asking anybody, and when the proxy ends the PINs are gone with it.  `drop` overwrites the one copy that all share.
+
+Each unsealer writes into files of its own, whose content the kernel moves on when it is done: one that was killed too
+late has written where nobody looks.  The files that are lent stay the same from start to end.
 
 The kernel may swap such memory like any other; a machine that serves should have no swap, or an encrypted one.
 """
@@ -11,7 +14,6 @@ import os
 from collections.abc import Iterable
 from typing import Self
 
-from sottovoce.hsm.seal.errors import HsmSealed
 from sottovoce.hsm.seal.record import MAX_PIN_BYTES
 from sottovoce.hsm.seal.seam import LentPin
 from sottovoce.primitives import Secret, wipe_bytes
@@ -25,24 +27,25 @@ class HeldPins:
         self._files: dict[str, int] = {}
         try:
             for node in nodes:
-                # The name is for people who look into /proc.  0600: `hsm.process.login` wants a PIN's file so.
-                self._files[node] = descriptor = os.memfd_create("hsm-pin", os.MFD_CLOEXEC)
+                descriptor = os.memfd_create("hsm-pin", os.MFD_CLOEXEC)  # a name for people who look into /proc
+                self._files[node] = descriptor
                 os.fchmod(descriptor, 0o600)
         except OSError:
             self.close()
             raise
 
     @property
-    def descriptors(self) -> dict[str, int]:
-        """By node, what a process has to inherit (`pass_fds`, which keeps the numbers)."""
-        return dict(self._files)
+    def places(self) -> dict[str, LentPin]:
+        """By node, where a token process of ours finds its PIN, if there is one."""
+        return {node: LentPin(f"fd:{descriptor}", descriptor) for node, descriptor in self._files.items()}
 
-    def lend(self, node: str) -> LentPin:
-        """Say where a token process of ours finds a node's PIN.  Raises HsmSealed when there is none."""
-        descriptor = self._files.get(node)
-        if descriptor is None or os.fstat(descriptor).st_size == 0:
-            raise HsmSealed(f"there is no PIN for node {node}: it was not sealed with the others, make a new seal")
-        return LentPin(f"/proc/self/fd/{descriptor}", descriptor)
+    def fill_from(self, others: Self) -> None:
+        """Take the PINs of others for the same nodes, and drop them there.  They do not pass through this process."""
+        for node, descriptor in self._files.items():
+            source = others._files[node]
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            os.sendfile(descriptor, source, 0, os.fstat(source).st_size)
+        others.close()
 
     def drop(self) -> None:
         """Overwrite the PINs, for everybody who has a descriptor.  Doing it twice is harmless."""

@@ -6,7 +6,7 @@
   words that it has for an audit log that cannot be written.  The peer is not told why.
 - The edge, at RekeyInit: without `lets_rekey` it ends the call with 4460 (draining) in place of the answer, so that the
   epoch that runs is finished.  With `ends_calls` it ends every call with 4460 at once.
-- The pool, before it starts a token process: `PinLender.lend` gives the path for `Start.pin_file` and the descriptor
+- The pool, before it starts a token process: `PinLender.lend` gives the path for `Start.pin_source` and the descriptor
   that the process has to inherit.  At HsmSealed it starts none, and fails calls with that.
 - The pool, at SealClosed: it kills its token processes and fails what waits.  At SealOpened it starts them again.
 - Whoever keeps a key that a token opened, at SealClosed: wipes it (ticket keys).
@@ -57,14 +57,19 @@ OPEN = Effects()
 
 
 class LentPin(NamedTuple):
-    """Where a token process finds its PIN: the path, and the descriptor that it has to inherit for it."""
+    """Where a token process finds its PIN: the place as a configuration has it, and what it has to inherit for it."""
 
-    path: str
+    source: str
     descriptor: int
 
 
 class PinLender(Protocol):
     """Who has the PINs while the HSM is unsealed."""
+
+    @property
+    def places(self) -> dict[str, LentPin]:
+        """By node, where its PIN is while there is one: the same from start to end."""
+        ...
 
     def lend(self, node: str) -> LentPin:
         """Say where a node's PIN is.  Raises HsmSealed."""

@@ -113,7 +113,8 @@ class Unsealer:
         self._channel = trio.SocketStream(trio.socket.from_stdlib_socket(channel))
         self._reader = FrameReader()
         self._bodies: deque[bytes] = deque()
-        self._greeting = encode_frame(Begin(record, pins.descriptors))
+        descriptors = {node: place.descriptor for node, place in pins.places.items()}
+        self._greeting = encode_frame(Begin(record, descriptors))
 
     @classmethod
     async def start(cls, record: SealRecord) -> Self:
@@ -126,7 +127,7 @@ class Unsealer:
                 with theirs:
                     process = await trio.lowlevel.open_process(
                         [*_COMMAND, str(theirs.fileno())],
-                        pass_fds=(theirs.fileno(), *pins.descriptors.values()),
+                        pass_fds=(theirs.fileno(), *(place.descriptor for place in pins.places.values())),
                         stdin=subprocess.DEVNULL,
                         stdout=subprocess.DEVNULL,
                         stderr=subprocess.DEVNULL,
