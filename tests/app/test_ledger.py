@@ -25,7 +25,7 @@ from sottovoce.pki import CertificateRenewed, RenewalFailed
 from sottovoce.session import LeafKind
 
 LEAF = CertificateRenewed(serial="1f", names=("localhost",), not_before=10, not_after=20, sha256="ab")
-VOICE = CertificateRenewed(serial="2f", names=("localhost",), not_before=30, not_after=40, sha256="cd")
+VOICE = CertificateRenewed(serial="2f", names=("localhost",), not_before=30, not_after=40, sha256="cd", node="b")
 
 
 class FakeLogger:
@@ -66,7 +66,7 @@ def audit() -> FakeAudit:
 
 @asynccontextmanager
 async def opened(logger: FakeLogger, audit: FakeAudit) -> AsyncGenerator[Ledger]:
-    async with open_ledger(logger, audit, "sottovoce") as ledger:  # type: ignore[arg-type]
+    async with open_ledger(logger, audit, {"a": "sottovoce-a", "b": "sottovoce-b"}) as ledger:  # type: ignore[arg-type]
         yield ledger
 
 
@@ -74,19 +74,30 @@ async def test_what_becomes_of_the_token_is_on_both_logs(
     autojump_clock: MockClock, logger: FakeLogger, audit: FakeAudit
 ) -> None:
     async with opened(logger, audit) as ledger:
-        ledger.token(TokenUp(7))
-        ledger.token(TokenDown("it was killed"))
-        ledger.token(TokenLocked("the PIN is refused"))
+        ledger.token("a", TokenUp(7))
+        ledger.token("b", TokenUp(8))
+        ledger.token("a", TokenDown("it was killed"))
+        ledger.token("b", TokenLocked("the PIN is refused"))
     assert audit.recorded == [
-        TokenStarted(token="sottovoce", pid=7),
-        TokenLost(token="sottovoce", pid=7, reason="it was killed"),
-        TokenLost(token="sottovoce", pid=7, reason="the PIN is refused"),
+        TokenStarted(node="a", token="sottovoce-a", pid=7),
+        TokenStarted(node="b", token="sottovoce-b", pid=8),
+        TokenLost(node="a", token="sottovoce-a", pid=7, reason="it was killed"),
+        TokenLost(node="b", token="sottovoce-b", pid=8, reason="the PIN is refused"),
     ]
-    assert [(level, event) for level, event, _ in logger.lines] == [
-        ("info", events.TOKEN_STARTED),
-        ("warning", events.TOKEN_LOST),
-        ("error", events.TOKEN_LOST),
+    assert [(level, event, fields["node"]) for level, event, fields in logger.lines] == [
+        ("info", events.TOKEN_STARTED, "a"),
+        ("info", events.TOKEN_STARTED, "b"),
+        ("warning", events.TOKEN_LOST, "a"),
+        ("error", events.TOKEN_LOST, "b"),
     ]
+
+
+async def test_a_token_that_never_started_has_no_process(
+    autojump_clock: MockClock, logger: FakeLogger, audit: FakeAudit
+) -> None:
+    async with opened(logger, audit) as ledger:
+        ledger.token("b", TokenDown("its directory is missing"))
+    assert audit.recorded == [TokenLost(node="b", token="sottovoce-b", pid=0, reason="its directory is missing")]
 
 
 async def test_certificates_are_on_both_logs_and_failures_on_one(
@@ -96,10 +107,12 @@ async def test_certificates_are_on_both_logs_and_failures_on_one(
         ledger.certificate("tls_leaf", LEAF)
         ledger.certificate("voice", VOICE)
         ledger.certificate("tls_leaf", RenewalFailed("the token is down", 2.0, 20))
-        ledger.certificate("voice", RenewalFailed("the token is down", 2.0, 40))
+        ledger.certificate("voice", RenewalFailed("it stands in no list", 0.0, 40, "a"))
     assert audit.recorded == [
         CertificateIssued(kind="tls_leaf", serial="1f", names=("localhost",), not_before=10, not_after=20, sha256="ab"),
-        CertificateIssued(kind="voice", serial="2f", names=("localhost",), not_before=30, not_after=40, sha256="cd"),
+        CertificateIssued(
+            kind="voice", serial="2f", names=("localhost",), not_before=30, not_after=40, sha256="cd", node="b"
+        ),
     ]
     assert [(level, event) for level, event, _ in logger.lines] == [
         ("info", events.LEAF_ISSUED),
@@ -108,21 +121,23 @@ async def test_certificates_are_on_both_logs_and_failures_on_one(
         ("error", events.VOICE_CERTIFICATE_RENEWAL_FAILED),
     ]
     assert logger.lines[2][2] == {"reason": "the token is down", "retry_seconds": 2.0, "not_after": 20}
+    assert logger.lines[1][2]["node"] == "b"
+    assert logger.lines[3][2]["node"] == "a"
 
 
 async def test_ticket_keys_are_on_the_audit_log_from_their_making_to_their_end(
     autojump_clock: MockClock, logger: FakeLogger, audit: FakeAudit
 ) -> None:
     async with opened(logger, audit) as ledger:
-        ledger.ticket_key(TicketKeyReplaced("1f2e"))
+        ledger.ticket_key(TicketKeyReplaced("1f2e", "b"))
         ledger.ticket_key(TicketKeyFailed("the token is down", 2.0, seals=True))
         ledger.ticket_key(identity.TicketKeyErased("1f2e", sealed=7, spent=3))
     assert audit.recorded == [
-        TicketKeyCreated(key="1f2e", token="sottovoce"),
+        TicketKeyCreated(key="1f2e", node="b", token="sottovoce-b"),
         TicketKeyErased(key="1f2e", sealed=7, spent=3),
     ]
     assert logger.lines == [
-        ("info", events.TICKET_KEY_REPLACED, {"key": "1f2e"}),
+        ("info", events.TICKET_KEY_REPLACED, {"key": "1f2e", "node": "b"}),
         ("warning", events.TICKET_KEY_FAILED, {"reason": "the token is down", "retry_seconds": 2.0, "seals": True}),
     ]
 
@@ -131,12 +146,12 @@ async def test_batches_are_noted_without_waiting(
     autojump_clock: MockClock, logger: FakeLogger, audit: FakeAudit
 ) -> None:
     async with opened(logger, audit) as ledger:
-        ledger.batch(BatchSigned(LeafKind.SERVER_VERIFY, 3, 3, b"\x01" * 48))
-        ledger.batch(BatchSigned(LeafKind.REKEY_VERIFY, 1, 1, b"\x02" * 48))
+        ledger.batch(BatchSigned(LeafKind.SERVER_VERIFY, 3, 3, b"\x01" * 48, "a"))
+        ledger.batch(BatchSigned(LeafKind.REKEY_VERIFY, 1, 1, b"\x02" * 48, "b"))
         ledger.batch(BatchFailed(LeafKind.SERVER_VERIFY, 2, "the token is down"))
         assert audit.noted == [
-            RootSigned(kind="server_verify", leaves=3, root="01" * 48),
-            RootSigned(kind="rekey_verify", leaves=1, root="02" * 48),
+            RootSigned(kind="server_verify", leaves=3, root="01" * 48, node="a"),
+            RootSigned(kind="rekey_verify", leaves=1, root="02" * 48, node="b"),
         ]
     assert [(level, event) for level, event, _ in logger.lines] == [
         ("debug", events.ROOT_SIGNED),
@@ -187,7 +202,7 @@ async def test_what_a_slow_log_did_not_take_in_time_is_left_to_it(
 ) -> None:
     async with opened(logger, audit) as ledger:
         for pid in range(30):
-            ledger.token(TokenUp(pid))
+            ledger.token("a", TokenUp(pid))
     written = [event.pid for event in audit.recorded + audit.noted if isinstance(event, TokenStarted)]
     assert 8 <= len(audit.recorded) <= 10
     assert written[: len(audit.recorded)] == list(range(len(audit.recorded)))

@@ -12,7 +12,7 @@ TESTS = RULES.with_name("rules_test.yml").read_text(encoding="utf-8")
 
 def test_all_that_was_asked_for_are_there() -> None:
     wanted = "TokenDown LeafExpiring VoiceCertificateExpiring LoopLag HandshakesFailing BackendDown BackendSilent"
-    wanted += " FramesDropped AuditFailing NotHybrid Unready"
+    wanted += " FramesDropped AuditFailing NotHybrid Unready TokenOfSeveralDown NoQuorum"
     assert set(alerts()) == {f"Sottovoce{name}" for name in wanted.split()}
 
 

@@ -26,6 +26,7 @@ from sottovoce.admin.status import (
     State,
     Status,
     TicketKeyStatus,
+    TokenStatus,
 )
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "State",
     "Status",
     "TicketKeyStatus",
+    "TokenStatus",
     "Unanswered",
     "ask_status",
     "duration",

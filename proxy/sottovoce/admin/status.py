@@ -21,7 +21,7 @@ class Concern(msgspec.Struct, frozen=True):
 
     severity: Severity
     cause: str
-    """A word: `hsm`, `audit`, `backend.<route>` …"""
+    """A word: `hsm`, `hsm.<token>`, `audit`, `backend.<route>` …"""
     what: str
     remedy: str
 
@@ -61,14 +61,27 @@ class RouteStatus(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
+class TokenStatus(msgspec.Struct, frozen=True):
+    """A token by its name: whether its process answers, since when, and how often it was replaced."""
+
+    name: str
+    state: Literal["up", "down", "locked"]
+    seconds: float
+    replacements: int
+    reason: str = ""
+
+
 class HsmStatus(msgspec.Struct, frozen=True):
-    """The token: whether its process answers, since when, how often it was replaced, and what it has signed."""
+    """All tokens: up if any is, since when, how often their processes were replaced, and what they have signed."""
 
     state: Literal["up", "down", "locked"]
     seconds: float
     replacements: int
     roots_signed: int
     reason: str = ""
+    quorum: int = 1
+    """How many have to be up for a new key."""
+    tokens: tuple[TokenStatus, ...] = ()
 
 
 class CertificateStatus(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ is limited itself.
 """
 
 import math
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Literal
 
@@ -34,10 +34,10 @@ _DRAIN_SECONDS = 10.0
 
 @asynccontextmanager
 async def open_ledger(
-    logger: Logger, audit: AuditLog, token_label: str, metrics: KeyCounting | None = None
+    logger: Logger, audit: AuditLog, tokens: Mapping[str, str], metrics: KeyCounting | None = None
 ) -> AsyncGenerator["Ledger"]:
     """Write what is reported until the block ends, however it ends, and then what is left.  `audit` outlives it."""
-    ledger = Ledger(logger, audit, token_label, metrics)
+    ledger = Ledger(logger, audit, tokens, metrics)
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(ledger.run)
@@ -58,13 +58,15 @@ Kind = Literal["tls_leaf", "voice"]
 class Ledger:
     """Takes reports; `run` writes them, and what cannot be written is noted, so that the audit log keeps it."""
 
-    def __init__(self, logger: Logger, audit: AuditLog, token_label: str, metrics: KeyCounting | None = None) -> None:
-        """Write to these and tell `metrics`; `token_label` names the token."""
+    def __init__(
+        self, logger: Logger, audit: AuditLog, tokens: Mapping[str, str], metrics: KeyCounting | None = None
+    ) -> None:
+        """Write to these and tell `metrics`; `tokens` gives each token's label by its name in the configuration."""
         self._logger = logger
         self._audit = audit
-        self._token_label = token_label
+        self._tokens = tokens
         self._metrics: KeyCounting = metrics or Uncounted()
-        self._pid = 0
+        self._pids: dict[str, int] = {}
         self._send, self._receive = trio.open_memory_channel[AuditEvent](math.inf)
         self._writing = trio.CancelScope(shield=True)
 
@@ -86,33 +88,36 @@ class Ledger:
         self._send.close()
         self._writing.deadline = trio.current_time() + _DRAIN_SECONDS
 
-    def token(self, event: TokenEvent) -> None:
-        """Take what became of the token process."""
+    def token(self, node: str, event: TokenEvent) -> None:
+        """Take what became of a node's token process."""
+        token = self._tokens[node]
         match event:
             case TokenUp(pid):
-                self._pid = pid
-                self._metrics.token_started()
-                self._logger.info(events.TOKEN_STARTED, token=self._token_label, pid=pid)
-                self._record(TokenStarted(token=self._token_label, pid=pid))
+                self._pids[node] = pid
+                self._metrics.token_started(node)
+                self._logger.info(events.TOKEN_STARTED, node=node, token=token, pid=pid)
+                self._record(TokenStarted(node=node, token=token, pid=pid))
             case TokenDown(reason, in_flight):
-                self._metrics.token_lost()
+                self._metrics.token_lost(node)
+                pid = self._pids.get(node, 0)
                 self._logger.warning(
-                    events.TOKEN_LOST, token=self._token_label, pid=self._pid, reason=reason, in_flight=in_flight
+                    events.TOKEN_LOST, node=node, token=token, pid=pid, reason=reason, in_flight=in_flight
                 )
-                self._record(TokenLost(token=self._token_label, pid=self._pid, reason=reason))
+                self._record(TokenLost(node=node, token=token, pid=pid, reason=reason))
             case TokenLocked(reason):
-                self._metrics.token_lost()
-                self._logger.error(events.TOKEN_LOST, token=self._token_label, pid=self._pid, reason=reason)
-                self._record(TokenLost(token=self._token_label, pid=self._pid, reason=reason))
+                self._metrics.token_lost(node)
+                pid = self._pids.get(node, 0)
+                self._logger.error(events.TOKEN_LOST, node=node, token=token, pid=pid, reason=reason)
+                self._record(TokenLost(node=node, token=token, pid=pid, reason=reason))
 
     def certificate(self, kind: Kind, event: RenewalEvent) -> None:
         """Take what became of a certificate."""
         issued, failed = _CERTIFICATE_EVENTS[kind]
         self._metrics.certificate_renewed(kind, succeeded=isinstance(event, CertificateRenewed))
         match event:
-            case CertificateRenewed(serial, names, not_before, not_after, sha256, anchor):
-                signed_by = {"anchor": anchor} if anchor else {}
-                self._logger.info(issued, serial=serial, names=names, not_after=not_after, **signed_by)
+            case CertificateRenewed(serial, names, not_before, not_after, sha256, anchor, node):
+                more = {name: value for name, value in (("anchor", anchor), ("node", node)) if value}
+                self._logger.info(issued, serial=serial, names=names, not_after=not_after, **more)
                 self._record(
                     CertificateIssued(
                         kind=kind,
@@ -122,18 +127,20 @@ class Ledger:
                         not_after=not_after,
                         sha256=sha256,
                         anchor=anchor,
+                        node=node,
                     )
                 )
-            case RenewalFailed(reason, retry_seconds, not_after):
-                self._logger.error(failed, reason=reason, retry_seconds=retry_seconds, not_after=not_after)
+            case RenewalFailed(reason, retry_seconds, not_after, node):
+                of = {"node": node} if node else {}
+                self._logger.error(failed, reason=reason, retry_seconds=retry_seconds, not_after=not_after, **of)
 
     def ticket_key(self, event: TicketKeyEvent) -> None:
         """Take what became of a ticket key."""
         match event:
-            case TicketKeyReplaced(key):
+            case TicketKeyReplaced(key, node):
                 self._metrics.ticket_key("replaced")
-                self._logger.info(events.TICKET_KEY_REPLACED, key=key)
-                self._record(TicketKeyCreated(key=key, token=self._token_label))
+                self._logger.info(events.TICKET_KEY_REPLACED, key=key, node=node)
+                self._record(TicketKeyCreated(key=key, node=node, token=self._tokens[node]))
             case TicketKeyFailed(reason, retry_seconds, seals):
                 self._metrics.ticket_key("failed")
                 self._logger.warning(events.TICKET_KEY_FAILED, reason=reason, retry_seconds=retry_seconds, seals=seals)
@@ -144,10 +151,10 @@ class Ledger:
     def batch(self, event: BatchEvent) -> None:
         """Take what became of a batch of leaves; there are many of these, so they are noted with the calls."""
         match event:
-            case BatchSigned(kind, leaves, _, root):
+            case BatchSigned(kind, leaves, _, root, node):
                 self._metrics.root_signed(_ROOTS[kind], leaves)
-                self._logger.debug(events.ROOT_SIGNED, kind=kind.name.lower(), leaves=leaves)
-                self._audit.note(RootSigned(kind=_ROOTS[kind], leaves=leaves, root=root.hex()))
+                self._logger.debug(events.ROOT_SIGNED, kind=kind.name.lower(), leaves=leaves, node=node)
+                self._audit.note(RootSigned(kind=_ROOTS[kind], leaves=leaves, root=root.hex(), node=node))
             case BatchFailed(kind, leaves, reason):
                 self._metrics.root_failed(_ROOTS[kind])
                 self._logger.warning(events.SIGNATURE_DROPPED, kind=kind.name.lower(), leaves=leaves, reason=reason)

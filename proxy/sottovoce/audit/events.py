@@ -48,6 +48,7 @@ class TicketKeyCreated(AuditEvent, frozen=True, kw_only=True):
     key: str
     """Its id, as the tickets name it."""
     token: str
+    node: str = ""
 
 
 class TicketKeyErased(AuditEvent, frozen=True, kw_only=True):
@@ -97,6 +98,8 @@ class CertificateIssued(AuditEvent, frozen=True, kw_only=True):
     """Of the certificate as it is sent."""
     anchor: str = ""
     """Of a voice certificate: the id of the anchor that signed it."""
+    node: str = ""
+    """Of a voice certificate: the token whose keys it is for; of a TLS certificate: the one that signed it."""
 
 
 class TokenStarted(AuditEvent, frozen=True, kw_only=True):
@@ -104,6 +107,8 @@ class TokenStarted(AuditEvent, frozen=True, kw_only=True):
 
     token: str
     pid: int
+    node: str = ""
+    """The token's name in the configuration, of which there may be several."""
 
 
 class TokenLost(AuditEvent, frozen=True, kw_only=True):
@@ -112,6 +117,8 @@ class TokenLost(AuditEvent, frozen=True, kw_only=True):
     token: str
     pid: int
     reason: str
+    node: str = ""
+    """Likewise."""
 
 
 class RootSigned(AuditEvent, frozen=True, kw_only=True):
@@ -120,6 +127,8 @@ class RootSigned(AuditEvent, frozen=True, kw_only=True):
     kind: Literal["server_verify", "rekey_verify"]
     leaves: int
     root: str
+    node: str = ""
+    """Which token's serving keys."""
 
 
 class ClientAdded(AuditEvent, frozen=True, kw_only=True):

@@ -91,12 +91,12 @@ class CallCounting(Protocol):
 class KeyCounting(Protocol):
     """Is told what becomes of keys, tokens and certificates.  Every method is synchronous, quick, and never raises."""
 
-    def token_started(self) -> None:
-        """A token process has proved itself."""
+    def token_started(self, node: str) -> None:
+        """A node's token process has proved itself."""
         ...
 
-    def token_lost(self) -> None:
-        """A token process is gone, or a replacement did not start."""
+    def token_lost(self, node: str) -> None:
+        """A node's token process is gone, or a replacement did not start."""
         ...
 
     def certificate_renewed(self, kind: str, *, succeeded: bool) -> None:
@@ -155,10 +155,10 @@ class Uncounted:
     def connection_crashed(self) -> None:
         """Not counted."""
 
-    def token_started(self) -> None:
+    def token_started(self, node: str) -> None:
         """Not counted."""
 
-    def token_lost(self) -> None:
+    def token_lost(self, node: str) -> None:
         """Not counted."""
 
     def certificate_renewed(self, kind: str, *, succeeded: bool) -> None:

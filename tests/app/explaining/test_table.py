@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sottovoce.app.explaining import TABLE, Kind, document, find, nearest
-from sottovoce.app.serving.health import _WORDS  # of the reasons of /readyz
+from sottovoce.app.serving.health.health import _WORDS  # of the reasons of /readyz
 from sottovoce.client import ERRORS_BY_CODE
 from sottovoce.client.errors import upgrade_failure
 from sottovoce.observe import events
@@ -44,7 +44,7 @@ def test_each_code_is_explained_and_says_what_the_client_says(code: Code) -> Non
         *((Kind.CERTIFICATE, problem.value) for problem in CertificateProblem),
         *((Kind.HTTP, status) for status in ANSWERED_STATUSES),
         *((Kind.EVENT, event) for event in EVENTS),
-        *((Kind.READY, reason) for reason in ("draining", "audit_log_unwritable")),
+        *((Kind.READY, reason) for reason in ("draining", "audit_log_unwritable", "hsm_down")),
         *((Kind.READY, f"{word}_over") for word in _WORDS.values()),
         *((Kind.READY, f"hsm_down_and_{word}_low") for word in _WORDS.values()),
         *((Kind.EXIT, number) for number in (0, 1, 2, 3, 4, 128 + signal.SIGINT, 128 + signal.SIGTERM)),

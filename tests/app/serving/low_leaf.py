@@ -4,7 +4,7 @@ The certificate has them in truth: only the clock that health goes by is ahead, 
 """
 
 from sottovoce.app.serving import parts
-from sottovoce.app.serving.health import Health
+from sottovoce.app.serving.health import Health, Tokens
 from sottovoce.cli import main
 from sottovoce.transport import Clock, SystemClock
 
@@ -17,8 +17,8 @@ class LaterClock(SystemClock):
 
 
 class LaterHealth(Health):
-    def __init__(self, clock: Clock) -> None:
-        super().__init__(LaterClock())
+    def __init__(self, _: Clock, tokens: Tokens) -> None:
+        super().__init__(LaterClock(), tokens)
 
 
 if __name__ == "__main__":

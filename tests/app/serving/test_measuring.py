@@ -11,6 +11,7 @@ from trio.testing import MockClock
 from sottovoce.app.serving.measuring import MeasuredRoute, _life_left, versions
 from sottovoce.app.serving.parts import Parts
 from sottovoce.client import connect
+from sottovoce.hsm import ONLY_NODE
 from sottovoce.observe import get_logger
 from sottovoce.observe.metrics import Metrics
 from sottovoce.pki import Validity
@@ -61,12 +62,14 @@ async def test_a_call_through_a_whole_proxy_is_in_its_metrics(directory: Path) -
         assert value(metrics, "sottovoce_roots_total", kind="server_verify", outcome="signed") == 1
         assert value(metrics, "sottovoce_tickets_total", outcome="issued") == 1
         for operation in ("sign_root", "issue_leaf", "issue_voice_certificate", "new_ticket_key", "open_ticket_key"):
-            assert value(metrics, "sottovoce_hsm_seconds_count", operation=operation, outcome="answered") == 1
+            asked = {"node": ONLY_NODE, "operation": operation, "outcome": "answered"}
+            assert value(metrics, "sottovoce_hsm_seconds_count", **asked) == 1
         assert value(metrics, "sottovoce_backend_connect_seconds_count", route="echo", outcome="connected") == 1
         assert value(metrics, "sottovoce_certificate_renewals_total", kind="tls_leaf", outcome="issued") == 1
-    assert found["sottovoce_hsm_wait_seconds_count"] == 5
-    assert found["sottovoce_token_up"] == found["sottovoce_audit_up"] == found["sottovoce_ready_up"] == 1
-    assert found["sottovoce_token_starts_total"] == 1
+        assert value(metrics, "sottovoce_hsm_wait_seconds_count", node=ONLY_NODE) == 5
+        assert value(metrics, "sottovoce_token_up", node=ONLY_NODE) == 1
+        assert value(metrics, "sottovoce_token_starts_total", node=ONLY_NODE) == 1
+    assert found["sottovoce_hsm_quorum_up"] == found["sottovoce_audit_up"] == found["sottovoce_ready_up"] == 1
     assert 0.9 < found["sottovoce_leaf_life_ratio"] <= 1
     assert found["sottovoce_leaf_expiry_seconds"] > 3_600
     assert found["sottovoce_voice_certificate_expiry_seconds"] > 3_600

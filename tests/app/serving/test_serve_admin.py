@@ -7,7 +7,7 @@ import trio
 
 from sottovoce.admin import AdminConfig
 from sottovoce.app.serving.admin import serve_admin
-from sottovoce.app.serving.health import Health
+from sottovoce.app.serving.health import Health, Tokens
 from sottovoce.observe import events
 from sottovoce.transport import SystemClock
 from tests.admin.listening import Standing
@@ -22,7 +22,7 @@ def parts(listener: trio.SocketListener, log: Log, *, address: str = "127.0.0.1:
         admin=listener,
         admin_address=address,
         metrics=Standing(),
-        health=Health(SystemClock()),
+        health=Health(SystemClock(), Tokens(SystemClock(), {"main": "hsm"}, 1)),
     )
 
 

@@ -6,7 +6,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from sottovoce.observe import CallCounts
-from sottovoce.observe.metrics import Metrics, Readings
+from sottovoce.observe.metrics import Metrics, Readings, TokenReading
 
 OPENMETRICS = "application/openmetrics-text"
 VERSIONS = {"version": "0.1.0", "python": "3.11.7", "openssl": "4.0.3", "cryptography": "50.0.2"}
@@ -24,8 +24,13 @@ CARRIED = CallCounts(
 READINGS = Readings(
     carried=CARRIED,
     half_open=2,
-    token_is_up=True,
-    token_waiting=3,
+    tokens={
+        "a": TokenReading(is_up=True, in_flight=2, suspicions_total=1),
+        "b": TokenReading(is_up=False, in_flight=0, suspicions_total=4),
+    },
+    hsm_waiting=3,
+    has_quorum=True,
+    hedges={"won": 2, "lost": 5},
     leaf_seconds=50_000.5,
     leaf_life=0.75,
     voice_certificate_seconds=400_000.0,
@@ -74,12 +79,13 @@ def _calls(metrics: Metrics) -> None:
 
 def _keys(metrics: Metrics) -> None:
     keys = metrics.keys
-    keys.call_took("main", "sign_root", "answered", 0.004)
-    keys.call_took("main", "sign_root", "HsmTimeout", 1.0)
-    keys.call_took("main", "issue_leaf", "TokenProcessFailed", 0.1)
-    keys.call_waited("main", 0.001)
-    keys.token_started()
-    keys.token_lost()
+    keys.know_nodes(["a", "b"])
+    keys.call_took("a", "sign_root", "answered", 0.004)
+    keys.call_took("", "sign_root", "HsmTimeout", 1.0)
+    keys.call_took("b", "issue_leaf", "TokenProcessFailed", 0.1)
+    keys.call_waited("a", 0.001)
+    keys.token_started("a")
+    keys.token_lost("b")
     keys.certificate_renewed("tls_leaf", succeeded=True)
     keys.certificate_renewed("voice", succeeded=False)
     keys.ticket_key("replaced")

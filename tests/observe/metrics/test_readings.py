@@ -29,10 +29,19 @@ def test_frames_by_where_they_went() -> None:
 
 def test_what_is_up_and_what_is_not() -> None:
     metrics, down = exercised(), Metrics(VERSIONS)
-    down.watch(lambda: msgspec.structs.replace(READINGS, token_is_up=False, audit_is_up=False, is_ready=False))
-    for name in ("token", "audit", "ready"):
+    down.watch(lambda: msgspec.structs.replace(READINGS, has_quorum=False, audit_is_up=False, is_ready=False))
+    for name in ("hsm_quorum", "audit", "ready"):
         assert value(metrics, f"sottovoce_{name}_up") == 1
         assert value(down, f"sottovoce_{name}_up") == 0
+
+
+def test_each_token_has_series_of_its_own() -> None:
+    metrics = exercised()
+    for node, up, busy, late in (("a", 1, 2, 1), ("b", 0, 0, 4)):
+        assert value(metrics, "sottovoce_token_up", node=node) == up
+        assert value(metrics, "sottovoce_hsm_in_flight_calls", node=node) == busy
+        assert value(metrics, "sottovoce_token_suspicions_total", node=node) == late
+    assert value(metrics, "sottovoce_hsm_hedges_total", outcome="won") == 2
 
 
 def test_without_a_ticket_key_its_age_is_not_said() -> None:

@@ -6,6 +6,7 @@ if nobody holds that; else the proxy does, at SIGHUP or at its next start.
 
 import fcntl
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,19 +14,23 @@ import msgspec
 
 from sottovoce.app.anchors.place import Place
 from sottovoce.app.doctor.sockets import locker_of
-from sottovoce.app.places import ANCHOR_LIST
+from sottovoce.app.places import TokenPlaces
 from sottovoce.app.staging import replace_file
 from sottovoce.audit import AuditError, AuditLog, open_audit
 from sottovoce.identity import AnchorRing, IdentityError, load_ring
 from sottovoce.transport import SystemClock
 
 
-async def record_anchor_changes(base: Path, audit: AuditLog) -> None:
+async def record_anchor_changes(tokens: Iterable[TokenPlaces], audit: AuditLog) -> None:
     """Put on the log what commands have done and could not put there.  Raises AuditFailed.
 
     A ring that cannot be read is told of by whoever needs it; one that cannot be written is told again next time.
     """
-    path = base / ANCHOR_LIST
+    for token in tokens:
+        await _record_unless_locked(token.anchor_list, audit)
+
+
+async def _record_unless_locked(path: Path, audit: AuditLog) -> None:
     with suppress(OSError, IdentityError):
         descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:

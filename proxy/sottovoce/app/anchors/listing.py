@@ -18,6 +18,8 @@ class AnchorSeen(msgspec.Struct, frozen=True, kw_only=True):
     """One anchor; its id is hexadecimal."""
 
     id: str
+    node: str
+    """The token's name in the configuration."""
     key: str
     """Its P-384 key's name in the token."""
     authorities: tuple[str, ...]
@@ -27,7 +29,7 @@ class AnchorSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AnchorsSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """A directory's anchors, the oldest first, after whatever was done or would be done."""
+    """A token's anchors, the oldest first, after whatever was done or would be done; or those of every token."""
 
     directory: str
     anchor_file: str
@@ -41,14 +43,17 @@ class AnchorsSeen(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def issuer(self) -> AnchorSeen:
-        """The one that issues."""
+        """The one that issues, of the first token."""
         return next(each for each in self.anchors if each.is_issuing)
 
 
-def list_anchors(directory: Path) -> AnchorsSeen:
-    """Look; changes nothing.  Raises SottovoceError."""
-    place = place_of(directory)
-    return seen(place, place.ring())
+def list_anchors(directory: Path, node: str = "") -> AnchorsSeen:
+    """Look at the anchors of a token, or of every token; changes nothing.  Raises SottovoceError."""
+    first = place_of(directory, node)
+    names = [node] if node else list(first.configuration.hsm.all_nodes)
+    places = [place_of(directory, name) for name in names]
+    anchors = tuple(anchor for place in places for anchor in seen(place, place.ring()).anchors)
+    return msgspec.structs.replace(seen(first, first.ring()), anchors=anchors)
 
 
 def seen(place: Place, ring: AnchorRing, *, changed: bool = False, retired: str | None = None) -> AnchorsSeen:
@@ -60,6 +65,7 @@ def seen(place: Place, ring: AnchorRing, *, changed: bool = False, retired: str 
         anchors=tuple(
             AnchorSeen(
                 id=each.id,
+                node=place.token.name,
                 key=each.key,
                 authorities=each.authorities,
                 is_issuing=each.id == ring.issuing,

@@ -1,8 +1,8 @@
 """A directory's anchors: where they are written, who may write them, and what is written first.
 
-The ring decides (`identity.rotation`); `certs/anchor.json` is made of it, always after it: whoever is told of an anchor
-is told of one that the token has.  Nothing is written but by the user who owns the directory, since the proxy has to
-read what its token's library writes.
+Each token has a ring, which decides (`identity.rotation`); `certs/anchor.json` is made of all rings, always after them:
+whoever is told of an anchor is told of one that a token has.  Nothing is written but by the user who owns the
+directory, since the proxy has to read what its token's library writes.
 """
 
 import fcntl
@@ -10,17 +10,17 @@ import os
 import pwd
 import shlex
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
-from sottovoce.app.places import ANCHOR_LIST, ANCHORS
+from sottovoce.app.places import ANCHORS, TokenPlaces, token_places
 from sottovoce.app.staging import replace_file
 from sottovoce.hsm import KeyName
 from sottovoce.identity import AnchorRing, RingAnchor, load_anchors, load_ring
-from sottovoce.primitives import SottovoceError
+from sottovoce.primitives import SottovoceError, one_line
 from sottovoce.session import format_anchor_file, parse_anchor_file
 from sottovoce.settings import Configuration, find_file, load
 
@@ -30,17 +30,18 @@ class AnchorsRefused(SottovoceError):
 
 
 class Place(NamedTuple):
-    """A directory with anchors."""
+    """A directory with anchors, and the token whose anchors are meant."""
 
     base: Path
-    shown: str
-    """As the operator wrote it, for a shell."""
+    words: str
+    """What names both in a command, for a shell."""
     configuration: Configuration
+    token: TokenPlaces
 
     @property
     def list_file(self) -> Path:
         """Where the ring lies, once there is one."""
-        return self.base / ANCHOR_LIST
+        return self.token.anchor_list
 
     @property
     def anchor_file(self) -> Path:
@@ -49,23 +50,7 @@ class Place(NamedTuple):
 
     def ring(self) -> AnchorRing:
         """Read the ring, or begin one of the anchor that `init` made.  Raises AnchorsUnusable, AnchorsRefused."""
-        handed_out = load_anchors(self.anchor_file)
-        ring = load_ring(self.list_file)
-        if ring is not None:
-            # An operator may have changed whom an anchor stands for.
-            names = {each.anchor_id.hex(): each.authorities for each in handed_out}
-            anchors = (
-                msgspec.structs.replace(each, authorities=names.get(each.id, each.authorities)) for each in ring.anchors
-            )
-            return msgspec.structs.replace(ring, anchors=tuple(anchors))
-        if len(handed_out) != 1:
-            text = (
-                f"{self.anchor_file} holds {len(handed_out)} anchors and {self.list_file} is missing: "
-                "restore both from the same backup"
-            )
-            raise AnchorsRefused(text)
-        first = RingAnchor.of(handed_out[0], KeyName.ANCHOR)
-        return AnchorRing(issuing=first.id, anchors=(first,))
+        return _ring(self.token, self.anchor_file)
 
     def write(self, ring: AnchorRing) -> None:
         """Take a ring into use, and then hand out what it holds.  Raises OSError."""
@@ -73,23 +58,69 @@ class Place(NamedTuple):
         self.hand_out(ring)
 
     def hand_out(self, ring: AnchorRing) -> None:
-        """Have the anchor file hold what the ring holds.  Raises OSError, AnchorFileInvalid."""
-        text = format_anchor_file(each.anchor for each in ring.anchors)
+        """Have the anchor file hold what the rings of all tokens hold; `ring` is this token's.
+
+        Raises OSError, AnchorFileInvalid, AnchorsUnusable, AnchorsRefused.
+        """
+        rings = [
+            ring if each.name == self.token.name else _ring(each, self.anchor_file)
+            for each in token_places(self.configuration.hsm)
+        ]
+        text = format_anchor_file(anchor.anchor for each in rings for anchor in each.anchors)
         parse_anchor_file(text)
         if self.anchor_file.read_bytes() != text:
             replace_file(self.anchor_file, text, 0o644)
 
 
-def place_of(directory: Path) -> Place:
-    """Find it.  Raises ConfigurationInvalid."""
+def _ring(token: TokenPlaces, anchor_file: Path) -> AnchorRing:
+    handed_out = load_anchors(anchor_file)
+    ring = load_ring(token.anchor_list)
+    if ring is not None:
+        # An operator may have changed whom an anchor stands for.
+        names = {each.anchor_id.hex(): each.authorities for each in handed_out}
+        anchors = (
+            msgspec.structs.replace(each, authorities=names.get(each.id, each.authorities)) for each in ring.anchors
+        )
+        return msgspec.structs.replace(ring, anchors=tuple(anchors))
+    if len(handed_out) != 1:
+        text = (
+            f"{anchor_file} holds {len(handed_out)} anchors and {token.anchor_list} is missing: "
+            "restore both from the same backup"
+        )
+        raise AnchorsRefused(text)
+    first = RingAnchor.of(handed_out[0], KeyName.ANCHOR)
+    return AnchorRing(issuing=first.id, anchors=(first,))
+
+
+def place_of(directory: Path, node: str = "") -> Place:
+    """Find it; without a node's name the first token is meant.  Raises ConfigurationInvalid, AnchorsRefused."""
     file = find_file(directory)
-    return Place(file.absolute().parent, shlex.quote(str(directory)), load(file))
+    configuration = load(file)
+    tokens = {each.name: each for each in token_places(configuration.hsm)}
+    token = tokens.get(node or next(iter(tokens)))
+    if token is None:
+        text = f"there is no token {one_line(node)} in {file}: write --node with one of {', '.join(tokens)}"
+        raise AnchorsRefused(text)
+    which = f" --node {token.name}" if len(tokens) > 1 else ""
+    return Place(file.absolute().parent, f"{shlex.quote(str(directory))}{which}", configuration, token)
 
 
 @contextmanager
 def locked(place: Place) -> Generator[None]:
     """Keep other anchor commands out.  Raises AnchorsRefused where there is one, or this is not the owner."""
-    folder = place.list_file.parent
+    folders = sorted({each.anchor_list.parent for each in token_places(place.configuration.hsm)})
+    with ExitStack() as stack:
+        for folder in folders:
+            stack.enter_context(_locked(place, folder))
+        try:
+            yield
+        except OSError as error:
+            text = f"{error.filename or folders[0]} cannot be written ({error.strerror}): mend that, and run this again"
+            raise AnchorsRefused(text) from None
+
+
+@contextmanager
+def _locked(place: Place, folder: Path) -> Generator[None]:
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
@@ -102,11 +133,7 @@ def locked(place: Place) -> Generator[None]:
         except BlockingIOError:
             text = f"another command changes the anchors of {place.base}: wait until it has ended"
             raise AnchorsRefused(text) from None
-        try:
-            yield
-        except OSError as error:
-            text = f"{error.filename or folder} cannot be written ({error.strerror}): mend that, and run this again"
-            raise AnchorsRefused(text) from None
+        yield
     finally:
         os.close(descriptor)
 

@@ -10,7 +10,6 @@ import msgspec
 from sottovoce.app.anchors.auditing import tell_audit_log
 from sottovoce.app.anchors.listing import AnchorsSeen, seen, valid_until
 from sottovoce.app.anchors.place import AnchorsRefused, Place, locked, place_of
-from sottovoce.app.places import token_files
 from sottovoce.app.staging import replace_file
 from sottovoce.app.token_process import COMMAND
 from sottovoce.audit import AnchorCreated, AnchorRetired, AnchorSwitched
@@ -34,9 +33,12 @@ DEADLINE_SECONDS = 90.0
 wall: Callable[[], float] = time.time
 
 
-async def rotate(directory: Path, *, dry_run: bool, progress: Callable[[str], None]) -> AnchorsSeen:
-    """Make a further anchor and hand it out beside the old one, which goes on issuing.  Raises SottovoceError."""
-    place = place_of(directory)
+async def rotate(directory: Path, *, node: str = "", dry_run: bool, progress: Callable[[str], None]) -> AnchorsSeen:
+    """Make a further anchor and hand it out beside the old one, which goes on issuing.  Raises SottovoceError.
+
+    `node` names the token, here and below; without it the first is meant.
+    """
+    place = place_of(directory, node)
     with locked(place):
         ring = place.ring()
         if len(ring.anchors) > 1:
@@ -50,7 +52,7 @@ async def rotate(directory: Path, *, dry_run: bool, progress: Callable[[str], No
             await _prove(token, ring.issuer)
             progress("making two keys, one in the token and one sealed under it")
             fresh = await _made(place, token, next_key(ring), names)
-        created = AnchorCreated(anchor=fresh.id, key=fresh.key, token=place.configuration.hsm.token)
+        created = AnchorCreated(anchor=fresh.id, key=fresh.key, token=place.token.config.token)
         ring = msgspec.structs.replace(
             ring, anchors=(*ring.anchors, fresh), unaudited=(*ring.unaudited, created), switched_at=0
         )
@@ -58,13 +60,13 @@ async def rotate(directory: Path, *, dry_run: bool, progress: Callable[[str], No
         return seen(place, await tell_audit_log(place, ring), changed=True)
 
 
-async def switch(directory: Path, *, back: bool, dry_run: bool) -> AnchorsSeen:
+async def switch(directory: Path, *, node: str = "", back: bool, dry_run: bool) -> AnchorsSeen:
     """Have voice certificates issued under the newest anchor, or `back` under the oldest.  Raises SottovoceError."""
-    place = place_of(directory)
+    place = place_of(directory, node)
     with locked(place):
         ring = place.ring()
         if len(ring.anchors) == 1:
-            text = f"there is one anchor only, which issues: sottovoce anchor rotate {place.shown} makes another"
+            text = f"there is one anchor only, which issues: sottovoce anchor rotate {place.words} makes another"
             raise AnchorsRefused(text)
         target = ring.anchors[0] if back else ring.newest
         changed = target.id != ring.issuing
@@ -83,13 +85,13 @@ async def switch(directory: Path, *, back: bool, dry_run: bool) -> AnchorsSeen:
         return seen(place, await tell_audit_log(place, ring), changed=True)
 
 
-async def retire(directory: Path, *, dry_run: bool) -> AnchorsSeen:
+async def retire(directory: Path, *, node: str = "", dry_run: bool) -> AnchorsSeen:
     """Hand the oldest anchor out no longer and destroy its keys, once nobody needs it.  Raises SottovoceError."""
-    place = place_of(directory)
+    place = place_of(directory, node)
     with locked(place):
         ring = place.ring()
         if len(ring.anchors) == 1 and not ring.leaving:
-            text = f"there is one anchor only: sottovoce anchor rotate {place.shown} makes its successor first"
+            text = f"there is one anchor only: sottovoce anchor rotate {place.words} makes its successor first"
             raise AnchorsRefused(text)
         if len(ring.anchors) > 1:
             _refuse_early(place, ring)
@@ -109,7 +111,7 @@ async def _under_way(place: Place, ring: AnchorRing, *, dry_run: bool) -> Anchor
     if ring.issuing == ring.newest.id:
         text = (
             f"anchor {ring.anchors[0].id[:16]} is still handed out beside its successor: "
-            f"sottovoce anchor retire {place.shown} --yes comes first"
+            f"sottovoce anchor retire {place.words} --yes comes first"
         )
         raise AnchorsRefused(text)
     if not dry_run:
@@ -121,7 +123,7 @@ async def _under_way(place: Place, ring: AnchorRing, *, dry_run: bool) -> Anchor
 def _refuse_early(place: Place, ring: AnchorRing) -> None:
     old = ring.anchors[0]
     if ring.issuing == old.id:
-        text = f"anchor {old.id[:16]} issues voice certificates: sottovoce anchor switch {place.shown} comes first"
+        text = f"anchor {old.id[:16]} issues voice certificates: sottovoce anchor switch {place.words} comes first"
         raise AnchorsRefused(text)
     until = valid_until(place, ring, old)
     if wall() <= until:
@@ -132,7 +134,7 @@ def _refuse_early(place: Place, ring: AnchorRing) -> None:
 
 def _without_oldest(place: Place, ring: AnchorRing) -> AnchorRing:
     old = ring.anchors[0]
-    retired = AnchorRetired(anchor=old.id, key=old.key, token=place.configuration.hsm.token)
+    retired = AnchorRetired(anchor=old.id, key=old.key, token=place.token.config.token)
     return msgspec.structs.replace(
         ring, anchors=ring.anchors[1:], leaving=(*ring.leaving, old), unaudited=(*ring.unaudited, retired)
     )
@@ -146,9 +148,9 @@ async def _token(place: Place) -> AsyncGenerator[Cluster]:
         """A process that is lost fails the call, or the call is made again."""
 
     async with open_token(
-        place.configuration.hsm,
+        place.configuration.hsm.alone(place.token.name),
         command=COMMAND,
-        files=token_files(place.configuration.hsm, place.base),
+        files=place.token.files(place.base),
         report=ignore,
         change_keys=True,
     ) as token:

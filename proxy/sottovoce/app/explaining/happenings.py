@@ -122,7 +122,7 @@ _EVENTS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "voice_certificate.issued": ("The voice certificate was renewed.", ("it was due",), (_FINE,)),
     "voice_certificate.renewal_failed": (
         "The voice certificate could not be renewed; it is tried again.",
-        (*_SLOW_HSM, "certs/anchor.json is not that of this token"),
+        (*_SLOW_HSM, "certs/anchor.json is not that of this token", "keys/serving.json does not hold a token's keys"),
         _RENEWAL,
     ),
     "ticket_key.replaced": ("The key of tickets was replaced.", ("every hour or so",), (_FINE,)),
@@ -150,6 +150,11 @@ _REASONS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     ),
     "leaf_over": ("The TLS certificate has ended: clients refuse it.", _NO_RENEWAL, (_LOOK_AT_STATUS,)),
     "voice_certificate_over": ("The voice certificate has ended: clients refuse it.", _NO_RENEWAL, (_LOOK_AT_STATUS,)),
+    "hsm_down": (
+        "There are several tokens, and none is up: no handshake can be signed.",
+        ("what all of them need is down: a network, a machine, a licence", "the PIN was changed for all of them"),
+        ("calls that run go on; one token that comes back is enough", _LOOK_AT_STATUS),
+    ),
     "hsm_down_and_leaf_low": (
         "The token is down and less than a third of the TLS certificate's life is left.",
         _SLOW_HSM,

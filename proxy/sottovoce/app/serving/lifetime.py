@@ -9,7 +9,7 @@ it can: a lost token is replaced, a renewal that fails is tried again, a configu
 import gc
 import signal
 from collections.abc import AsyncIterator, Callable, Generator, Mapping
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -63,7 +63,7 @@ async def serve(
             if hangups:
                 reloader.ask()
             await _run(parts, reloader, signals, announce)
-        served, signed = parts.batcher.batches_served, await _roots_signed(parts.token)
+        served, signed = parts.batcher.batches_served, await _roots_signed(parts.tokens)
     logger.info(events.PROXY_STOPPED, batches_served=served, roots_signed=signed)
 
 
@@ -122,10 +122,18 @@ async def _cut_off_when_told_again(signals: AsyncIterator[int], listening: trio.
     listening.cancel()
 
 
-async def _roots_signed(token: Cluster) -> int | None:
-    """Give how many roots the token process has signed; None if it does not say."""
-    try:
-        status = await token.call(STATUS, Status(), deadline_seconds=_STATUS_SECONDS)
-    except HsmError:
-        return None
-    return status.counts.get("roots_signed", 0)
+async def _roots_signed(tokens: Cluster) -> int | None:
+    """Give how many roots the token processes have signed, those that say; None if none does."""
+    counts: list[int] = []
+
+    async def ask(node: str) -> None:
+        with suppress(HsmError):
+            answered = await tokens.call_on(
+                STATUS, lambda asked: Status() if asked == node else None, deadline_seconds=_STATUS_SECONDS
+            )
+            counts.append(answered.answer.counts.get("roots_signed", 0))
+
+    async with trio.open_nursery() as nursery:
+        for name in tokens.nodes:
+            nursery.start_soon(ask, name)
+    return sum(counts) if counts else None

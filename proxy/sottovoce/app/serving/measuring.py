@@ -11,7 +11,7 @@ import trio
 from sottovoce.hsm import TokenState
 from sottovoce.identity import TicketOutcome
 from sottovoce.observe import CallCounts
-from sottovoce.observe.metrics import CallMetrics, Readings
+from sottovoce.observe.metrics import CallMetrics, Readings, TokenReading
 from sottovoce.pki import Validity
 from sottovoce.relay import BackendDown, CallSink, CallStart, Leg, Route
 from sottovoce.transport import Clock
@@ -76,12 +76,19 @@ def read(parts: "Parts", clock: Clock) -> Readings:
     """Read everything, once."""
     wall = clock.wall()
     listeners = [each.listener for each in parts.listeners]
-    tickets = parts.tickets
+    tickets, pool = parts.tickets, parts.tokens.status
     return Readings(
         carried=sum((listener.carried for listener in listeners), CallCounts()),
         half_open=sum(listener.half_open for listener in listeners),
-        token_is_up=parts.token.state is TokenState.UP,
-        token_waiting=parts.token.waiting,
+        tokens={
+            node.name: TokenReading(
+                is_up=node.state is TokenState.UP, in_flight=node.in_flight, suspicions_total=node.suspicions
+            )
+            for node in pool.nodes
+        },
+        hsm_waiting=pool.waiting,
+        has_quorum=pool.has_quorum,
+        hedges={"won": pool.hedges_won, "lost": pool.hedges_lost},
         leaf_seconds=parts.leaf.not_after - wall,
         leaf_life=_life_left(parts.leaf.validity, wall),
         voice_certificate_seconds=parts.voice.not_after - wall,

@@ -114,7 +114,7 @@ class Parts:
         audit = await stack.enter_async_context(open_audit(configuration.audit, CLOCK, report=report))
         _forget_killed(configuration)
         await record_configuration(configuration, file, routes, audit, logger)
-        await record_anchor_changes(base, audit)
+        await record_anchor_changes(places.values(), audit)
         metrics = Metrics(versions())
         metrics.keys.know_nodes(places)
         labels = {name: each.config.token for name, each in places.items()}
@@ -172,7 +172,7 @@ class Parts:
         Addresses and whatever else a start settles have to be those of the configuration before.
         """
         await record_configuration(configuration, self.file, routes, self.audit, self.logger)
-        await record_anchor_changes(self.file.absolute().parent, self.audit)
+        await record_anchor_changes(token_places(configuration.hsm), self.audit)
         for name, before in self.configuration.routes.items():
             if name not in configuration.routes or configuration.routes[name].url != before.url:
                 self.backends.backend_moved(name)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 16
 _directory = click.argument("directory", type=any_path, metavar="DIR")
+_node = click.option("--node", default="", metavar="NAME", help="The token, where there are several; else the first.")
 _dry_run = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 
 
@@ -34,29 +35,35 @@ def command() -> None:
 
     Calls that run go on through all of it.  The proxy may run meanwhile.  A command that was interrupted is finished by
     being run again.
+
+    Of several tokens each has anchors of its own, and any of them vouches for all; anchor.json holds every token's.
     """  # noqa: D301  click leaves a paragraph with this mark as it is
 
 
 @command.command("list")
 @_directory
+@click.option("--node", default="", metavar="NAME", help="Only this token's, where there are several.")
 @json_option
-def list_command(directory: Path, *, as_json: bool) -> None:
+def list_command(directory: Path, node: str, *, as_json: bool) -> None:
     """Show the anchors of DIR: which one issues, and until when certificates of the other are good."""
     from sottovoce.app.anchors import list_anchors
 
-    found = list_anchors(directory)
+    found = list_anchors(directory, node)
     if as_json:
         _print_json("anchor.list", found, dry_run=False)
         return
+    are_several = len({each.node for each in found.anchors}) > 1
     for each in found.anchors:
-        click.echo(f"{each.id[:_SHOWN]}  {_state(each):<38}  {', '.join(each.authorities)}")
+        token = f"{each.node:<8}  " if are_several else ""
+        click.echo(f"{token}{each.id[:_SHOWN]}  {_state(each):<38}  {', '.join(each.authorities)}")
 
 
 @command.command()
 @_directory
+@_node
 @_dry_run
 @json_option
-def rotate(directory: Path, *, dry_run: bool, as_json: bool) -> None:
+def rotate(directory: Path, node: str, *, dry_run: bool, as_json: bool) -> None:
     """Make a second anchor in the token of DIR; anchor.json then holds both, the old one first.
 
     Nothing changes for anybody yet: the proxy goes on issuing under the old one.  The new one stands for the names that
@@ -65,7 +72,7 @@ def rotate(directory: Path, *, dry_run: bool, as_json: bool) -> None:
     from sottovoce.app.anchors import rotate as rotate_anchor
     from sottovoce.cli.running import run_until_told
 
-    done = run_until_told(partial(rotate_anchor, directory, dry_run=dry_run, progress=say_progress))
+    done = run_until_told(partial(rotate_anchor, directory, node=node, dry_run=dry_run, progress=say_progress))
     if as_json:
         _print_json("anchor.rotate", done, dry_run=dry_run)
         return
@@ -76,15 +83,16 @@ def rotate(directory: Path, *, dry_run: bool, as_json: bool) -> None:
     click.echo(f"anchor {done.anchors[-1].id[:_SHOWN]} {said}: {done.anchor_file} holds both")
     click.echo(f"{done.issuer.id[:_SHOWN]} goes on issuing voice certificates")
     click.echo(f"next: give {done.anchor_file} to every client, and only then")
-    click.echo(f"      sottovoce anchor switch {shlex.quote(str(directory))}")
+    click.echo(f"      sottovoce anchor switch {_words(directory, node)}")
 
 
 @command.command()
 @_directory
 @click.option("--back", is_flag=True, help="Back to the old one: some clients have not got the new file.")
+@_node
 @_dry_run
 @json_option
-def switch(directory: Path, *, back: bool, dry_run: bool, as_json: bool) -> None:
+def switch(directory: Path, node: str, *, back: bool, dry_run: bool, as_json: bool) -> None:
     """Have voice certificates issued under the new anchor from here on.
 
     Clients whose file does not hold it are refused from then on (by themselves: auth_failed); --back lets them in
@@ -93,7 +101,7 @@ def switch(directory: Path, *, back: bool, dry_run: bool, as_json: bool) -> None
     from sottovoce.app.anchors import switch as switch_anchor
     from sottovoce.cli.running import run_until_told
 
-    done = run_until_told(partial(switch_anchor, directory, back=back, dry_run=dry_run))
+    done = run_until_told(partial(switch_anchor, directory, node=node, back=back, dry_run=dry_run))
     if as_json:
         _print_json("anchor.switch", done, dry_run=dry_run)
         return
@@ -102,7 +110,7 @@ def switch(directory: Path, *, back: bool, dry_run: bool, as_json: bool) -> None
     click.echo(f"anchor {done.issuer.id[:_SHOWN]} {would} voice certificates from here on{already}")
     if dry_run:
         return
-    place = shlex.quote(str(directory))
+    place = _words(directory, node)
     if done.proxy_pid:
         click.echo("next: have the proxy that runs take it")
         click.echo(f"      kill -HUP {done.proxy_pid}")
@@ -115,9 +123,10 @@ def switch(directory: Path, *, back: bool, dry_run: bool, as_json: bool) -> None
 @command.command()
 @_directory
 @click.option("--yes", is_flag=True, help="Destroy its keys: this cannot be undone.")
+@_node
 @_dry_run
 @json_option
-def retire(directory: Path, *, yes: bool, dry_run: bool, as_json: bool) -> None:
+def retire(directory: Path, node: str, *, yes: bool, dry_run: bool, as_json: bool) -> None:
     """Destroy the old anchor's keys, and take it out of anchor.json.
 
     Refused while it issues, and while a client may still take a voice certificate of it.
@@ -127,7 +136,7 @@ def retire(directory: Path, *, yes: bool, dry_run: bool, as_json: bool) -> None:
     from sottovoce.app.anchors import retire as retire_anchor
     from sottovoce.cli.running import run_until_told
 
-    done = run_until_told(partial(retire_anchor, directory, dry_run=dry_run))
+    done = run_until_told(partial(retire_anchor, directory, node=node, dry_run=dry_run))
     if as_json:
         _print_json("anchor.retire", done, dry_run=dry_run)
         return
@@ -140,6 +149,11 @@ def retire(directory: Path, *, yes: bool, dry_run: bool, as_json: bool) -> None:
         click.echo("next: have the proxy that runs put it on the audit log")
         click.echo(f"      kill -HUP {done.proxy_pid}")
     click.echo(f"at leisure: give {done.anchor_file} to every client; who holds both goes on")
+
+
+def _words(directory: Path, node: str) -> str:
+    """Give what names directory and token in a command."""
+    return shlex.quote(str(directory)) + (f" --node {node}" if node else "")
 
 
 def _print_json(schema: str, found: "AnchorsSeen", *, dry_run: bool) -> None:

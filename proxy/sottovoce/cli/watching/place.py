@@ -45,10 +45,17 @@ def summary(status: "Status") -> str:
     hybrid = "no handshake yet" if share is None else f"{int(100 * share)} % hybrid"
     return " · ".join(
         (
-            *(status.state, calls, f"hsm {status.hsm.state}", f"leaf {duration(leaf)}"),
+            *(status.state, calls, _hsm(status), f"leaf {duration(leaf)}"),
             *(f"voice certificate {duration(voice)}", f"pq {policies}: {hybrid}"),
         )
     )
+
+
+def _hsm(status: "Status") -> str:
+    tokens = status.hsm.tokens
+    if len(tokens) <= 1 or status.hsm.state != "up":
+        return f"hsm {status.hsm.state}"
+    return f"hsm {sum(each.state == 'up' for each in tokens)} of {len(tokens)} up"
 
 
 def concern_lines(status: "Status") -> list[str]:

@@ -16,6 +16,6 @@ from sottovoce.observe.metrics.calls import CallMetrics
 from sottovoce.observe.metrics.keys import KeyMetrics
 from sottovoce.observe.metrics.loop import LoopLag
 from sottovoce.observe.metrics.metrics import Metrics
-from sottovoce.observe.metrics.readings import Readings
+from sottovoce.observe.metrics.readings import Readings, TokenReading
 
-__all__ = ["CallMetrics", "KeyMetrics", "LoopLag", "Metrics", "Readings", "labels"]
+__all__ = ["CallMetrics", "KeyMetrics", "LoopLag", "Metrics", "Readings", "TokenReading", "labels"]

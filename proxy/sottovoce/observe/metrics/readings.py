@@ -9,14 +9,26 @@ from prometheus_client.registry import Collector
 from sottovoce.observe.counting import CallCounts
 
 
+class TokenReading(msgspec.Struct, frozen=True, kw_only=True):
+    """Of one node."""
+
+    is_up: bool
+    in_flight: int
+    suspicions_total: int
+
+
 class Readings(msgspec.Struct, frozen=True, kw_only=True):
     """What `app` reads off the parts; every number that ends in `_total` there only grows."""
 
     carried: CallCounts
     """By every call of every listener since the start."""
     half_open: int
-    token_is_up: bool
-    token_waiting: int
+    tokens: Mapping[str, TokenReading]
+    """By the node's name."""
+    hsm_waiting: int
+    has_quorum: bool
+    hedges: Mapping[str, int]
+    """By outcome."""
     leaf_seconds: float
     """Until the TLS certificate expires; below zero afterwards."""
     leaf_life: float
@@ -51,6 +63,7 @@ class ReadingsCollector(Collector):
         readings = self._read()
         yield from self._frames(readings.carried)
         yield from _tickets_and_audit(readings)
+        yield from _tokens(readings)
         yield from _gauges(readings)
 
     def _frames(self, carried: CallCounts) -> Iterator[Metric]:
@@ -94,11 +107,30 @@ def _tickets_and_audit(readings: Readings) -> Iterator[Metric]:
     yield CounterMetricFamily("sottovoce_audit_records", "Records of the audit log.", value=readings.audit_records)
 
 
+def _tokens(readings: Readings) -> Iterator[Metric]:
+    up = GaugeMetricFamily("sottovoce_token_up", "Whether the token answers.", labels=("node",))
+    busy = GaugeMetricFamily("sottovoce_hsm_in_flight_calls", "Calls that the token has to answer.", labels=("node",))
+    late = CounterMetricFamily(
+        "sottovoce_token_suspicions", "Calls that were out for so long that the token may hang.", labels=("node",)
+    )
+    for node, each in readings.tokens.items():
+        up.add_metric((node,), float(each.is_up))
+        busy.add_metric((node,), each.in_flight)
+        late.add_metric((node,), each.suspicions_total)
+    yield from (up, busy, late)
+    hedges = CounterMetricFamily(
+        "sottovoce_hsm_hedges", "Calls that a second token was asked, by whose answer came first.", labels=("outcome",)
+    )
+    for outcome, count in readings.hedges.items():
+        hedges.add_metric((outcome,), count)
+    yield hedges
+
+
 def _gauges(readings: Readings) -> Iterator[Metric]:
     for name, text, value in (
         ("half_open_handshakes", "Handshakes that are under way.", readings.half_open),
-        ("token_up", "Whether the token answers.", readings.token_is_up),
-        ("hsm_waiting_calls", "Calls of the token that wait for their turn.", readings.token_waiting),
+        ("hsm_waiting_calls", "Calls of tokens that wait for their turn.", readings.hsm_waiting),
+        ("hsm_quorum_up", "Whether enough tokens are up for new keys.", readings.has_quorum),
         ("leaf_expiry_seconds", "Until the TLS certificate expires.", readings.leaf_seconds),
         ("leaf_life_ratio", "How much of the TLS certificate's life is left.", readings.leaf_life),
         (

@@ -1,8 +1,7 @@
-"""How the proxy itself does: its token, certificates, ticket key, signatures and audit log.  Pure but for a clock.
+"""`Health`: hears what the parts tell, and gives whoever asks concerns, one for each cause.  Pure but for a clock.
 
-The parts tell what happens (`Reports` passes on what the ledger hears); whoever asks is given concerns, one for each
-cause.  Most of what fails while the token is away fails because of that: so while it is, nothing that waits for it is a
-concern of its own, and when it comes back, what failed meanwhile is forgotten and has to fail anew.
+Most of what fails while every token is away fails because of that: so while they are, nothing that waits for one is a
+concern of its own, and when one comes back, what failed meanwhile is forgotten and has to fail anew.
 """
 
 from collections import deque
@@ -10,16 +9,15 @@ from collections.abc import Iterator
 
 import msgspec
 
-from sottovoce.admin import CertificateStatus, Concern, HsmStatus, Readiness, Severity, TicketKeyStatus, duration
-from sottovoce.app.ledger import Kind, Ledger
+from sottovoce.admin import CertificateStatus, Concern, HsmStatus, Readiness, TicketKeyStatus, duration
+from sottovoce.app.ledger import Kind
+from sottovoce.app.serving.health.tokens import Tokens
 from sottovoce.audit import AuditFailed
-from sottovoce.hsm import TokenDown, TokenEvent, TokenLocked, TokenUp
+from sottovoce.hsm import TokenEvent
 from sottovoce.identity import BatchEvent, BatchFailed, TicketKeyErased, TicketKeyEvent, TicketKeyFailed
 from sottovoce.pki import CertificateRenewed, RenewalEvent
 from sottovoce.transport import Clock
 
-LOSS_SECONDS = 300.0
-"""So long a token process that was lost and replaced is worth a notice."""
 DROP_SECONDS = 60.0
 """So long signatures that did not come are a concern."""
 _LOW_SHARE = 1 / 3
@@ -46,14 +44,12 @@ class _Certificate(msgspec.Struct):
 class Health:
     """Hears what happens to the proxy's parts, and says how it does."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, tokens: Tokens) -> None:
         """Nothing is there yet."""
         self._clock = clock
         self.is_draining = False
-        self._hsm: TokenEvent = TokenDown("it has not started yet")
-        self._hsm_since = clock.now()
-        self._losses: deque[tuple[float, str]] = deque(maxlen=_MAX_NOTED)
-        self._replacements = 0
+        self._tokens = tokens
+        self._left_out: dict[str, str] = {}
         self._roots_signed = 0
         self._drops: deque[tuple[float, str]] = deque(maxlen=_MAX_NOTED)
         self._certificates: dict[Kind, _Certificate] = {kind: _Certificate() for kind in _NAMES}
@@ -65,22 +61,19 @@ class Health:
 
     # What the parts tell.
 
-    def token(self, event: TokenEvent) -> None:
-        """Take what became of the token process."""
-        now, was_up = self._clock.now(), self._is_up
-        if isinstance(event, TokenUp) or was_up:
-            self._hsm_since = now
-        if was_up and not isinstance(event, TokenUp):
-            self._losses.append((now, event.reason))
-        elif isinstance(event, TokenUp):
-            self._replacements += bool(self._losses)
+    def token(self, node: str, event: TokenEvent) -> None:
+        """Take what became of a node's token process."""
+        if self._tokens.note(node, event):
             self._forget_what_waited()
-        self._hsm = event
 
     def certificate(self, kind: Kind, event: RenewalEvent) -> None:
         """Take what became of a certificate."""
         if isinstance(event, CertificateRenewed):
             self._certificates[kind] = _Certificate(event.not_before, event.not_after)
+            if kind == "voice":
+                self._left_out.pop(event.node, None)
+        elif event.node:
+            self._left_out[event.node] = event.reason
         elif self._is_up:
             self._certificates[kind].failure = event.reason
 
@@ -112,15 +105,8 @@ class Health:
 
     @property
     def hsm(self) -> HsmStatus:
-        """How the token does."""
-        seconds = round(self._clock.now() - self._hsm_since, 3)
-        match self._hsm:
-            case TokenUp():
-                return HsmStatus("up", seconds, self._replacements, self._roots_signed)
-            case TokenDown(reason):
-                return HsmStatus("down", seconds, self._replacements, self._roots_signed, reason)
-            case TokenLocked(reason):
-                return HsmStatus("locked", seconds, self._replacements, self._roots_signed, reason)
+        """How the tokens do."""
+        return self._tokens.status(self._roots_signed)
 
     @property
     def ticket_key_status(self) -> TicketKeyStatus:
@@ -149,10 +135,10 @@ class Health:
         if self._audit_failure:
             what = f"since {duration(self._clock.now() - self._audit_since)}: {self._audit_failure}"
             yield Concern("unready", "audit", what, "new calls are refused until it can be written again")
+        yield from self._tokens.concerns(list(self._ends(wall)))
         if not self._is_up:
-            yield self._hsm_concern(wall)
             return
-        yield from self._losses_concern()
+        yield from self._left_out_concerns()
         for kind, each in self._certificates.items():
             yield from _certificate_concern(kind, each, wall)
         if self._ticket_failure is not None:
@@ -163,7 +149,7 @@ class Health:
 
     @property
     def _is_up(self) -> bool:
-        return isinstance(self._hsm, TokenUp)
+        return self._tokens.is_up
 
     def _forget_what_waited(self) -> None:
         self._ticket_failure = None
@@ -177,34 +163,25 @@ class Health:
             yield "draining"
         if self._audit_failure:
             yield "audit_log_unwritable"
+        if self._tokens.are_several and not self._is_up:
+            yield "hsm_down"
         for kind, each in self._certificates.items():
             if each.seconds_left(wall) <= 0:
                 yield f"{_WORDS[kind]}_over"
             elif each.is_low(wall) and not self._is_up:
                 yield f"hsm_down_and_{_WORDS[kind]}_low"
 
-    def _hsm_concern(self, wall: float) -> Concern:
-        hsm = self.hsm
-        ends = [
-            f"the {_NAMES[kind]} {'is over' if each.seconds_left(wall) <= 0 else _left(each, wall)}"
-            for kind, each in self._certificates.items()
-            if each.is_low(wall)
-        ]
-        since = duration(hsm.seconds)
-        severity: Severity = "unready" if ends else "degraded"
-        if hsm.state == "locked":
-            what = "; ".join((f"locked since {since}: {hsm.reason}", *ends))
-            return Concern(severity, "hsm", what, "put the right PIN into hsm.pin_file, then start the proxy anew")
-        what = "; ".join((f"down since {since}: {hsm.reason}", *ends))
-        return Concern(severity, "hsm", what, "it is started again by itself; if it stays down, mend what is named")
+    def _ends(self, wall: float) -> Iterator[str]:
+        """Say what no token is there to renew, and should be renewed by now."""
+        for kind, each in self._certificates.items():
+            if each.is_low(wall):
+                yield f"the {_NAMES[kind]} {'is over' if each.seconds_left(wall) <= 0 else _left(each, wall)}"
 
-    def _losses_concern(self) -> Iterator[Concern]:
-        recent = [(at, reason) for at, reason in self._losses if at > self._clock.now() - LOSS_SECONDS]
-        if recent:
-            at, reason = recent[-1]
-            times = "once" if len(recent) == 1 else f"{len(recent)} times"
-            what = f"its process was lost {times}, last {duration(self._clock.now() - at)} ago ({reason}), and replaced"
-            yield Concern("notice", "hsm", what, "nothing to do; if it goes on, see token.lost in the log")
+    def _left_out_concerns(self) -> Iterator[Concern]:
+        for node, reason in self._left_out.items():
+            what = f"there is none for the keys of token {node}, which signs for nobody: {reason}"
+            remedy = "mend what is named; kill -HUP has the proxy renew it at once"
+            yield Concern("degraded", f"voice_certificate.{node}", what, remedy)
 
     def _drops_concern(self) -> Iterator[Concern]:
         recent = [reason for at, reason in self._drops if at > self._clock.now() - DROP_SECONDS]
@@ -212,35 +189,6 @@ class Health:
             what = f"{len(recent)} batches of handshakes got no signature in the last minute: {recent[-1]}"
             remedy = "the token is slower than callers come: lower listener.max_handshakes, or use a faster token"
             yield Concern("degraded", "signatures", what, remedy)
-
-
-class Reports:
-    """Gives what the parts report to the ledger, which writes it down, and to the proxy's health."""
-
-    def __init__(self, ledger: Ledger, health: Health) -> None:
-        """Give it to these."""
-        self._ledger = ledger
-        self._health = health
-
-    def token(self, event: TokenEvent) -> None:
-        """Take what became of the token process."""
-        self._ledger.token(event)
-        self._health.token(event)
-
-    def certificate(self, kind: Kind, event: RenewalEvent) -> None:
-        """Take what became of a certificate."""
-        self._ledger.certificate(kind, event)
-        self._health.certificate(kind, event)
-
-    def ticket_key(self, event: TicketKeyEvent) -> None:
-        """Take what became of a ticket key."""
-        self._ledger.ticket_key(event)
-        self._health.ticket_key(event)
-
-    def batch(self, event: BatchEvent) -> None:
-        """Take what became of a batch of leaves."""
-        self._ledger.batch(event)
-        self._health.batch(event)
 
 
 def _certificate_concern(kind: Kind, certificate: _Certificate, wall: float) -> Iterator[Concern]:
