@@ -9,7 +9,17 @@ from collections.abc import Iterable
 
 import msgspec
 
-from sottovoce.hsm import Counts, Handler, KeyName, Operation, SealedSeed, Start, Worker, run_token_process
+from sottovoce.hsm import (
+    Counts,
+    Handler,
+    KeyName,
+    Operation,
+    SealedSeed,
+    Start,
+    TokenLost,
+    Worker,
+    run_token_process,
+)
 from sottovoce.primitives import PublicKey, SignatureAlgorithm
 
 
@@ -54,8 +64,13 @@ SIGN_ONCE = Operation("sign_once", Sign, Signature, is_idempotent=False)
 OPEN = Operation("open", Open, Opened)
 FAIL = Operation("fail", Sign, Nothing)
 DIE = Operation("die", Nothing, Nothing)
+LOSE = Operation("lose", Nothing, Nothing, is_idempotent=False)
 DROP_SESSIONS = Operation("drop_sessions", Nothing, Nothing)
 LOOK_AT_SELF = Operation("look_at_self", Nothing, Self)
+
+
+def lose(_: Worker, __: Nothing) -> Nothing:
+    raise TokenLost("the token is not what it was")
 
 
 def compose(_: Worker, start: Start, counts: Counts) -> Iterable[Handler]:
@@ -95,7 +110,7 @@ def compose(_: Worker, start: Start, counts: Counts) -> Iterable[Handler]:
 
     yield from (Handler(DROP_SESSIONS, drop_sessions), Handler(LOOK_AT_SELF, look_at_self))
     yield from (Handler(MAKE_KEYS, make_keys), Handler(SIGN, sign), Handler(SIGN_ONCE, sign))
-    yield from (Handler(OPEN, open_), Handler(FAIL, fail), Handler(DIE, die))
+    yield from (Handler(OPEN, open_), Handler(FAIL, fail), Handler(DIE, die), Handler(LOSE, lose))
     if "trouble" in start.files:
         raise OSError(start.files["trouble"])
 

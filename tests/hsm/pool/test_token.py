@@ -34,6 +34,7 @@ from tests.hsm.token_child import (
     DIE,
     DROP_SESSIONS,
     FAIL,
+    LOSE,
     OPEN,
     SIGN,
     SIGN_ONCE,
@@ -147,6 +148,21 @@ async def test_a_call_that_kills_every_process_is_given_up(opened: OpenToken) ->
         with pytest.raises(HsmUnavailable, match="5 times during die"):
             await token.call(DIE, Nothing(), deadline_seconds=60)
         assert (await token.call(SIGN, Sign("alive"), deadline_seconds=30)).signature
+
+
+async def test_one_that_is_lost_again_and_again_is_replaced_later_each_time_until_it_serves(opened: OpenToken) -> None:
+    async with opened() as token:
+        node = token._nodes[0]
+        for losses in (1, 2):
+            await token.call(SIGN, Sign("root"), deadline_seconds=30)
+            with pytest.raises(HsmUnavailable, match="not what it was"):
+                await token.call(LOSE, Nothing(), deadline_seconds=30)
+            assert node._failures == losses
+        for _ in range(20):
+            await token.call(SIGN, Sign("root"), deadline_seconds=30)
+        with pytest.raises(HsmUnavailable):
+            await token.call(LOSE, Nothing(), deadline_seconds=30)
+        assert node._failures == 0
 
 
 async def test_a_wrong_pin_is_tried_once_and_named(opened: OpenToken, directory: Path) -> None:

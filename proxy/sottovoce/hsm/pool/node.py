@@ -3,9 +3,9 @@
     STARTING ──▶ UP ──▶ DOWN ──▶ UP …        DOWN ──▶ LOCKED
 
 The process is replaced when it ends, when it says that the token is lost, and when an answer stays out too long.  A
-replacement proves itself with a probe before it gets work.  The first one comes at once; where one does not start, or
-goes before it has answered anything, the next waits longer.  A refused PIN is not tried again: the token is LOCKED
-until an operator acts and starts it anew.
+replacement proves itself with a probe before it gets work.  The first one comes at once; where one does not start,
+goes before it has answered anything, or soon says again that the token is lost, the next waits longer.  A refused PIN
+is not tried again: the token is LOCKED until an operator acts and starts it anew.
 """
 
 from collections.abc import Callable, Iterable
@@ -35,7 +35,11 @@ from sottovoce.hsm.reports import (
 from sottovoce.hsm.softhsm import find_softhsm, refresh_configuration
 
 _FIRST_START_ATTEMPTS = 3
-_BACKOFF_SECONDS = (0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0)
+_BACKOFF_SECONDS = (0.0, 0.1, 0.2, 0.4, 0.8, 1.6)
+"""Chosen: with the start itself, a token is in use again within three seconds of being well."""
+
+_SERVED = 20
+"""Chosen: a token that is lost again before so many answers is no better than one that does not start."""
 
 
 class NodeListener(Listener, Protocol):
@@ -195,7 +199,8 @@ class Node:
         self.state = TokenState.DOWN
         self.trouble = exchange.trouble
         self.replacements += 1
-        self._failures = 0 if exchange.answers else self._failures + 1
+        has_served = exchange.answers >= (_SERVED if exchange.is_lost else 1)
+        self._failures = 0 if has_served else self._failures + 1
         attempts = list(exchange.attempts.values())
         waited_for = sum(not attempt.call.is_over for attempt in attempts)
         self._listener.went(self.name, self.trouble, attempts)
