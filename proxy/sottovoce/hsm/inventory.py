@@ -17,8 +17,6 @@ import msgspec
 from sottovoce.hsm.errors import HsmError
 from sottovoce.hsm.kinds import KeyKind
 
-_FORMAT = "sottovoce.key-inventory.1"
-
 
 class InventoryUnusable(HsmError):
     """The inventory's file cannot be read or written; the text names it and the remedy."""
@@ -51,8 +49,8 @@ class PublishedKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):
-    format: Literal["sottovoce.key-inventory.1"]
     keys: list[PublishedKey]
+    format: Literal["sottovoce.key-inventory.1"] = "sottovoce.key-inventory.1"
 
 
 def parse_inventory(data: bytes) -> dict[str, PublishedKey]:
@@ -70,7 +68,7 @@ def parse_inventory(data: bytes) -> dict[str, PublishedKey]:
 def format_inventory(keys: Iterable[PublishedKey]) -> bytes:
     """Write an inventory, by label."""
     ordered = sorted(keys, key=lambda key: key.label)
-    return msgspec.json.format(msgspec.json.encode(_File(_FORMAT, ordered)), indent=1) + b"\n"
+    return msgspec.json.format(msgspec.json.encode(_File(ordered)), indent=1) + b"\n"
 
 
 class Inventory:

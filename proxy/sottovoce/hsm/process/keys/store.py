@@ -63,20 +63,28 @@ _making = threading.Lock()
 """Held from looking whether a label is free until it is taken."""
 
 
+class _Changes:
+    """How many keys were destroyed: what a thread has found before may be one of them."""
+
+    count = 0
+
+
 class FoundKey(msgspec.Struct, frozen=True):
     """A key of the token: its facts, and the half of it that works."""
 
     facts: KeyFacts
     key: pkcs11.Key
+    as_of: int
+    """The number of changes when it was found."""
 
 
 def find_key(worker: Worker, session: pkcs11.Session, label: str) -> FoundKey:
-    """Look a key up, once a session.  For use inside `Worker.attempt`, which cures a login that is gone.
+    """Look a key up, once a session and change.  For use inside `Worker.attempt`, which cures a login that is gone.
 
     Raises KeyMissing, OperationRefused.
     """
-    known = worker.found.get(label)
-    if isinstance(known, FoundKey):
+    known, as_of = worker.found.get(label), _Changes.count
+    if isinstance(known, FoundKey) and known.as_of == as_of:
         return known
     check_label(label)
     objects = list(session.get_objects({_A.LABEL: label}))
@@ -86,7 +94,7 @@ def find_key(worker: Worker, session: pkcs11.Session, label: str) -> FoundKey:
     if len(halves) > 1:
         raise OperationRefused(f"the token has several keys called {label}: remove all but the right one")
     worker.expect(label, halves[0][_A.CLASS])
-    found = worker.found[label] = _describe(label, halves[0], objects)
+    found = worker.found[label] = FoundKey(*_describe(label, halves[0], objects), as_of)
     return found
 
 
@@ -237,7 +245,10 @@ def _destroy(worker: Worker, label: str) -> bool:
             each.destroy()
         return bool(objects)
 
-    return worker.write(destroy)
+    try:
+        return worker.write(destroy)
+    finally:
+        _Changes.count += 1
 
 
 def _named(label: str, work: Callable[[], Result]) -> Result:
@@ -247,7 +258,7 @@ def _named(label: str, work: Callable[[], Result]) -> Result:
         raise KeyAbsent(f"the token has no key {label}") from None
 
 
-def _describe(label: str, half: pkcs11.Object, objects: list[pkcs11.Object]) -> FoundKey:
+def _describe(label: str, half: pkcs11.Object, objects: list[pkcs11.Object]) -> tuple[KeyFacts, pkcs11.Key]:
     key = cast("pkcs11.Key", half)
     kind = _kind_of(key)
     if kind is None:
@@ -259,7 +270,7 @@ def _describe(label: str, half: pkcs11.Object, objects: list[pkcs11.Object]) -> 
         spki = b"" if kind.is_secret else _spki(kind, public[0])
     except KeyRefused as error:
         raise OperationRefused(f"the public half of {label} {error}") from None
-    return FoundKey(KeyFacts(label, kind, spki, is_extractable=bool(key[_A.EXTRACTABLE])), key)
+    return KeyFacts(label, kind, spki, is_extractable=bool(key[_A.EXTRACTABLE])), key
 
 
 def _kind_of(key: pkcs11.Key) -> KeyKind | None:
