@@ -203,7 +203,7 @@ async def test_what_asking_raises_is_the_callers() -> None:
 
 async def test_a_slow_call_is_sent_to_an_idle_node_too() -> None:
     room = Room("ab")
-    room.save(25)
+    room.save(85)
     call = room.submit()
     assert room.nodes["a"].slow_seconds == 0.01
     room.slow("a")
@@ -215,7 +215,7 @@ async def test_a_slow_call_is_sent_to_an_idle_node_too() -> None:
 
 async def test_a_second_sending_that_comes_second_is_lost() -> None:
     room = Room("ab")
-    room.save(45)
+    room.save(85)
     for _ in range(2):
         room.dispatch.withdraw(room.submit())  # leaves before its answer
         room.answer("a")
@@ -232,7 +232,7 @@ async def test_a_second_sending_that_comes_second_is_lost() -> None:
 
 async def test_a_slow_call_waits_until_a_node_is_idle() -> None:
     room = Room("ab")
-    room.save(25)
+    room.save(85)
     room.submit()
     others = [room.submit(able="b") for _ in range(3)]
     room.slow("a")
@@ -249,11 +249,11 @@ async def test_without_savings_of_one_node_and_for_what_must_not_be_sent_twice_t
     poor.slow("a")
     assert poor.calls_at("b") == []
     alone = Room("a")
-    alone.save(25)
+    alone.save(85)
     alone.submit()
     assert alone.nodes["a"].slow_seconds is None
     room = Room("ab")
-    room.save(25)
+    room.save(85)
     room.submit(is_idempotent=False)
     room.slow("a")
     assert (room.nodes["a"].slow_seconds, room.calls_at("b")) == (None, [])
@@ -261,7 +261,7 @@ async def test_without_savings_of_one_node_and_for_what_must_not_be_sent_twice_t
 
 async def test_a_second_sending_to_a_node_that_dies_changes_nothing() -> None:
     room = Room("ab")
-    room.save(25)
+    room.save(85)
     call = room.submit()
     room.slow("a")
     room.die("b")

@@ -32,16 +32,16 @@ def test_it_moves_with_the_token_and_is_kept_for_each_operation() -> None:
     assert (latencies.p95("sign"), latencies.p95("issue")) == (0.01, 0.1)
 
 
-@given(st.lists(st.booleans(), max_size=2000))
-def test_second_sendings_are_a_twentieth_at_most(first: list[bool]) -> None:
+@given(st.lists(st.sampled_from(["first", "first", "again", "urgent"]), max_size=500))
+def test_second_sendings_are_a_twentieth_at_most(calls: list[str]) -> None:
     budget = Budget()
     sent = again = 0
-    for is_first in first:
-        if is_first:
+    for what in calls:
+        if what == "first":
             budget.earn()
             sent += 1
         else:
-            again += budget.spend()
+            again += budget.spend(is_urgent=what == "urgent")
         assert again * 20 <= sent
 
 
@@ -49,4 +49,12 @@ def test_a_quiet_time_saves_a_few_and_no_more() -> None:
     budget = Budget()
     for _ in range(1000):
         budget.earn()
-    assert [budget.spend() for _ in range(6)] == [True, True, True, True, False, False]
+    assert [budget.spend(is_urgent=True) for _ in range(6)] == [True, True, True, True, False, False]
+
+
+def test_the_last_one_is_for_urgent_calls() -> None:
+    budget = Budget()
+    for _ in range(1000):
+        budget.earn()
+    assert [budget.spend(is_urgent=False) for _ in range(5)] == [True, True, True, False, False]
+    assert [budget.spend(is_urgent=True), budget.spend(is_urgent=True)] == [True, False]

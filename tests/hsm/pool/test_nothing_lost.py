@@ -19,7 +19,7 @@ class Play:
 
     def __init__(self) -> None:
         self.room = Room("abc", limit=LIMIT)
-        self.room.save(30)
+        self.room.save(85)
         self.calls: list[Call] = []
 
     def submit(self, choice: int) -> None:

@@ -1,5 +1,6 @@
 """Nodes that do as a test says, behind a Dispatch."""
 
+import math
 from collections.abc import Iterable
 
 import msgspec
@@ -51,7 +52,9 @@ class Told:
         assert self.has_room
         assert fields == QUESTION
         self.slow_seconds = slow_seconds
-        attempt = Attempt(call, self.name, sent_at=trio.current_time(), slow_at=0, late_at=0, is_hedge=is_hedge)
+        now = trio.current_time()
+        slow_at = math.inf if slow_seconds is None else now + slow_seconds
+        attempt = Attempt(call, self.name, sent_at=now, slow_at=slow_at, late_at=math.inf, is_hedge=is_hedge)
         self.out.append(attempt)
         return attempt
 
