@@ -15,6 +15,8 @@ from sottovoce.client.trio import connect
 from sottovoce.hsm.errors import HsmWrongPin
 from sottovoce.hsm.messages import Start
 from sottovoce.hsm.process import login
+from sottovoce.hsm.process.pin import read_pin
+from sottovoce.hsm.vendors import parse_pin_source
 from sottovoce.primitives import Secret, kdf, kem
 from tests.edge.proxy import Proxy, TrioClock
 from tests.session.dialogue import anchor_keys, anchor_of, other_anchor_keys, talking
@@ -142,4 +144,4 @@ def test_a_pin_file_that_others_can_read(tmp_path: Path) -> None:
     pin.write_text(os.urandom(20).hex())
     pin.chmod(0o644)
     teller.note("live", "PIN", pin.read_bytes())
-    login._read_pin(str(pin))
+    read_pin(parse_pin_source(str(pin)))

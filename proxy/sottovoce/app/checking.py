@@ -75,7 +75,7 @@ def check_loaded(configuration: Configuration, file: Path) -> CheckReport:
         *_names(configuration),
         *_contents(configuration, base),
     ]
-    notes: list[str] = []
+    notes = [f"hsm.{finding}" for finding in configuration.hsm.findings]
     try:
         for route in build_routes(configuration, file).values():
             notes += route.warnings
@@ -110,8 +110,8 @@ def _special_files(configuration: Configuration, base: Path) -> Iterable[Problem
     for each in token_places(configuration.hsm):
         for path in (each.serving_seed, each.anchor_seed, each.anchor_list, each.issuing):
             wanted[shown(path, base)] = path
-        if each.config.softhsm_config:
-            wanted[f"{each.section}.softhsm_config"] = Path(each.config.softhsm_config)
+        if (softhsm := each.config.softhsm_file) is not None:
+            wanted[f"{each.section}.softhsm_config"] = softhsm
     wanted |= {name: base / name for name in (CA_CERTIFICATE, ANCHORS, SERVING_LIST)}
     for key, path in wanted.items():
         try:
@@ -126,11 +126,11 @@ def _files(places: TokenPlaces, base: Path) -> Iterable[Problem]:
     """Look for what a token's process and clients read."""
     node, section = places.config, places.section
     pin, module = f"{section}.pin_file", f"{section}.module"
-    wanted = {pin: Path(node.pin_file)}
+    wanted = {} if node.pin_path is None else {pin: node.pin_path}
     if node.module:
         wanted[module] = Path(node.module)
-    elif node.softhsm_config:
-        wanted[f"{section}.softhsm_config"] = Path(node.softhsm_config)
+    elif node.softhsm_file is not None:
+        wanted[f"{section}.softhsm_config"] = node.softhsm_file
     for path in (places.serving_seed, _anchor_seed(places)):
         wanted[shown(path, base)] = path
     for key, path in wanted.items():

@@ -3,7 +3,7 @@
 A frame is `length u32 ‖ msgpack`.  The first frame from the proxy is `Start`, the first answer `Started`; after that
 there are `Request`s and `Reply`s, matched by an id, answered in any order.  An `Operation` names one kind of request
 with the shapes of question and answer; packages above declare their own.  Neither PIN nor seed crosses: `Start` names
-the PIN's file, which the token process reads itself.
+the PIN's place, which the token process reads itself.
 
 A question or an answer may hold a `Secret`: it crosses as its bytes, and both ends overwrite what it was in on the way.
 So every frame is overwritten; it costs less than to tell them apart.  The token process wipes its own copy as well, the
@@ -62,7 +62,8 @@ class Start(msgspec.Struct, frozen=True):
 
     module: str
     token: str
-    pin_file: str
+    pin_source: str
+    """Where the user PIN is: a path, or what `vendors.parse_pin_source` reads."""
     create: bool
     files: dict[str, str]
     change_keys: bool = False
@@ -71,6 +72,10 @@ class Start(msgspec.Struct, frozen=True):
     """The name that the configuration has for it."""
     module_arguments: str = ""
     """What the library is told when it is initialised; empty: nothing."""
+    vendor: str = ""
+    """Whose PIN it has to look like; empty: nobody's."""
+    uri: str = ""
+    """What else is so of the token beside its label (RFC 7512); empty: nothing."""
 
 
 class Failure(msgspec.Struct, frozen=True):

@@ -24,6 +24,7 @@ from sottovoce.hsm.vendors import (
     [
         ("secrets/pin", PinPlace.FILE, "secrets/pin"),
         ("/etc/a:b", PinPlace.FILE, "/etc/a:b"),
+        ("//a", PinPlace.FILE, "//a"),
         ("file:secrets/pin", PinPlace.FILE, "secrets/pin"),
         ("file:/etc/pin", PinPlace.FILE, "/etc/pin"),
         ("file:///etc/pin", PinPlace.FILE, "/etc/pin"),

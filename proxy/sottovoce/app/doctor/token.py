@@ -30,7 +30,6 @@ from sottovoce.hsm import (
     PinUnreadable,
     TokenMissing,
     configuration_text,
-    find_softhsm,
     open_token,
 )
 
@@ -66,7 +65,7 @@ class TokenNames(NamedTuple):
 def module_findings(config: NodeConfig, names: TokenNames) -> Iterable[Finding]:
     """See whether the PKCS#11 library is there."""
     try:
-        path = config.module or find_softhsm()
+        path = config.library
     except ModuleUnusable as error:
         return [told(names.softhsm, error)]
     return [ok(names.softhsm, f"the PKCS#11 library is {path}")]
@@ -74,7 +73,9 @@ def module_findings(config: NodeConfig, names: TokenNames) -> Iterable[Finding]:
 
 def pin_findings(config: NodeConfig, names: TokenNames) -> Iterable[Finding]:
     """Look at the PIN's file from outside; who may read it, `check` has seen."""
-    path = Path(config.pin_file)
+    path = config.pin_path
+    if path is None:
+        return [ok(names.pin, f"the PIN comes from {config.pin}; not looked at")]
     found = path.stat()
     if not stat.S_ISREG(found.st_mode) or found.st_size == 0:
         return [fail(names.pin, f"{path} holds no PIN", f"write the token's PIN into {path}, and: chmod 600 {path}")]
@@ -86,7 +87,7 @@ def pin_findings(config: NodeConfig, names: TokenNames) -> Iterable[Finding]:
 
 def token_findings(config: NodeConfig, names: TokenNames) -> Iterable[Finding]:
     """Look at SoftHSM's configuration and at the token's files."""
-    if config.module or not config.softhsm_config:
+    if config.module or config.softhsm_file is None:
         return [ok(names.token, f"{config.token} is looked for by the module's own configuration")]
     directory = _tokens_of(Path(config.softhsm_config))
     if directory is None:
@@ -111,7 +112,7 @@ async def key_findings(
     if running is not None:
         what = f"in use by the proxy that runs (pid {running.pid}), which has proved them; not tried here"
         return [ok(names.keys, what)], None
-    if config.module or not config.softhsm_config:
+    if config.module or config.softhsm_file is None:
         what = (
             f"not tried: {config.module or 'a token of somebody else'} may lock a PIN; sottovoce serve tries it, once"
         )

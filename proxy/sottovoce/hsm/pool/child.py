@@ -30,10 +30,23 @@ _NOT_INHERITED = frozenset({"OPENSSL_CONF", "OPENSSL_MODULES", "SSLKEYLOGFILE"})
 class Spawner:
     """Starts token processes from one thread that lives on."""
 
-    def __init__(self, command: Iterable[str], environment: dict[str, str]) -> None:
-        """Take the command line, to which socket and parent are added, and variables to set for it."""
+    def __init__(
+        self,
+        command: Iterable[str],
+        environment: dict[str, str],
+        *,
+        without: frozenset[str] = frozenset(),
+        lent: tuple[int, ...] = (),
+    ) -> None:
+        """Take the command line, to which socket and parent are added, and variables to set for it.
+
+        Of ours it gets none of those `without`, other tokens' PINs; descriptors that are `lent` it inherits, if they
+        are open.
+        """
         self._command = tuple(command)
-        self._environment = {k: v for k, v in os.environ.items() if k not in _NOT_INHERITED} | environment
+        left_out = _NOT_INHERITED | without
+        self._environment = {k: v for k, v in os.environ.items() if k not in left_out} | environment
+        self._lent = lent
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="token-spawner")
 
     async def spawn(self) -> "TokenChild":
@@ -60,7 +73,7 @@ class Spawner:
         """Give the process, and a descriptor that is readable once it has ended: there may be none left by then."""
         popen = subprocess.Popen(  # noqa: S603  our own command, no shell
             [*self._command, str(channel), str(os.getpid())],
-            pass_fds=(channel,),
+            pass_fds=(channel, *filter(_is_open, self._lent)),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             env=self._environment,
@@ -72,6 +85,14 @@ class Spawner:
             popen.kill()
             popen.wait()
             raise
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
 
 
 class TokenChild:

@@ -10,7 +10,6 @@ is not tried again: the token is LOCKED until an operator acts and starts it ane
 
 from collections.abc import Callable, Iterable
 from contextlib import closing
-from pathlib import Path
 from typing import Protocol
 
 import msgspec
@@ -32,7 +31,8 @@ from sottovoce.hsm.reports import (
     TokenState,
     TokenUp,
 )
-from sottovoce.hsm.softhsm import find_softhsm, refresh_configuration
+from sottovoce.hsm.softhsm import refresh_configuration
+from sottovoce.hsm.vendors import PinPlace
 
 _FIRST_START_ATTEMPTS = 3
 _BACKOFF_SECONDS = (0.0, 0.1, 0.2, 0.4, 0.8, 1.6)
@@ -144,8 +144,12 @@ class Node:
 
     async def run(self) -> None:
         """Keep a process running until cancelled.  Raises what the listener's `did_not_start` does."""
-        environment = {"SOFTHSM2_CONF": self._config.softhsm_config} if self._config.softhsm_config else {}
-        with closing(Spawner(self._command, environment)) as spawner:
+        softhsm = self._config.softhsm_file
+        environment = {"SOFTHSM2_CONF": str(softhsm)} if softhsm is not None else {}
+        pin = self._config.pin
+        others = self._limits.pin_variables - {pin.name}
+        lent = (int(pin.name),) if pin.place is PinPlace.DESCRIPTOR else ()
+        with closing(Spawner(self._command, environment, without=others, lent=lent)) as spawner:
             child = await self._first_child(spawner)
             while True:
                 async with child:
@@ -212,9 +216,9 @@ class Node:
         self._is_proving = True
         try:
             try:
-                if self._config.softhsm_config:
-                    refresh_configuration(Path(self._config.softhsm_config))
-                start = self._start(self._config.module or find_softhsm())
+                if (softhsm := self._config.softhsm_file) is not None:
+                    refresh_configuration(softhsm)
+                start = self._start(self._config.library)
                 child = await spawner.spawn()
             except OSError as error:  # too many open files or processes: that may pass
                 text = f"the token process cannot be started ({error.strerror})"

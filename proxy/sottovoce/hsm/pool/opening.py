@@ -42,7 +42,18 @@ async def open_pool(  # noqa: PLR0913  what it is made of
 
     def start(name: str, module: str) -> Start:
         node = config.all_nodes[name]
-        return Start(module, node.token, node.pin_file, create, files(name), change_keys, name)
+        return Start(
+            module,
+            node.token,
+            str(node.pin),
+            create,
+            files(name),
+            change_keys,
+            name,
+            node.module_arguments,
+            node.vendor or "",
+            node.uri,
+        )
 
     nodes = [
         Node(

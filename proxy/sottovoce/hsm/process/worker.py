@@ -9,7 +9,7 @@ Beside `login` and `cryptoki` the only user of python-pkcs11.  How it keeps out 
   rest.  What the token refuses to do is the caller's fault, and no more than that call fails (`faults`).
 - Every signature is verified in software before it leaves.
 
-`expose()` of a seed or key is called here and nowhere else in the package, of a PIN in `login` only.
+`expose()` of a seed or key is called here and nowhere else in the package, of a PIN in `login` and `pin` only.
 """
 
 import hashlib

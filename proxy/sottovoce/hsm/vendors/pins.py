@@ -37,7 +37,7 @@ class PinSource(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         """Give it as it is written in a configuration."""
-        return f"{self.place}:{self.name}"
+        return f"{self.place}:{'//' if self.name.startswith('/') else ''}{self.name}"
 
 
 def parse_pin_source(text: str) -> PinSource:

@@ -51,6 +51,7 @@ _SOFTHSM: Final = VendorProfile(
     uncertified="software without a certificate",
     quirks=(
         _run("its 0x210A is RFC 5649; the standard's own number for that, 0x210B, it does not have", _SOFTHSM_RUN),
+        _run("with 0x210A a key whose length is no multiple of 8 comes back with zeros at its end", _SOFTHSM_RUN),
         _run("a process that is killed while it logs in leaves an empty token file; a copy is kept", _SOFTHSM_RUN),
         _run("RSA-OAEP takes SHA-1 only", _SOFTHSM_RUN),
         _run("a look-up of a key is a scan of all", _SOFTHSM_RUN),
