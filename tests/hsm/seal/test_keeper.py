@@ -1,6 +1,7 @@
 """The seal of a running proxy, with its real unsealer process."""
 
 import os
+import resource
 import signal
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
@@ -301,6 +302,25 @@ async def test_a_record_whose_pins_were_changed_ends_the_unsealing(bench: Bench)
         assert isinstance(bench.heard[-1], UnsealingEnded)
         with pytest.raises(HsmSealed):
             keeper.lend("a")
+
+
+@pytest.mark.parametrize(("limit", "why"), [(0, "File too large"), (1, "No space left on device")])
+async def test_pins_that_cannot_be_held_are_no_pins(bench: Bench, limit: int, why: str) -> None:
+    async with bench.opened() as keeper:
+        await keeper.settle()
+        for text in SEAL.texts[:2]:
+            await keeper.offer(typed(text))
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limits[1]))
+        try:
+            with pytest.raises(UnsealingFailed, match=rf"cannot be held in memory \({why}\)"):
+                await keeper.offer(typed(SEAL.texts[2]))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert keeper.status.state is State.SEALED
+        assert {os.fstat(place.descriptor).st_size for place in keeper.places.values()} == {0}
+        await offer_all(keeper, SEAL.texts[:3])
+        assert pin_at(keeper, "a") == PINS["a"]
 
 
 async def test_cancelled_at_any_step_nothing_is_left_and_it_can_be_unsealed(bench: Bench) -> None:

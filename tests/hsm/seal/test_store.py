@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sottovoce.hsm.seal import KeptState, SealDamaged, SealRefused, SealStore, StateUnkept
+from sottovoce.hsm.seal import KeptState, SealDamaged, SealRefused, SealStore, StateUnkept, erase_pin_file
 from sottovoce.hsm.seal.record import read_kept_state
 from tests.hsm.seal.made import made
 
@@ -90,6 +90,24 @@ def test_a_state_that_cannot_be_written_leaves_what_was_there(store: SealStore) 
     with pytest.raises(StateUnkept, match=r"seal-state\.json \(Is a directory\): make room there"):
         store.keep(KeptState(seal=RECORD.id, is_sealed=False, since=2, reason=""))
     assert store.read_state() == STATE
+
+
+def test_a_pin_file_is_overwritten_and_removed(tmp_path: Path) -> None:
+    path, kept = tmp_path / "pin", tmp_path / "kept"
+    path.write_bytes(b"1234\n")
+    kept.hardlink_to(path)
+    erase_pin_file(path)
+    assert not path.exists()
+    assert kept.read_bytes() == bytes(5)
+    erase_pin_file(path)
+
+
+def test_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "other").write_text("1234")
+    (tmp_path / "pin").symlink_to(tmp_path / "other")
+    with pytest.raises(OSError, match="symbolic"):
+        erase_pin_file(tmp_path / "pin")
+    assert (tmp_path / "other").read_text() == "1234"
 
 
 def test_killed_at_any_moment_a_whole_state_is_there(store: SealStore) -> None:

@@ -23,7 +23,7 @@ from sottovoce.hsm.seal.keeper import SealKeeper, SealStatus, StateLost, open_se
 from sottovoce.hsm.seal.machine import SealClosed, SealEvent, SealOpened, ShareCounted, State, UnsealingEnded
 from sottovoce.hsm.seal.record import KeptState, SealedPin, SealRecord
 from sottovoce.hsm.seal.seam import OPEN, Effects, LentPin, PinLender, SealConfig, effects_of
-from sottovoce.hsm.seal.store import SealStore
+from sottovoce.hsm.seal.store import SealStore, erase_pin_file
 
 __all__ = [
     "OPEN",
@@ -59,6 +59,7 @@ __all__ = [
     "UnsealingEnded",
     "UnsealingFailed",
     "effects_of",
+    "erase_pin_file",
     "new_seal",
     "open_seal",
 ]

@@ -20,7 +20,7 @@ from sottovoce.hsm.seal.unsealer import Answer, Unsealer
 from sottovoce.primitives import Secret, one_line
 
 _STARTED = "the proxy was started, and has PINs in memory only"
-_MEANWHILE = "it was sealed meanwhile: begin again with the first share"
+_MEANWHILE = "it was sealed meanwhile, or given up: begin again with the first share"
 
 
 class StateLost(msgspec.Struct, frozen=True):
@@ -121,7 +121,8 @@ class SealKeeper:
     async def offer(self, share: Secret) -> SealStatus:
         """Count a share; with the last one it is unsealed.  Raises a SealError that says what is wrong with it.
 
-        The caller wipes `share`.  Cancelled here, the unsealing is given up.
+        The caller wipes `share`.  Cancelled here, the unsealing is given up.  An ExceptionGroup of what followers
+        raised comes when all were told, and the share counts.
         """
         async with self._offering:
             self._machine.check_offer()
@@ -200,12 +201,22 @@ class SealKeeper:
             elif answer.have == 0:
                 self._end_unsealer()
             raise KINDS.get(answer.failure.kind, UnsealingFailed)(answer.failure.text)
+        if answer.is_open:
+            self._fetch_pins(unsealer)
         events = self._machine.share_counted(trio.current_time())
         if answer.is_open:
-            self._pins.fill_from(unsealer.pins)
-            self._end_unsealer()
             events += self._machine.opened()
         self._tell(events)
+
+    def _fetch_pins(self, unsealer: Unsealer) -> None:
+        try:
+            self._pins.fill_from(unsealer.pins)
+        except OSError as error:
+            self._pins.drop()
+            text = f"the PINs cannot be held in memory ({error.strerror}): free some, and begin again"
+            self._give_up(text)
+            raise UnsealingFailed(text) from None
+        self._end_unsealer()
 
     def _give_up(self, why: str) -> None:
         self._end_unsealer()
@@ -268,7 +279,8 @@ async def open_seal(
 ) -> AsyncGenerator[SealKeeper]:
     """Read the seal and keep it until the block ends.  It begins sealed.
 
-    `wall` gives Unix seconds; `report` hears of everything, for log and audit.  Raises SealDamaged.
+    `wall` gives Unix seconds; `report` hears of everything, for log and audit.  Raises SealDamaged, and OSError where
+    no descriptor is left.
     """
     record = await trio.to_thread.run_sync(store.read_record)
     try:

@@ -10,11 +10,12 @@ late has written where nobody looks.  The files that are lent stay the same from
 The kernel may swap such memory like any other; a machine that serves should have no swap, or an encrypted one.
 """
 
+import errno
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Self
 
-from sottovoce.hsm.seal.record import MAX_PIN_BYTES
 from sottovoce.hsm.seal.seam import LentPin
 from sottovoce.primitives import Secret, wipe_bytes
 
@@ -40,17 +41,25 @@ class HeldPins:
         return {node: LentPin(f"fd:{descriptor}", descriptor) for node, descriptor in self._files.items()}
 
     def fill_from(self, others: Self) -> None:
-        """Take the PINs of others for the same nodes, and drop them there.  They do not pass through this process."""
+        """Take the PINs of others for the same nodes, and drop them there.  They do not pass through this process.
+
+        Raises OSError where there is no memory; this is to be dropped then.
+        """
         for node, descriptor in self._files.items():
             source = others._files[node]
             os.lseek(descriptor, 0, os.SEEK_SET)
-            os.sendfile(descriptor, source, 0, os.fstat(source).st_size)
+            size = os.fstat(source).st_size
+            _all(os.sendfile(descriptor, source, 0, size), size)
         others.close()
 
     def drop(self) -> None:
-        """Overwrite the PINs, for everybody who has a descriptor.  Doing it twice is harmless."""
+        """Overwrite the PINs, for everybody who has a descriptor.  It cannot fail; doing it twice is harmless.
+
+        Where there is no leave to write, they are cut off all the same: nobody is given a page that is not blank.
+        """
         for descriptor in self._files.values():
-            os.pwrite(descriptor, bytes(MAX_PIN_BYTES), 0)
+            with suppress(OSError):
+                os.pwrite(descriptor, bytes(os.fstat(descriptor).st_size), 0)
             os.ftruncate(descriptor, 0)
 
     def close(self) -> None:
@@ -67,10 +76,15 @@ class HeldPins:
 
 
 def write_pin(descriptor: int, pin: Secret) -> None:
-    """Put a PIN into its memory file; wipes it here."""
+    """Put a PIN into its memory file; wipes it here.  Raises OSError where there is no memory."""
     with pin:
         copy = pin.copy_for_sealing()
         try:
-            os.pwrite(descriptor, copy, 0)
+            _all(os.pwrite(descriptor, copy, 0), len(copy))
         finally:
             wipe_bytes(copy)
+
+
+def _all(written: int, wanted: int) -> None:
+    if written != wanted:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -68,6 +68,25 @@ class SealStore(NamedTuple):
             raise StateUnkept(text) from None
 
 
+def erase_pin_file(path: Path) -> None:
+    """Overwrite and remove the file that a PIN was in before it was sealed; where it is gone already, do nothing.
+
+    Call it when the record is written, and again at each start: a kill may have come between.  Nobody can promise that
+    a disk keeps no older copy, nor that no backup does: whoever must be sure changes the PIN first.  Raises OSError.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        os.pwrite(descriptor, bytes(os.fstat(descriptor).st_size), 0)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    path.unlink()
+    _sync(path.parent)
+
+
 def _replace(path: Path, data: bytes) -> None:
     fresh = _write_beside(path, data)
     try:
