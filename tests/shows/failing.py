@@ -134,9 +134,9 @@ def test_a_pin_that_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     pin.chmod(0o600)
     teller.note("live", "PIN", pin.read_bytes()[:40])
 
-    monkeypatch.setattr(login, "load_module", lambda _: PinRefused())
+    monkeypatch.setattr(login, "load_module", lambda *_: PinRefused())
     monkeypatch.setattr(login, "_find_token", lambda *_: PinRefused())
-    login.log_in(Start("module", "token", str(pin), create=False, files={}))
+    login.log_in(Start("module", "token", str(pin), create=False, files={}), lambda _: None)
 
 
 def test_a_pin_file_that_others_can_read(tmp_path: Path) -> None:
