@@ -9,6 +9,8 @@ from enum import Enum, StrEnum
 
 import msgspec
 
+from sottovoce.hsm.errors import OperationRefused
+
 KEY_PREFIX = "key/"
 _LABEL = re.compile(r"key/[a-z0-9][a-z0-9._-]{0,63}")
 
@@ -16,6 +18,12 @@ _LABEL = re.compile(r"key/[a-z0-9][a-z0-9._-]{0,63}")
 def is_key_label(label: str) -> bool:
     """Whether a label is one of these keys', and so of none of the token's own."""
     return _LABEL.fullmatch(label) is not None
+
+
+def check_label(label: str) -> None:
+    """See that a label is one of these keys'.  Raises OperationRefused."""
+    if not is_key_label(label):
+        raise OperationRefused(f"a key's label is {KEY_PREFIX}… of up to 64 small letters, digits and . _ -")
 
 
 class KeyUse(Enum):
@@ -101,6 +109,12 @@ class NewKey(msgspec.Struct, frozen=True):
     kind: KeyKind
     is_extractable: bool = False
     """Whether it may be wrapped under another; for secret keys only."""
+
+    def check(self) -> None:
+        """See that there may be such a key.  Raises OperationRefused."""
+        check_label(self.label)
+        if self.is_extractable and not self.kind.is_secret:
+            raise OperationRefused(f"a key of {self.kind} does not leave its token: each has one of its own")
 
 
 class WrappedUnder(msgspec.Struct, frozen=True):

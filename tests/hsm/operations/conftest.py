@@ -30,16 +30,18 @@ VENDORS = (
 
 def node_of(vendor: str, directory: Path) -> NodeConfig:
     """The configuration of a token in a directory."""
-    pin_file = str(directory / "pin")
+    node = NodeConfig(
+        pin_file=str(directory / "pin"), keys=str(directory), issuing=str(directory / "issuing.pem"), token="operations"
+    )
     if vendor == NSS:
-        return NodeConfig(
+        return msgspec.structs.replace(
+            node,
             module=nss.SOFTOKN,
             module_arguments=nss.arguments(str(directory)),
             token=nss.LABEL,
-            pin_file=pin_file,
             softhsm_config="",
         )
-    return NodeConfig(token="operations", pin_file=pin_file, softhsm_config=str(directory / "softhsm2.conf"))
+    return msgspec.structs.replace(node, softhsm_config=str(directory / "softhsm2.conf"))
 
 
 def make_token(vendor: str, directory: Path) -> SealedSeed:

@@ -103,6 +103,7 @@ class KeyMaking:
         is_shared: bool = False,
         only: Iterable[str] | None = None,
     ) -> PublishedKey:
+        new.check()
         async with self._turn:
             self._refuse_taken(new.label)
             up = see_quorum(self._pool, f"making {new.label}")

@@ -19,7 +19,7 @@ from pkcs11.attributes import AttributeMapper
 from pkcs11.util.ec import encode_named_curve_parameters
 
 from sottovoce.hsm.errors import HsmError, KeyAbsent, KeyMissing, OperationRefused
-from sottovoce.hsm.kinds import KEY_PREFIX, KeyFacts, KeyKind, KeyUse, NewKey, is_key_label
+from sottovoce.hsm.kinds import KeyFacts, KeyKind, KeyUse, NewKey, check_label, is_key_label
 from sottovoce.hsm.process.faults import Result, handle_of
 from sottovoce.hsm.process.transfers import Transfers
 from sottovoce.hsm.process.worker import Worker
@@ -144,9 +144,7 @@ def supported_kinds(session: pkcs11.Session) -> frozenset[KeyKind]:
 
 def make_key(worker: Worker, new: NewKey, make: Callable[[pkcs11.Session], object], prove: Prove) -> KeyFacts:
     """Make a key under a label that is free, and prove it; what fails leaves none.  Raises OperationRefused."""
-    check_label(new.label)
-    if new.is_extractable and not new.kind.is_secret:
-        raise OperationRefused(f"a key of {new.kind} does not leave its token: each has one of its own")
+    new.check()
     with _making:
         _refuse_taken(worker, new.label)
         try:
@@ -213,12 +211,6 @@ def stored(new: NewKey) -> Template:
         _A.SENSITIVE: True,
         _A.EXTRACTABLE: new.is_extractable,
     }
-
-
-def check_label(label: str) -> None:
-    """See that a label is one of these keys'.  Raises OperationRefused."""
-    if not is_key_label(label):
-        raise OperationRefused(f"a key's label is {KEY_PREFIX}… of up to 64 small letters, digits and . _ -")
 
 
 def raw_point(public: pkcs11.Object) -> bytes:
