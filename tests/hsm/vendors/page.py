@@ -25,7 +25,7 @@ def page(text: str) -> str:
     """Give the page with everything that is generated in it as it has to be."""
     parts = {
         "vendors": "\n\n".join(map(_section, PROFILES.values())),
-        **{name: f"```toml\n{template_text(template)}```" for name, template in TEMPLATES.items()},
+        **{name: f"```text\n{template_text(template)}```" for name, template in TEMPLATES.items()},
     }
     return _between.sub(lambda found: f"{found[1]}{parts[found[2]]}{found[3]}", text)
 
