@@ -6,8 +6,10 @@ In a process of its own, for a library is initialised once a process.
 import ctypes
 import sys
 from ctypes import byref
+from pathlib import Path
 
-SOFTOKN = "/usr/lib/x86_64-linux-gnu/libsoftokn3.so"
+_PLACES = [f"/usr/lib/{place}/libsoftokn3.so" for place in ("x86_64-linux-gnu", "aarch64-linux-gnu")]
+SOFTOKN = next((place for place in (*_PLACES, "/usr/lib64/libsoftokn3.so") if Path(place).exists()), _PLACES[0])
 LABEL = "NSS Certificate DB"
 
 
