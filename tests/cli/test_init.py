@@ -145,3 +145,23 @@ def test_a_route_that_is_none_is_refused_before_anything_is_made(cli: Cli, tmp_p
     assert (ran.code, ran.out) == (1, "")
     assert ran.said.startswith("--route bot: no WebSocket URL is given; write NAME=ws://HOST:PORT/")
     assert not list(tmp_path.iterdir())
+
+
+def test_three_tokens_are_made_and_served_as_they_are(cli: Cli, tmp_path: Path) -> None:
+    place = tmp_path / "v"
+    ran = cli("init", place, "--tokens", "3", "--port", "0", "--route", "bot=ws://127.0.0.1:9000")
+    assert ran.code == 0
+    assert f"  tokens  3 of SoftHSM, its own: five keys inside each; PINs in {place}/secrets" in ran.out
+    assert {path.name for path in (place / "secrets").iterdir()} == {"a.pin", "b.pin", "c.pin"}
+    assert cli("check", place).code == 0
+    (place / "secrets/b.pin").unlink()
+    ran = cli("check", place)
+    assert (ran.code, ran.out) == (0, "the configuration can be served, without the tokens above\n")
+    assert "hsm.nodes.b.pin_file: " in ran.err
+    assert [each["path"] for each in cli("check", place, "--json").json["of_tokens"]] == ["hsm.nodes.b.pin_file"]
+
+
+@pytest.mark.parametrize("count", ["0", "17", "many"])
+def test_a_number_of_tokens_that_cannot_be_is_a_matter_of_usage(cli: Cli, tmp_path: Path, count: str) -> None:
+    assert cli("init", tmp_path / "v", "--tokens", count).code == 2
+    assert not list(tmp_path.iterdir())

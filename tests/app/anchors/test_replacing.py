@@ -240,3 +240,64 @@ async def test_a_full_disk_is_one_line_and_nothing_is_lost(
             await rotated(directory)
     assert await issuer(opened, directory) == before[0]
     assert (await rotated(directory)).changed
+
+
+async def test_of_three_tokens_the_anchor_of_one_is_replaced_and_all_are_handed_out(
+    three: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = ids(three)
+    assert [(each.node, each.id) for each in list_anchors(three).anchors] == list(zip("abc", first, strict=True))
+    assert [each.id for each in list_anchors(three, "b").anchors] == [first[1]]
+
+    done = await rotate(three, node="b", dry_run=False, progress=[].append)
+    new = done.anchors[-1].id
+    assert {each.node for each in done.anchors} == {"b"}
+    assert ids(three) == [first[0], first[1], new, first[2]]
+    assert (three / "keys/b/anchor-2.mldsa87.json").exists()
+    with pytest.raises(AnchorsRefused, match="there is one anchor only"):
+        await switched(three)
+
+    done = await switch(three, node="b", back=False, dry_run=False)
+    assert done.issuer.id == new
+    later(monkeypatch, WEEK + 400)
+    done = await retire(three, node="b", dry_run=False)
+    assert done.retired == first[1]
+    assert ids(three) == [first[0], new, first[2]]
+    events = [(each.event, each.fields.get("token")) for each in read_tail(three / AUDIT_LOG, 3)]
+    assert events == [
+        ("anchor_created", "sottovoce-b"),
+        ("anchor_switched", None),
+        ("anchor_retired", "sottovoce-b"),
+    ]
+
+
+async def test_a_token_that_is_not_there_has_no_anchor_to_replace(three: Path, directory: Path) -> None:
+    with pytest.raises(AnchorsRefused, match=r"no token d in .*: write --node with one of a, b, c"):
+        await rotate(three, node="d", dry_run=False, progress=[].append)
+    with pytest.raises(AnchorsRefused, match="write --node with one of main"):
+        await rotate(directory, node="a", dry_run=False, progress=[].append)
+
+
+async def test_a_hint_names_the_token(three: Path) -> None:
+    with pytest.raises(AnchorsRefused) as refused:
+        await switch(three, node="c", back=False, dry_run=False)
+    assert str(refused.value).endswith(f"sottovoce anchor rotate {three} --node c makes another")
+
+
+async def test_without_another_tokens_list_nothing_is_handed_out(three: Path) -> None:
+    before = ids(three)
+    (three / "keys/c/anchors.json").unlink()
+    with pytest.raises(AnchorsRefused, match=r"keys/c/anchors\.json is missing: restore both"):
+        await rotate(three, node="a", dry_run=False, progress=[].append)
+    assert ids(three) == before
+    assert not (three / "keys/a/anchor-2.mldsa87.json").exists()
+
+
+async def test_a_command_for_one_token_keeps_those_for_others_out(three: Path) -> None:
+    descriptor = os.open(three / "keys/a", os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with pytest.raises(AnchorsRefused, match="another command changes the anchors"):
+            await rotate(three, node="c", dry_run=False, progress=[].append)
+    finally:
+        os.close(descriptor)

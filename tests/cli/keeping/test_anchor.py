@@ -39,6 +39,20 @@ def test_each_step_prints_the_next(cli: Cli, directory: Path) -> None:
     assert [each["is_issuing"] for each in back["anchors"]] == [True, False]
 
 
+def test_of_several_tokens_one_is_named_and_the_next_step_names_it_too(cli: Cli, tmp_path: Path) -> None:
+    place = tmp_path / "two"
+    assert cli("init", place, "--tokens", "2").code == 0
+    assert [line.split()[0] for line in cli("anchor", "list", place).out.splitlines()] == ["a", "b"]
+    made = cli("anchor", "rotate", place, "--node", "b")
+    assert commands_of(made.out) == [f"anchor switch {place} --node b"]
+    switched = cli("anchor", "switch", place, "--node", "b")
+    assert commands_of(switched.out) == [f"anchor retire {place} --node b --yes"]
+    assert len(cli("anchor", "list", place, "--node", "b").out.splitlines()) == 2
+    assert len(cli("anchor", "list", place, "--json").json["anchors"]) == 3
+    refused = cli("anchor", "rotate", place, "--node", "c")
+    assert (refused.code, refused.said.rpartition(": ")[2]) == (1, "write --node with one of a, b")
+
+
 def test_nothing_is_destroyed_without_a_yes(cli: Cli, directory: Path) -> None:
     done = cli("anchor", "retire", directory)
     assert (done.code, "--yes" in done.err) == (2, True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from sottovoce.admin import CallCounts, Concern, HandshakeStatus, ListenerStatus, RouteStatus
+from sottovoce.admin import CallCounts, Concern, HandshakeStatus, ListenerStatus, RouteStatus, TokenStatus
 from tests.admin.listening import HEALTHY, HSM_DOWN
 from tests.cli.conftest import Cli
 from tests.cli.watching.telling import telling
@@ -22,6 +22,13 @@ def test_a_healthy_proxy_is_one_line(cli: Cli) -> None:
     assert ran.out == (
         "healthy · 0 calls · hsm up · leaf 23 h 58 min · voice certificate 6 d 23 h · pq prefer: no handshake yet\n"
     )
+
+
+def test_of_several_tokens_it_says_how_many_are_up(cli: Cli) -> None:
+    tokens = (TokenStatus("a", "up", 60, 0), TokenStatus("b", "down", 12, 0, "gone"), TokenStatus("c", "up", 60, 0))
+    hsm = msgspec.structs.replace(HEALTHY.hsm, tokens=tokens)
+    with telling(msgspec.structs.replace(HEALTHY, hsm=hsm)) as url:
+        assert " · hsm 2 of 3 up · leaf " in cli("status", url).out
 
 
 def test_calls_and_the_share_of_post_quantum_ones(cli: Cli) -> None:

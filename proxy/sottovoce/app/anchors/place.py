@@ -49,8 +49,11 @@ class Place(NamedTuple):
         return self.base / ANCHORS
 
     def ring(self) -> AnchorRing:
-        """Read the ring, or begin one of the anchor that `init` made.  Raises AnchorsUnusable, AnchorsRefused."""
-        return _ring(self.token, self.anchor_file)
+        """Read the ring, or begin one of the anchor that `init` made.
+
+        Raises AnchorsUnusable, AnchorsRefused; also for those of other tokens, without which none can be handed out.
+        """
+        return next(ring for token, ring in self._rings() if token == self.token)
 
     def write(self, ring: AnchorRing) -> None:
         """Take a ring into use, and then hand out what it holds.  Raises OSError."""
@@ -62,14 +65,14 @@ class Place(NamedTuple):
 
         Raises OSError, AnchorFileInvalid, AnchorsUnusable, AnchorsRefused.
         """
-        rings = [
-            ring if each.name == self.token.name else _ring(each, self.anchor_file)
-            for each in token_places(self.configuration.hsm)
-        ]
+        rings = [ring if token == self.token else other for token, other in self._rings()]
         text = format_anchor_file(anchor.anchor for each in rings for anchor in each.anchors)
         parse_anchor_file(text)
         if self.anchor_file.read_bytes() != text:
             replace_file(self.anchor_file, text, 0o644)
+
+    def _rings(self) -> list[tuple[TokenPlaces, AnchorRing]]:
+        return [(token, _ring(token, self.anchor_file)) for token in token_places(self.configuration.hsm)]
 
 
 def _ring(token: TokenPlaces, anchor_file: Path) -> AnchorRing:
