@@ -65,7 +65,7 @@ async def test_sixteen_sessions_for_a_minute(run_many: RunMany, board: Board, fi
 
 
 async def test_sixteen_sessions_among_faults_of_one_session_each(run_many: RunMany, board: Board) -> None:
-    await survive(run_many, board, 25, 0, seed=1)
+    await survive(run_many, board, 50, 0, seed=1)
 
 
 @pytest.mark.soak
@@ -90,7 +90,7 @@ async def survive(run_many: RunMany, board: Board, signatures: int, seconds: flo
         nursery.cancel_scope.cancel()
     # A call that meets two faults in a row is the pool's to save, by another process or another token.
     assert all(name.startswith("TokenLost: PKCS#11") for name in made.failed), made.failed
-    assert 10 * sum(made.failed.values()) < made.signed
+    assert 100 * sum(made.failed.values()) < made.signed
     assert made.renewed["sessions_renewed"] > 0
     assert board.succeeded("C_OpenSession") - board.succeeded("C_CloseSession") == SESSIONS
     assert (made.late.objects, made.late.descriptors, made.late.threads) == (
@@ -102,10 +102,15 @@ async def survive(run_many: RunMany, board: Board, signatures: int, seconds: flo
 
 
 async def do_harm(board: Board, chance: random.Random) -> None:
-    """Spoil one call now and then, and log all out more rarely."""
+    """Spoil one call in some hundred, and more rarely log all out."""
     while True:
         for _ in range(5):
-            await trio.sleep(chance.uniform(0.02, 0.1))
-            board.order("C_SignInit", Order.REFUSE, chance.choice(CURABLE), times=1)
-        await trio.sleep(chance.uniform(0.02, 0.1))
-        board.order("C_SignInit", Order.LOG_OUT, times=1)
+            await spoil(board, chance, Order.REFUSE, chance.choice(CURABLE))
+        await spoil(board, chance, Order.LOG_OUT)
+
+
+async def spoil(board: Board, chance: random.Random, order: Order, code: int = 0) -> None:
+    before = board.obeyed("C_SignInit")
+    board.order("C_SignInit", order, code, skip=chance.randint(10, 200), times=1)
+    while board.obeyed("C_SignInit") == before:  # noqa: ASYNC110  what the board counts has no event
+        await trio.sleep(0.005)

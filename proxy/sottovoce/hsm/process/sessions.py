@@ -78,7 +78,7 @@ class TokenSessions:
 
         Raises pkcs11.PKCS11Error.
         """
-        return self.is_stale(opened) or not self.module.is_logged_in(handle_of(opened.session))
+        return not self.module.is_logged_in(handle_of(opened.session)) or self.is_stale(opened)
 
     def renew(self, old: OpenSession, *, is_login_gone: bool) -> OpenSession:
         """Give a new session for one that is of no use, logged in again if that is needed.
@@ -106,9 +106,9 @@ class TokenSessions:
             is_logged_in = self.module.is_logged_in(handle_of(self._anchor))
         if is_logged_in and not is_gone:
             return
+        self._login += 1  # first: whoever sees the new login sees that its own session is of an earlier one
         try:
             self._log_in(handle_of(self._anchor))
         except PinUnreadable as error:  # told here to the caller of one call; the next process tells the operator
             raise TokenLost(str(error)) from None
-        self._login += 1
         self._count("logins_renewed")
