@@ -270,6 +270,17 @@ async def test_a_second_sending_to_a_node_that_dies_changes_nothing() -> None:
     assert (call.node, room.dispatch.hedges_lost) == ("a", 1)
 
 
+async def test_a_late_call_that_another_node_has_already_is_not_sent_to_a_third() -> None:
+    room = Room("abc")
+    room.save(85)
+    call = room.submit()
+    room.slow("a")
+    room.late("a")
+    assert [room.calls_at(name) for name in "abc"] == [[call], [call], []]
+    room.late("b")
+    assert room.calls_at("c") == [call]
+
+
 async def test_locked_nodes_take_nothing_and_where_all_are_nobody_waits() -> None:
     room = Room("ab")
     for name in "ab":
