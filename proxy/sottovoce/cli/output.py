@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -33,6 +33,13 @@ def print_json(schema: str, fields: Mapping[str, object]) -> None:
     import msgspec
 
     click.echo(msgspec.json.encode({"schema": f"sottovoce.{schema}.1", **fields}).decode())
+
+
+def print_table(rows: Sequence[tuple[str, ...]]) -> None:
+    """Print rows for a person, the first of them headings, each column as wide as its widest cell."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def print_failure(ctx: click.Context, error: Exception) -> None:

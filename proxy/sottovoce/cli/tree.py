@@ -25,6 +25,7 @@ _COMMANDS = {
     "example": "Print a sample to copy from: backends and clients, each as it runs.",
     "clients": "Say who may call: add, list and revoke clients.",
     "anchor": "Replace what clients know the proxy by, with overlap.",
+    "hsm": "Look after the tokens (HSMs) and the keys in them.",
     "audit": "Verify or show the audit log.",
     "doctor": "Find what is wrong with a machine, a directory or a proxy.",
     "explain": "Say what a code, a fault or an event means, and what to do.",

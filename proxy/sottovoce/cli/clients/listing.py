@@ -1,14 +1,13 @@
 """`sottovoce clients list`."""
 
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from sottovoce.cli.clients.place import Place, directory_argument, place_of
-from sottovoce.cli.output import json_option, print_json
+from sottovoce.cli.output import json_option, print_json, print_table
 
 if TYPE_CHECKING:
     from sottovoce.identity import ClientEntry, ClientsFile
@@ -29,8 +28,7 @@ def list_clients(directory: Path, *, as_json: bool) -> None:
         print_json("clients.list", _fields(place, found))
         return
     if found.client:
-        for line in _aligned([_HEADINGS, *(_row(entry, found) for entry in found.client)]):
-            click.echo(line)
+        print_table([_HEADINGS, *(_row(entry, found) for entry in found.client)])
     else:
         click.echo("no client is written")
     if found.withdrawn:
@@ -88,8 +86,3 @@ def _state(entry: "ClientEntry", found: "ClientsFile") -> str:
 
 def _date(value: object) -> str | None:
     return None if value is None else str(value)
-
-
-def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -1,0 +1,20 @@
+"""`sottovoce hsm`: the tokens of a directory, and the keys in them."""
+
+import click
+
+from sottovoce.cli.hsm.listing import list_command
+
+__all__ = ["command"]
+
+
+@click.group("hsm")
+def command() -> None:
+    """Look after the tokens (HSMs) of a directory, and after the keys in them.
+
+    Several tokens answer as one: calls go on while any of them is up.  Which there are, DIR/sottovoce.toml says under
+    [hsm]; docs/hsm-vendors.md tells what is known of each vendor's.
+    """
+
+
+for each in (list_command,):
+    command.add_command(each)
