@@ -50,6 +50,7 @@ from sottovoce.identity.rotation import (
     issuing_anchor,
     load_ring,
     next_key,
+    parse_ring,
     seed_of,
 )
 from sottovoce.identity.seeds import (
@@ -141,6 +142,7 @@ __all__ = [
     "load_serving_keys",
     "next_key",
     "open_signer",
+    "parse_ring",
     "parse_serving_keys",
     "read_clients",
     "read_clients_file",

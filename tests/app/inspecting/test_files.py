@@ -71,6 +71,39 @@ def test_each_file_of_a_directory_is_known(made_directory: Path, name: str, kind
 
 
 @pytest.mark.interop(tool="softhsm2-util")
+@pytest.mark.parametrize(
+    ("name", "kind", "facts"),
+    [
+        ("", "sottovoce directory", ["certs/issuing-a.pem", "secrets/c.pin", "hsm/b/tokens"]),
+        ("certs/ca.pem", "root certificates", []),
+        ("keys/serving.json", "list of serving keys", ["token"]),
+        ("keys/a/anchors.json", "list of anchors", ["issues"]),
+        ("hsm/b/tokens", "SoftHSM tokens", ["token"]),
+    ],
+)
+def test_each_file_of_three_tokens_is_known(made_of_three: Path, name: str, kind: str, facts: list[str]) -> None:
+    found = inspect_path(made_of_three / name)
+    assert (found.kind, found.faults) == (kind, ())
+    assert set(facts) <= {each.name for each in found.facts}
+    assert "missing" not in {each.value for each in found.facts}
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "reason"),
+    [
+        ('{"format": "sottovoce.anchors.9", "issuing": "", "anchors": []}', "list of anchors", "of a format that this"),
+        ('{"format": "sottovoce.serving-keys.1", "nodes": 3}', "list of serving keys", "is no list of serving keys"),
+    ],
+)
+def test_a_list_that_is_none_is_said_to_be(tmp_path: Path, text: str, kind: str, reason: str) -> None:
+    path = tmp_path / "list.json"
+    path.write_text(text)
+    found = inspect_path(path)
+    assert found.kind == kind
+    assert reason in found.faults[0]
+
+
+@pytest.mark.interop(tool="softhsm2-util")
 def test_the_token_is_known_and_the_pin_is_not_shown(directory: Path) -> None:
     (token,) = (directory / "hsm/tokens").iterdir()
     assert inspect_path(token).kind == "SoftHSM token"

@@ -1,13 +1,21 @@
-"""Files of our own making: anchors, voice certificates, sealed seeds, audit logs, configurations, clients."""
+"""Files of our own making: anchors, voice certificates, keys and lists of them, audit logs, configurations, clients."""
 
 import re
+from itertools import islice
 from pathlib import Path
 
 import msgspec
 
 from sottovoce.app.inspecting.inspection import Fact, Inspection, fact, fault, moment
 from sottovoce.audit import AuditBroken, AuditFailed, verify_audit
-from sottovoce.identity import ClientsUnusable, read_clients_file
+from sottovoce.identity import (
+    AnchorsUnusable,
+    ClientsUnusable,
+    ServingKeysUnusable,
+    parse_ring,
+    parse_serving_keys,
+    read_clients_file,
+)
 from sottovoce.session import AnchorFileInvalid, decode_certificate_untrusted, parse_anchor_file
 from sottovoce.settings import ConfigurationInvalid, load
 from sottovoce.wire import WireError
@@ -44,6 +52,10 @@ def inspect_json(path: Path, data: bytes) -> Inspection | None:
     keys = _keys_of(data)
     if keys is None:
         return None
+    if str(keys.format).startswith("sottovoce.anchors"):
+        return _ring(data)
+    if str(keys.format).startswith("sottovoce.serving-keys"):
+        return _serving_keys(data)
     if keys.anchors is not None:
         return _anchors(data)
     if str(keys.format).startswith("sottovoce.sealed-seed"):
@@ -110,6 +122,32 @@ def _anchors(data: bytes) -> Inspection:
         ]
     count = f"{len(anchors)} anchor{'s' * (len(anchors) != 1)}"
     return Inspection("anchor file", f"{count}: how clients know a proxy; give it to them", tuple(facts))
+
+
+def _ring(data: bytes) -> Inspection:
+    what = "which anchors a token has, and which of them issues; nothing secret"
+    try:
+        ring = parse_ring(data)
+    except AnchorsUnusable as error:
+        return Inspection("list of anchors", what, faults=(fault(f"it {error}"),))
+    facts = tuple(
+        fact("issues" if each.id == ring.issuing else "anchor", f"{each.id} for {', '.join(each.authorities)}")
+        for each in ring.anchors[:_MAX_SHOWN]
+    )
+    return Inspection("list of anchors", what, facts)
+
+
+def _serving_keys(data: bytes) -> Inspection:
+    what = "the serving keys of every token, whom an anchor may certify; nothing secret"
+    try:
+        nodes = parse_serving_keys(data)
+    except ServingKeysUnusable as error:
+        return Inspection("list of serving keys", what, faults=(fault(f"it {error}"),))
+    facts = tuple(
+        fact("token", f"{name} ({keys.classical.algorithm.name} + {keys.pq.algorithm.name})")
+        for name, keys in islice(nodes.items(), _MAX_SHOWN)
+    )
+    return Inspection("list of serving keys", what, facts)
 
 
 def _audit(path: Path) -> Inspection:

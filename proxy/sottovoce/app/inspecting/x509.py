@@ -79,9 +79,11 @@ def _facts(seen: PemSeen) -> Iterator[Fact]:
 
 
 def _kind(seen: Iterable[PemSeen]) -> str:
-    kinds = list(dict.fromkeys(type(each).__name__ for each in seen))
-    if kinds == ["CertificateSeen"]:
-        return "certificate" if len(list(seen)) == 1 else "certificate chain"
+    every = list(seen)
+    kinds = list(dict.fromkeys(type(each).__name__ for each in every))
+    if kinds == ["CertificateSeen"] and len(every) > 1:
+        are_roots = all(isinstance(each, CertificateSeen) and each.is_self_issued for each in every)
+        return "root certificates" if are_roots else "certificate chain"
     names = {
         "CertificateSeen": "certificate",
         "RequestSeen": "certificate request",
