@@ -50,7 +50,7 @@ def made_token(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, SealedSe
     new_configuration(Path(config.softhsm_config))
 
     async def make() -> SealedSeed:
-        async with open_token(config, command=COMMAND, files={}, report=[].append, create=True) as token:
+        async with open_token(config, command=COMMAND, files={}, report=lambda _: None, create=True) as token:
             return (await token.call(MAKE_KEYS, Nothing(), deadline_seconds=60)).sealed
 
     return directory, trio.run(make)
@@ -73,7 +73,7 @@ def made_three(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str
 
     async def make(name: str) -> Keys:
         alone = config.alone(name)
-        async with open_token(alone, command=COMMAND, files={}, report=[].append, create=True) as token:
+        async with open_token(alone, command=COMMAND, files={}, report=lambda _: None, create=True) as token:
             return await token.call(MAKE_KEYS, Nothing(), deadline_seconds=60)
 
     return directory, {name: trio.run(make, name) for name in config.all_nodes}

@@ -1,7 +1,7 @@
 """The `[hsm]` section of the configuration."""
 
 from pathlib import Path, PurePath
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 
@@ -116,6 +116,28 @@ class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         return parse_token_uri(self.uri) if self.uri else Pkcs11Uri()
 
 
+RunningCalls = Literal["finish-epoch", "at-once"]
+
+
+class SealConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where the seal of the PINs is, and what sealing does.  Relative paths count from the configuration file's."""
+
+    file: FilePath = "secrets/seal.json"
+    """The sealed PINs.  Keep a backup: without it the shares open nothing."""
+    state_file: FilePath = "secrets/seal-state.json"
+    """Since when it is sealed, and why; no backup is needed."""
+    running_calls: RunningCalls = "finish-epoch"
+    """When it is sealed: `finish-epoch` ends a call when its epoch does, `at-once` ends it now."""
+    retry_after_seconds: Annotated[int, msgspec.Meta(ge=1, le=86400)] = 300
+    """What a refused caller is told to wait for."""
+    unseal_seconds: Annotated[float, msgspec.Meta(gt=0, le=86400)] = 900.0
+    """How long the first share waits for the others."""
+
+    def resolved(self, base: Path) -> "SealConfig":
+        """Give the same with absolute paths, counted from `base`."""
+        return msgspec.structs.replace(self, file=str(base / self.file), state_file=str(base / self.state_file))
+
+
 class HsmConfig(NodeConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Which tokens, and how long to wait for them.  Without `nodes` there is one, which the fields here tell."""
 
@@ -134,6 +156,9 @@ class HsmConfig(NodeConfig, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     template: TemplateName = "none"
     """What the tokens are held against (docs/hsm-vendors.md): `production` wants three of FIPS 140 level 3 and a quorum
     of 2, and refuses less; `development` only tells; `none` asks nothing."""
+
+    seal: SealConfig | None = None
+    """Present: the PINs are sealed, and the proxy starts without them until enough people unseal it."""
 
     def __post_init__(self) -> None:
         """See that every token has what has to be its own, that the quorum can be had, and what the template wants."""
@@ -187,7 +212,8 @@ class HsmConfig(NodeConfig, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     def resolved(self, base: Path) -> "HsmConfig":
         """Give the same with absolute paths, counted from `base`."""
         nodes = {name: _resolved(node, base) for name, node in self.nodes.items()}
-        return msgspec.structs.replace(_resolved(self, base), nodes=nodes)
+        seal = self.seal and self.seal.resolved(base)
+        return msgspec.structs.replace(_resolved(self, base), nodes=nodes, seal=seal)
 
 
 def _owned(node: NodeConfig) -> list[tuple[str, object]]:

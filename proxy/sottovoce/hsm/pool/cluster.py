@@ -33,9 +33,9 @@ class Cluster:
 
     @property
     def state(self) -> TokenState:
-        """UP if any is; LOCKED only if all are."""
+        """UP if any is; SEALED or LOCKED only if all are."""
         states = {node.state for node in self._nodes}
-        for state in (TokenState.UP, TokenState.DOWN, TokenState.STARTING):
+        for state in (TokenState.UP, TokenState.DOWN, TokenState.STARTING, TokenState.SEALED):
             if state in states:
                 return state
         return TokenState.LOCKED
@@ -79,8 +79,8 @@ class Cluster:
         """Have what `ask` gives for a token answered by that token, within `deadline_seconds`.
 
         Raises HsmBusy at once when the queue is full, HsmTimeout at the deadline (HsmUnavailable if no token that can
-        answer is up then, and at once if none of all can), HsmWrongPin while all are locked, what the token process
-        answered with, or what `ask` raises.  After cancellation all is as usable as before.
+        answer is up then, and at once if none of all can), HsmWrongPin while all are locked, HsmSealed while the HSM
+        is, what the token process answered with, or what `ask` raises.  After cancellation all is as usable as before.
         """
         encoded: list[bytes] = []
 

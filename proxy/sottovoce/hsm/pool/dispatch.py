@@ -26,6 +26,7 @@ from sottovoce.hsm.pool.calls import Attempt, Call
 from sottovoce.hsm.pool.hedging import Budget, Latencies
 from sottovoce.hsm.pool.turns import Turns
 from sottovoce.hsm.reports import TokenState, TokenTimes
+from sottovoce.hsm.seal import HsmSealed
 from sottovoce.primitives import wipe_bytes
 
 _MAX_ATTEMPTS = 5
@@ -82,7 +83,9 @@ class Dispatch:
         """Begin with no call and no node; `nodes` is set before the first call."""
         self.nodes: Sequence[Target] = ()
         self.started = trio.Event()
-        """Set once a node has come up."""
+        """Set once a node has come up, or need not because the HSM is sealed."""
+        self.sealed_because: str | None = None
+        """While it is sealed, why."""
         self.hedges_won = 0
         self.hedges_lost = 0
         self._times = times
@@ -96,7 +99,12 @@ class Dispatch:
         return len(self._turns)
 
     def submit(self, call: Call, tenant: str) -> None:
-        """Have a call answered.  Raises HsmBusy when too many wait, HsmWrongPin where every node is locked."""
+        """Have a call answered.
+
+        Raises HsmBusy when too many wait, HsmWrongPin where every node is locked, HsmSealed while the HSM is.
+        """
+        if self.sealed_because is not None:
+            raise HsmSealed(self.sealed_because)
         if all(node.state is TokenState.LOCKED for node in self.nodes):
             raise HsmWrongPin(self.nodes[0].trouble)
         if not self._turns.add(call, tenant):
@@ -173,6 +181,19 @@ class Dispatch:
         if all(node.state is TokenState.LOCKED for node in self.nodes):
             for call in self._turns.clear():
                 call.finish(HsmWrongPin(self.nodes[0].trouble))
+
+    def seal(self, reason: str) -> None:
+        """Fail every call that waits or is out, and those to come."""
+        self.sealed_because = reason
+        self.started.set()
+        out = {attempt.call for node in self.nodes for attempt in node.attempts}
+        for call in (*self._turns.clear(), *out):
+            if not call.is_over:
+                self._finish(call, HsmSealed(reason))
+
+    def unseal(self) -> None:
+        """Take calls again."""
+        self.sealed_because = None
 
     def _send_calls(self) -> None:
         """Send what waits as long as there is room; where nothing waits, send what is slow a second time."""

@@ -1,11 +1,13 @@
 """`Node`: one token, whatever happens to the process behind it.
 
-    STARTING ──▶ UP ──▶ DOWN ──▶ UP …        DOWN ──▶ LOCKED
+    STARTING ──▶ UP ──▶ DOWN ──▶ UP …        DOWN ──▶ LOCKED        any ──▶ SEALED ──▶ UP …
 
 The process is replaced when it ends, when it says that the token is lost, and when an answer stays out too long.  A
 replacement proves itself with a probe before it gets work.  The first one comes at once; where one does not start,
 goes before it has answered anything, or soon says again that the token is lost, the next waits longer.  A refused PIN
 is not tried again: the token is LOCKED until an operator acts and starts it anew.
+
+Where the HSM has a seal, the PIN is lent by it; while it is sealed there is no process, and what runs is killed.
 """
 
 from collections.abc import Callable, Iterable
@@ -28,9 +30,11 @@ from sottovoce.hsm.reports import (
     Report,
     TokenDown,
     TokenLocked,
+    TokenSealed,
     TokenState,
     TokenUp,
 )
+from sottovoce.hsm.seal import HsmSealed, LentPin
 from sottovoce.hsm.softhsm import refresh_configuration
 from sottovoce.hsm.vendors import PinPlace
 
@@ -75,8 +79,12 @@ class Node:
         start: Callable[[str], Start],
         listener: NodeListener,
         report: Report,
+        lent: LentPin | None = None,
     ) -> None:
-        """Take resolved configurations, and what gives a Start for the path of a module; nothing runs yet."""
+        """Take resolved configurations, and what gives a Start for the path of a module; nothing runs yet.
+
+        `lent` is where a seal has the PIN, when it has one.
+        """
         self.name = name
         self.state = TokenState.STARTING
         self.trouble = "it has not started yet"
@@ -89,6 +97,11 @@ class Node:
         self._start = start
         self._listener = listener
         self._report = report
+        self._lent = lent
+        self._unsealed = trio.Event()
+        self._unsealed.set()
+        self._living = trio.CancelScope()
+        self._child: TokenChild | None = None
         self._failures = 0
         self._is_proving = False
         self._exchange: Exchange | None = None
@@ -142,6 +155,22 @@ class Node:
             raise HsmUnavailable(f"the token is down: {self.trouble}")
         return self._exchange.send(call, fields, slow_seconds=slow_seconds, is_hedge=is_hedge)
 
+    def seal(self, reason: str) -> None:
+        """End the process at once, and start none until `unseal`.  Calls that are out there are not given back."""
+        self._unsealed = trio.Event()
+        self._exchange = None
+        if self._child is not None:
+            self._child.kill()
+        self._living.cancel()
+        self.state, self.trouble = TokenState.SEALED, reason
+        self._report(TokenSealed(reason))
+
+    def unseal(self) -> None:
+        """Start a process at once."""
+        self.state = TokenState.STARTING
+        self._failures = 0
+        self._unsealed.set()
+
     async def run(self) -> None:
         """Keep a process running until cancelled.  Raises what the listener's `did_not_start` does."""
         softhsm = self._config.softhsm_file
@@ -149,14 +178,24 @@ class Node:
         pin = self._config.pin
         others = self._limits.pin_variables - {pin.name}
         lent = (int(pin.name),) if pin.place is PinPlace.DESCRIPTOR else ()
+        if self._lent is not None:
+            lent = (self._lent.descriptor,)
         with closing(Spawner(self._command, environment, without=others, lent=lent)) as spawner:
-            child = await self._first_child(spawner)
             while True:
-                async with child:
-                    is_pin_refused = await self._serve(child)
-                if is_pin_refused:
-                    await self._failed(HsmWrongPin(self.trouble))
-                child = await self._next_child(spawner)
+                while not self._unsealed.is_set():
+                    await self._unsealed.wait()
+                with trio.CancelScope() as self._living:
+                    await self._live(spawner)
+
+    async def _live(self, spawner: Spawner) -> None:
+        """Keep a process running until cancelled, by a seal or from outside."""
+        child = await self._first_child(spawner)
+        while True:
+            async with child:
+                is_pin_refused = await self._serve(child)
+            if is_pin_refused:
+                await self._failed(HsmWrongPin(self.trouble))
+            child = await self._next_child(spawner)
 
     async def _first_child(self, spawner: Spawner) -> TokenChild:
         for attempt in range(1, _FIRST_START_ATTEMPTS + 1):
@@ -189,17 +228,20 @@ class Node:
         self.state = TokenState.DOWN
         self._failures += 1
         self._report(TokenDown(self.trouble))
+        if isinstance(error, HsmSealed):  # the seal has no PIN for it, until there is another seal
+            await trio.sleep_forever()
 
     async def _serve(self, child: TokenChild) -> bool:
         """Have a process answer calls until it is gone; give whether the token refused the PIN."""
         exchange = self._exchange = Exchange(self.name, child, self._limits, self._listener)
+        self._child = child
         self.state = TokenState.UP
         self._report(TokenUp(child.pid))
         self._listener.came_up()
         try:
             await exchange.run()
         finally:
-            self._exchange = None
+            self._exchange = self._child = None
         self.state = TokenState.DOWN
         self.trouble = exchange.trouble
         self.replacements += 1

@@ -9,6 +9,7 @@ from sottovoce.hsm.reports.states import (
     TokenDown,
     TokenEvent,
     TokenLocked,
+    TokenSealed,
     TokenState,
     TokenUp,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "TokenDown",
     "TokenEvent",
     "TokenLocked",
+    "TokenSealed",
     "TokenState",
     "TokenTimes",
     "TokenUp",

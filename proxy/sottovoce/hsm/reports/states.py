@@ -13,6 +13,7 @@ class TokenState(Enum):
     UP = "up"
     DOWN = "down"
     LOCKED = "locked"
+    SEALED = "sealed"
 
 
 class Breaker(Enum):
@@ -43,7 +44,13 @@ class TokenLocked(msgspec.Struct, frozen=True, tag="token_locked"):
     reason: str
 
 
-TokenEvent = TokenUp | TokenDown | TokenLocked
+class TokenSealed(msgspec.Struct, frozen=True, tag="token_sealed"):
+    """The HSM is sealed: the token has no process until it is unsealed."""
+
+    reason: str
+
+
+TokenEvent = TokenUp | TokenDown | TokenLocked | TokenSealed
 Report = Callable[[TokenEvent], None]
 NodeReport = Callable[[str, TokenEvent], None]
 """Is told which node it is about, too."""

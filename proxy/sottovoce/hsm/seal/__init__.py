@@ -4,6 +4,7 @@
 proxy does about it.  A PIN is in an anonymous memory file and nowhere else, from unsealing to sealing.
 """
 
+from sottovoce.hsm.config import SealConfig
 from sottovoce.hsm.seal.custody import Collector, NewSeal, new_seal
 from sottovoce.hsm.seal.errors import (
     HsmSealed,
@@ -22,13 +23,14 @@ from sottovoce.hsm.seal.errors import (
 from sottovoce.hsm.seal.keeper import SealKeeper, SealStatus, StateLost, open_seal
 from sottovoce.hsm.seal.machine import SealClosed, SealEvent, SealOpened, ShareCounted, State, UnsealingEnded
 from sottovoce.hsm.seal.record import KeptState, SealedPin, SealRecord
-from sottovoce.hsm.seal.seam import OPEN, Effects, LentPin, PinLender, SealConfig, effects_of
+from sottovoce.hsm.seal.seam import OPEN, Effects, Follower, LentPin, PinLender, Unsealed, effects_of
 from sottovoce.hsm.seal.store import SealStore, erase_pin_file
 
 __all__ = [
     "OPEN",
     "Collector",
     "Effects",
+    "Follower",
     "HsmSealed",
     "KeptState",
     "LentPin",
@@ -56,6 +58,7 @@ __all__ = [
     "State",
     "StateLost",
     "StateUnkept",
+    "Unsealed",
     "UnsealingEnded",
     "UnsealingFailed",
     "effects_of",

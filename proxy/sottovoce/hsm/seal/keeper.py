@@ -10,11 +10,12 @@ from contextlib import asynccontextmanager, contextmanager
 import msgspec
 import trio
 
+from sottovoce.hsm.config import SealConfig
 from sottovoce.hsm.seal.errors import KINDS, HsmSealed, SealDamaged, StateUnkept, UnsealingFailed
 from sottovoce.hsm.seal.machine import SealClosed, SealEvent, SealMachine, SealOpened, State
 from sottovoce.hsm.seal.pins import HeldPins
 from sottovoce.hsm.seal.record import KeptState, SealRecord
-from sottovoce.hsm.seal.seam import Effects, LentPin, SealConfig, effects_of
+from sottovoce.hsm.seal.seam import Effects, Follower, LentPin, effects_of
 from sottovoce.hsm.seal.store import SealStore
 from sottovoce.hsm.seal.unsealer import Answer, Unsealer
 from sottovoce.primitives import Secret, one_line
@@ -40,7 +41,6 @@ class SealStatus(msgspec.Struct, frozen=True):
     count: int
 
 
-Follower = Callable[[SealEvent], None]
 Report = Callable[[SealEvent | StateLost], None]
 
 
@@ -88,13 +88,18 @@ class SealKeeper:
         return effects_of(self._machine.state, self._config)
 
     @property
+    def is_open(self) -> bool:
+        """Whether it is unsealed."""
+        return self._machine.state is State.UNSEALED
+
+    @property
     def places(self) -> dict[str, LentPin]:
         """By node, where its PIN is while there is one: the same from start to end."""
         return self._pins.places
 
     def lend(self, node: str) -> LentPin:
         """Say where a node's PIN is.  Raises HsmSealed."""
-        if self._machine.state is not State.UNSEALED:
+        if not self.is_open:
             raise HsmSealed(f"the HSM is sealed ({self._machine.reason}): it takes {self._record.threshold} shares")
         place = self.places.get(node)
         if place is None:

@@ -16,29 +16,17 @@ Followers are called one after the other, in the turn in which it was sealed, an
 well within a second.  No follower is needed for the PINs, which are gone before the first is called.
 """
 
-from typing import Annotated, Literal, NamedTuple, Protocol
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import NamedTuple, Protocol
 
 import msgspec
 
-from sottovoce.hsm.config import FilePath
-from sottovoce.hsm.seal.machine import State
+from sottovoce.hsm.config import SealConfig
+from sottovoce.hsm.seal.machine import SealEvent, State
 
-RunningCalls = Literal["finish-epoch", "at-once"]
-
-
-class SealConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where the seal is, and what sealing does.  Relative paths count from the configuration file's directory."""
-
-    file: FilePath = "secrets/seal.json"
-    """The sealed PINs.  Keep a backup: without it the shares open nothing."""
-    state_file: FilePath = "secrets/seal-state.json"
-    """Since when it is sealed, and why; no backup is needed."""
-    running_calls: RunningCalls = "finish-epoch"
-    """When it is sealed: a call ends when its epoch does, or at once."""
-    retry_after_seconds: Annotated[int, msgspec.Meta(ge=1, le=86400)] = 300
-    """What a refused caller is told to wait for."""
-    unseal_seconds: Annotated[float, msgspec.Meta(gt=0, le=86400)] = 900.0
-    """How long the first share waits for the others."""
+Follower = Callable[[SealEvent], None]
+"""Is told of each change; it must not wait."""
 
 
 class Effects(msgspec.Struct, frozen=True):
@@ -56,6 +44,12 @@ OPEN = Effects()
 """Those of an HSM that is unsealed, or has no seal."""
 
 
+class Unsealed:
+    """What an HSM without a seal means for calls."""
+
+    effects = OPEN
+
+
 class LentPin(NamedTuple):
     """Where a token process finds its PIN: the place as a configuration has it, and what it has to inherit for it."""
 
@@ -67,12 +61,21 @@ class PinLender(Protocol):
     """Who has the PINs while the HSM is unsealed."""
 
     @property
+    def is_open(self) -> bool:
+        """Whether there are PINs."""
+        ...
+
+    @property
     def places(self) -> dict[str, LentPin]:
         """By node, where its PIN is while there is one: the same from start to end."""
         ...
 
     def lend(self, node: str) -> LentPin:
         """Say where a node's PIN is.  Raises HsmSealed."""
+        ...
+
+    def followed_by(self, follower: Follower) -> AbstractContextManager[None]:
+        """Tell `follower` of each change until the block ends."""
         ...
 
 
