@@ -2,6 +2,7 @@
 
 from sottovoce.hsm.process.keys.proof import describe_token, prove
 from sottovoce.hsm.process.keys.store import (
+    create_secret,
     destroy_key,
     generate,
     import_secret,
@@ -20,12 +21,13 @@ from sottovoce.hsm.process.keys.use import (
     sign,
     verify,
 )
-from sottovoce.hsm.process.keys.wrapping import unwrap, wrap, wrap_mechanisms
+from sottovoce.hsm.process.keys.wrapping import unwrap, wrap, wrap_mechanisms, wrap_number
 
 __all__ = [
     "agree",
     "authenticate",
     "check_code",
+    "create_secret",
     "describe_token",
     "destroy_key",
     "generate",
@@ -43,4 +45,5 @@ __all__ = [
     "verify",
     "wrap",
     "wrap_mechanisms",
+    "wrap_number",
 ]

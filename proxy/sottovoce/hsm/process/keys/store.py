@@ -164,12 +164,12 @@ def destroy_key(worker: Worker, label: str) -> bool:
         return _destroy(worker, label)
 
 
-def generate(session: pkcs11.Session, new: NewKey) -> None:
-    """Make a key by the token's own chance, in a session that may."""
+def generate(session: pkcs11.Session, new: NewKey, *, is_kept: bool = True) -> None:
+    """Make a key by the token's own chance, in a session that may; one that is not kept ends with the session."""
     kind, capabilities = new.kind, CAPABILITIES[new.kind.use]
     if kind not in supported_kinds(session):
         raise OperationRefused(f"this token does not have {kind}")
-    private = stored(new)
+    private = stored(new) | {_A.TOKEN: is_kept}
     public = {each: private[each] for each in (_A.TOKEN, _A.LABEL, _A.ID)}
     if kind.is_secret:
         session.generate_key(KEY_TYPES[kind], 8 * kind.value_bytes, capabilities=capabilities, template=private)

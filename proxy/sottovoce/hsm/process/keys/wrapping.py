@@ -90,11 +90,12 @@ def unwrap(worker: Worker, label: str, wrapped: WrappedUnder, new: NewKey, prove
 
 def wrap_mechanisms(worker: Worker) -> tuple[WrapMechanism, ...]:
     """Give those that the token has under a number that we know of, and does right."""
+    return tuple(each for each in WrapMechanism if wrap_number(worker, each) is not None)
 
-    def attempt(session: pkcs11.Session) -> tuple[WrapMechanism, ...]:
-        return tuple(each for each in WrapMechanism if _find_number(worker, session, each) is not None)
 
-    return worker.attempt(attempt)
+def wrap_number(worker: Worker, mechanism: WrapMechanism) -> int | None:
+    """Give the number under which the token does a mechanism right; None: under none that we know of."""
+    return worker.attempt(lambda session: _find_number(worker, session, mechanism))
 
 
 def prove_wrapping(worker: Worker, label: str) -> None:
