@@ -192,6 +192,24 @@ def test_a_clients_handshake_takes_nothing_before_it_has_begun_and_after_it_was_
     assert handshake.agreement is None
 
 
+@pytest.mark.parametrize("phase", ["a verdict is due", "erased"])
+def test_a_servers_handshake_takes_nothing_behind_the_clients_flight(phase: str) -> None:
+    """The session does not hand it in either; the handshake itself does not open a second flight with the same key."""
+    if phase == "erased":
+        meeting = AtServer(established=False)
+        meeting.until_flight()
+    else:
+        meeting, _ = judged_later()
+    server: Any = meeting.server
+    handshake = server._handshake
+    if phase == "erased":
+        handshake.erase()
+    with pytest.raises(WireError) as caught:
+        handshake.receive(meeting.peer.flight(), WALL)
+    assert caught.value.code == Code.BAD_RECORD
+    assert handshake.agreement is None
+
+
 @pytest.mark.protocol("P5.24")
 def test_a_proof_for_another_event_is_ignored_and_the_right_one_still_taken() -> None:
     pair = Pair()
