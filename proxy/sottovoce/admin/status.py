@@ -62,13 +62,20 @@ class RouteStatus(msgspec.Struct, frozen=True):
 
 
 class TokenStatus(msgspec.Struct, frozen=True):
-    """A token by its name: whether its process answers, since when, and how often it was replaced."""
+    """A token by its name: whether its process answers, since when, and how often it was replaced.
+
+    `in_flight` are calls that it has and has not answered, `suspicions` how many were ever late; it is suspect while
+    one is.
+    """
 
     name: str
     state: Literal["up", "down", "locked"]
     seconds: float
     replacements: int
     reason: str = ""
+    in_flight: int = 0
+    is_suspect: bool = False
+    suspicions: int = 0
 
 
 class HsmStatus(msgspec.Struct, frozen=True):
@@ -82,6 +89,11 @@ class HsmStatus(msgspec.Struct, frozen=True):
     quorum: int = 1
     """How many have to be up for a new key."""
     tokens: tuple[TokenStatus, ...] = ()
+    waiting: int = 0
+    """Calls that wait for their turn at a token."""
+    hedges_won: int = 0
+    """Calls that were sent to a second token as well, whose answer came first."""
+    hedges_lost: int = 0
 
 
 class CertificateStatus(msgspec.Struct, frozen=True):

@@ -36,10 +36,15 @@ def print_json(schema: str, fields: Mapping[str, object]) -> None:
 
 
 def print_table(rows: Sequence[tuple[str, ...]]) -> None:
-    """Print rows for a person, the first of them headings, each column as wide as its widest cell."""
+    """Print rows for a person, the first of them headings."""
+    for line in table_lines(rows):
+        click.echo(line)
+
+
+def table_lines(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Give rows as lines, each column as wide as its widest cell."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def print_failure(ctx: click.Context, error: Exception) -> None:

@@ -15,6 +15,7 @@ from sottovoce.admin import (
     duration,
 )
 from sottovoce.admin.web import build_application, serve_application
+from sottovoce.app.serving.health import with_load
 from sottovoce.app.serving.parts import CLOCK, Parts
 from sottovoce.observe import events
 from sottovoce.relay import RouteConfig
@@ -52,7 +53,7 @@ class Operators:
             listeners=tuple(self._listeners()),
             calls=parts.backends.calls,
             routes=routes,
-            hsm=health.hsm,
+            hsm=with_load(health.hsm, parts.tokens.status),
             leaf=health.certificate_status("tls_leaf"),
             voice_certificate=health.certificate_status("voice"),
             ticket_key=health.ticket_key_status,

@@ -3,6 +3,7 @@
 import click
 
 from sottovoce.cli.hsm.listing import list_command
+from sottovoce.cli.hsm.status import status_command
 from sottovoce.cli.hsm.testing import test_command
 
 __all__ = ["command"]
@@ -17,5 +18,5 @@ def command() -> None:
     """
 
 
-for each in (list_command, test_command):
+for each in (list_command, status_command, test_command):
     command.add_command(each)

@@ -1,18 +1,24 @@
-"""Which proxy is meant, and what it says: for `status` and `top`."""
+"""Which proxy is meant, and what it says: for `status`, `top` and `hsm status`."""
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
-    from sottovoce.admin import Status
+    from collections.abc import Callable, Sequence
+
+    from rich.console import RenderableType
+
+    from sottovoce.admin import Concern, Status
 
 NOT_HEALTHY = 3
 """The exit code of a proxy that answered and is not healthy."""
 _MAX_CONCERNS = 10
 _SHOWN = len("degraded")
 _MAX_LINE = 500
+_SECONDS = 1.0
 
 place_argument = click.argument("place", envvar="SOTTOVOCE_DIR", default=".", metavar="[DIR|URL]")
 """A directory made by `sottovoce init`, or the URL of an admin address."""
@@ -26,6 +32,22 @@ def find_url(place: str) -> str:
     from sottovoce.settings import find_file, load
 
     return url_of(load(find_file(Path(place))).admin)
+
+
+def watch(url: str, status: "Status", picture: "Callable[[Status], RenderableType]") -> "Status":
+    """Show it once a second until Ctrl-C; give the last that was seen.  Raises Unanswered when the proxy has gone."""
+    from rich.live import Live
+
+    from sottovoce.admin import ask_status
+
+    try:
+        with Live(picture(status), auto_refresh=False, screen=True) as live:
+            while True:
+                time.sleep(_SECONDS)
+                status = ask_status(url)
+                live.update(picture(status), refresh=True)
+    except KeyboardInterrupt:
+        return status
 
 
 def exit_code(status: "Status") -> int:
@@ -58,14 +80,13 @@ def _hsm(status: "Status") -> str:
     return f"hsm {sum(each.state == 'up' for each in tokens)} of {len(tokens)} up"
 
 
-def concern_lines(status: "Status") -> list[str]:
+def concern_lines(concerns: "Sequence[Concern]") -> list[str]:
     """Give a line for each concern, the worst first; of very many, the first."""
     from sottovoce.primitives import one_line
 
     lines = [
-        f"{each.severity:<{_SHOWN}}  {each.cause}: {each.what}: {each.remedy}"
-        for each in status.concerns[:_MAX_CONCERNS]
+        f"{each.severity:<{_SHOWN}}  {each.cause}: {each.what}: {each.remedy}" for each in concerns[:_MAX_CONCERNS]
     ]
-    if (more := len(status.concerns) - _MAX_CONCERNS) > 0:
+    if (more := len(concerns) - _MAX_CONCERNS) > 0:
         lines.append(f"… and {more} more: sottovoce status --json")
     return [one_line(line, max_characters=_MAX_LINE) for line in lines]

@@ -25,6 +25,6 @@ def command(place: str, *, as_json: bool) -> int:
         print_json("status", {"ok": code == 0, **msgspec.structs.asdict(status)})
         return code
     click.echo(summary(status))
-    for line in concern_lines(status):
+    for line in concern_lines(status.concerns):
         click.echo(line)
     return code

@@ -1,20 +1,17 @@
 """`sottovoce top`: a running proxy, watched."""
 
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import click
 
 from sottovoce.cli.output import json_option, print_json
-from sottovoce.cli.watching.place import concern_lines, exit_code, find_url, place_argument, summary
+from sottovoce.cli.watching.place import concern_lines, exit_code, find_url, place_argument, summary, watch
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from sottovoce.admin import RouteStatus, Status
-
-_SECONDS = 1.0
 
 
 @click.command("top")
@@ -40,28 +37,12 @@ def command(place: str, *, once: bool, as_json: bool) -> int:
 
         Console().print(_picture(status))
     else:
-        status = _watch(url, status)
+        status = watch(url, status, _picture)
     return exit_code(status)
 
 
 def _without_schema(fields: dict[str, object]) -> dict[str, object]:
     return {name: value for name, value in fields.items() if name != "schema"}
-
-
-def _watch(url: str, status: "Status") -> "Status":
-    """Show it until Ctrl-C; give the last that was seen.  Raises Unanswered when the proxy has gone."""
-    from rich.live import Live
-
-    from sottovoce.admin import ask_status
-
-    try:
-        with Live(_picture(status), auto_refresh=False, screen=True) as live:
-            while True:
-                time.sleep(_SECONDS)
-                status = ask_status(url)
-                live.update(_picture(status), refresh=True)
-    except KeyboardInterrupt:
-        return status
 
 
 def _picture(status: "Status") -> "RenderableType":
@@ -74,7 +55,7 @@ def _picture(status: "Status") -> "RenderableType":
         table.add_column(name, justify="right" if name in {"calls", "peak", "total"} else "left")
     for route in status.routes:
         table.add_row(*map(Text, _row(route)))
-    lines = [summary(status), "", *concern_lines(status)]
+    lines = [summary(status), "", *concern_lines(status.concerns)]
     if status.concerns:
         lines.append("")
     return Group(*map(Text, lines), table, Text(f"\n{_below(status)}"))

@@ -2,6 +2,6 @@
 
 from sottovoce.app.serving.health.health import DROP_SECONDS, Health
 from sottovoce.app.serving.health.reports import Reports
-from sottovoce.app.serving.health.tokens import LOSS_SECONDS, Tokens
+from sottovoce.app.serving.health.tokens import LOSS_SECONDS, Tokens, with_load
 
-__all__ = ["DROP_SECONDS", "LOSS_SECONDS", "Health", "Reports", "Tokens"]
+__all__ = ["DROP_SECONDS", "LOSS_SECONDS", "Health", "Reports", "Tokens", "with_load"]

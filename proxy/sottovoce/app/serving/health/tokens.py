@@ -8,8 +8,10 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
+import msgspec
+
 from sottovoce.admin import Concern, HsmStatus, Severity, TokenStatus, duration
-from sottovoce.hsm import TokenDown, TokenEvent, TokenLocked, TokenUp
+from sottovoce.hsm import PoolStatus, TokenDown, TokenEvent, TokenLocked, TokenUp
 from sottovoce.transport import Clock
 
 LOSS_SECONDS = 300.0
@@ -160,6 +162,25 @@ class Tokens:
             what = f"its process was lost {times}, last {duration(now - at)} ago ({reason}), and replaced"
             cause = f"hsm.{name}" if self.are_several else "hsm"
             yield Concern("notice", cause, what, "nothing to do; if it goes on, see token.lost in the log")
+
+
+def with_load(status: HsmStatus, pool: PoolStatus) -> HsmStatus:
+    """Add what the tokens have to do just now."""
+    nodes = {node.name: node for node in pool.nodes}
+
+    def loaded(token: TokenStatus) -> TokenStatus:
+        node = nodes[token.name]
+        return msgspec.structs.replace(
+            token, in_flight=node.in_flight, is_suspect=node.is_suspect, suspicions=node.suspicions
+        )
+
+    return msgspec.structs.replace(
+        status,
+        tokens=tuple(map(loaded, status.tokens)),
+        waiting=pool.waiting,
+        hedges_won=pool.hedges_won,
+        hedges_lost=pool.hedges_lost,
+    )
 
 
 def _are(count: int) -> str:
