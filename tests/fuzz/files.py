@@ -15,7 +15,8 @@ import msgspec
 from sottovoce.app.wav import CODECS, WavUnusable, read_wav
 from sottovoce.audit import AuditBroken, AuditFailed, verify_audit
 from sottovoce.audit.read import read_tail
-from sottovoce.hsm import HsmError, SealedSeedInvalid, read_sealed_seed
+from sottovoce.hsm import HsmError, InventoryUnusable, SealedSeedInvalid, parse_inventory, read_sealed_seed
+from sottovoce.hsm.inventory import format_inventory
 from sottovoce.hsm.messages import MAX_FRAME_BYTES, FrameReader, Reply, Request, Start, Started, decode_message
 from sottovoce.primitives import SignatureAlgorithm
 from sottovoce.session import AnchorFileInvalid, format_anchor_file, parse_anchor_file
@@ -58,7 +59,7 @@ def one_line(error: Exception) -> None:
 
 
 def fuzz_json_files(data: bytes) -> None:
-    """Anchor files, sealed seeds, and what comes over the socket of a token process."""
+    """Anchor files, sealed seeds, inventories of keys, and what comes over the socket of a token process."""
     _token_process(data)
     try:
         anchors = parse_anchor_file(data)
@@ -75,6 +76,12 @@ def fuzz_json_files(data: bytes) -> None:
         else:
             assert seed.associated_data
             assert read_sealed_seed(seed.to_file(), purpose=purpose, algorithm=algorithm) == seed
+    try:
+        keys = parse_inventory(data)
+    except InventoryUnusable as error:
+        one_line(error)
+    else:
+        assert parse_inventory(format_inventory(keys.values())) == keys
 
 
 def fuzz_configuration(data: bytes) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from sottovoce.hsm import SealedSeed
+from sottovoce.hsm import KeyKind, KeyState, PublishedKey, SealedSeed
+from sottovoce.hsm.inventory import format_inventory
 from sottovoce.hsm.messages import Failure, Reply, Request, Start, Started, encode_frame
 from sottovoce.session import format_anchor_file
 from sottovoce.settings import profile_text, reference_text
@@ -94,6 +95,10 @@ def of_json_files() -> Iterator[bytes]:
     yield SealedSeed(
         purpose="serving", serial=bytes(16), algorithm="mldsa65", nonce=bytes(12), sealed=bytes(48)
     ).to_file()
+    key = PublishedKey(
+        label="key/one", kind=KeyKind.ECDSA_P384, state=KeyState.USABLE, made_at=1_800_000_000, nodes={"a": bytes(120)}
+    )
+    yield format_inventory([key, msgspec.structs.replace(key, label="key/two", is_shared=True)])
     yield b'{"anchors":' + b"[" * 2_000
     yield b'{"format":' + b'{"a":' * 2_000
     yield from _token_frames()

@@ -22,7 +22,7 @@ from sottovoce.hsm.operations.messages import Encrypted
 from sottovoce.primitives import verify_spki
 from tests.hsm.operations.asking import OneToken
 from tests.hsm.operations.conftest import NSS, SOFTHSM, VENDORS, OpenTokens
-from tests.hsm.operations.key_child import OPEN_SEED, OWN_SIGNATURE, OpenSeed, OwnSignature
+from tests.hsm.operations.key_child import DROP_SESSIONS, OPEN_SEED, OWN_SIGNATURE, DropSessions, OpenSeed, OwnSignature
 
 pytestmark = pytest.mark.parametrize("vendor", VENDORS)
 MISSES = {SOFTHSM: set(), NSS: {KeyKind.ED25519}}
@@ -329,8 +329,27 @@ async def test_a_key_that_is_destroyed_is_gone_for_every_thread_and_a_new_one_is
                 await token.sign("key/one", b"m")
 
 
-async def check_signature(token: OneToken, public: bytes, message: bytes) -> None:
-    assert verify_spki(public, message, await token.sign("key/one", message))
+async def test_sessions_that_the_token_drops_cost_no_call_and_no_process(token: OneToken) -> None:
+    facts = [await token.generate(f"key/{kind}", kind) for kind in (KeyKind.ECDSA_P384, KeyKind.AES_256_GCM)]
+    sealed = await token.encrypt(facts[1].label, b"content", b"")
+    for _ in range(3):
+        await token.ask(DROP_SESSIONS, DropSessions())
+        async with trio.open_nursery() as nursery:
+            for number in range(6):
+                nursery.start_soon(check_signature, token, facts[0].public, f"{number}".encode(), facts[0].label)
+        await token.ask(DROP_SESSIONS, DropSessions())
+        with await token.decrypt(facts[1].label, sealed, b"") as opened:
+            assert opened.copy_for_sealing() == b"content"
+        await token.ask(DROP_SESSIONS, DropSessions())
+        assert await token.find() == sorted(facts, key=lambda each: each.label)
+        await token.ask(DROP_SESSIONS, DropSessions())
+        await token.generate("key/new", KeyKind.ECDSA_P256)
+        await token.ask(DROP_SESSIONS, DropSessions())
+        assert await token.destroy("key/new")
+
+
+async def check_signature(token: OneToken, public: bytes, message: bytes, label: str = "key/one") -> None:
+    assert verify_spki(public, message, await token.sign(label, message))
 
 
 async def test_keys_are_there_after_a_restart(opened: OpenTokens, vendor: str) -> None:

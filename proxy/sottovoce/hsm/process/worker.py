@@ -145,6 +145,7 @@ class Worker:
         self._handles.pop(name, None)
         self._public_keys.pop(name, None)
         self._sessions.forget(name)
+        self._attempt(self.see_login)  # without it only public halves are there to be destroyed
         guarded(destroy)
 
     def generate_kek(self) -> None:
@@ -167,7 +168,11 @@ class Worker:
         return self._attempt(lambda: work(self._session))
 
     def write(self, work: Callable[[pkcs11.Session], Result]) -> Result:
-        """Do a piece of work that makes or destroys keys, in a session that may, and that is closed behind it."""
+        """Do a piece of work that makes or destroys keys, in a session that may, and that is closed behind it.
+
+        It is not done twice, so the login is seen to first: without it only public halves are there to be destroyed.
+        """
+        self._attempt(self.see_login)
         session = guarded(self._sessions.open_writable)
         try:
             return guarded(lambda: work(session))

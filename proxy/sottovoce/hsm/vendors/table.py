@@ -73,7 +73,9 @@ _NSS: Final = VendorProfile(
     gcm_nonce=_run(GcmNonce.OURS, _NSS_RUN),
     quirks=(
         _run("C_Initialize without that text answers CKR_ARGUMENTS_BAD", _NSS_RUN),
-        _run("it exports C_GetFunctionList and no other name", _NSS_RUN),
+        _run("of the functions it exports C_GetFunctionList and C_GetInterface only", _NSS_RUN),
+        _run("it wraps a key that is not extractable; the token process looks at that itself", _NSS_RUN),
+        _run("of AES-GCM and padded key wrap it tells too small a size beforehand; nobody asks it here", _NSS_RUN),
         _run("its token is called NSS Certificate DB; a second one, without a login, holds no keys", _NSS_RUN),
         _run("no Ed25519", _NSS_RUN),
         _read("single builds of it have certificates; a distribution's own build may have none", "CMVP"),
