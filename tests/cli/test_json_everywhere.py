@@ -36,6 +36,8 @@ WELL = {
     "hsm list": "{directory}",
     "hsm status": "{admin}",
     "hsm test": "{directory}",
+    "hsm key list": "{directory}",
+    "hsm key show": "{directory} sottovoce-serving",
     "audit verify": "{directory}",
     "audit tail": "{directory}",
     "doctor": "{url}/echo --dir {served}",
@@ -50,6 +52,7 @@ BEFORE = {
 """What has to be done first."""
 ELSEWHERE = {
     "serve",  # below: it does not end by itself
+    "hsm key destroy",  # tests/cli/hsm: it wants a key that no command makes
     "anchor retire",  # tests/cli/keeping: it wants an anchor whose last certificate has expired
 }
 FAILING = {
@@ -72,6 +75,9 @@ FAILING = {
     "hsm list": "{tmp}/none",
     "hsm status": "http://127.0.0.1:1",
     "hsm test": "{directory} --node none",
+    "hsm key list": "{tmp}/none",
+    "hsm key show": "{directory} none",
+    "hsm key destroy": "{directory} sottovoce-kek --yes",
     "audit verify": "{tmp}/none",
     "audit tail": "{directory} -n 0",
     "doctor": "wss://localhost:1/echo --dir {served}",

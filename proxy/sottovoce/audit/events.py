@@ -42,6 +42,14 @@ class KeyGenerated(AuditEvent, frozen=True, kw_only=True):
     """Of its public key."""
 
 
+class KeyDestroyed(AuditEvent, frozen=True, kw_only=True):
+    """A key that a token held beside its own was destroyed there."""
+
+    key: str
+    token: str
+    node: str = ""
+
+
 class TicketKeyCreated(AuditEvent, frozen=True, kw_only=True):
     """A key for tickets was made in a token, wrapped there, and opened for the proxy's memory."""
 
@@ -119,6 +127,30 @@ class TokenLost(AuditEvent, frozen=True, kw_only=True):
     reason: str
     node: str = ""
     """Likewise."""
+
+
+class HsmSealed(AuditEvent, frozen=True, kw_only=True):
+    """The HSM cannot be used from here on: the proxy began without PINs, or they were taken from it."""
+
+    reason: str
+
+
+class HsmUnsealing(AuditEvent, frozen=True, kw_only=True):
+    """A share was given that is of the seal's set; it takes `wanted` of them."""
+
+    have: int
+    wanted: int
+
+
+class HsmUnsealed(AuditEvent, frozen=True, kw_only=True):
+    """Enough shares were given: the HSM can be used from here on."""
+
+
+class ShareRefused(AuditEvent, frozen=True, kw_only=True):
+    """Something was given as a share and was not taken."""
+
+    kind: str
+    """What was wrong with it, as docs/operations.md names it."""
 
 
 class RootSigned(AuditEvent, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ meanwhile, and takes what has changed at SIGHUP, or with its next voice certific
 
 from sottovoce.app.anchors.auditing import record_anchor_changes
 from sottovoce.app.anchors.listing import AnchorSeen, AnchorsSeen, list_anchors
-from sottovoce.app.anchors.place import AnchorsRefused
+from sottovoce.app.anchors.place import AnchorsRefused, locked, place_of
 from sottovoce.app.anchors.replacing import retire, rotate, switch
 
 __all__ = [
@@ -17,6 +17,8 @@ __all__ = [
     "AnchorsRefused",
     "AnchorsSeen",
     "list_anchors",
+    "locked",
+    "place_of",
     "record_anchor_changes",
     "retire",
     "rotate",

@@ -1,17 +1,27 @@
 """What an operator does with the tokens of a directory: looks at them, tries them, keeps the keys in them."""
 
+from sottovoce.app.hsm.destroying import KeyEnded, destroy_key, refuse_own
+from sottovoce.app.hsm.keys import KeyOnToken, KeySeen, KeysSeen, list_keys, show_key
 from sottovoce.app.hsm.listing import Claim, TokenListed, TokensListed, claims_of, list_tokens
 from sottovoce.app.hsm.opening import TokensRefused
 from sottovoce.app.hsm.trying import TokenTested, Trial, try_tokens
 
 __all__ = [
     "Claim",
+    "KeyEnded",
+    "KeyOnToken",
+    "KeySeen",
+    "KeysSeen",
     "TokenListed",
     "TokenTested",
     "TokensListed",
     "TokensRefused",
     "Trial",
     "claims_of",
+    "destroy_key",
+    "list_keys",
     "list_tokens",
+    "refuse_own",
+    "show_key",
     "try_tokens",
 ]

@@ -3,16 +3,19 @@
 Each opening is one login with the PIN, as a start of the proxy is.
 """
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import msgspec
+import trio
 
 from sottovoce.app.hsm.token_child import COMMAND
-from sottovoce.app.places import TokenPlaces, token_places
-from sottovoce.hsm import Cluster, HsmConfig, open_pool
+from sottovoce.app.places import INVENTORY, TokenPlaces, token_places
+from sottovoce.hsm import Cluster, HsmConfig, Operation, TokenEvent, TokenUp, open_pool
+from sottovoce.hsm.messages import Answer, Question
+from sottovoce.hsm.operations import Outcome, Terms, on_each
 from sottovoce.primitives import SottovoceError, one_line
 from sottovoce.settings import Configuration, find_file, load
 
@@ -32,6 +35,11 @@ class Tokens(NamedTuple):
     file: Path
     configuration: Configuration
     places: dict[str, TokenPlaces]
+
+    @property
+    def inventory(self) -> Path:
+        """The list of keys that the tokens hold beside their own."""
+        return self.base / INVENTORY
 
     def named(self, name: str) -> TokenPlaces:
         """Give the token of that name.  Raises TokensRefused."""
@@ -53,29 +61,57 @@ def patient(config: HsmConfig) -> HsmConfig:
     return msgspec.structs.replace(config, start_seconds=_PATIENT_SECONDS, deadline_seconds=_PATIENT_SECONDS)
 
 
+class Opened(NamedTuple):
+    """A pool of those that were to be opened, and why some of them are not."""
+
+    pool: Cluster
+    closed: dict[str, str]
+    """By name, a line each."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Those that are open."""
+        return tuple(name for name in self.pool.nodes if name not in self.closed)
+
+    async def ask_each(
+        self,
+        operation: Operation[Question, Answer],
+        question_for: Callable[[str], Question],
+        *,
+        only: Iterable[str] | None = None,
+    ) -> Outcome[Answer]:
+        """Ask every token that is open, or `only` these of them, all at once."""
+        asked = [name for name in self.names if only is None or name in only]
+        return await on_each(self.pool, asked, operation, question_for, Terms(DEADLINE_SECONDS, ""))
+
+
 @asynccontextmanager
 async def opened(
     tokens: Tokens, names: Iterable[str], *, change_keys: bool = False, config: HsmConfig | None = None
-) -> AsyncGenerator[Cluster]:
-    """Open these of the directory's tokens as a pool, which begins when one is up.  Raises HsmError where none is.
+) -> AsyncGenerator[Opened]:
+    """Open these of the directory's tokens, as a pool.  Raises HsmError where none opens.
 
-    `config` replaces what is said of the pool; the quorum stays that of all tokens.
+    `config` replaces what is said of the pool.
     """
-
-    def ignore(*_: object) -> None:
-        """A process that is lost fails the call, or the call is made again."""
-
-    whole = config or patient(tokens.configuration.hsm)
     wanted = list(names)
-    some = whole.alone(wanted[0]) if len(wanted) == 1 else _some_of(whole, wanted)
+    whole = config or patient(tokens.configuration.hsm)
+    heard: dict[str, TokenEvent] = {}
+    all_heard = trio.Event()
+
+    def hear(name: str, event: TokenEvent) -> None:
+        heard[name] = event
+        if len(heard) == len(wanted):
+            all_heard.set()
+
     async with open_pool(
-        some,
+        whole.alone(wanted[0]) if len(wanted) == 1 else _some_of(whole, wanted),
         command=COMMAND,
         files=lambda name: tokens.places[name].files(tokens.base),
-        report=ignore,
+        report=hear,
         change_keys=change_keys,
     ) as pool:
-        yield pool
+        await all_heard.wait()
+        yield Opened(pool, {name: each.reason for name, each in heard.items() if not isinstance(each, TokenUp)})
 
 
 def _some_of(config: HsmConfig, names: list[str]) -> HsmConfig:

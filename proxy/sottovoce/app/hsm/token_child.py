@@ -1,24 +1,66 @@
 """The token process of these commands, run by `COMMAND` with FD and PPID: tries the token, and keeps keys in it.
 
-It issues nothing, signs nothing that could be used, and reaches the token's own keys only to prove that they are there.
+It issues nothing and signs nothing that could be used; of the token's own keys it tells the public halves.
 """
 
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import NoReturn
 
-from sottovoce.hsm import Counts, Handler, Start, Worker, key_handlers, key_making_handlers, run_token_process
+import msgspec
+
+from sottovoce.hsm import (
+    Counts,
+    Handler,
+    KeyMissing,
+    Operation,
+    Start,
+    Worker,
+    key_handlers,
+    key_making_handlers,
+    run_token_process,
+)
 from sottovoce.hsm.trials import trial_handlers
+from sottovoce.primitives import PublicKey
 
 _PROGRAM = "from sottovoce.app.hsm.token_child import main; main()"
 """Not `-m`: the package imports this module before it could be run as one."""
 COMMAND = (sys.executable, "-P", "-c", _PROGRAM)
 
 
+class OwnKeys(msgspec.Struct, frozen=True):
+    """Look for the token's own signing keys of these names, and for its KEK."""
+
+    names: tuple[str, ...]
+
+
+class FoundOwnKeys(msgspec.Struct, frozen=True):
+    """Those that are there, by name; and whether the KEK is, which has no public half."""
+
+    keys: dict[str, PublicKey]
+    has_kek: bool
+
+
+OWN_KEYS = Operation("own_keys", OwnKeys, FoundOwnKeys)
+
+
 def compose(_: Worker, start: Start, counts: Counts) -> Iterable[Handler]:
     """Set up what this process answers; it makes and destroys keys only where it was opened for that."""
     making = key_making_handlers(counts) if start.change_keys else ()
-    return [*trial_handlers(), *key_handlers(counts), *making]
+    return [Handler(OWN_KEYS, _own_keys), *trial_handlers(), *key_handlers(counts), *making]
+
+
+def _own_keys(worker: Worker, question: OwnKeys) -> FoundOwnKeys:
+    found: dict[str, PublicKey] = {}
+    for name in question.names:
+        with suppress(KeyMissing):
+            found[name] = worker.public_key(name)
+    try:
+        worker.new_wrapped_key("trial")
+    except KeyMissing:
+        return FoundOwnKeys(found, has_kek=False)
+    return FoundOwnKeys(found, has_kek=True)
 
 
 def main() -> NoReturn:

@@ -73,7 +73,7 @@ async def _tested(tokens: Tokens, places: TokenPlaces, progress: Callable[[str],
     vendor = None if profile is None else str(profile.vendor)
     try:
         progress(f"opening token {places.name}")
-        async with opened(tokens, [places.name]) as token:
+        async with opened(tokens, [places.name]) as (token, _):
             health = await token.call(HEALTH, Health(), deadline_seconds=DEADLINE_SECONDS)
             found = [(what, await _tried(token, what, progress)) for what in TRIALS]
     except HsmError as error:

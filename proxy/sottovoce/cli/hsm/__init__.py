@@ -2,6 +2,7 @@
 
 import click
 
+from sottovoce.cli.hsm.key import key_group
 from sottovoce.cli.hsm.listing import list_command
 from sottovoce.cli.hsm.status import status_command
 from sottovoce.cli.hsm.testing import test_command
@@ -18,5 +19,5 @@ def command() -> None:
     """
 
 
-for each in (list_command, status_command, test_command):
+for each in (list_command, status_command, test_command, key_group):
     command.add_command(each)
