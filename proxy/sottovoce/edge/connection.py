@@ -13,6 +13,8 @@ from sottovoce.transport import ServerWebSocket, TlsError, TlsStream, UpgradeReq
 from sottovoce.wire import MAX_TRANSPORT_MESSAGE_BYTES
 
 _UNAVAILABLE = 503
+_NO_CALLS = "no calls are taken at the moment"
+"""Whatever the reason is: a caller is not told."""
 _REFUSAL_SECONDS = 2.0
 """For a refusal's text to leave, and for a farewell."""
 
@@ -89,11 +91,14 @@ async def _answer(  # noqa: PLR0913, PLR0917  one step of `_open`
         try:
             await services.journal.settle()
         except AuditFailed as error:
-            verdict, reason = Refused(_UNAVAILABLE, "no calls are taken at the moment"), str(error)
+            verdict, reason = Refused(_UNAVAILABLE, _NO_CALLS), str(error)
+        else:
+            if (seconds := services.seal.effects.retry_after_seconds) is not None:
+                verdict, reason = Refused(_UNAVAILABLE, _NO_CALLS, seconds), "the HSM is sealed"
     match verdict:
         case Refused(status, text):
             services.journal.upgrade_refused(client, status, reason or text)
-            websocket.refuse(status, text)
+            websocket.refuse(status, text, verdict.headers)
             await tls.send_all(websocket.to_send())
             return None
         case Admitted(served):

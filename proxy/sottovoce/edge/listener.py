@@ -3,7 +3,7 @@
 bind ─▶ serve ─▶ drain: nobody is let in, every call is told to reconnect elsewhere and has a few seconds to leave
 
 While it serves, `app` may put new services and settings in place for the connections to come (`CurrentServices`,
-`reconfigure`), and have the running calls looked at again (`recheck`).
+`reconfigure`), and have the running calls looked at again (`recheck`), or told that the HSM was sealed (`heed`).
 """
 
 import socket
@@ -18,6 +18,7 @@ from sottovoce.edge.gate import Gate, HalfOpen, is_within, read_header
 from sottovoce.edge.gate.refusals import Refusals
 from sottovoce.edge.services import CurrentServices, EdgeServices
 from sottovoce.edge.voice import VoiceCall
+from sottovoce.hsm.seal import Effects
 from sottovoce.observe import CallCounting, CallCounts
 from sottovoce.primitives import Entropy
 from sottovoce.session import CredentialCheck
@@ -100,6 +101,11 @@ class Listener:
     def recheck(self, credentials: CredentialCheck) -> int:
         """End every call whose identity may no longer call there; gives how many.  Never waits."""
         return sum(call.recheck(credentials) for call in tuple(self._calls))
+
+    def heed(self, effects: Effects) -> None:
+        """Have every call go on, or not, as an HSM that was sealed or unsealed lets it.  Never waits."""
+        for call in tuple(self._calls):
+            call.heed(effects)
 
     async def aclose(self) -> None:
         """Stop listening; harmless when that is done."""

@@ -13,6 +13,7 @@ import trio
 from sottovoce.edge.config import VoiceConfig
 from sottovoce.edge.gate import ServedRoute, Turnstile
 from sottovoce.edge.journal import Journal
+from sottovoce.hsm.seal import Effects, Unsealed
 from sottovoce.session import ServerDependencies, SignatureWanted, Signed
 from sottovoce.transport import Clock, CurrentContext
 
@@ -26,6 +27,15 @@ class RootSigner(Protocol):
         `source` is the client's address, of IPv6 its /64, `deadline` on Trio's clock.  Raises HsmError when there is no
         proof by then.  After cancellation the leaf is not signed, or its proof is lost.
         """
+        ...
+
+
+class Seal(Protocol):
+    """Tells what an HSM that is sealed, or not, means for calls."""
+
+    @property
+    def effects(self) -> Effects:
+        """Those of the moment."""
         ...
 
 
@@ -45,6 +55,7 @@ class EdgeServices(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
     journal: Journal
     judging: trio.CapacityLimiter = msgspec.field(default_factory=lambda: trio.CapacityLimiter(JUDGES))
+    seal: Seal = msgspec.field(default_factory=Unsealed)
     turnstile: Turnstile = msgspec.field(default_factory=Turnstile)
 
 

@@ -34,9 +34,10 @@ from sottovoce.edge.gate import ServedRoute
 from sottovoce.edge.journal import side_of
 from sottovoce.edge.outbound import ClientQueue
 from sottovoce.edge.services import EdgeServices
+from sottovoce.hsm.seal import Effects
 from sottovoce.observe import CallCounts
 from sottovoce.relay import BackendDown, CallEnd, CallStart, Leg
-from sottovoce.session import Beat, Carriage, CredentialCheck, ServerSession, events
+from sottovoce.session import NO_MORE_EPOCHS, Beat, Carriage, CredentialCheck, ServerSession, events
 from sottovoce.transport import CLOSE_SECONDS, PeerClosed, ServerWebSocket, TextMessage, TlsStream, WsEvent, WsFailed
 from sottovoce.wire import PING_BYTES, Code
 
@@ -150,6 +151,16 @@ class VoiceCall:
             return False
         self.end(Code.EXPIRED, "its credential was withdrawn or is at its end")
         return True
+
+    def heed(self, effects: Effects) -> None:
+        """Go on, or not, as an HSM that was sealed or unsealed lets it; what is not agreed on yet goes elsewhere."""
+        if effects.lets_rekey:
+            self._session.let_rekey()
+        elif effects.ends_calls or self._established is None:
+            self.end(Code.DRAINING, NO_MORE_EPOCHS)
+        else:
+            self._session.refuse_rekey(self._clock.now())
+            self._settle()
 
     @property
     def counts(self) -> CallCounts:
@@ -270,15 +281,10 @@ class VoiceCall:
         return held
 
     def _on_carriage(self, event: WsEvent) -> None:
-        match event:
-            case TextMessage():
-                self._session.close(Code.BAD_RECORD, self._clock.now(), "a text message")
-            case PeerClosed(code=code):
-                self._take_events(self._session.carriage_ended(code))
-            case WsFailed():
-                self._take_events(self._session.carriage_ended())
-            case _:
-                pass
+        if isinstance(event, TextMessage):
+            self._session.close(Code.BAD_RECORD, self._clock.now(), "a text message")
+        elif isinstance(event, PeerClosed | WsFailed):
+            self._take_events(self._session.carriage_ended(event.code if isinstance(event, PeerClosed) else None))
 
     # What the session says.
 
@@ -371,15 +377,13 @@ class VoiceCall:
             self._settle()
 
     def _look_around(self, now: float) -> None:
-        match self._vigil.beat(now):
-            case Beat.NOTHING:
-                pass
-            case Beat.ASK:
-                data = self._services.parts.entropy.random(PING_BYTES)
-                if self._carrier.is_clogged or not self._session.send_ping(data, now):
-                    self._vigil.put_off(now)
-            case Beat.GIVE_UP:
-                self.end(Code.GOING_AWAY, "idle: nothing came in three heartbeats")
+        beat = self._vigil.beat(now)
+        if beat is Beat.ASK:
+            data = self._services.parts.entropy.random(PING_BYTES)
+            if self._carrier.is_clogged or not self._session.send_ping(data, now):
+                self._vigil.put_off(now)
+        elif beat is Beat.GIVE_UP:
+            self.end(Code.GOING_AWAY, "idle: nothing came in three heartbeats")
         leg = self._leg
         if self._vigil.has_fallen_silent(now) and leg is not None and self._established is not None:
             told = leg.statistics

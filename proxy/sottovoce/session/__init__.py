@@ -41,7 +41,7 @@ from sottovoce.session.events import (
 )
 from sottovoce.session.profiles import SessionProfile
 from sottovoce.session.ratchet import ReceiveChain, SendChain
-from sottovoce.session.server import ServerSession
+from sottovoce.session.server import NO_MORE_EPOCHS, ServerSession
 from sottovoce.session.session import Session
 from sottovoce.session.talk.heartbeat import Beat, Heartbeat
 from sottovoce.session.talk.meter import TokenBucket
@@ -84,6 +84,7 @@ __all__ = [
     "CLOCK_TOLERANCE_SECONDS",
     "HANDSHAKE_SECONDS",
     "MAX_TICKET_SECONDS",
+    "NO_MORE_EPOCHS",
     "SESSION_SECONDS",
     "Anchor",
     "AnchorFileInvalid",

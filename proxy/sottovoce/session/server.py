@@ -30,6 +30,8 @@ _CLOSE_AFTER_SECONDS = 30
 """The server ends a session whose epoch is so long past its age (§7)."""
 _MIN_REKEY_SECONDS = 10.0
 _AGO = float("-inf")
+NO_MORE_EPOCHS = "no epoch begins here any more"
+"""Why a session ends that may not go on at this server."""
 
 
 class _Step(msgspec.Struct):
@@ -69,6 +71,7 @@ class ServerSession(Session):
         self._resumption = Secret.blank("res", 0)
         self._step: _Step | None = None
         self._last_init_at = _AGO
+        self._lets_rekey = True
 
     def provide_proof(self, wanted: SignatureWanted, certificate: ServedCertificate, proof: Proof, now: float) -> None:
         """Answer `wanted` with a proof of `wanted.leaf_under(certificate)`, signed by the certificate's keys.
@@ -115,6 +118,19 @@ class ServerSession(Session):
         """Ask the client to begin a root step now."""
         if self.is_open:
             self._seal(FrameType.HANDSHAKE, messages.encode_rekey_request())
+
+    def refuse_rekey(self, now: float) -> None:
+        """Let the epoch that runs be the last: the next RekeyInit ends the session with `draining`.
+
+        So does at once one that was taken and waits for its signature.  A step that was answered is gone through.
+        """
+        self._lets_rekey = False
+        if self._step is not None and self._step.wanted is not None:
+            self.close(Code.DRAINING, now, NO_MORE_EPOCHS)
+
+    def let_rekey(self) -> None:
+        """Let epochs follow each other again."""
+        self._lets_rekey = True
 
     def send_clear(self, now: float) -> bool:
         """Tell the client to drop audio queued for playing.  False: not now; try again later."""
@@ -188,6 +204,8 @@ class ServerSession(Session):
             raise WireError(Code.REKEY_PROTOCOL, "a RekeyInit too soon after the last")
         if init.epoch != self.epoch + 1 or init.group != agreement.suite.group:
             raise WireError(Code.REKEY_PROTOCOL, "a RekeyInit for another epoch or group")
+        if not self._lets_rekey:
+            raise WireError(Code.DRAINING, NO_MORE_EPOCHS)
         self._last_init_at = now
         is_proof_due, anchor_id = self._is_proof_due, self._belief.anchor_id
         if is_proof_due and not self._serving.serves(anchor_id):

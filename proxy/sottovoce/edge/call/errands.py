@@ -93,7 +93,7 @@ class Errands:
             try:
                 signed = await self._services.signer.sign(wanted, source, trio.current_time() + remaining)
             except HsmError as error:
-                if not has_failed:
+                if not has_failed and not self._session.has_ended:
                     self._services.journal.signature_late(self._client, str(error))
                 has_failed = True
                 await trio.sleep(_SIGN_PAUSE_SECONDS)

@@ -47,6 +47,13 @@ class Refused(msgspec.Struct, frozen=True):
 
     status: int
     text: str
+    retry_after_seconds: int | None = None
+    """When it is worth another try, where we know."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What is said beside the text."""
+        return {} if self.retry_after_seconds is None else {"Retry-After": str(self.retry_after_seconds)}
 
 
 def admit(request: UpgradeRequest, routes: Mapping[str, ServedRoute]) -> Admitted | Refused:

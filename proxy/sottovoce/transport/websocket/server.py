@@ -61,10 +61,10 @@ class ServerWebSocket(WebSocket):
         self._core.send_response(response)
         self._enter(Phase.RUNNING)
 
-    def refuse(self, status: int, text: str) -> None:
+    def refuse(self, status: int, text: str, headers: Mapping[str, str] | None = None) -> None:
         """Refuse the request with an HTTP status and a line of text for people; the WebSocket is then over."""
         self._answered()
-        self._answer(HTTPStatus(status), text)
+        self._answer(HTTPStatus(status), text, headers)
 
     def _receive_head(self, data: bytes) -> list[WsEvent]:
         try:
