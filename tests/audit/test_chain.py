@@ -38,7 +38,7 @@ def body_of(line: bytes) -> bytes:
 def test_a_line_is_one_json_object_with_the_event_in_it() -> None:
     (line,) = make_lines((TokenStarted(token="sottovoce", pid=7),))
     leaf = hashlib.sha256(
-        b'\x00{"index":0,"time":"2026-11-24T19:50:10.123456Z","event":"token_started","token":"sottovoce","pid":7}'
+        b'\x00{"index":0,"time":"2026-11-24T19:50:10.123456Z","event":"token_started","token":"sottovoce","pid":7,"node":""}'
     )
     assert json.loads(line) == {
         "index": 0,
@@ -46,6 +46,7 @@ def test_a_line_is_one_json_object_with_the_event_in_it() -> None:
         "event": "token_started",
         "token": "sottovoce",
         "pid": 7,
+        "node": "",
         "leaf": leaf.hexdigest(),
         "head": hashlib.sha256(b"\x01" + bytes(32) + leaf.digest()).hexdigest(),
     }

@@ -8,10 +8,10 @@ from tests.audit.examples import make_lines
 
 EXPECTED = """\
 2026-11-24 19:50:10.123      0  key generated             key=serving algorithm=ecdsa_secp384r1_sha384 token=sottovoce sha256=HASH
-2026-11-24 19:50:10.123      1  token started             token=sottovoce pid=7
+2026-11-24 19:50:10.123      1  token started             token=sottovoce pid=7 node=""
 2026-11-24 19:50:10.123      2  call refused              code=4401 reason="\\"leaf\\":\\"\\u001b[2J}" client=[::1]:5060
 2026-11-24 19:50:10.123      3  call ended                session=SESSION code=1000 reason="" side=client truncated=false epochs=0 frames_received=50 frames_sent=0 frames_lost=0
-2026-11-24 19:50:10.123      4  token started             token="caf\\u00e9" pid=8
+2026-11-24 19:50:10.123      4  token started             token="caf\\u00e9" pid=8 node=""
 """.replace("HASH", "ab" * 32).replace("SESSION", "9f" * 16)  # noqa: E501  lines as they are printed
 
 
