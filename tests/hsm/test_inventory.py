@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,10 +36,16 @@ def test_what_is_read_is_what_was_written(keys: list[PublishedKey]) -> None:
     assert parse_inventory(format_inventory(keys)) == {key.label: key for key in keys}
 
 
-@given(st.binary(max_size=60) | st.just(b"[" * 100_000))
+fields = st.dictionaries(st.text(max_size=8), st.none(), min_size=1).map(msgspec.json.encode)
+
+
+@given(st.binary(max_size=60) | st.just(b"[" * 100_000) | fields)
 def test_what_is_none_is_refused_in_one_line(data: bytes) -> None:
-    with pytest.raises(InventoryUnusable, match=r"^is no inventory of keys \(.*\): restore it from its backup$"):
+    with pytest.raises(
+        InventoryUnusable, match=r"^is no inventory of keys \(.*\): restore it from its backup$"
+    ) as seen:
         parse_inventory(data)
+    assert str(seen.value).isprintable()
 
 
 def test_one_that_names_a_key_twice_is_refused() -> None:

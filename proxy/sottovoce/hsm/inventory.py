@@ -16,6 +16,7 @@ import msgspec
 
 from sottovoce.hsm.errors import HsmError
 from sottovoce.hsm.kinds import KeyKind
+from sottovoce.primitives import one_line
 
 
 class InventoryUnusable(HsmError):
@@ -58,7 +59,9 @@ def parse_inventory(data: bytes) -> dict[str, PublishedKey]:
     try:
         keys = msgspec.json.decode(data, type=_File).keys
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InventoryUnusable(f"is no inventory of keys ({error}): restore it from its backup") from None
+        raise InventoryUnusable(
+            f"is no inventory of keys ({one_line(str(error))}): restore it from its backup"
+        ) from None
     by_label = {key.label: key for key in keys}
     if len(by_label) != len(keys):
         raise InventoryUnusable("names a key twice: restore it from its backup")
