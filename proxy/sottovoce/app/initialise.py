@@ -30,7 +30,7 @@ from sottovoce.app.places import (
 )
 from sottovoce.app.staging import whole_directory, write_new
 from sottovoce.app.token_process import COMMAND, CREATE_KEYS, CreatedKeys, CreateKeys, SealedKey
-from sottovoce.audit import AuditEvent, CertificateIssued, DirectoryInitialised, KeyGenerated, open_audit
+from sottovoce.audit import CertificateIssued, DirectoryInitialised, KeyGenerated, open_audit
 from sottovoce.hsm import HsmConfig, KeyName, NodeConfig, configuration_text, new_configuration, open_token
 from sottovoce.identity import AnchorRing, RingAnchor, ServingKeys, check_authorities, format_serving_keys
 from sottovoce.pki import certificate_facts, certificate_pem, general_names
@@ -57,8 +57,8 @@ class Initialised(msgspec.Struct, frozen=True):
     anchors: tuple[str, ...]
 
 
-class _Made(NamedTuple):
-    """A token with its keys."""
+class MadeToken(NamedTuple):
+    """A new token with its keys, which nobody is told of yet."""
 
     places: TokenPlaces
     keys: CreatedKeys
@@ -88,13 +88,12 @@ async def initialise(  # noqa: PLR0913  what `init` may be told, by name
     nodes = new_nodes(tokens)
     with whole_directory(target) as stage:
         _prepare(stage, nodes)
-        made: list[_Made] = []
+        made: list[MadeToken] = []
         patient = _patient(nodes).resolved(stage)
         for places in token_places(patient):
             which = "a token of its own" if tokens == 1 else f"token {places.name} ({len(made) + 1} of {tokens})"
             progress(f"making {which} in SoftHSM, and seven keys")
-            keys = await _created_keys(patient.alone(places.name))
-            made.append(_Made(places, keys, Anchor(hosts, keys.signing[KeyName.ANCHOR], keys.anchor.public_key)))
+            made.append(await made_token(patient, places, hosts))
         progress("writing certificates, the anchor file and the configuration")
         _write_public(stage, made)
         write_new(stage / CONFIGURATION, f"{text}{tokens_text(nodes) if tokens > 1 else ''}".encode())
@@ -129,6 +128,12 @@ def _prepare(stage: Path, nodes: Mapping[str, NodeConfig]) -> None:
         new_configuration(stage / node.softhsm_config)
 
 
+async def made_token(config: HsmConfig, places: TokenPlaces, names: tuple[str, ...]) -> MadeToken:
+    """Make a token of a (resolved) configuration, with an anchor that stands for these names.  Raises HsmError."""
+    keys = await _created_keys(config.alone(places.name))
+    return MadeToken(places, keys, Anchor(names, keys.signing[KeyName.ANCHOR], keys.anchor.public_key))
+
+
 async def _created_keys(config: HsmConfig) -> CreatedKeys:
     def ignore(_: object) -> None:
         """A process that is lost fails the call."""
@@ -137,42 +142,55 @@ async def _created_keys(config: HsmConfig) -> CreatedKeys:
         return await token.call(CREATE_KEYS, CreateKeys(), deadline_seconds=_CREATE_SECONDS)
 
 
-def _write_public(stage: Path, made: list[_Made]) -> None:
+def _write_public(stage: Path, made: list[MadeToken]) -> None:
     """Write what every token's process and every client is to know, and each token's own."""
     write_new(stage / ANCHORS, format_anchor_file(each.anchor for each in made))
     write_new(stage / CA_CERTIFICATE, b"".join(certificate_pem(each.keys.certificates.root) for each in made))
     if len(made) > 1:
-        serving = {each.places.name: _serving_keys(each.keys) for each in made}
+        serving = {each.places.name: serving_keys_of(each.keys) for each in made}
         write_new(stage / SERVING_LIST, format_serving_keys(serving))
-    for places, keys, anchor in made:
-        write_new(places.issuing, certificate_pem(keys.certificates.issuing))
-        write_new(places.serving_seed, keys.serving.seed.to_file(), 0o600)
-        write_new(places.anchor_seed, keys.anchor.seed.to_file(), 0o600)
+    for each in made:
+        write_own(each)
         if len(made) > 1:  # the anchor file alone does not say which of its anchors is this token's
-            own = RingAnchor.of(anchor, KeyName.ANCHOR)
-            write_new(places.anchor_list, AnchorRing(issuing=own.id, anchors=(own,)).to_file(), 0o600)
+            write_new(each.places.anchor_list, first_ring(each).to_file(), 0o600)
 
 
-def _serving_keys(keys: CreatedKeys) -> ServingKeys:
+def write_own(made: MadeToken) -> None:
+    """Write what only a new token's own process reads."""
+    places, keys, _ = made
+    write_new(places.issuing, certificate_pem(keys.certificates.issuing))
+    write_new(places.serving_seed, keys.serving.seed.to_file(), 0o600)
+    write_new(places.anchor_seed, keys.anchor.seed.to_file(), 0o600)
+
+
+def first_ring(made: MadeToken) -> AnchorRing:
+    """Give the list of a new token's anchors."""
+    own = RingAnchor.of(made.anchor, KeyName.ANCHOR)
+    return AnchorRing(issuing=own.id, anchors=(own,))
+
+
+def serving_keys_of(keys: CreatedKeys) -> ServingKeys:
+    """Give the public keys that a new token signs roots with."""
     return ServingKeys(keys.signing[KeyName.SERVING], keys.serving.public_key)
 
 
-async def _write_audit(stage: Path, profile: str, made: list[_Made]) -> None:
+async def _write_audit(stage: Path, profile: str, made: list[MadeToken]) -> None:
     async with open_audit(stage / AUDIT_LOG, SystemClock()) as log:
         await log.record(DirectoryInitialised(profile=profile))
         for each in made:
-            for event in (*_key_events(stage, each), *_certificate_events(each.keys)):
+            for event in (*key_events(stage, each), *certificate_events(each.keys)):
                 await log.record(event)
 
 
-def _key_events(stage: Path, made: _Made) -> Iterator[AuditEvent]:
+def key_events(stage: Path, made: MadeToken) -> Iterator[KeyGenerated]:
+    """Give what the audit log is to tell of a new token's keys; paths are told as seen from `stage`."""
     token = made.places.config.token
 
-    def generated(name: str, algorithm: str, public: bytes | None) -> AuditEvent:
+    def generated(name: str, algorithm: str, public: bytes | None) -> KeyGenerated:
         digest = "" if public is None else hashlib.sha256(public).hexdigest()
         return KeyGenerated(key=name, algorithm=algorithm, token=token, sha256=digest)
 
-    def sealed(path: Path, key: SealedKey) -> AuditEvent:
+    def sealed(path: Path, key: SealedKey) -> KeyGenerated:
         return generated(shown(path, stage), key.public_key.algorithm.name.lower(), key.public_key.key)
 
     for name, key in made.keys.signing.items():
@@ -182,8 +200,10 @@ def _key_events(stage: Path, made: _Made) -> Iterator[AuditEvent]:
     yield sealed(made.places.anchor_seed, made.keys.anchor)
 
 
-def _certificate_events(keys: CreatedKeys) -> list[AuditEvent]:
-    def issued(kind: Literal["root_ca", "issuing_ca"], der: bytes) -> AuditEvent:
+def certificate_events(keys: CreatedKeys) -> list[CertificateIssued]:
+    """Give what it is to tell of the certificates of its CAs."""
+
+    def issued(kind: Literal["root_ca", "issuing_ca"], der: bytes) -> CertificateIssued:
         facts = certificate_facts(der)
         return CertificateIssued(
             kind=kind,

@@ -90,16 +90,18 @@ def new_nodes(count: int) -> dict[str, NodeConfig]:
     """Give the configuration of so many new tokens of SoftHSM; one alone has the places of old."""
     if count == 1:
         return {ONLY_NODE: NodeConfig()}
-    return {
-        name: NodeConfig(
-            token=f"sottovoce-{name}",
-            pin_file=f"secrets/{name}.pin",
-            softhsm_config=f"hsm/{name}/softhsm2.conf",
-            keys=f"keys/{name}",
-            issuing=f"certs/issuing-{name}.pem",
-        )
-        for name in ascii_lowercase[:count]
-    }
+    return {name: new_node(name) for name in ascii_lowercase[:count]}
+
+
+def new_node(name: str) -> NodeConfig:
+    """Give the configuration of a new token of SoftHSM among several."""
+    return NodeConfig(
+        token=f"sottovoce-{name}",
+        pin_file=f"secrets/{name}.pin",
+        softhsm_config=f"hsm/{name}/softhsm2.conf",
+        keys=f"keys/{name}",
+        issuing=f"certs/issuing-{name}.pem",
+    )
 
 
 def shown(path: Path, base: Path) -> str:

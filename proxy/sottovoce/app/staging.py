@@ -41,7 +41,7 @@ def whole_directory(target: Path) -> Generator[Path]:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield stage
-        _sync_tree(stage)
+        sync_tree(stage)
         stage.rename(target)
         _sync(target.parent)
     except OSError as error:
@@ -76,6 +76,14 @@ def replace_file(path: Path, data: bytes, mode: int) -> None:
         _sync(path.parent)
     finally:
         fresh.unlink(missing_ok=True)
+
+
+def sync_tree(root: Path) -> None:
+    """Have everything in a directory on the disk.  Raises OSError."""
+    for folder, _, names in os.walk(root, topdown=False):
+        for name in names:
+            _sync(Path(folder, name))
+        _sync(Path(folder))
 
 
 def _refuse_unless_free(target: Path) -> None:
@@ -114,13 +122,6 @@ def _remove_leftovers(target: Path) -> None:
                 shutil.rmtree(left)
         finally:
             os.close(descriptor)
-
-
-def _sync_tree(root: Path) -> None:
-    for folder, _, names in os.walk(root, topdown=False):
-        for name in names:
-            _sync(Path(folder, name))
-        _sync(Path(folder))
 
 
 def _sync(path: Path) -> None:

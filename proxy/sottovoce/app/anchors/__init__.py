@@ -7,15 +7,16 @@ it is killed.  The token process that it starts makes, proves and destroys ancho
 meanwhile, and takes what has changed at SIGHUP, or with its next voice certificate.
 """
 
-from sottovoce.app.anchors.auditing import record_anchor_changes
+from sottovoce.app.anchors.auditing import record_anchor_changes, tell_audit_log
 from sottovoce.app.anchors.listing import AnchorSeen, AnchorsSeen, list_anchors
-from sottovoce.app.anchors.place import AnchorsRefused, locked, place_of
+from sottovoce.app.anchors.place import AnchorsRefused, Place, locked, place_of
 from sottovoce.app.anchors.replacing import retire, rotate, switch
 
 __all__ = [
     "AnchorSeen",
     "AnchorsRefused",
     "AnchorsSeen",
+    "Place",
     "list_anchors",
     "locked",
     "place_of",
@@ -23,4 +24,5 @@ __all__ = [
     "retire",
     "rotate",
     "switch",
+    "tell_audit_log",
 ]

@@ -1,5 +1,6 @@
 """What an operator does with the tokens of a directory: looks at them, tries them, keeps the keys in them."""
 
+from sottovoce.app.hsm.adding import TokenAdded, add_token
 from sottovoce.app.hsm.destroying import KeyEnded, destroy_key, refuse_own
 from sottovoce.app.hsm.keys import KeyOnToken, KeySeen, KeysSeen, list_keys, show_key
 from sottovoce.app.hsm.listing import Claim, TokenListed, TokensListed, claims_of, list_tokens
@@ -12,11 +13,13 @@ __all__ = [
     "KeyOnToken",
     "KeySeen",
     "KeysSeen",
+    "TokenAdded",
     "TokenListed",
     "TokenTested",
     "TokensListed",
     "TokensRefused",
     "Trial",
+    "add_token",
     "claims_of",
     "destroy_key",
     "list_keys",

@@ -6,6 +6,7 @@ It issues nothing and signs nothing that could be used; of the token's own keys 
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
+from pathlib import Path
 from typing import NoReturn
 
 import msgspec
@@ -14,6 +15,7 @@ from sottovoce.hsm import (
     Counts,
     Handler,
     KeyMissing,
+    KeyName,
     Operation,
     Start,
     Worker,
@@ -22,6 +24,14 @@ from sottovoce.hsm import (
     run_token_process,
 )
 from sottovoce.hsm.trials import trial_handlers
+from sottovoce.identity import (
+    SERVING_ALGORITHM,
+    SERVING_PURPOSE,
+    SERVING_SEED,
+    ServingKeys,
+    open_signer,
+    read_seed_file,
+)
 from sottovoce.primitives import PublicKey
 
 _PROGRAM = "from sottovoce.app.hsm.token_child import main; main()"
@@ -42,13 +52,24 @@ class FoundOwnKeys(msgspec.Struct, frozen=True):
     has_kek: bool
 
 
+class AskServing(msgspec.Struct, frozen=True):
+    """Ask for the public keys that the token signs roots with, for the list that other tokens read."""
+
+
 OWN_KEYS = Operation("own_keys", OwnKeys, FoundOwnKeys)
+SERVING = Operation("serving_keys", AskServing, ServingKeys)
 
 
 def compose(_: Worker, start: Start, counts: Counts) -> Iterable[Handler]:
     """Set up what this process answers; it makes and destroys keys only where it was opened for that."""
+
+    def serving(worker: Worker, _: AskServing) -> ServingKeys:
+        path = Path(start.files[SERVING_SEED])
+        sealed = read_seed_file(path, SERVING_PURPOSE, SERVING_ALGORITHM)
+        return ServingKeys(worker.public_key(KeyName.SERVING), open_signer(worker, sealed, path).public_key)
+
     making = key_making_handlers(counts) if start.change_keys else ()
-    return [Handler(OWN_KEYS, _own_keys), *trial_handlers(), *key_handlers(counts), *making]
+    return [Handler(OWN_KEYS, _own_keys), Handler(SERVING, serving), *trial_handlers(), *key_handlers(counts), *making]
 
 
 def _own_keys(worker: Worker, question: OwnKeys) -> FoundOwnKeys:

@@ -2,6 +2,7 @@
 
 import click
 
+from sottovoce.cli.hsm.init import init_command
 from sottovoce.cli.hsm.key import key_group
 from sottovoce.cli.hsm.listing import list_command
 from sottovoce.cli.hsm.status import status_command
@@ -19,5 +20,5 @@ def command() -> None:
     """
 
 
-for each in (list_command, status_command, test_command, key_group):
+for each in (list_command, status_command, test_command, init_command, key_group):
     command.add_command(each)

@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from sottovoce.audit import AnchorCreated, AnchorRetired, AnchorSwitched
+from sottovoce.audit import AnchorCreated, AnchorRetired, AnchorSwitched, CertificateIssued, KeyGenerated
 from sottovoce.hsm import KeyName
 from sottovoce.identity.errors import AnchorsUnusable
 from sottovoce.primitives import PublicKey, SignatureAlgorithm
@@ -72,7 +72,7 @@ class AnchorRing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """When `issuing` last became another one, Unix seconds."""
     leaving: tuple[RingAnchor, ...] = ()
     """No client is told of these any more; their keys are still to be destroyed."""
-    unaudited: tuple[AnchorCreated | AnchorSwitched | AnchorRetired, ...] = ()
+    unaudited: tuple[AnchorCreated | AnchorSwitched | AnchorRetired | KeyGenerated | CertificateIssued, ...] = ()
     """What has happened and is not on the audit log yet: a proxy that runs writes that itself."""
 
     @property
