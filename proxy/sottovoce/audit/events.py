@@ -42,6 +42,14 @@ class KeyGenerated(AuditEvent, frozen=True, kw_only=True):
     """Of its public key."""
 
 
+class KeyCopied(AuditEvent, frozen=True, kw_only=True):
+    """A key that several tokens share was wrapped in one of them and unwrapped in another."""
+
+    key: str
+    source: str
+    token: str
+
+
 class KeyDestroyed(AuditEvent, frozen=True, kw_only=True):
     """A key that a token held beside its own was destroyed there."""
 

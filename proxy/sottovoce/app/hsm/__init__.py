@@ -5,6 +5,7 @@ from sottovoce.app.hsm.destroying import KeyEnded, destroy_key, refuse_own
 from sottovoce.app.hsm.keys import KeyOnToken, KeySeen, KeysSeen, list_keys, show_key
 from sottovoce.app.hsm.listing import Claim, TokenListed, TokensListed, claims_of, list_tokens
 from sottovoce.app.hsm.opening import TokensRefused
+from sottovoce.app.hsm.syncing import TokensSynced, sync_tokens
 from sottovoce.app.hsm.trying import TokenTested, Trial, try_tokens
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "TokenTested",
     "TokensListed",
     "TokensRefused",
+    "TokensSynced",
     "Trial",
     "add_token",
     "claims_of",
@@ -26,5 +28,6 @@ __all__ = [
     "list_tokens",
     "refuse_own",
     "show_key",
+    "sync_tokens",
     "try_tokens",
 ]

@@ -6,13 +6,19 @@ from pathlib import Path
 import msgspec
 
 from sottovoce.app.anchors import locked, place_of
-from sottovoce.app.doctor.sockets import locker_of
 from sottovoce.app.hsm.keys import is_own, no_key, own_or_label
-from sottovoce.app.hsm.opening import DEADLINE_SECONDS, Opened, Tokens, TokensRefused, opened, tokens_of
-from sottovoce.audit import KeyDestroyed, open_audit
+from sottovoce.app.hsm.opening import (
+    DEADLINE_SECONDS,
+    Opened,
+    TokensRefused,
+    opened,
+    refuse_while_it_serves,
+    tell_audit_log,
+    tokens_of,
+)
+from sottovoce.audit import KeyDestroyed
 from sottovoce.hsm import Inventory, KeyState, PublishedKey, TokenKeys
 from sottovoce.hsm.operations import FIND, Find
-from sottovoce.transport import SystemClock
 
 
 class KeyEnded(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,14 +35,15 @@ async def destroy_key(directory: Path, label: str) -> KeyEnded:
     name = refuse_own(label)
     tokens = tokens_of(directory)
     with locked(place_of(directory)):
-        _refuse_while_it_serves(tokens)
+        refuse_while_it_serves(tokens)
         inventory = Inventory(tokens.inventory)
         async with opened(tokens, tokens.places, change_keys=True) as those:
             if inventory.get(name) is None:
                 await _list_stray(those, inventory, name, label)
             keys = TokenKeys(those.pool, inventory, time.time)
             ended = await keys.destroy(name, deadline_seconds=DEADLINE_SECONDS)
-        await _tell_audit_log(tokens, name, ended.gone)
+        labels = {token: tokens.places[token].config.token for token in ended.gone}
+        await tell_audit_log(tokens, [KeyDestroyed(key=name, token=labels[each], node=each) for each in ended.gone])
     return KeyEnded(
         label=name, gone=ended.gone, left={each: those.closed.get(each, "it did not do it") for each in ended.left}
     )
@@ -53,16 +60,6 @@ def refuse_own(label: str) -> str:
     return own_or_label(label)
 
 
-def _refuse_while_it_serves(tokens: Tokens) -> None:
-    running = locker_of(Path(tokens.configuration.audit.file))
-    if running is not None:
-        text = (
-            f"the proxy that runs (pid {running.pid}) may use the key, and holds the audit log, which has to tell of "
-            "its end: stop it first"
-        )
-        raise TokensRefused(text)
-
-
 async def _list_stray(those: Opened, inventory: Inventory, name: str, label: str) -> None:
     """Put a key that some token has, and no inventory tells of, on the list of those that are to end."""
     found = await those.ask_each(FIND, lambda _: Find(name))
@@ -70,11 +67,3 @@ async def _list_stray(those: Opened, inventory: Inventory, name: str, label: str
     if facts is None:
         raise no_key(label)
     inventory.put(PublishedKey(label=name, kind=facts.kind, state=KeyState.ENDING, made_at=int(time.time()), nodes={}))
-
-
-async def _tell_audit_log(tokens: Tokens, name: str, gone: tuple[str, ...]) -> None:
-    if not Path(tokens.configuration.audit.file).exists():  # noqa: ASYNC240  a command waits for nobody
-        return  # a directory that has none has not served yet
-    async with open_audit(tokens.configuration.audit, SystemClock()) as log:
-        for token in gone:
-            await log.record(KeyDestroyed(key=name, token=tokens.places[token].config.token, node=token))

@@ -11,13 +11,16 @@ from typing import Final, NamedTuple
 import msgspec
 import trio
 
+from sottovoce.app.doctor.sockets import locker_of
 from sottovoce.app.hsm.token_child import COMMAND
 from sottovoce.app.places import INVENTORY, TokenPlaces, token_places
+from sottovoce.audit import AuditEvent, open_audit
 from sottovoce.hsm import Cluster, HsmConfig, Operation, TokenEvent, TokenUp, open_pool
 from sottovoce.hsm.messages import Answer, Question
 from sottovoce.hsm.operations import Outcome, Terms, on_each
 from sottovoce.primitives import SottovoceError, one_line
 from sottovoce.settings import Configuration, find_file, load
+from sottovoce.transport import SystemClock
 
 DEADLINE_SECONDS: Final = 90.0
 """For whatever a command asks of a token: a person waits, and the machine may be busy."""
@@ -54,6 +57,26 @@ def tokens_of(directory: Path) -> Tokens:
     file = find_file(directory).absolute()
     configuration = load(file)
     return Tokens(file.parent, file, configuration, {each.name: each for each in token_places(configuration.hsm)})
+
+
+def refuse_while_it_serves(tokens: Tokens) -> None:
+    """Raises TokensRefused where a proxy runs over the directory."""
+    running = locker_of(Path(tokens.configuration.audit.file))
+    if running is not None:
+        text = (
+            f"the proxy that runs (pid {running.pid}) may use the keys, and holds the audit log, which has to tell of "
+            "this: stop it first"
+        )
+        raise TokensRefused(text)
+
+
+async def tell_audit_log(tokens: Tokens, events: Iterable[AuditEvent]) -> None:
+    """Put on the audit log what was done to keys; a directory that has none has not served yet.  Raises AuditFailed."""
+    if not Path(tokens.configuration.audit.file).exists():  # noqa: ASYNC240  a command waits for nobody
+        return
+    async with open_audit(tokens.configuration.audit, SystemClock()) as log:
+        for event in events:
+            await log.record(event)
 
 
 def patient(config: HsmConfig) -> HsmConfig:

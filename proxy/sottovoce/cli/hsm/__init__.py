@@ -6,6 +6,7 @@ from sottovoce.cli.hsm.init import init_command
 from sottovoce.cli.hsm.key import key_group
 from sottovoce.cli.hsm.listing import list_command
 from sottovoce.cli.hsm.status import status_command
+from sottovoce.cli.hsm.syncing import sync_command
 from sottovoce.cli.hsm.testing import test_command
 
 __all__ = ["command"]
@@ -20,5 +21,5 @@ def command() -> None:
     """
 
 
-for each in (list_command, status_command, test_command, init_command, key_group):
+for each in (list_command, status_command, test_command, init_command, sync_command, key_group):
     command.add_command(each)

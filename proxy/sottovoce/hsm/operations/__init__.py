@@ -14,6 +14,7 @@ from sottovoce.hsm.operations.messages import (
 )
 from sottovoce.hsm.operations.placing import KeyPool, Outcome, Terms, nodes_up, on_each
 from sottovoce.hsm.operations.results import DataKey, SealedBy, Signature, WrappedBy
+from sottovoce.hsm.operations.syncing import KeySynced, SyncOutcome
 from sottovoce.hsm.operations.token_keys import TokenKeys
 
 __all__ = [
@@ -28,10 +29,12 @@ __all__ = [
     "Find",
     "Health",
     "KeyPool",
+    "KeySynced",
     "Outcome",
     "Prove",
     "SealedBy",
     "Signature",
+    "SyncOutcome",
     "Terms",
     "TokenKeys",
     "WrappedBy",

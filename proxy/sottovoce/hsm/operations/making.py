@@ -28,6 +28,7 @@ from sottovoce.hsm.operations.messages import (
 )
 from sottovoce.hsm.operations.placing import KeyPool, Terms, nodes_up, on_each, see_quorum
 from sottovoce.hsm.operations.results import WrappedBy
+from sottovoce.hsm.operations.syncing import KeySynced, KeySyncing
 from sottovoce.primitives import Secret
 
 
@@ -92,6 +93,11 @@ class KeyMaking:
         async with self._turn:
             unfinished = [key for key in self._inventory.keys if key.state is not KeyState.USABLE]
             return {key.label: await self._end(key, terms) for key in unfinished}
+
+    async def synchronize(self, source: str, target: str, terms: Terms) -> list[KeySynced]:
+        """Give one node the keys that another has."""
+        async with self._turn:
+            return await KeySyncing(self._pool, self._inventory, source, target, terms).run()
 
     async def _make(  # noqa: PLR0913  what makes it, and where
         self,

@@ -40,6 +40,7 @@ from sottovoce.hsm.operations.messages import (
 )
 from sottovoce.hsm.operations.placing import KeyPool, Terms, nodes_up, on_each
 from sottovoce.hsm.operations.results import DataKey, SealedBy, Signature, WrappedBy
+from sottovoce.hsm.operations.syncing import KeySynced
 from sottovoce.primitives import Secret, verify_spki
 
 DATA_KEY_BYTES = 32
@@ -157,6 +158,12 @@ class TokenKeys:
         )
         return {**{node: found.keys for node, found in outcome.done.items()}, **outcome.failed}
 
+    async def synchronize(
+        self, source: str, target: str, *, deadline_seconds: float, tenant: str = ""
+    ) -> list[KeySynced]:
+        """Give `target` the keys that `source` has, as far as they can be there; by key what became of it."""
+        return await self._making.synchronize(source, target, Terms(deadline_seconds, tenant))
+
     async def prove(self, label: str, *, deadline_seconds: float, tenant: str = "") -> dict[str, HsmError]:
         """Have a key prove itself on every node that should have it; by node why it did not."""
         key = self._usable(label)
@@ -212,6 +219,12 @@ class TokenKeys:
             raise outcome.refusal(f"sealing a data key under {key.label}", quorum)
         sealed = tuple(SealedBy(node, each.nonce, each.sealed) for node, each in sorted(outcome.done.items()))
         return DataKey(key.label, id_, sealed)
+
+    async def seal_data_key_anew(self, data_key: DataKey, *, deadline_seconds: float, tenant: str = "") -> DataKey:
+        """Seal a data key under the keys of nodes that have come since as well.  Raises as the two above."""
+        key = self._usable(data_key.label, KeyUse.SEAL)
+        with await self.open_data_key(data_key, deadline_seconds=deadline_seconds, tenant=tenant) as value:
+            return await self._seal_data_key(key, value, Terms(deadline_seconds, tenant))
 
     def _usable(self, label: str, *uses: KeyUse) -> PublishedKey:
         key = self._inventory.get(label)
