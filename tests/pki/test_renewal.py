@@ -5,7 +5,7 @@ import trio
 from trio.testing import MockClock
 
 from sottovoce.pki import PkiError, Validity
-from sottovoce.pki.renewal import attempt, due_at, renew_for_ever
+from sottovoce.pki.renewal import Keeper, attempt, due_at, renew_for_ever
 from sottovoce.primitives import SottovoceError
 from tests.pki.fake_token import FixedEntropy, SteppedClock
 
@@ -137,3 +137,31 @@ async def test_the_first_attempts_bridge_a_short_fault(autojump_clock: MockClock
     with pytest.raises(PkiError, match="the token is down"):
         await attempt(renewals.renew, renewals.failed, 3)
     assert [seconds for _, seconds in renewals.failures] == [1.0, 2.0, 1.0, 2.0]
+
+
+class KeptRenewals(Keeper):
+    """A Keeper of what `Renewals` makes."""
+
+    def __init__(self, renewals: Renewals) -> None:
+        super().__init__(lambda _: None, renewals.clock, FixedEntropy())
+        self.renewals = renewals
+
+    async def _renew(self) -> Validity:
+        self._validity = await self.renewals.renew()
+        return self._validity
+
+
+async def test_run_without_a_certificate_gets_one_at_once_and_as_often_as_it_is_run_again(
+    autojump_clock: MockClock,
+) -> None:
+    keeper = KeptRenewals(Renewals(SteppedClock()))
+    with trio.move_on_after(100):
+        await keeper.run()
+    assert keeper.renewals.at == [pytest.approx(0, abs=0.1)]
+    with trio.move_on_after(100):
+        await keeper.run()
+    assert len(keeper.renewals.at) == 1, "it has one that is valid"
+    await trio.sleep(2 * DAY)
+    with trio.move_on_after(100):
+        await keeper.run()
+    assert keeper.renewals.at[1:] == [pytest.approx(2 * DAY + 200, abs=0.1)]

@@ -7,6 +7,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from sottovoce.hsm.seal import SealConfig
 from sottovoce.settings import Configuration, build, development_text, reference_text, schema_text
 
 ROOT = Path(__file__).parents[2]
@@ -25,7 +26,7 @@ def test_the_reference_names_every_key() -> None:
     schema: dict[str, Any] = json.loads(schema_text())
     keys = {name for section in schema["$defs"].values() for name in section.get("properties", {})}
     text = reference_text()
-    for key in keys - {"listeners", "routes", "raw", "twilio"}:
+    for key in keys - {"listeners", "routes", "raw", "twilio", "seal"}:
         assert f"{key} = " in text or f"[{key}]" in text, key
 
 
@@ -35,6 +36,13 @@ def test_a_section_of_any_name_is_the_default_once_it_is_uncommented() -> None:
     configuration = build(tomllib.loads(text + "\n[listener]\naddress = '[::1]:1'"))
     assert configuration.listeners["public"] == Configuration().listener
     assert set(configuration.routes) == {"support"}
+
+
+def test_the_seal_is_there_once_it_is_uncommented_with_its_defaults() -> None:
+    after = reference_text().partition("# [hsm.seal]")[2].partition("# Below")[0]
+    text = "[hsm.seal]\n" + "\n".join(line.removeprefix("# ") for line in after.splitlines())
+    assert build(tomllib.loads(text)).hsm.seal == SealConfig()
+    assert build({}).hsm.seal is None
 
 
 def test_every_line_fits() -> None:

@@ -69,7 +69,7 @@ class TokenStatus(msgspec.Struct, frozen=True):
     """
 
     name: str
-    state: Literal["up", "down", "locked"]
+    state: Literal["up", "down", "sealed", "locked"]
     seconds: float
     replacements: int
     reason: str = ""
@@ -81,7 +81,7 @@ class TokenStatus(msgspec.Struct, frozen=True):
 class HsmStatus(msgspec.Struct, frozen=True):
     """All tokens: up if any is, since when, how often their processes were replaced, and what they have signed."""
 
-    state: Literal["up", "down", "locked"]
+    state: Literal["up", "down", "sealed", "locked"]
     seconds: float
     replacements: int
     roots_signed: int
@@ -94,6 +94,20 @@ class HsmStatus(msgspec.Struct, frozen=True):
     hedges_won: int = 0
     """Calls that were sent to a second token as well, whose answer came first."""
     hedges_lost: int = 0
+
+
+class SealShown(msgspec.Struct, frozen=True):
+    """The seal of the tokens' PINs: how it stands and since when, why it is or was last sealed.
+
+    Of `count` shares there are, it takes `wanted`, and `have` were given.
+    """
+
+    state: Literal["sealed", "unsealing", "unsealed"]
+    seconds: float
+    reason: str
+    have: int
+    wanted: int
+    count: int
 
 
 class CertificateStatus(msgspec.Struct, frozen=True):
@@ -139,6 +153,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     calls: CallCounts
     routes: tuple[RouteStatus, ...]
     hsm: HsmStatus
+    seal: SealShown | None = None
+    """None: there is none, the PINs lie where the configuration says."""
     leaf: CertificateStatus
     voice_certificate: CertificateStatus
     ticket_key: TicketKeyStatus

@@ -17,6 +17,8 @@ from sottovoce.app.places import (
     shown,
     token_places,
 )
+from sottovoce.hsm import HsmConfig
+from sottovoce.hsm.seal import SealDamaged, SealStore
 from sottovoce.identity import (
     Clients,
     ClientsUnusable,
@@ -65,11 +67,13 @@ def check_loaded(configuration: Configuration, file: Path) -> CheckReport:
     base = file.absolute().parent
     if special := tuple(_special_files(configuration, base)):
         return CheckReport(special, ())
-    of_tokens = [tuple(_files(each, base)) for each in token_places(configuration.hsm)]
+    sealed, problem = _sealed_nodes(configuration.hsm)
+    of_tokens = [tuple(_files(each, base, sealed)) for each in token_places(configuration.hsm)]
     lame = tuple(problem for problems in of_tokens for problem in problems)
     is_served = not all(of_tokens)
     problems = [
         *_environment(configuration),
+        *problem,
         *(() if is_served else lame),
         *_ready_file(configuration),
         *_names(configuration),
@@ -107,6 +111,8 @@ def read_credentials(configuration: Configuration) -> Clients:
 def _special_files(configuration: Configuration, base: Path) -> Iterable[Problem]:
     """Find pipes and devices where files belong: whoever opens one may wait for ever, so they come before all else."""
     wanted = {"audit.file": Path(configuration.audit.file)}
+    if (seal := configuration.hsm.seal) is not None:
+        wanted["hsm.seal.file"] = Path(seal.file)
     for each in token_places(configuration.hsm):
         for path in (each.serving_seed, each.anchor_seed, each.anchor_list, each.issuing):
             wanted[shown(path, base)] = path
@@ -122,11 +128,29 @@ def _special_files(configuration: Configuration, base: Path) -> Iterable[Problem
             yield Problem(key, f"{path} is a pipe or a device, and no file", _RESTORE)
 
 
-def _files(places: TokenPlaces, base: Path) -> Iterable[Problem]:
-    """Look for what a token's process and clients read."""
+def _sealed_nodes(hsm: HsmConfig) -> tuple[frozenset[str] | None, tuple[Problem, ...]]:
+    """Give the tokens whose PINs are sealed, None where there is no seal, and what is wrong with the seal.
+
+    Of one that cannot be read all are said to be: the one problem is enough.
+    """
+    if hsm.seal is None:
+        return None, ()
+    try:
+        record = SealStore(Path(hsm.seal.file), Path(hsm.seal.state_file)).read_record()
+    except SealDamaged as error:
+        what, _, _ = str(error).partition(": restore")
+        problem = Problem("hsm.seal.file", what, "restore it from its backup: the shares open nothing else")
+        return frozenset(hsm.all_nodes), (problem,)
+    return frozenset(record.pins), ()
+
+
+def _files(places: TokenPlaces, base: Path, sealed: frozenset[str] | None) -> Iterable[Problem]:
+    """Look for what a token's process and clients read; `sealed`: whose PINs are, None without a seal."""
     node, section = places.config, places.section
     pin, module = f"{section}.pin_file", f"{section}.module"
-    wanted = {} if node.pin_path is None else {pin: node.pin_path}
+    wanted = {} if node.pin_path is None or sealed is not None else {pin: node.pin_path}
+    if sealed is not None and places.name not in sealed:
+        yield Problem(section, "the PIN of this token is not among the sealed ones", "make a new seal, of all tokens")
     if node.module:
         wanted[module] = Path(node.module)
     elif node.softhsm_file is not None:

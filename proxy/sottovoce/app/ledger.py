@@ -17,13 +17,18 @@ from sottovoce.audit import (
     AuditFailed,
     AuditLog,
     CertificateIssued,
+    HsmSealed,
+    HsmUnsealed,
+    HsmUnsealing,
     RootSigned,
+    ShareRefused,
     TicketKeyCreated,
     TicketKeyErased,
     TokenLost,
     TokenStarted,
 )
-from sottovoce.hsm import TokenDown, TokenEvent, TokenLocked, TokenUp
+from sottovoce.hsm import TokenDown, TokenEvent, TokenLocked, TokenSealed, TokenUp
+from sottovoce.hsm.seal import SealClosed, SealEvent, SealOpened, ShareCounted, StateLost, UnsealingEnded
 from sottovoce.identity import BatchEvent, BatchFailed, BatchSigned, TicketKeyEvent, TicketKeyFailed, TicketKeyReplaced
 from sottovoce.observe import KeyCounting, Logger, Uncounted, events
 from sottovoce.pki import CertificateRenewed, RenewalEvent, RenewalFailed
@@ -109,6 +114,39 @@ class Ledger:
                 pid = self._pids.get(node, 0)
                 self._logger.error(events.TOKEN_LOST, node=node, token=token, pid=pid, reason=reason)
                 self._record(TokenLost(node=node, token=token, pid=pid, reason=reason))
+
+            case TokenSealed(reason):
+                if (ended := self._pids.pop(node, None)) is not None:
+                    self._record(TokenLost(node=node, token=token, pid=ended, reason=reason))
+
+    def begun_sealed(self, reason: str) -> None:
+        """Take that the proxy begins without PINs."""
+        self._logger.warning(events.HSM_SEALED, reason=reason)
+        self._record(HsmSealed(reason=reason))
+
+    def seal(self, event: SealEvent | StateLost) -> None:
+        """Take what became of the seal."""
+        match event:
+            case SealClosed(reason):
+                self._logger.warning(events.HSM_SEALED, reason=reason)
+                self._record(HsmSealed(reason=reason))
+            case ShareCounted(have, wanted):
+                self._logger.warning(events.HSM_UNSEALING, have=have, wanted=wanted)
+                self._record(HsmUnsealing(have=have, wanted=wanted))
+            case SealOpened():
+                self._logger.warning(events.HSM_UNSEALED)
+                self._record(HsmUnsealed())
+            case UnsealingEnded(have, why):
+                reason = f"the unsealing was given up: {why}"
+                self._logger.warning(events.HSM_SEALED, reason=reason, have=have)
+                self._record(HsmSealed(reason=reason))
+            case StateLost(text):
+                self._logger.error(events.HSM_SEAL_STATE_LOST, reason=text)
+
+    def share_refused(self, kind: str, reason: str) -> None:
+        """Take that something was offered that was no share, or not wanted; `kind` is the error's name."""
+        self._logger.warning(events.HSM_SHARE_REFUSED, kind=kind, reason=reason)
+        self._record(ShareRefused(kind=kind))
 
     def certificate(self, kind: Kind, event: RenewalEvent) -> None:
         """Take what became of a certificate."""

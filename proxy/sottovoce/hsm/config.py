@@ -120,7 +120,10 @@ RunningCalls = Literal["finish-epoch", "at-once"]
 
 
 class SealConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where the seal of the PINs is, and what sealing does.  Relative paths count from the configuration file's."""
+    """Where the seal of the PINs is, and what sealing does.
+
+    Relative paths count from the configuration file's directory.
+    """
 
     file: FilePath = "secrets/seal.json"
     """The sealed PINs.  Keep a backup: without it the shares open nothing."""

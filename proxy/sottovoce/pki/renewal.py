@@ -88,7 +88,12 @@ class Keeper(ABC):
         self._validity = await attempt(self._renew, self._failed, _FIRST_ATTEMPTS)
 
     async def run(self) -> NoReturn:
-        """Renew until cancelled; call it after `first`.  A failure is reported and tried again, never raised."""
+        """Renew until cancelled; it may be run again.  A failure is reported and tried again, never raised.
+
+        Where there is no certificate that is valid, it gets one at once.
+        """
+        if self._clock.wall() >= self._validity.not_after:
+            self._validity = await _until_renewed(self._renew, self._failed)
         await renew_for_ever(self._validity, self._renew, self._failed, self._clock, self._entropy, self._sleeping)
 
     def renew_now(self) -> None:

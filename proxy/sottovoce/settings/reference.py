@@ -8,7 +8,7 @@ import ast
 import inspect
 import json
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from typing import cast
 
@@ -16,6 +16,7 @@ import msgspec
 
 from sottovoce.edge import ListenerConfig
 from sottovoce.hsm import NodeConfig
+from sottovoce.hsm.seal import SealConfig
 from sottovoce.relay import RawOptions, RouteConfig, TwilioOptions
 from sottovoce.settings.configuration import Configuration
 from sottovoce.settings.explain import choices_of
@@ -31,6 +32,8 @@ _NAMED: tuple[tuple[str, type[msgspec.Struct]], ...] = (
     ("routes.support.twilio", TwilioOptions),
 )
 """Sections that a configuration may have any number of, under names of the operator's choice."""
+_OPTIONAL: tuple[tuple[str, type[msgspec.Struct]], ...] = (("hsm.seal", SealConfig),)
+"""Sections that mean something by being there."""
 _OPENING = """\
 # Every key of sottovoce.toml with its default and its bounds.  Relative paths count from the file's directory.
 # Generated from the code by `make reference`: do not edit.
@@ -41,6 +44,10 @@ _ROUTES = """\
 adapter = "echo"
 """
 _NAMED_OPENING = "# Below: sections that may be there several times, each under a name of your choice.\n"
+_OPTIONAL_OPENING = """\
+# Below: a section that says something by being there: the tokens' PINs are sealed, and the proxy starts without them
+# until enough people unseal it.
+"""
 _SCHEMA = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "sottovoce.toml"}
 
 
@@ -143,10 +150,22 @@ def reference_text() -> str:
         for field in msgspec.structs.fields(Configuration)
         if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct)
     ]
-    named = ["\n".join(f"# {line}" for line in _section(name, kind)) for name, kind in _NAMED]
     return "\n".join(
-        [_OPENING, *(f"{text}\n" for text in sections), _ROUTES, _NAMED_OPENING, *map("{}\n".format, named)]
+        [
+            _OPENING,
+            *(f"{text}\n" for text in sections),
+            _ROUTES,
+            _OPTIONAL_OPENING,
+            *_commented(_OPTIONAL),
+            _NAMED_OPENING,
+            *_commented(_NAMED),
+        ]
     )
+
+
+def _commented(sections: Iterable[tuple[str, type[msgspec.Struct]]]) -> Iterator[str]:
+    for name, kind in sections:
+        yield "\n".join(f"# {line}" for line in _section(name, kind)) + "\n"
 
 
 def schema_text() -> str:
@@ -159,8 +178,8 @@ def _section(name: str, kind: type[msgspec.Struct]) -> Iterator[str]:
     docs = dict(_field_docs(kind))
     yield f"[{name}]"
     for field in cast("msgspec.inspect.StructType", msgspec.inspect.type_info(kind)).fields:
-        if isinstance(field.type, msgspec.inspect.StructType):
-            continue  # a section of its own
+        if _is_section(field.type):
+            continue
         meaning = docs.get(field.name, "")
         words = " ".join(filter(None, (meaning, limits(field.type), _choices(field.type, meaning))))
         yield from (f"# {line}" for line in textwrap.wrap(words, _WIDTH))
@@ -171,6 +190,12 @@ def _section(name: str, kind: type[msgspec.Struct]) -> Iterator[str]:
         else:
             example = f"# {field.name} = {example_of(field.type)}"
             yield example if field.default is None else f"{field.name} = {_toml(field.default)}"
+
+
+def _is_section(kind: msgspec.inspect.Type) -> bool:
+    """Whether a field is a section of its own, be it that it may be left out."""
+    kinds = kind.types if isinstance(kind, msgspec.inspect.UnionType) else (kind,)
+    return any(isinstance(each, msgspec.inspect.StructType) for each in kinds)
 
 
 def _choices(kind: msgspec.inspect.Type, meaning: str) -> str:

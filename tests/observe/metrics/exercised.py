@@ -30,6 +30,7 @@ READINGS = Readings(
     },
     hsm_waiting=3,
     has_quorum=True,
+    is_sealed=False,
     hedges={"won": 2, "lost": 5},
     leaf_seconds=50_000.5,
     leaf_life=0.75,

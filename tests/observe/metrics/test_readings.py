@@ -35,6 +35,12 @@ def test_what_is_up_and_what_is_not() -> None:
         assert value(down, f"sottovoce_{name}_up") == 0
 
 
+def test_a_seal_that_is_closed_shows() -> None:
+    metrics, sealed = exercised(), Metrics(VERSIONS)
+    sealed.watch(lambda: msgspec.structs.replace(READINGS, is_sealed=True))
+    assert (value(metrics, "sottovoce_hsm_sealed"), value(sealed, "sottovoce_hsm_sealed")) == (0, 1)
+
+
 def test_each_token_has_series_of_its_own() -> None:
     metrics = exercised()
     for node, up, busy, late in (("a", 1, 2, 1), ("b", 0, 0, 4)):

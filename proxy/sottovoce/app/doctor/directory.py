@@ -120,7 +120,7 @@ class _Directory:
         config, names = places.config, self._names[places.name]
         yield self._check(names.softhsm, lambda: module_findings(config, names))
         yield self._check(names.token, lambda: token_findings(config, names))
-        yield self._check(names.pin, lambda: pin_findings(config, names))
+        yield self._check(names.pin, lambda: pin_findings(config, names, self._configuration.hsm.seal))
         rests_on = ("libraries", names.softhsm, names.token, names.pin)
         yield Check(names.keys, partial(self._key_findings, places, names), rests_on)
 

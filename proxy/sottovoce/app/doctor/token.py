@@ -32,6 +32,7 @@ from sottovoce.hsm import (
     configuration_text,
     open_token,
 )
+from sottovoce.hsm.seal import SealConfig
 
 _PREFIX: Final = ".doctor-"
 _STALE_SECONDS: Final = 600.0
@@ -71,8 +72,10 @@ def module_findings(config: NodeConfig, names: TokenNames) -> Iterable[Finding]:
     return [ok(names.softhsm, f"the PKCS#11 library is {path}")]
 
 
-def pin_findings(config: NodeConfig, names: TokenNames) -> Iterable[Finding]:
+def pin_findings(config: NodeConfig, names: TokenNames, seal: SealConfig | None) -> Iterable[Finding]:
     """Look at the PIN's file from outside; who may read it, `check` has seen."""
+    if seal is not None:
+        return [ok(names.pin, f"the PIN is sealed in {seal.file}; not looked at")]
     path = config.pin_path
     if path is None:
         return [ok(names.pin, f"the PIN comes from {config.pin}; not looked at")]
@@ -112,6 +115,8 @@ async def key_findings(
     if running is not None:
         what = f"in use by the proxy that runs (pid {running.pid}), which has proved them; not tried here"
         return [ok(names.keys, what)], None
+    if hsm.seal is not None:
+        return [ok(names.keys, "not tried: the PIN is sealed; a proxy that is unsealed tries it")], None
     if config.module or config.softhsm_file is None:
         what = (
             f"not tried: {config.module or 'a token of somebody else'} may lock a PIN; sottovoce serve tries it, once"

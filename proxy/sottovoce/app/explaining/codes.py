@@ -124,8 +124,8 @@ _OUR_CODES: dict[Code, _Text] = {
         "sottovoce explain explains each (unreachable, refused, closed, lost, flood, …)",
     ),
     Code.DRAINING: _Text(
-        "The server is about to stop and sends its calls elsewhere.",
-        ("somebody stopped or upgraded it: SIGTERM",),
+        "The server is about to stop, or may not go on with this call, and sends it elsewhere.",
+        ("somebody stopped or upgraded it: SIGTERM", "its HSM was sealed: hsm.sealed in its log"),
         "nothing to do; process.drain_seconds spreads the calls over time",
     ),
     Code.INTERNAL: _Text(

@@ -107,6 +107,31 @@ _EVENTS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
         (*_SLOW_HSM, "the PIN was changed or refused: then nothing more is tried"),
         ("the reason says which; once is nothing, again and again is the HSM", _LOOK_THERE),
     ),
+    "hsm.sealed": (
+        "The HSM is sealed: new calls are refused (503), and running ones end as hsm.seal.running_calls says.",
+        ("every start of a proxy with a seal", "an operator sealed it", "an unsealing was not finished"),
+        ("sottovoce hsm unseal DIR, by as many people as it takes; the reason says why it was sealed",),
+    ),
+    "hsm.unsealing": (
+        "A share of the seal was given; `have` of the `wanted` ones are there.",
+        ("somebody unseals it",),
+        ("the others have hsm.seal.unseal_seconds for theirs", "if nobody of yours does: seal it, and ask why"),
+    ),
+    "hsm.unsealed": (
+        "Enough shares were given: tokens are started, certificates and ticket keys had, calls let in.",
+        ("somebody unsealed it",),
+        (_FINE,),
+    ),
+    "hsm.share_refused": (
+        "Something was given as a share and was not taken; `kind` says what was wrong with it.",
+        ("a slip of the pen", "a share of an older seal", "an attempt to unseal it without the shares"),
+        ("compare it with the paper; if it was nobody of yours, find out who reached the control socket",),
+    ),
+    "hsm.seal_state_lost": (
+        "How the seal stands could not be written; it stands so all the same, and a start is sealed in any case.",
+        ("the disk is full", "the directory of hsm.seal.state_file may not be written"),
+        ("make room or mend the permissions; only the reason would be forgotten at a restart",),
+    ),
     "root.signed": ("The HSM has signed a batch of handshakes.", ("calls",), (_FINE,)),
     "signature.dropped": (
         "A handshake got no signature in time and was given up.",
@@ -147,6 +172,11 @@ _REASONS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
         "The audit log cannot be written, so no new call is let in.",
         ("the disk is full", "the file or its directory may not be written"),
         ("make room or mend the permissions; the proxy goes on by itself",),
+    ),
+    "sealed": (
+        "The HSM is sealed: no token may be used, and new calls get 503.",
+        ("every start of a proxy with a seal", "an operator sealed it"),
+        ("sottovoce hsm unseal DIR, by as many people as it takes", "sottovoce status DIR tells since when and why"),
     ),
     "leaf_over": ("The TLS certificate has ended: clients refuse it.", _NO_RENEWAL, (_LOOK_AT_STATUS,)),
     "voice_certificate_over": ("The voice certificate has ended: clients refuse it.", _NO_RENEWAL, (_LOOK_AT_STATUS,)),

@@ -54,6 +54,7 @@ class Operators:
             calls=parts.backends.calls,
             routes=routes,
             hsm=with_load(health.hsm, parts.tokens.status),
+            seal=health.seal_shown,
             leaf=health.certificate_status("tls_leaf"),
             voice_certificate=health.certificate_status("voice"),
             ticket_key=health.ticket_key_status,

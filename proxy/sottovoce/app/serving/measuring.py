@@ -88,6 +88,7 @@ def read(parts: "Parts", clock: Clock) -> Readings:
         },
         hsm_waiting=pool.waiting,
         has_quorum=pool.has_quorum,
+        is_sealed=not parts.sealing.is_open,
         hedges={"won": pool.hedges_won, "lost": pool.hedges_lost},
         leaf_seconds=parts.leaf.not_after - wall,
         leaf_life=_life_left(parts.leaf.validity, wall),

@@ -1,6 +1,8 @@
 """What runs while the proxy serves, put together in the order in which each needs the others.
 
-    audit ─▶ ledger ─▶ token processes ─▶ certificates ─▶ listeners
+    audit ─▶ ledger ─▶ seal ─▶ token processes ─▶ certificates ─▶ listeners
+
+Where the HSM has a seal, a start has neither tokens nor certificates; both come when it is unsealed.
 
 Nothing here decides anything: it hands each part what it asks for.
 """
@@ -24,6 +26,7 @@ from sottovoce.app.serving.callers import Callers
 from sottovoce.app.serving.certificates import TlsContexts, TlsPolicy, certificate_keepers
 from sottovoce.app.serving.health import Health, Reports, Tokens
 from sottovoce.app.serving.measuring import MeasuredRoute, read, versions
+from sottovoce.app.serving.sealing import Sealing, open_keeper
 from sottovoce.app.token_process import COMMAND
 from sottovoce.audit import AuditFailed, AuditLog, ConfigurationLoaded, PlaintextNetworkAllowed, open_audit
 from sottovoce.edge import (
@@ -38,10 +41,11 @@ from sottovoce.edge import (
     parse_address,
 )
 from sottovoce.hsm import Cluster, open_pool
+from sottovoce.hsm.seal import Effects
 from sottovoce.identity import Batcher, Certificates, Clients, ClientsContents, Tickets
 from sottovoce.observe import Logger, events
 from sottovoce.observe.metrics import Metrics
-from sottovoce.pki import LeafKeeper
+from sottovoce.pki import LeafKeeper, throwaway_identity
 from sottovoce.primitives import SystemKem
 from sottovoce.relay import Route
 from sottovoce.session import ServerDependencies
@@ -69,6 +73,7 @@ class Parts:
         file: Path,
         logger: Logger,
         audit: AuditLog,
+        sealing: Sealing,
         tokens: Cluster,
         tls: TlsContexts,
         routes: Mapping[str, Route],
@@ -84,6 +89,7 @@ class Parts:
         self.configuration = configuration
         self.file = file
         self.logger = logger
+        self.sealing = sealing
         self.tokens = tokens
         self.leaf = leaf
         self.voice = voice
@@ -123,6 +129,9 @@ class Parts:
             admin = await listen("admin", parse_address(configuration.admin.address))
         stack.push_async_callback(admin.aclose)
         reports = Reports(ledger, health)
+        keeper = await stack.enter_async_context(open_keeper(configuration.hsm, ledger, CLOCK))
+        sealing = Sealing(keeper, ledger, logger)
+        health.seal = sealing
         tokens = await stack.enter_async_context(
             open_pool(
                 configuration.hsm,
@@ -130,21 +139,26 @@ class Parts:
                 files=lambda name: places[name].files(base),
                 report=reports.token,
                 times=metrics.keys,
+                lender=keeper,
             )
         )
         leaf, voice = certificate_keepers(
             configuration.identity, configuration.hsm, base, tokens, tls, reports, CLOCK, ENTROPY
         )
-        await leaf.first()
-        await voice.first()
         tickets = Tickets(tokens, report=reports.ticket_key, clock=CLOCK, entropy=ENTROPY)
         stack.callback(tickets.close)
-        await tickets.first()
+        if sealing.is_open:
+            await leaf.first()
+            await voice.first()
+            await tickets.first()
+        else:
+            tls.install(throwaway_identity(CLOCK.wall()))  # to say 503 under
         parts = cls(
             configuration=configuration,
             file=file,
             logger=logger,
             audit=audit,
+            sealing=sealing,
             tokens=tokens,
             tls=tls,
             routes=routes,
@@ -158,13 +172,24 @@ class Parts:
             admin=admin,
         )
         await parts._listen(stack)
+        await stack.enter_async_context(sealing.followed_by(parts.heed))
         metrics.watch(partial(read, parts, CLOCK))
         return parts
 
     @property
     def background_tasks(self) -> tuple[Callable[[], Awaitable[object]], ...]:
         """What runs beside the listeners, as long as they do."""
-        return self.leaf.run, self.voice.run, self.batcher.run, self.tickets.run, self.metrics.loop_lag.run
+        needing_tokens = partial(self.sealing.run, self.leaf.run, self.voice.run, self.tickets.run)
+        return needing_tokens, self.batcher.run, self.metrics.loop_lag.run
+
+    def heed(self, effects: Effects) -> None:
+        """Do what it means that the HSM was sealed or unsealed; never waits."""
+        if effects.lets_rekey:
+            self.health.unsealed()
+        else:
+            self.tickets.forget()
+        for each in self.listeners:
+            each.listener.heed(effects)
 
     async def apply(self, configuration: Configuration, routes: Mapping[str, Route], clients: ClientsContents) -> None:
         """Let calls from now on be served by this; those that run keep what they have, if they may still call there.
@@ -236,6 +261,7 @@ class Parts:
             parts=ServerDependencies(SystemKem(), ENTROPY, self.voice, self.callers, self.tickets),
             signer=self.batcher,
             clock=CLOCK,
+            seal=self.sealing,
             journal=Journal(self.logger, self.audit, self.backends, metrics=self.metrics.calls),
         )
 

@@ -5,7 +5,7 @@ is on the disk comes after (`settle`); should that fail, a restart is sealed all
 """
 
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 
 import msgspec
 import trio
@@ -166,9 +166,12 @@ class SealKeeper:
                 await changed.wait()
 
     def close(self) -> None:
-        """Drop everything, and write what is not written.  The reason for the next start is that it was started."""
+        """Drop everything.  The reason for the next start is that it was started."""
         self._end_unsealer()
         self._pins.drop()
+
+    def keep_last(self) -> None:
+        """Write what is not written; once `run` has ended, for two who write are in each other's way."""
         if self._unkept is not None:
             try:
                 self._store.keep(self._unkept)
@@ -289,9 +292,10 @@ async def open_seal(
     """
     record = await trio.to_thread.run_sync(store.read_record)
     try:
-        with HeldPins(record.pins) as pins:
+        with HeldPins(record.pins) as pins, ExitStack() as at_the_end:
             async with trio.open_nursery() as nursery:
                 keeper = SealKeeper(record, store, config, wall, report, pins, nursery)
+                at_the_end.callback(keeper.keep_last)
                 nursery.start_soon(keeper.run)
                 try:
                     yield keeper

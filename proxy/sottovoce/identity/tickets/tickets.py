@@ -51,7 +51,7 @@ _FRACTIONS = 1 << 32
 
 
 class Tickets:
-    """Seals and opens tickets: `first`, then `run`; its owner calls `close`.  A session.TicketBox."""
+    """Seals and opens tickets: `first`, then `run`, perhaps again; its owner calls `close`.  A session.TicketBox."""
 
     def __init__(self, pool: Pool, *, report: Callable[[TicketKeyEvent], None], clock: Clock, entropy: Entropy) -> None:
         """Take the tokens and whom to tell; there are no tickets yet."""
@@ -67,6 +67,7 @@ class Tickets:
         self._failures = 0
         self._told_seals = False
         self._is_closed = False
+        self._forgettings = 0
 
     @property
     def key_age_seconds(self) -> float | None:
@@ -79,7 +80,7 @@ class Tickets:
         await self._replace()
 
     async def run(self) -> NoReturn:
-        """Replace and erase keys in time, until cancelled; after that nobody does, so `close` follows."""
+        """Replace and erase keys in time, until cancelled; after that nobody does, so `close` or `forget` follows."""
         while True:
             self._erase_dead()
             if self._clock.now() >= self._replace_at:
@@ -91,6 +92,14 @@ class Tickets:
         """Erase every key: no ticket opens any more, none is made.  Closing twice is harmless."""
         self._is_closed = True
         self._current = None
+        for key in tuple(self._keys.values()):
+            self._erase(key)
+
+    def forget(self) -> None:
+        """Erase every key, also one that is under way; `run` gets a new one when it has its next turn."""
+        self._forgettings += 1
+        self._replace_at = self._clock.now()
+        self._failures = 0
         for key in tuple(self._keys.values()):
             self._erase(key)
 
@@ -139,12 +148,13 @@ class Tickets:
         return is_first
 
     async def _replace(self) -> None:
+        forgettings = self._forgettings
         try:
             key, node = await self._new_key()
         except SottovoceError as error:
             self._failed(str(error))
             return
-        if self._is_closed:
+        if self._is_closed or forgettings != self._forgettings:
             key.erase()
             return
         self._failures = 0

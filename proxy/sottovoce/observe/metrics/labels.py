@@ -78,6 +78,7 @@ HSM_OUTCOMES: Final = {
     "HsmBusy": "busy",
     "HsmUnavailable": "unavailable",
     "HsmWrongPin": "locked",
+    "HsmSealed": "sealed",
 }
 """By what `hsm` calls them; every other error is `failed`."""
 CERTIFICATES: Final = frozenset({"tls_leaf", "voice"})

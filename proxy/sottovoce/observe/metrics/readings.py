@@ -27,6 +27,7 @@ class Readings(msgspec.Struct, frozen=True, kw_only=True):
     """By the node's name."""
     hsm_waiting: int
     has_quorum: bool
+    is_sealed: bool
     hedges: Mapping[str, int]
     """By outcome."""
     leaf_seconds: float
@@ -131,6 +132,7 @@ def _gauges(readings: Readings) -> Iterator[Metric]:
         ("half_open_handshakes", "Handshakes that are under way.", readings.half_open),
         ("hsm_waiting_calls", "Calls of tokens that wait for their turn.", readings.hsm_waiting),
         ("hsm_quorum_up", "Whether enough tokens are up for new keys.", readings.has_quorum),
+        ("hsm_sealed", "Whether the HSM is sealed: no token may be used.", readings.is_sealed),
         ("leaf_expiry_seconds", "Until the TLS certificate expires.", readings.leaf_seconds),
         ("leaf_life_ratio", "How much of the TLS certificate's life is left.", readings.leaf_life),
         (

@@ -6,14 +6,24 @@ concern of its own, and when one comes back, what failed meanwhile is forgotten 
 
 from collections import deque
 from collections.abc import Iterator
+from typing import Literal, Protocol
 
 import msgspec
 
-from sottovoce.admin import CertificateStatus, Concern, HsmStatus, Readiness, TicketKeyStatus, duration
+from sottovoce.admin import (
+    CertificateStatus,
+    Concern,
+    HsmStatus,
+    Readiness,
+    SealShown,
+    TicketKeyStatus,
+    duration,
+)
 from sottovoce.app.ledger import Kind
 from sottovoce.app.serving.health.tokens import Tokens
 from sottovoce.audit import AuditFailed
 from sottovoce.hsm import TokenEvent
+from sottovoce.hsm.seal import SealStatus, State
 from sottovoce.identity import BatchEvent, BatchFailed, TicketKeyErased, TicketKeyEvent, TicketKeyFailed
 from sottovoce.pki import CertificateRenewed, RenewalEvent
 from sottovoce.transport import Clock
@@ -23,6 +33,11 @@ DROP_SECONDS = 60.0
 _LOW_SHARE = 1 / 3
 _MAX_NOTED = 100
 _NAMES: dict[Kind, str] = {"tls_leaf": "TLS certificate", "voice": "voice certificate"}
+_SEAL_WORDS: dict[State, Literal["sealed", "unsealing", "unsealed"]] = {
+    State.SEALED: "sealed",
+    State.UNSEALING: "unsealing",
+    State.UNSEALED: "unsealed",
+}
 _WORDS: dict[Kind, str] = {"tls_leaf": "leaf", "voice": "voice_certificate"}
 
 
@@ -41,6 +56,21 @@ class _Certificate(msgspec.Struct):
         return CertificateStatus(round(self.seconds_left(wall), 3), self.not_after - self.not_before)
 
 
+class Seal(Protocol):
+    """Knows how the seal stands."""
+
+    @property
+    def status(self) -> SealStatus | None:
+        """None: there is no seal."""
+        ...
+
+
+class NoSeal:
+    """There is none."""
+
+    status: SealStatus | None = None
+
+
 class Health:
     """Hears what happens to the proxy's parts, and says how it does."""
 
@@ -48,6 +78,7 @@ class Health:
         """Nothing is there yet."""
         self._clock = clock
         self.is_draining = False
+        self.seal: Seal = NoSeal()
         self._tokens = tokens
         self._left_out: dict[str, str] = {}
         self._roots_signed = 0
@@ -101,12 +132,26 @@ class Health:
         self._audit_failure = "" if failure is None else str(failure)
         self._audit_since = self._clock.now()
 
+    def unsealed(self) -> None:
+        """Take that the HSM can be used again, once a token is up."""
+        self._tokens.unsealed()
+
     # What is said.
 
     @property
     def hsm(self) -> HsmStatus:
         """How the tokens do."""
         return self._tokens.status(self._roots_signed)
+
+    @property
+    def seal_shown(self) -> SealShown | None:
+        """How the seal stands, if there is one."""
+        status = self.seal.status
+        if status is None:
+            return None
+        seconds = round(self._clock.wall() - status.since, 3)
+        state = _SEAL_WORDS[status.state]
+        return SealShown(state, seconds, status.reason, status.have, status.wanted, status.count)
 
     @property
     def ticket_key_status(self) -> TicketKeyStatus:
@@ -135,6 +180,10 @@ class Health:
         if self._audit_failure:
             what = f"since {duration(self._clock.now() - self._audit_since)}: {self._audit_failure}"
             yield Concern("unready", "audit", what, "new calls are refused until it can be written again")
+        if (sealed := self._sealed) is not None:
+            what = "; ".join((_sealed(sealed), *self._ends(wall)))
+            yield Concern("unready", "hsm", what, f"{sealed.wanted} of {sealed.count} shares unseal it")
+            return
         yield from self._tokens.concerns(list(self._ends(wall)))
         if not self._is_up:
             return
@@ -146,6 +195,12 @@ class Health:
             remedy = "it is tried again by itself; without one every handshake is a full one"
             yield Concern("notice" if self._ticket_failure.seals else "degraded", "ticket_key", what, remedy)
         yield from self._drops_concern()
+
+    @property
+    def _sealed(self) -> SealShown | None:
+        """The seal, as long as it is not open."""
+        seal = self.seal_shown
+        return None if seal is None or seal.state == "unsealed" else seal
 
     @property
     def _is_up(self) -> bool:
@@ -163,6 +218,9 @@ class Health:
             yield "draining"
         if self._audit_failure:
             yield "audit_log_unwritable"
+        if self._sealed is not None:
+            yield "sealed"
+            return
         if self._tokens.are_several and not self._is_up:
             yield "hsm_down"
         for kind, each in self._certificates.items():
@@ -189,6 +247,12 @@ class Health:
             what = f"{len(recent)} batches of handshakes got no signature in the last minute: {recent[-1]}"
             remedy = "the token is slower than callers come: lower listener.max_handshakes, or use a faster token"
             yield Concern("degraded", "signatures", what, remedy)
+
+
+def _sealed(seal: SealShown) -> str:
+    if seal.state == "unsealing":
+        return f"it is being unsealed, with {seal.have} of {seal.wanted} shares; sealed: {seal.reason}"
+    return f"sealed since {duration(seal.seconds)}: {seal.reason}"
 
 
 def _certificate_concern(kind: Kind, certificate: _Certificate, wall: float) -> Iterator[Concern]:

@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 
 from sottovoce.admin import Concern, HsmStatus, Severity, TokenStatus, duration
-from sottovoce.hsm import PoolStatus, TokenDown, TokenEvent, TokenLocked, TokenUp
+from sottovoce.hsm import PoolStatus, TokenDown, TokenEvent, TokenLocked, TokenSealed, TokenUp
 from sottovoce.transport import Clock
 
 LOSS_SECONDS = 300.0
@@ -19,7 +19,7 @@ LOSS_SECONDS = 300.0
 _MAX_NOTED = 100
 _COMES_BACK = "it is started again by itself; if it stays down, mend what is named"
 
-_Word = Literal["up", "down", "locked"]
+_Word = Literal["up", "down", "sealed", "locked"]
 
 
 class _Token:
@@ -35,9 +35,9 @@ class _Token:
         was_up = self.is_up
         if isinstance(event, TokenUp) or was_up:
             self.since = now
-        if was_up and not isinstance(event, TokenUp):
+        if was_up and isinstance(event, TokenDown | TokenLocked):
             self.losses.append((now, event.reason))
-        elif isinstance(event, TokenUp):
+        elif isinstance(event, TokenUp) and not isinstance(self.event, TokenSealed):
             self.replacements += bool(self.losses)
         self.event = event
 
@@ -54,6 +54,8 @@ class _Token:
                 return "down"
             case TokenLocked():
                 return "locked"
+            case TokenSealed():
+                return "sealed"
 
     @property
     def reason(self) -> str:
@@ -83,6 +85,12 @@ class Tokens:
         if self.is_up is not was_up or len(self._tokens) == 1:
             self._since = self._tokens[node].since
         return self.is_up and not was_up
+
+    def unsealed(self) -> None:
+        """Take that they are started again."""
+        for token in self._tokens.values():
+            if isinstance(token.event, TokenSealed):
+                token.note(TokenSealed("it was unsealed, and is being started"), self._clock.now())
 
     @property
     def is_up(self) -> bool:
@@ -135,7 +143,7 @@ class Tokens:
     @property
     def _word(self) -> _Word:
         words = {token.word for token in self._tokens.values()}
-        return next(word for word in ("up", "down", "locked") if word in words)
+        return next(word for word in ("up", "down", "sealed", "locked") if word in words)
 
     def _troubles(self, now: float, *, bare: bool = False) -> str:
         """Say how each does that is not up; of one alone, its reason where that is enough."""
