@@ -40,19 +40,8 @@ from sottovoce.transport import (
     WsEvent,
 )
 from sottovoce.wire import MAX_TRANSPORT_MESSAGE_BYTES
-from tests.session.dialogue import (
-    WALL,
-    CountingEntropy,
-    Credentials,
-    Keys,
-    Serving,
-    anchor_keys,
-    anchor_of,
-    dependencies,
-    give_proof,
-    issue,
-    serving_keys,
-)
+from tests.session.dialogue import CountingEntropy, Credentials, Serving, dependencies, give_proof
+from tests.session.keys import WALL, Keys, anchor_keys, anchor_of, issue, serving_keys
 from tests.transport import ends
 from tests.transport.certificates import authority
 

@@ -23,7 +23,8 @@ from sottovoce.session import Identity, ServerConfig, ShownCredential
 from sottovoce.transport import PqPolicy, server_context
 from sottovoce.wire import Code
 from tests.client.servers import FRAME, Box, PureServer, Talk, settings
-from tests.session.dialogue import Credentials, Ed25519Signer
+from tests.session.dialogue import Credentials
+from tests.session.keys import Ed25519Signer
 from tests.transport.certificates import Authority, leaf, pem_of
 
 _TOKEN = "eyJhbGciOi.hunter2"

@@ -25,7 +25,8 @@ from sottovoce.session import ServerConfig
 from sottovoce.transport import PqPolicy
 from sottovoce.wire import Code, Codec
 from tests.client.servers import FRAME, PureServer, Talk, anchors, settings, voice_certificate
-from tests.session.dialogue import Credentials, anchor_of, other_anchor_keys, other_serving_keys
+from tests.session.dialogue import Credentials
+from tests.session.keys import anchor_of, other_anchor_keys, other_serving_keys
 from tests.transport import ends
 
 

@@ -6,7 +6,7 @@ from sottovoce.client import CallMisconfigured, trust_from_directory
 from sottovoce.client.trust import read_anchors, read_ca
 from sottovoce.session import format_anchor_file
 from tests.client.servers import anchors
-from tests.session.dialogue import anchor_of, classical_anchor_keys
+from tests.session.keys import anchor_of, classical_anchor_keys
 from tests.transport.certificates import authority
 
 

@@ -38,17 +38,8 @@ from sottovoce.transport import (
     WsFailed,
 )
 from sottovoce.wire import Codec
-from tests.session.dialogue import (
-    WALL,
-    CountingEntropy,
-    Credentials,
-    Serving,
-    anchor_keys,
-    anchor_of,
-    issue,
-    prove,
-    serving_keys,
-)
+from tests.session.dialogue import CountingEntropy, Credentials, Serving
+from tests.session.keys import WALL, anchor_keys, anchor_of, issue, prove, serving_keys
 from tests.transport.ends import client as client_tls
 from tests.transport.ends import server as server_tls
 

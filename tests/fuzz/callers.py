@@ -23,7 +23,7 @@ from sottovoce.session import Identity, ShownCredential
 from sottovoce.wire import Code
 from tests.fuzz.choices import Choices
 from tests.fuzz.files import one_line
-from tests.session.dialogue import HOST, WALL
+from tests.session.keys import HOST, WALL
 
 AUDIENCE = HOST.encode()
 _PATH = b"/v1/voice/echo"

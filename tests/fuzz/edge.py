@@ -29,7 +29,8 @@ from sottovoce.wire import Code
 from tests.edge import proxy
 from tests.fuzz.choices import Choices
 from tests.fuzz.toy import ToyKem, toy_anchor, toy_certificate, toy_serving, toy_world
-from tests.session.dialogue import WALL, CountingEntropy, Serving, anchor_of, client_config, prove
+from tests.session.dialogue import CountingEntropy, Serving, client_config
+from tests.session.keys import WALL, anchor_of, prove
 from tests.transport.websocket.dialogue import BINARY, CLOSE, PING, frame, request
 
 _BINDING = b"\xb1" * 32

@@ -17,8 +17,9 @@ from sottovoce.wire import Code, Codec
 from tests.fuzz.choices import Choices
 from tests.fuzz.talk import End
 from tests.fuzz.toy import toy_world
-from tests.session.dialogue import Box, Credentials, Ed25519Signer
+from tests.session.dialogue import Box, Credentials
 from tests.session.foreign_bytes import GROUPS, HANDSHAKE, SWITCH, Chain, message, u
+from tests.session.keys import Ed25519Signer
 from tests.session.meeting import AtClient, AtServer
 from tests.session.ticketing import PSK, earn, kept_ticket
 

@@ -14,7 +14,7 @@ from sottovoce.wire.limits import MAX_JSON_BYTES, MAX_MARK_BYTES, MAX_MESSAGE_BY
 from sottovoce.wire.messages import decode_tlvs, encode_tlvs, split_messages
 from tests.fuzz.choices import Choices
 from tests.fuzz.toy import anchors, toy_certificate, toy_world
-from tests.session.dialogue import HOST, WALL
+from tests.session.keys import HOST, WALL
 
 ISSUED: tuple[tuple[str, ...], ...] = ((HOST,), ("*.example.com", "::1", "192.0.2.1"))
 """The names in the certificates that the anchor has signed."""

@@ -33,16 +33,8 @@ from sottovoce.session import (
 from sottovoce.wire import MAX_HANDSHAKE_BYTES, MAX_TRANSPORT_MESSAGE_BYTES, Code
 from tests.fuzz.choices import Choices
 from tests.fuzz.toy import toy_serving
-from tests.session.dialogue import (
-    Box,
-    Credentials,
-    Pair,
-    client_config,
-    make_client,
-    make_server,
-    prove,
-    signing_under,
-)
+from tests.session.dialogue import Box, Credentials, Pair, client_config, make_client, make_server, signing_under
+from tests.session.keys import prove
 
 HEARD = (Audio, Dtmf, Json, Mark, Mute, Clear)
 MAX_EVENTS = 3

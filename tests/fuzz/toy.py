@@ -23,9 +23,9 @@ from sottovoce.primitives import (
 )
 from sottovoce.primitives.signatures import SIGNATURE_BYTES
 from tests.session import dialogue, foreign, meeting, ticketing
-from tests.session.dialogue import HOST, Keys, anchor_of, issue
-from tests.session.dialogue import anchor_keys as real_anchor
-from tests.session.dialogue import serving_keys as real_serving
+from tests.session.keys import HOST, Keys, anchor_of, issue
+from tests.session.keys import anchor_keys as real_anchor
+from tests.session.keys import serving_keys as real_serving
 
 _SECRET_BYTES = {Group.X25519MLKEM768: 64, Group.SECP384R1MLKEM1024: 80, Group.X25519: 32, Group.SECP384R1: 48}
 _ILLEGAL = 0xFF

@@ -27,7 +27,7 @@ from sottovoce.primitives import (
     SignatureAlgorithm,
     Signer,
 )
-from tests.session.dialogue import Ed25519Signer, P384Signer, mldsa
+from tests.session.keys import Ed25519Signer, P384Signer, mldsa
 
 SIGNERS: dict[SignatureAlgorithm, Signer] = {
     SignatureAlgorithm.ECDSA_P384: P384Signer(0xC0FFEE),

@@ -9,18 +9,10 @@ import msgspec
 from sottovoce.session.config import ServerConfig
 from sottovoce.session.events import EpochStarted, Event, SignatureWanted
 from sottovoce.session.session import Session
-from tests.session.dialogue import (
-    CARRIAGE,
-    Credentials,
-    Pair,
-    client_config,
-    give_proof,
-    make_client,
-    make_server,
-    serving_keys,
-)
+from tests.session.dialogue import CARRIAGE, Credentials, Pair, client_config, give_proof, make_client, make_server
 from tests.session.foreign import ForeignClient, ForeignServer, Peer
 from tests.session.foreign_bytes import HANDSHAKE, SWITCH, Chain, u
+from tests.session.keys import serving_keys
 from tests.session.meeting import AtClient, AtServer, Meeting
 
 WEBTRANSPORT = msgspec.structs.replace(CARRIAGE, binding_type=2, binding=b"\xb2" * 32, has_datagrams=True)

@@ -12,8 +12,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
 from sottovoce.primitives import Signer
 from sottovoce.session import LeafKind
-from tests.session.dialogue import CARRIAGE, Edit, Keys, certificate, serving_keys
+from tests.session.dialogue import CARRIAGE, Edit
 from tests.session.foreign_bytes import GROUPS, Chain, client_share, message, ref, server_share, split, tlvs_of, u
+from tests.session.keys import Keys, certificate, serving_keys
 
 Arrange = Callable[[list[bytes]], list[bytes]]
 

@@ -10,7 +10,6 @@ from sottovoce.session.events import Ended, Event, SignatureWanted
 from sottovoce.session.session import Session
 from tests.session.dialogue import (
     CARRIAGE,
-    WALL,
     Box,
     Credentials,
     Serving,
@@ -19,10 +18,10 @@ from tests.session.dialogue import (
     make_client,
     make_server,
     replacing,
-    serving_keys,
 )
 from tests.session.foreign import ForeignClient, ForeignServer
 from tests.session.foreign_bytes import HANDSHAKE, SWITCH, Chain, message, u
+from tests.session.keys import WALL, serving_keys
 
 
 class Meeting:

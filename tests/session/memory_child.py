@@ -9,7 +9,8 @@ import sys
 
 from sottovoce.primitives import Secret
 from sottovoce.session import ClientTicket, ServerConfig, TicketReceived
-from tests.session.dialogue import MASK, WALL, Box, Pair, client_config, make_client, make_server
+from tests.session.dialogue import MASK, Box, Pair, client_config, make_client, make_server
+from tests.session.keys import WALL
 
 notes: list[tuple[str, bytearray]] = []
 

@@ -14,8 +14,9 @@ from hypothesis import given, settings
 
 from sottovoce.wire import Code
 from tests.session.carriers import ClientOverTwo, ServerOverTwo
-from tests.session.dialogue import Box, certificate, replacing
+from tests.session.dialogue import Box, replacing
 from tests.session.foreign_bytes import message, tlvs_of, u
+from tests.session.keys import certificate
 from tests.session.meeting import FROM_CLIENT, FROM_SERVER, AtClient, AtServer, Meeting, code_of, end_of, judged
 from tests.session.ticketing import PSK, earn, kept_ticket
 

@@ -7,8 +7,9 @@ from sottovoce.session.events import Ended
 from sottovoce.session.talk.slots import Slots
 from sottovoce.wire import SLOT_CATCH_UP, Code, Codec
 from tests.session.carriers import ServerOverTwo
-from tests.session.dialogue import DAY, WALL, Credentials, Pair, ended, make_server, talking
+from tests.session.dialogue import Credentials, Pair, ended, make_server, talking
 from tests.session.foreign_bytes import CLOSE, HANDSHAKE, u
+from tests.session.keys import DAY, WALL
 from tests.session.meeting import AtClient, AtServer, Meeting, code_of, end_of
 
 ROLES = [AtServer, AtClient]

@@ -14,20 +14,9 @@ from sottovoce.wire import (
     frames,
 )
 from tests.session.carriers import ClientOverTwo, ServerOverTwo, sealed, two_carriers
-from tests.session.dialogue import (
-    DAY,
-    WALL,
-    Pair,
-    Serving,
-    anchor_keys,
-    client_config,
-    issue,
-    make_client,
-    make_server,
-    other_serving_keys,
-    talking,
-)
+from tests.session.dialogue import Pair, Serving, client_config, make_client, make_server, talking
 from tests.session.foreign_bytes import JSON, MARK, u
+from tests.session.keys import DAY, WALL, anchor_keys, issue, other_serving_keys
 from tests.session.meeting import AtClient, AtServer, code_of
 from tests.session.test_protocol_padding import plaintext_bytes
 

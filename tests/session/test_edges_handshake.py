@@ -12,7 +12,6 @@ from sottovoce.session.tickets import TicketState
 from sottovoce.wire import MAX_HANDSHAKE_BYTES, MAX_MESSAGE_BYTES, MAX_TICKET_BYTES, Code, Codec, WireError
 from tests.session.dialogue import (
     CARRIAGE,
-    WALL,
     Box,
     Pair,
     client_config,
@@ -24,6 +23,7 @@ from tests.session.dialogue import (
 )
 from tests.session.foreign import ForeignServer
 from tests.session.foreign_bytes import u, with_tlv
+from tests.session.keys import WALL
 from tests.session.meeting import AtClient, AtServer, code_of
 from tests.session.test_protocol_verdicts import judged_later
 from tests.session.ticketing import heard_ticket

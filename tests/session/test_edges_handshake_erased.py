@@ -16,17 +16,9 @@ from sottovoce.session.config import Credential, Dependencies
 from sottovoce.session.handshake import client as client_side
 from sottovoce.session.handshake import server as server_side
 from sottovoce.wire.messages import ClientCredential
-from tests.session.dialogue import (
-    CARRIAGE,
-    WALL,
-    Box,
-    CountingEntropy,
-    Pair,
-    client_config,
-    make_client,
-    make_server,
-)
+from tests.session.dialogue import CARRIAGE, Box, CountingEntropy, Pair, client_config, make_client, make_server
 from tests.session.foreign import ForeignServer
+from tests.session.keys import WALL
 from tests.session.meeting import AtClient, AtServer
 
 TOKEN = b"a token that nobody else may read"

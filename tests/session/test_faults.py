@@ -9,22 +9,9 @@ from sottovoce.primitives import ApiMisuse, IllegalShare, Secret
 from sottovoce.session import Ended, Identity, LeafKind, Proof, ServedCertificate, ServerConfig, SignatureWanted
 from sottovoce.wire import MAX_EPOCH, Code
 from tests.session.carriers import ClientOverTwo, ServerOverTwo
-from tests.session.dialogue import (
-    Credentials,
-    Pair,
-    Serving,
-    anchor_keys,
-    classical_anchor_keys,
-    ended,
-    issue,
-    make_client,
-    make_server,
-    prove,
-    serving_keys,
-    signing_under,
-    talking,
-)
+from tests.session.dialogue import Credentials, Pair, Serving, ended, make_client, make_server, signing_under, talking
 from tests.session.foreign_bytes import AUDIO, CLOSE, HANDSHAKE, PING, message, u, with_tlv
+from tests.session.keys import anchor_keys, classical_anchor_keys, issue, prove, serving_keys
 from tests.session.meeting import AtClient, AtServer, Meeting, code_of, judged_by_client
 
 EPOCH = 100

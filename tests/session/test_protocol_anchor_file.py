@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sottovoce.session import AnchorFileInvalid, format_anchor_file, parse_anchor_file
-from tests.session.dialogue import anchor_keys, anchor_of, classical_anchor_keys, other_anchor_keys, serving_keys
+from tests.session.keys import anchor_keys, anchor_of, classical_anchor_keys, other_anchor_keys, serving_keys
 
 ANCHOR = anchor_of(anchor_keys())
 

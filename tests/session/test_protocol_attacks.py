@@ -7,19 +7,9 @@ from sottovoce.session.config import Carriage, Credential
 from sottovoce.session.credentials import Identity, ShownCredential
 from sottovoce.session.events import Established
 from sottovoce.wire import Code, messages
-from tests.session.dialogue import (
-    Credentials,
-    Keys,
-    Pair,
-    anchor_keys,
-    client_config,
-    ended,
-    issue,
-    make_client,
-    other_serving_keys,
-    serving_keys,
-)  # fmt: skip
+from tests.session.dialogue import Credentials, Pair, client_config, ended, make_client
 from tests.session.foreign_bytes import AUDIO, HANDSHAKE, Chain, ref, tlvs_of, u, with_tlv
+from tests.session.keys import Keys, anchor_keys, issue, other_serving_keys, serving_keys
 from tests.session.meeting import AtClient, AtServer, code_of, judged_by_server
 
 TOKEN = b"alice's token"

@@ -9,8 +9,9 @@ from sottovoce.session.config import Carriage, ServerConfig
 from sottovoce.session.credentials import Identity
 from sottovoce.session.events import Established
 from sottovoce.wire import Code
-from tests.session.dialogue import CARRIAGE, WALL, Credentials, Pair, code_of, ended, flipped, make_client, make_server
+from tests.session.dialogue import CARRIAGE, Credentials, Pair, code_of, ended, flipped, make_client, make_server
 from tests.session.foreign_bytes import tlvs_of, with_tlv
+from tests.session.keys import WALL
 from tests.session.meeting import AtServer, judged_by_server
 from tests.session.meeting import code_of as code
 

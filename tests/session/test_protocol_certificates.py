@@ -7,8 +7,10 @@ import pytest
 
 from sottovoce.primitives import PublicKey, SignatureAlgorithm
 from sottovoce.wire import Code
-from tests.session import dialogue
-from tests.session.dialogue import (
+from tests.session import dialogue, keys
+from tests.session.dialogue import flipped
+from tests.session.foreign_bytes import tlvs_of, u
+from tests.session.keys import (
     DAY,
     HOST,
     WALL,
@@ -17,14 +19,12 @@ from tests.session.dialogue import (
     anchor_keys,
     anchor_of,
     classical_anchor_keys,
-    flipped,
     issue,
     mldsa,
     other_anchor_keys,
     other_serving_keys,
     serving_keys,
 )
-from tests.session.foreign_bytes import tlvs_of, u
 from tests.session.meeting import AtClient, code_of
 
 NOW = int(WALL)
@@ -57,7 +57,7 @@ def tlvs(found: dict[int, bytes]) -> bytes:
 
 def changed(tag: int, value: bytes | None) -> bytes:
     """A good certificate with one TLV changed after it was signed."""
-    found = tlvs_of(dialogue.certificate())
+    found = tlvs_of(keys.certificate())
     if value is None:
         found.pop(tag)
     else:
@@ -67,7 +67,7 @@ def changed(tag: int, value: bytes | None) -> bytes:
 
 @pytest.mark.protocol("P3.11", "P6.2")
 def test_a_good_certificate() -> None:
-    assert judged(dialogue.certificate()) is None
+    assert judged(keys.certificate()) is None
 
 
 @pytest.mark.protocol("P6.2")
@@ -108,7 +108,7 @@ def test_a_tlv_is_malformed(tag: int, value: bytes) -> None:
 
 @pytest.mark.protocol("P11.4", "P3.11")
 def test_it_is_cut_off_anywhere() -> None:
-    whole = dialogue.certificate()
+    whole = keys.certificate()
     for length in [*range(0, 300, 7), *range(300, len(whole), 211)]:
         assert judged(whole[:length]) in {Code.BAD_RECORD, Code.AUTH_FAILED}
 
@@ -160,7 +160,7 @@ def test_an_anchor_that_the_client_does_not_know() -> None:
 @pytest.mark.protocol("P6.7", "P6.9", "P11.5")
 def test_any_bit_of_what_is_signed_turned() -> None:
     """Sampled over the whole; the authority's own bytes and both keys among them."""
-    whole = dialogue.certificate()
+    whole = keys.certificate()
     signed = len(whole) - (3 + 2 + 96) - (3 + 2 + 4627)
     for index in [*range(3, 90), *range(90, signed, 97)]:
         assert judged(flipped(whole, index)) in {Code.AUTH_FAILED, Code.BAD_RECORD}
@@ -169,7 +169,7 @@ def test_any_bit_of_what_is_signed_turned() -> None:
 @pytest.mark.protocol("P6.9", "P11.24")
 @pytest.mark.parametrize("tag", [8, 9])
 def test_one_of_its_two_signatures_is_wrong(tag: int) -> None:
-    good = tlvs_of(dialogue.certificate())[tag]
+    good = tlvs_of(keys.certificate())[tag]
     for index in (2, len(good) // 2, len(good) - 1):
         assert judged(changed(tag, flipped(good, index))) == Code.AUTH_FAILED
     assert judged(changed(tag, good[:-1])) == Code.AUTH_FAILED
@@ -183,7 +183,7 @@ def test_one_of_its_two_signatures_is_wrong(tag: int) -> None:
 def test_signed_with_another_label(label: bytes) -> None:
     anchor = anchor_keys()
     assert anchor.pq
-    found = tlvs_of(dialogue.certificate())
+    found = tlvs_of(keys.certificate())
     signed = label + tlvs({tag: value for tag, value in found.items() if tag <= 7})
     found[8] = u(0x0503, 2) + anchor.classical.sign(signed)
     found[9] = u(0x0906, 2) + anchor.pq.sign(signed)
@@ -299,13 +299,13 @@ def test_each_ml_dsa_serves(algorithm: SignatureAlgorithm) -> None:
 @pytest.mark.parametrize("number", [0x0503, 0x0807, 0x0904, 0x0905, 0x7A7A])
 def test_a_signature_whose_algorithm_is_not_its_keys(tag: int, number: int) -> None:
     if (tag, number) != (8, 0x0503):
-        assert judged(changed(tag, u(number, 2) + tlvs_of(dialogue.certificate())[tag][2:])) == Code.AUTH_FAILED
+        assert judged(changed(tag, u(number, 2) + tlvs_of(keys.certificate())[tag][2:])) == Code.AUTH_FAILED
 
 
 @pytest.mark.protocol("P6.15")
 @pytest.mark.parametrize("r", [0, N, N + 1, 2**384 - 1])
 def test_p384_signatures_whose_numbers_are_out_of_range(r: int) -> None:
-    good = tlvs_of(dialogue.certificate())[8][2:]
+    good = tlvs_of(keys.certificate())[8][2:]
     for signature in (u(r, 48) + good[48:], good[:48] + u(r, 48)):
         assert judged(changed(8, u(0x0503, 2) + signature)) == Code.AUTH_FAILED
 

@@ -21,17 +21,15 @@ from sottovoce.wire import Code
 from tests.session.dialogue import (
     CARRIAGE,
     Credentials,
-    Ed25519Signer,
-    P384Signer,
     Pair,
     client_config,
     flipped,
     make_client,
     make_server,
-    mldsa,
     replacing,
 )
 from tests.session.foreign_bytes import message, tlvs_of, u, with_tlv
+from tests.session.keys import Ed25519Signer, P384Signer, mldsa
 from tests.session.meeting import AtClient, AtServer, code_of, end_of
 
 DER = b"0\x82the certificate of alice, as the outer TLS had it"

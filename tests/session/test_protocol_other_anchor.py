@@ -4,23 +4,9 @@ import pytest
 
 from sottovoce.session import ClientTicket, Ended, EpochStarted, ServerConfig, TicketReceived
 from sottovoce.wire import Code
-from tests.session.dialogue import (
-    DAY,
-    WALL,
-    Box,
-    Pair,
-    Serving,
-    anchor_keys,
-    anchor_of,
-    client_config,
-    ended,
-    issue,
-    make_client,
-    make_server,
-    other_anchor_keys,
-    serving_keys,
-)
+from tests.session.dialogue import Box, Pair, Serving, client_config, ended, make_client, make_server
 from tests.session.foreign_bytes import PING, split, tlvs_of
+from tests.session.keys import DAY, WALL, anchor_keys, anchor_of, issue, other_anchor_keys, serving_keys
 from tests.session.meeting import AtServer
 
 EVERY_STEP = ServerConfig(epoch_seconds=60, reauthenticate_every=1)

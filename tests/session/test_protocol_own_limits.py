@@ -19,7 +19,8 @@ from sottovoce.wire import (
     SENT_CONTROL_FRAMES_PER_SECOND,
     Codec,
 )
-from tests.session.dialogue import Credentials, Ed25519Signer, Pair, client_config, make_client, make_server, talking
+from tests.session.dialogue import Credentials, Pair, client_config, make_client, make_server, talking
+from tests.session.keys import Ed25519Signer
 from tests.session.meeting import AtClient, AtServer
 
 Send = Callable[[Any], object]

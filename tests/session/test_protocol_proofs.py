@@ -6,15 +6,10 @@ import pytest
 
 from sottovoce.session import LeafKind, merkle_root, merkle_tree, signed_root
 from sottovoce.wire import Code
-from tests.session.dialogue import (
-    Keys,
-    flipped,
-    give_proof,
-    other_serving_keys,
-    serving_keys,
-)
+from tests.session.dialogue import flipped, give_proof
 from tests.session.foreign import ForeignServer
 from tests.session.foreign_bytes import ref, tlvs_of, u, with_tlv
+from tests.session.keys import Keys, other_serving_keys, serving_keys
 from tests.session.meeting import AtClient, AtServer, code_of, judged_by_client
 
 SIBLING = b"\x51" * 48

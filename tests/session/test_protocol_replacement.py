@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 
 from sottovoce.wire import Code
-from tests.session.dialogue import (
+from tests.session.dialogue import Serving
+from tests.session.foreign_bytes import PING, split, tlvs_of, u
+from tests.session.keys import (
     DAY,
     HOST,
     WALL,
-    Serving,
     anchor_keys,
     anchor_of,
     certificate,
@@ -18,7 +19,6 @@ from tests.session.dialogue import (
     other_serving_keys,
     serving_keys,
 )
-from tests.session.foreign_bytes import PING, split, tlvs_of, u
 from tests.session.meeting import AtClient, AtServer, code_of
 
 

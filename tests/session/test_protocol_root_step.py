@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from sottovoce.wire import Code
-from tests.session.dialogue import give_proof, serving_keys
+from tests.session.dialogue import give_proof
 from tests.session.foreign_bytes import HANDSHAKE, PING, PONG, SWITCH, message, split, tlvs_of, u, with_tlv
+from tests.session.keys import serving_keys
 from tests.session.meeting import AtClient, AtServer, code_of, judged_by_client
 
 # When it begins

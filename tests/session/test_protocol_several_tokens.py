@@ -22,25 +22,19 @@ from sottovoce.session import (
     handshake_leaf,
     rekey_leaf,
 )
-from tests.session.dialogue import (
-    Box,
+from tests.session.dialogue import Box, Pair, Serving, client_config, give_proof, make_client, make_server
+from tests.session.foreign_bytes import HANDSHAKE, PING, message, split, tlvs_of
+from tests.session.keys import (
     Keys,
-    Pair,
-    Serving,
     anchor_keys,
     anchor_of,
     certificate,
-    client_config,
-    give_proof,
     issue,
-    make_client,
-    make_server,
     other_anchor_keys,
     other_serving_keys,
     prove,
     serving_keys,
 )
-from tests.session.foreign_bytes import HANDSHAKE, PING, message, split, tlvs_of
 from tests.session.meeting import AtServer
 
 EVERY_STEP = ServerConfig(epoch_seconds=60, reauthenticate_every=1)

@@ -11,18 +11,9 @@ import pytest
 
 from sottovoce.session import Carriage, ClientTicket, TicketReceived
 from sottovoce.wire import Code, messages
-from tests.session.dialogue import (
-    CARRIAGE,
-    DAY,
-    WALL,
-    Box,
-    Credentials,
-    Pair,
-    make_server,
-    other_serving_keys,
-    serving_keys,
-)
+from tests.session.dialogue import CARRIAGE, Box, Credentials, Pair, make_server
 from tests.session.foreign_bytes import AUDIO, HANDSHAKE, PING, Chain, ref, split, u
+from tests.session.keys import DAY, WALL, other_serving_keys, serving_keys
 from tests.session.meeting import AtClient, AtServer, code_of
 from tests.session.ticketing import (
     PSK,

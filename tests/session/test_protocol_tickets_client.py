@@ -8,19 +8,9 @@ import pytest
 from sottovoce.primitives import Secret, Suite
 from sottovoce.session import Carriage, ClientTicket, Credential
 from sottovoce.wire import Code
-from tests.session.dialogue import (
-    CARRIAGE,
-    DAY,
-    WALL,
-    anchor_keys,
-    anchor_of,
-    certificate,
-    issue,
-    other_anchor_keys,
-    replacing,
-    serving_keys,
-)
+from tests.session.dialogue import CARRIAGE, replacing
 from tests.session.foreign_bytes import message, u, with_tlv
+from tests.session.keys import DAY, WALL, anchor_keys, anchor_of, certificate, issue, other_anchor_keys, serving_keys
 from tests.session.meeting import AtClient, code_of
 from tests.session.ticketing import (
     PSK,

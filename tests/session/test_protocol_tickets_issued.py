@@ -6,18 +6,9 @@ import pytest
 
 from sottovoce.primitives import Suite
 from sottovoce.session import Identity, SealedTicket, TicketState
-from tests.session.dialogue import (
-    DAY,
-    WALL,
-    Box,
-    Credentials,
-    Serving,
-    anchor_keys,
-    issue,
-    other_serving_keys,
-    serving_keys,
-)
+from tests.session.dialogue import Box, Credentials, Serving
 from tests.session.foreign_bytes import PING, split, tlvs_of
+from tests.session.keys import DAY, WALL, anchor_keys, issue, other_serving_keys, serving_keys
 from tests.session.meeting import AtServer, code_of
 from tests.session.ticketing import come_again, earn, heard_ticket, was_resumed
 

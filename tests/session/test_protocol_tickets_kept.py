@@ -7,24 +7,20 @@ import pytest
 from sottovoce.primitives import Suite
 from sottovoce.session import ClientTicket, LeafKind, ServerConfig, TicketReceived
 from sottovoce.wire import Code
-from tests.session.dialogue import (
+from tests.session.dialogue import Box, Pair, client_config, make_client, make_server
+from tests.session.foreign_bytes import u
+from tests.session.keys import (
     DAY,
     HOST,
     WALL,
-    Box,
-    Pair,
     anchor_keys,
     anchor_of,
     certificate,
-    client_config,
     issue,
-    make_client,
-    make_server,
     other_anchor_keys,
     other_serving_keys,
     serving_keys,
 )
-from tests.session.foreign_bytes import u
 from tests.session.meeting import AtClient, code_of
 from tests.session.ticketing import (
     kept_ticket,

@@ -11,20 +11,9 @@ from hypothesis import given, settings
 from sottovoce.primitives import Secret, Suite
 from sottovoce.session import Identity, TicketState
 from sottovoce.wire import Code
-from tests.session.dialogue import (
-    CARRIAGE,
-    DAY,
-    WALL,
-    Box,
-    Credentials,
-    Serving,
-    anchor_keys,
-    issue,
-    other_anchor_keys,
-    replacing,
-    serving_keys,
-)
+from tests.session.dialogue import CARRIAGE, Box, Credentials, Serving, replacing
 from tests.session.foreign_bytes import AUDIO, HANDSHAKE, PING, Chain, u, with_tlv
+from tests.session.keys import DAY, WALL, anchor_keys, issue, other_anchor_keys, serving_keys
 from tests.session.meeting import AtServer, code_of
 from tests.session.ticketing import come_again, earn, established_of, heard_ticket, was_resumed
 

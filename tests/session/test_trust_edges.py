@@ -12,9 +12,9 @@ from sottovoce.session.trust.anchors import verify_certificate
 from sottovoce.session.trust.authority import overlaps
 from sottovoce.session.trust.certificate import decode_certificate_untrusted
 from sottovoce.wire import MAX_AUTHORITIES_BYTES, Code, WireError
-from tests.session import dialogue
-from tests.session.dialogue import HOST, WALL, anchor_keys, anchor_of, issue, serving_keys
+from tests.session import keys
 from tests.session.foreign_bytes import tlvs_of, u
+from tests.session.keys import HOST, WALL, anchor_keys, anchor_of, issue, serving_keys
 
 TOLERANCE_SECONDS = 300
 ANCHORS = (anchor_of(anchor_keys()),)
@@ -25,7 +25,7 @@ def issued(**changes: Any) -> bytes:
 
 
 def with_tlv(tag: int, value: bytes) -> bytes:
-    found = tlvs_of(dialogue.certificate()) | {tag: value}
+    found = tlvs_of(keys.certificate()) | {tag: value}
     return b"".join(u(tag, 1) + u(len(value), 2) + value for tag, value in sorted(found.items()))
 
 

@@ -15,16 +15,8 @@ from sottovoce.session.config import ServerConfig
 from sottovoce.session.events import Audio, Dtmf, Ended, Event, Json, Mark, Mute, SignatureWanted, TicketReceived
 from sottovoce.session.session import Session
 from sottovoce.wire import Code
-from tests.session.dialogue import (
-    Box,
-    Pair,
-    client_config,
-    flipped,
-    give_proof,
-    make_client,
-    make_server,
-    serving_keys,
-)
+from tests.session.dialogue import Box, Pair, client_config, flipped, give_proof, make_client, make_server
+from tests.session.keys import serving_keys
 
 HEARD = (Audio, Dtmf, Json, Mark, Mute)
 sizes = st.integers(0, 700)

@@ -6,8 +6,9 @@ import msgspec
 
 from sottovoce.primitives import Secret, Suite
 from sottovoce.session import ClientTicket, Established, TicketReceived
-from tests.session.dialogue import CARRIAGE, WALL, Box, certificate
+from tests.session.dialogue import CARRIAGE, Box
 from tests.session.foreign_bytes import HANDSHAKE, message, tlvs_of, u
+from tests.session.keys import WALL, certificate
 from tests.session.meeting import AtClient, AtServer, Meeting
 
 PSK = b"\x5a" * 48

@@ -19,7 +19,8 @@ from sottovoce.hsm.process.pin import read_pin
 from sottovoce.hsm.vendors import parse_pin_source
 from sottovoce.primitives import Secret, kdf, kem
 from tests.edge.proxy import Proxy, TrioClock
-from tests.session.dialogue import anchor_keys, anchor_of, other_anchor_keys, talking
+from tests.session.dialogue import talking
+from tests.session.keys import anchor_keys, anchor_of, other_anchor_keys
 from tests.shows.telling import tell_library_keys, tell_secrets
 from tests.transport.certificates import authority
 

@@ -24,7 +24,7 @@ from sottovoce.primitives import Secret
 from sottovoce.transport import SystemEntropy
 from tests.edge.proxy import AUTHORITY, Proxy, TrioClock
 from tests.running import environment
-from tests.session.dialogue import anchor_keys, anchor_of
+from tests.session.keys import anchor_keys, anchor_of
 from tests.shows.needles import leaks
 from tests.shows.telling import notes
 from tests.transport.certificates import authority

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from sottovoce.client import Audio, Ended, Item, Mark, Statistics
 from tests.client.servers import anchors
-from tests.session.dialogue import WALL
+from tests.session.keys import WALL
 from tests.transport.certificates import authority
 
 Scenario = Callable[[], Coroutine[Any, Any, None]]

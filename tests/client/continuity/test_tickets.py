@@ -7,7 +7,8 @@ from sottovoce.client.continuity.tickets import MAX_TICKETS
 from sottovoce.primitives import Secret, Suite
 from sottovoce.session import Carriage, ClientTicket, Credential
 from sottovoce.wire import CredentialKind
-from tests.session.dialogue import CountingEntropy, Ed25519Signer
+from tests.session.dialogue import CountingEntropy
+from tests.session.keys import Ed25519Signer
 
 _FIRST, _SECOND = Suite.X25519MLKEM768_AES256GCM, Suite.SECP384R1MLKEM1024_AES256GCM
 _HERE = Carriage(1, b"binding", b"voice.example.com", b"/v1/voice/echo")

@@ -10,7 +10,7 @@ import trio.testing
 from sottovoce.client import Call
 from sottovoce.client.trio import connect
 from tests.client.servers import URL, PureServer, anchors
-from tests.session.dialogue import WALL
+from tests.session.keys import WALL
 from tests.transport.certificates import authority
 
 

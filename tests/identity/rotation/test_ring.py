@@ -10,7 +10,7 @@ import pytest
 from sottovoce.identity import AnchorRing, AnchorsUnusable, RingAnchor, issuing_anchor, load_ring, next_key, seed_of
 from sottovoce.identity.rotation import parse_ring
 from sottovoce.session import Anchor
-from tests.session.dialogue import anchor_keys, anchor_of, classical_anchor_keys, other_anchor_keys
+from tests.session.keys import anchor_keys, anchor_of, classical_anchor_keys, other_anchor_keys
 
 OLD = RingAnchor.of(anchor_of(anchor_keys()), "sottovoce-anchor")
 NEW = RingAnchor.of(anchor_of(other_anchor_keys()), "sottovoce-anchor-2")

@@ -16,17 +16,8 @@ from sottovoce.session import (
 )
 from sottovoce.session.config import Carriage
 from sottovoce.wire import Codec
-from tests.session.dialogue import (
-    CARRIAGE,
-    WALL,
-    Box,
-    CountingEntropy,
-    anchor_keys,
-    anchor_of,
-    certificate,
-    prove,
-    serving_keys,
-)
+from tests.session.dialogue import CARRIAGE, Box, CountingEntropy
+from tests.session.keys import WALL, anchor_keys, anchor_of, certificate, prove, serving_keys
 from tests.session.tapes import Json, plain
 from tests.session.transcripts import FORMAT, Stage
 

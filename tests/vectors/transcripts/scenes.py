@@ -12,15 +12,8 @@ from sottovoce.session import (
 )
 from sottovoce.wire import Codec
 from tests.session.carriers import WEBTRANSPORT
-from tests.session.dialogue import (
-    CARRIAGE,
-    WALL,
-    Box,
-    Ed25519Signer,
-    anchor_keys,
-    issue,
-    other_serving_keys,
-)
+from tests.session.dialogue import CARRIAGE, Box
+from tests.session.keys import WALL, Ed25519Signer, anchor_keys, issue, other_serving_keys
 from tests.session.tapes import Json, plain
 from tests.vectors.transcripts.recorder import EPOCH, Recorder
 
