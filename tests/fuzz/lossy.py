@@ -10,12 +10,7 @@ from tests.fuzz.choices import Choices
 from tests.fuzz.talk import End
 from tests.fuzz.toy import toy_serving, toy_world
 from tests.session.carriers import WEBTRANSPORT
-from tests.session.dialogue import (
-    client_config,
-    give_proof,
-    make_client,
-    make_server,
-)
+from tests.session.dialogue import client_config, give_proof, make_client, make_server
 
 _MOMENTS = (0.001, 0.02, 0.3, 1.0, 2.1, 5.0)
 

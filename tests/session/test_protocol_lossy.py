@@ -16,16 +16,7 @@ from tests.session.carriers import (
     sealed,
     two_carriers,
 )
-from tests.session.dialogue import (
-    CARRIAGE,
-    Pair,
-    client_config,
-    code_of,
-    ended,
-    flipped,
-    make_client,
-    make_server,
-)
+from tests.session.dialogue import CARRIAGE, Pair, client_config, code_of, ended, flipped, make_client, make_server
 from tests.session.foreign_bytes import (
     AUDIO,
     CLEAR,

@@ -5,9 +5,7 @@ import pytest
 from sottovoce.primitives import Suite
 from sottovoce.session.events import EpochStarted
 from sottovoce.wire import Code
-from tests.session.dialogue import (
-    talking,
-)
+from tests.session.dialogue import talking
 from tests.session.foreign_bytes import AUDIO, PING, SWITCH, u
 from tests.session.meeting import AtClient, AtServer, code_of
 

@@ -12,12 +12,7 @@ from sottovoce.session import (
     ShownCredential,
 )
 from sottovoce.wire import Code
-from tests.session.dialogue import (
-    Credentials,
-    Pair,
-    ended,
-    make_server,
-)
+from tests.session.dialogue import Credentials, Pair, ended, make_server
 from tests.session.meeting import AtServer, code_of
 
 
