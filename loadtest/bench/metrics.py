@@ -26,7 +26,7 @@ from loadtest.peers.servers import find_cores
 from sottovoce.edge.call import NO_LEG, call_counts
 from sottovoce.edge.outbound import ClientQueue
 from sottovoce.observe import CallCounts
-from sottovoce.observe.metrics import LoopLag, Metrics, Readings
+from sottovoce.observe.metrics import LoopLag, Metrics, Readings, TokenReading
 from sottovoce.observe.metrics.labels import OPERATIONS, SUITES
 from sottovoce.observe.metrics.loop import EVERY_SECONDS
 from sottovoce.relay import Leg, LegStatistics
@@ -120,8 +120,11 @@ def _scrapes() -> Work:
             carried=sum(calls, CallCounts()),
             half_open=0,
             tasks=1,
-            token_is_up=True,
-            token_waiting=0,
+            tokens={"main": TokenReading(is_up=True, in_flight=0, suspicions_total=0)},
+            hsm_waiting=0,
+            has_quorum=True,
+            is_sealed=False,
+            hedges={"won": 0, "lost": 0},
             leaf_seconds=1.0,
             leaf_life=1.0,
             voice_certificate_seconds=1.0,
