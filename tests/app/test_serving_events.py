@@ -8,7 +8,7 @@ import trio
 
 from sottovoce.app.checking import build_routes
 from sottovoce.app.serving import parts, serve
-from sottovoce.app.serving.health import Health
+from sottovoce.app.serving.health import Health, Tokens
 from sottovoce.audit import AuditEvent, AuditFailed, ConfigurationLoaded, PlaintextNetworkAllowed
 from sottovoce.observe import events
 from sottovoce.settings import ConfigurationInvalid, build
@@ -52,7 +52,7 @@ async def test_audio_that_may_leave_the_machine_in_the_clear_is_warned_of_and_on
 
 def test_the_audit_logs_failing_and_mending_are_said() -> None:
     lines = Lines()
-    report = parts._reporter(lines, Health(parts.CLOCK))  # type: ignore[arg-type]
+    report = parts._reporter(lines, Health(parts.CLOCK, Tokens(parts.CLOCK, {"main": "hsm"}, 1)))  # type: ignore[arg-type]
     report(AuditFailed("the disk is full"))
     report(None)
     assert lines.said == [

@@ -123,7 +123,7 @@ def test_the_operators_page(tmp_path: Path) -> None:
     text = text.replace("18443", port).replace("19443", admin)
     blocks = [textwrap.dedent(body) for body in re.findall(r"^ *```sh\n(.*?)^ *```", text, re.DOTALL | re.MULTILINE)]
     lines = [line for body in blocks for line in body.splitlines()]
-    assert len(lines) == 13
+    assert len(lines) == 14
     for line in lines:
         shell(line, tmp_path)
     assert len(json.loads((tmp_path / "voice/certs/anchor.json").read_text())["anchors"]) == 2
