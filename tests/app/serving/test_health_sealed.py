@@ -39,7 +39,7 @@ def test_at_a_start_it_is_the_only_reason_and_the_only_cause(clock: Clock, token
     assert health.readiness().reasons == ("sealed",)
     concern = the_one(health)
     assert (concern.severity, concern.cause) == ("unready", "hsm")
-    assert concern.what.startswith("sealed since 1 min 30 s: somebody left; the TLS certificate is over")
+    assert concern.what.startswith("sealed since 1 min 30 s: somebody left; there is no TLS certificate yet; there")
     assert concern.remedy == "2 of 3 shares unseal it"
     assert health.hsm.state == "sealed"
     assert [token.state for token in health.hsm.tokens] == ["sealed"] * len(tokens)

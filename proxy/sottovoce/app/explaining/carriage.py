@@ -43,7 +43,7 @@ _STATUSES: dict[int, _Text] = {
     503: _Text(
         "service_unavailable",
         "The server takes no calls now.",
-        ("the audit log cannot be written", "its HSM is sealed", "no signature can be had from the HSM"),
+        ("the audit log cannot be written", "it is about to stop", "its HSM is sealed", "no signature can be had"),
         ("operator: run sottovoce doctor DIR, and look for audit.failed, hsm.sealed and token.lost in the log",),
     ),
 }

@@ -232,7 +232,9 @@ class Health:
     def _ends(self, wall: float) -> Iterator[str]:
         """Say what no token is there to renew, and should be renewed by now."""
         for kind, each in self._certificates.items():
-            if each.is_low(wall):
+            if not each.not_after:
+                yield f"there is no {_NAMES[kind]} yet"
+            elif each.is_low(wall):
                 yield f"the {_NAMES[kind]} {'is over' if each.seconds_left(wall) <= 0 else _left(each, wall)}"
 
     def _left_out_concerns(self) -> Iterator[Concern]:
