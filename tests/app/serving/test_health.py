@@ -298,3 +298,12 @@ def test_a_token_whose_keys_nobody_certifies_is_named(three: Health) -> None:
     assert concern.what.endswith("token b, which signs for nobody: it is not in keys/serving.json")
     three.certificate("voice", msgspec.structs.replace(renewed(0, WEEK), node="b"))
     assert concerns(three) == []
+
+
+def test_a_token_that_an_operator_has_taken_out_of_use_does_not_come_back_by_itself(three: Health) -> None:
+    three.token("b", TokenDown("a new fan", is_held=True))
+    concern = the_one(three)
+    assert (concern.cause, concern.what.endswith(": a new fan")) == ("hsm.b", True)
+    assert concern.remedy == "calls go on with the others; sottovoce hsm failover --back takes it into use again"
+    three.token("a", TokenDown("gone"))
+    assert "it is started again by itself" in the_one(three).remedy

@@ -16,6 +16,7 @@ from pathlib import Path
 import trio
 
 from sottovoce.app.checking import check_loaded
+from sottovoce.app.control import serve_control, socket_path
 from sottovoce.app.hardening import harden_process
 from sottovoce.app.serving.admin import serve_admin
 from sottovoce.app.serving.parts import Parts
@@ -23,7 +24,7 @@ from sottovoce.app.serving.ready import ready
 from sottovoce.app.serving.reload import Reloader, stamps
 from sottovoce.hsm import STATUS, Cluster, HsmError, Status
 from sottovoce.observe import configure_logging, events, get_logger
-from sottovoce.settings import Configuration, ConfigurationInvalid, load
+from sottovoce.settings import Configuration, ConfigurationInvalid, Problem, load
 
 _STATUS_SECONDS = 2.0
 _COLLECT_AFTER = (5_000, 20, 10)
@@ -99,6 +100,7 @@ async def _run(parts: Parts, reloader: Reloader, signals: AsyncIterator[int], an
         for task in parts.background_tasks:
             background.start_soon(task)
         background.start_soon(serve_admin, parts)
+        await background.start(_serve_control, parts)
         async with trio.open_nursery() as listening:
             for served in parts.listeners:
                 listening.start_soon(served.listener.serve, served.services)
@@ -109,6 +111,21 @@ async def _run(parts: Parts, reloader: Reloader, signals: AsyncIterator[int], an
             parts.drain()
             background.start_soon(_cut_off_when_told_again, signals, listening.cancel_scope)
         background.cancel_scope.cancel()
+
+
+async def _serve_control(parts: Parts, *, task_status: trio.TaskStatus[None]) -> None:
+    """Take orders of operators.  Raises ConfigurationInvalid where there is no place for the socket."""
+
+    def crashed(error: BaseException) -> None:
+        parts.logger.error(events.TASK_CRASHED, task="control", exc_info=error)
+
+    path = socket_path(parts.configuration.process.ready_file)
+    try:
+        await serve_control(path, parts.tokens, parts.sealing, crashed, task_status=task_status)
+    except OSError as error:
+        reason = f"{path} cannot be made ({error.strerror})"
+        problem = Problem("process.ready_file", reason, "give a path in a directory that may be written to")
+        raise ConfigurationInvalid([problem]) from None
 
 
 async def _until_told_to_stop(signals: AsyncIterator[int], reloader: Reloader) -> None:

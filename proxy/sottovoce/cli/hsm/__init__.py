@@ -5,6 +5,7 @@ import click
 from sottovoce.cli.hsm.init import init_command
 from sottovoce.cli.hsm.key import key_group
 from sottovoce.cli.hsm.listing import list_command
+from sottovoce.cli.hsm.ordering import failover_command, seal_command, unseal_command
 from sottovoce.cli.hsm.status import status_command
 from sottovoce.cli.hsm.syncing import sync_command
 from sottovoce.cli.hsm.testing import test_command
@@ -21,5 +22,15 @@ def command() -> None:
     """
 
 
-for each in (list_command, status_command, test_command, init_command, sync_command, key_group):
+for each in (
+    list_command,
+    status_command,
+    test_command,
+    init_command,
+    sync_command,
+    key_group,
+    failover_command,
+    seal_command,
+    unseal_command,
+):
     command.add_command(each)

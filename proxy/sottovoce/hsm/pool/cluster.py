@@ -7,13 +7,13 @@ import trio
 
 from sottovoce.hsm.calling import Answered, Ask
 from sottovoce.hsm.config import HsmConfig
-from sottovoce.hsm.errors import HsmError, HsmTimeout, HsmUnavailable
+from sottovoce.hsm.errors import HsmError, HsmTimeout, HsmUnavailable, OperationRefused
 from sottovoce.hsm.messages import Answer, Operation, Question, decode_answer, encode_question
 from sottovoce.hsm.pool.calls import Call
 from sottovoce.hsm.pool.dispatch import Dispatch
 from sottovoce.hsm.pool.node import Node
 from sottovoce.hsm.reports import PoolStatus, TokenState, TokenTimes, timed
-from sottovoce.primitives import wipe_bytes
+from sottovoce.primitives import one_line, wipe_bytes
 
 
 class Cluster:
@@ -65,6 +65,29 @@ class Cluster:
             hedges_won=self._dispatch.hedges_won,
             hedges_lost=self._dispatch.hedges_lost,
         )
+
+    def hold(self, node: str, reason: str) -> None:
+        """Take a token out of use until it is released: its calls go to others.  Raises OperationRefused.
+
+        That is for one that is not known, and for the last one that is up.
+        """
+        held = self._named(node)
+        if not any(each.is_up for each in self._nodes if each is not held):
+            raise OperationRefused(f"no other token than {node} is up: calls would end with it")
+        held.hold(reason)
+
+    def release(self, node: str) -> None:
+        """Take a token into use again, whatever kept it from that.  Raises OperationRefused for one that is well."""
+        held = self._named(node)
+        if held.is_up:
+            raise OperationRefused(f"token {node} is in use already")
+        held.release()
+
+    def _named(self, name: str) -> Node:
+        for node in self._nodes:
+            if node.name == name:
+                return node
+        raise OperationRefused(f"there is no token {one_line(name)}: there are {', '.join(self.nodes)}")
 
     async def call(
         self, operation: Operation[Question, Answer], question: Question, *, deadline_seconds: float

@@ -7,7 +7,8 @@ replacement proves itself with a probe before it gets work.  The first one comes
 goes before it has answered anything, or soon says again that the token is lost, the next waits longer.  A refused PIN
 is not tried again: the token is LOCKED until an operator acts and starts it anew.
 
-Where the HSM has a seal, the PIN is lent by it; while it is sealed there is no process, and what runs is killed.
+Where the HSM has a seal, the PIN is lent by it; while it is sealed there is no process, and what runs is killed.  Nor
+is there one while an operator has taken the token out of use.
 """
 
 from collections.abc import Callable, Iterable
@@ -100,6 +101,9 @@ class Node:
         self._lent = lent
         self._unsealed = trio.Event()
         self._unsealed.set()
+        self._released = trio.Event()
+        self._released.set()
+        self._held_because = ""
         self._living = trio.CancelScope()
         self._child: TokenChild | None = None
         self._failures = 0
@@ -157,7 +161,8 @@ class Node:
 
     def seal(self, reason: str) -> None:
         """End the process at once, and start none until `unseal`.  Calls that are out there are not given back."""
-        self._unsealed = trio.Event()
+        if self._unsealed.is_set():
+            self._unsealed = trio.Event()
         self._exchange = None
         if self._child is not None:
             self._child.kill()
@@ -166,10 +171,46 @@ class Node:
         self._report(TokenSealed(reason))
 
     def unseal(self) -> None:
-        """Start a process at once."""
-        self.state = TokenState.STARTING
-        self._failures = 0
+        """Start a process at once, unless it is held."""
         self._unsealed.set()
+        self._begin_again()
+
+    def hold(self, reason: str) -> None:
+        """End the process at once, and start none until `release`; calls that are out there go to others."""
+        if self._released.is_set():
+            self._released = trio.Event()
+        self._held_because = reason
+        if self.state is TokenState.SEALED:
+            return
+        attempts = list(self.attempts)
+        waited_for = sum(not attempt.call.is_over for attempt in attempts)
+        self._exchange = None
+        if self._child is not None:
+            self._child.kill()
+        self._living.cancel()
+        self.state, self.trouble = TokenState.DOWN, reason
+        self._listener.went(self.name, reason, attempts)
+        self._report(TokenDown(reason, waited_for, is_held=True))
+
+    def release(self) -> None:
+        """Start a process at once, whatever kept it from that, unless it is sealed or serves."""
+        self._released.set()
+        if self.state is not TokenState.SEALED and not self.is_up:
+            self._living.cancel()
+            self._begin_again()
+
+    @property
+    def is_held(self) -> bool:
+        """Whether an operator has taken it out of use."""
+        return not self._released.is_set()
+
+    def _begin_again(self) -> None:
+        self._failures = 0
+        if self.is_held:
+            self.state, self.trouble = TokenState.DOWN, self._held_because
+            self._report(TokenDown(self.trouble, is_held=True))
+        elif not self.is_up:
+            self.state = TokenState.STARTING
 
     async def run(self) -> None:
         """Keep a process running until cancelled.  Raises what the listener's `did_not_start` does."""
@@ -182,8 +223,9 @@ class Node:
             lent = (self._lent.descriptor,)
         with closing(Spawner(self._command, environment, without=others, lent=lent)) as spawner:
             while True:
-                while not self._unsealed.is_set():
+                while not (self._unsealed.is_set() and self._released.is_set()):
                     await self._unsealed.wait()
+                    await self._released.wait()
                 with trio.CancelScope() as self._living:
                     await self._live(spawner)
 

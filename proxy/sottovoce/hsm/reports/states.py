@@ -36,6 +36,8 @@ class TokenDown(msgspec.Struct, frozen=True, tag="token_down"):
     reason: str
     in_flight: int = 0
     """Calls that it had not answered, and whose callers still wait."""
+    is_held: bool = False
+    """Whether an operator has taken it out of use: no other process follows until it is released."""
 
 
 class TokenLocked(msgspec.Struct, frozen=True, tag="token_locked"):

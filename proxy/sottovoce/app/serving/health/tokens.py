@@ -18,6 +18,7 @@ LOSS_SECONDS = 300.0
 """So long a token process that was lost and replaced is worth a notice."""
 _MAX_NOTED = 100
 _COMES_BACK = "it is started again by itself; if it stays down, mend what is named"
+_TAKE_BACK = "sottovoce hsm failover --back takes it into use again"
 
 _Word = Literal["up", "down", "sealed", "locked"]
 
@@ -44,6 +45,11 @@ class _Token:
     @property
     def is_up(self) -> bool:
         return isinstance(self.event, TokenUp)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether an operator has taken it out of use."""
+        return isinstance(self.event, TokenDown) and self.event.is_held
 
     @property
     def word(self) -> _Word:
@@ -160,7 +166,9 @@ class Tokens:
         ]
         if locked:
             return f"put the right PIN into {' and '.join(locked)}, then start the proxy anew"
-        return f"calls go on with the others; {_COMES_BACK}" if self.is_up else _COMES_BACK
+        away = [token for name, token in self._tokens.items() if not token.is_up and name == (only or name)]
+        comes_back = _TAKE_BACK if all(token.is_held for token in away) else _COMES_BACK
+        return f"calls go on with the others; {comes_back}" if self.is_up else comes_back
 
     def _losses(self, name: str, token: _Token, now: float) -> Iterator[Concern]:
         recent = [(at, reason) for at, reason in token.losses if at > now - LOSS_SECONDS]

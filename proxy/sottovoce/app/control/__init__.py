@@ -1,0 +1,21 @@
+"""What an operator tells a running proxy to do, over a Unix socket beside the ready file.
+
+    orders   what can be said      listening   the proxy's end      asking   the commands' end
+
+The admin address tells and changes nothing; this changes, and is closed to everybody but the proxy's own user and root:
+by the socket's mode, and by who the kernel says has connected.  One order a connection.
+"""
+
+from sottovoce.app.control.asking import Unordered, order
+from sottovoce.app.control.listening import serve_control
+from sottovoce.app.control.orders import Done, Order, SealState, socket_path
+
+__all__ = [
+    "Done",
+    "Order",
+    "SealState",
+    "Unordered",
+    "order",
+    "serve_control",
+    "socket_path",
+]
