@@ -3,6 +3,7 @@
 import os
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -15,7 +16,9 @@ import pytest
 import trio
 
 from sottovoce.hsm import TokenDown, TokenEvent, TokenUp
+from sottovoce.hsm.messages import FrameReader
 from sottovoce.hsm.pool.child import Spawner
+from sottovoce.hsm.process.loop import _read_frames
 from tests.hsm.conftest import OpenToken, pid_of
 from tests.hsm.token_child import LOOK_AT_SELF, SIGN, Nothing, Sign
 
@@ -81,6 +84,14 @@ def occurrences(pid: int, wanted: bytes) -> int:
             memory.seek(first)
             found += memory.read(last - first).count(wanted)
     return found
+
+
+def test_a_proxy_that_goes_and_leaves_answers_unread_is_the_end_as_any_other() -> None:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        theirs.sendall(b"an answer")
+        ours.close()
+        assert list(_read_frames(theirs, FrameReader())) == []
 
 
 async def test_it_dumps_no_core_and_is_closed_to_tracers(opened: OpenToken) -> None:

@@ -1,6 +1,7 @@
 """What an operator does with the tokens of a directory: looks at them, tries them, keeps the keys in them."""
 
 from sottovoce.app.hsm.adding import TokenAdded, add_token
+from sottovoce.app.hsm.benching import TokensMeasured, bench_tokens
 from sottovoce.app.hsm.destroying import KeyEnded, destroy_key, refuse_own
 from sottovoce.app.hsm.keys import KeyOnToken, KeySeen, KeysSeen, list_keys, show_key
 from sottovoce.app.hsm.listing import Claim, TokenListed, TokensListed, claims_of, list_tokens
@@ -18,10 +19,12 @@ __all__ = [
     "TokenListed",
     "TokenTested",
     "TokensListed",
+    "TokensMeasured",
     "TokensRefused",
     "TokensSynced",
     "Trial",
     "add_token",
+    "bench_tokens",
     "claims_of",
     "destroy_key",
     "list_keys",

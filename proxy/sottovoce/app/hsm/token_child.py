@@ -3,7 +3,9 @@
 It issues nothing and signs nothing that could be used; of the token's own keys it tells the public halves.
 """
 
+import os
 import sys
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -36,6 +38,8 @@ from sottovoce.primitives import PublicKey
 
 _PROGRAM = "from sottovoce.app.hsm.token_child import main; main()"
 """Not `-m`: the package imports this module before it could be run as one."""
+_MAX_SIGNATURES = 100_000
+"""So that the answer fits into a frame."""
 COMMAND = (sys.executable, "-P", "-c", _PROGRAM)
 
 
@@ -56,6 +60,20 @@ class AskServing(msgspec.Struct, frozen=True):
     """Ask for the public keys that the token signs roots with, for the list that other tokens read."""
 
 
+class Loop(msgspec.Struct, frozen=True):
+    """Sign and verify with the serving key, again and again, for so long: what no pool stands before."""
+
+    seconds: float
+
+
+class Looped(msgspec.Struct, frozen=True):
+    """How long each took, in seconds."""
+
+    took: tuple[float, ...]
+
+
+MAX_LOOP_SECONDS = 60.0
+LOOP = Operation("bench_loop", Loop, Looped, answer_seconds=2 * MAX_LOOP_SECONDS)
 OWN_KEYS = Operation("own_keys", OwnKeys, FoundOwnKeys)
 SERVING = Operation("serving_keys", AskServing, ServingKeys)
 
@@ -69,7 +87,14 @@ def compose(_: Worker, start: Start, counts: Counts) -> Iterable[Handler]:
         return ServingKeys(worker.public_key(KeyName.SERVING), open_signer(worker, sealed, path).public_key)
 
     making = key_making_handlers(counts) if start.change_keys else ()
-    return [Handler(OWN_KEYS, _own_keys), Handler(SERVING, serving), *trial_handlers(), *key_handlers(counts), *making]
+    return [
+        Handler(OWN_KEYS, _own_keys),
+        Handler(SERVING, serving),
+        Handler(LOOP, _loop),
+        *trial_handlers(),
+        *key_handlers(counts),
+        *making,
+    ]
 
 
 def _own_keys(worker: Worker, question: OwnKeys) -> FoundOwnKeys:
@@ -82,6 +107,15 @@ def _own_keys(worker: Worker, question: OwnKeys) -> FoundOwnKeys:
     except KeyMissing:
         return FoundOwnKeys(found, has_kek=False)
     return FoundOwnKeys(found, has_kek=True)
+
+
+def _loop(worker: Worker, question: Loop) -> Looped:
+    took: list[float] = []
+    ends_at = time.monotonic() + min(question.seconds, MAX_LOOP_SECONDS)
+    while (began := time.monotonic()) < ends_at and len(took) < _MAX_SIGNATURES:
+        worker.sign(KeyName.SERVING, b"sottovoce.v1 probe\x00" + os.urandom(32))
+        took.append(time.monotonic() - began)
+    return Looped(tuple(took))
 
 
 def main() -> NoReturn:

@@ -2,6 +2,7 @@
 
 import click
 
+from sottovoce.cli.hsm.bench import bench_command
 from sottovoce.cli.hsm.init import init_command
 from sottovoce.cli.hsm.key import key_group
 from sottovoce.cli.hsm.listing import list_command
@@ -32,5 +33,6 @@ for each in (
     failover_command,
     seal_command,
     unseal_command,
+    bench_command,
 ):
     command.add_command(each)

@@ -137,9 +137,17 @@ def _harden(parent: int) -> None:
 
 
 def _read_frames(channel: socket.socket, reader: FrameReader) -> Iterator[bytes]:
-    while data := channel.recv(_RECEIVE_BYTES):
+    while data := _received(channel):
         yield from reader.receive(data)
         wipe_bytes(data)
+
+
+def _received(channel: socket.socket) -> bytes:
+    """Give what comes; nothing at the end, which is a reset where the proxy has left answers unread."""
+    try:
+        return channel.recv(_RECEIVE_BYTES)
+    except ConnectionResetError:
+        return b""
 
 
 class _Answers:
