@@ -6,6 +6,7 @@ from sottovoce.app.hsm.destroying import KeyEnded, destroy_key, refuse_own
 from sottovoce.app.hsm.keys import KeyOnToken, KeySeen, KeysSeen, list_keys, show_key
 from sottovoce.app.hsm.listing import Claim, TokenListed, TokensListed, claims_of, list_tokens
 from sottovoce.app.hsm.opening import TokensRefused
+from sottovoce.app.hsm.sealing import make_seal
 from sottovoce.app.hsm.syncing import TokensSynced, sync_tokens
 from sottovoce.app.hsm.trying import TokenTested, Trial, try_tokens
 
@@ -29,6 +30,7 @@ __all__ = [
     "destroy_key",
     "list_keys",
     "list_tokens",
+    "make_seal",
     "refuse_own",
     "show_key",
     "sync_tokens",

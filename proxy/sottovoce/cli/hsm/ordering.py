@@ -1,18 +1,24 @@
 """`sottovoce hsm failover`, `seal` and `unseal`: what a running proxy is told to do."""
 
+import re
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from sottovoce.cli.output import any_path, directory_argument, json_option, print_json
+from sottovoce.cli.output import any_path, directory_argument, json_option, print_json, say
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sottovoce.app.control import Done
+    from sottovoce.primitives import Secret
 
 _NOT_YET = 3
 _MAX_SHARE_CHARACTERS = 1000
+_SPLIT = re.compile(r"([0-9]{1,3})/([0-9]{1,3})").fullmatch
 
 
 @click.command("failover")
@@ -43,17 +49,53 @@ def failover_command(directory: Path, node: str, *, back: bool, reason: str, as_
 
 @click.command("seal")
 @directory_argument
-@click.option("--reason", required=True, metavar="TEXT", help="Why; it goes on both logs.")
+@click.option(
+    "--reason", default="", metavar="TEXT", help="Seal the proxy that runs, for this, which goes on both logs."
+)
+@click.option("--split", default="", metavar="K/M", help="Make a seal: of M shares, K open it.")
 @json_option
-def seal_command(directory: Path, *, reason: str, as_json: bool) -> None:
+def seal_command(directory: Path, *, reason: str, split: str, as_json: bool) -> None:
     """Seal the tokens of the proxy that runs over DIR: it forgets their PINs, and nobody can use them.
 
-    New calls get HTTP 503; running ones end with their epoch, or at once (hsm.seal.running_calls).  It takes k of the m
+    New calls get HTTP 503; running ones end with their epoch, or at once (hsm.seal.running_calls).  It takes K of the M
     holders of shares to undo it: sottovoce hsm unseal.
+
+    With --split 3/5 a seal is made first, while no proxy runs: five shares are shown, once, and three of them have to
+    be typed again; then the PINs are in no file any more, and each start of the proxy waits for three people.
     """
     from sottovoce.app.control import Order, order
 
-    _tell("hsm.seal", order(directory, Order("seal", reason=reason)), as_json=as_json)
+    if bool(reason) is bool(split):
+        raise click.UsageError("give one of --reason TEXT (seal the proxy that runs) and --split K/M (make a seal)")
+    if split:
+        _make_seal(directory, split, as_json=as_json)
+    else:
+        _tell("hsm.seal", order(directory, Order("seal", reason=reason)), as_json=as_json)
+
+
+def _make_seal(directory: Path, split: str, *, as_json: bool) -> None:
+    from sottovoce.app.hsm import make_seal
+    from sottovoce.primitives import Secret
+
+    found = _SPLIT(split)
+    if found is None:
+        raise click.UsageError(f"{split!a} is no split: write one like 3/5")
+    if as_json:
+        raise click.UsageError("shares are shown to people, one to each: make the seal without --json")
+    wanted, count = int(found[1]), int(found[2])
+
+    def show(shares: "Sequence[Secret]") -> None:
+        for number, share in enumerate(shares, start=1):
+            click.echo(f"share {number} of {count}:\n{share.copy_for_sealing().decode()}\n")
+        click.echo("nothing shows them again: give each to another person", err=True)
+
+    def ask_back(have: int, wanted: int) -> "Secret":
+        say(f"to see that they were written down: {wanted - have} of them, please")
+        return Secret("share", _read_share())
+
+    file = make_seal(directory, wanted, count, show=show, ask_back=ask_back, complain=say)
+    click.echo(f"the PINs are sealed in {file}, and in no other file; back it up")
+    click.echo(f"next: start the proxy, then {wanted} people: sottovoce hsm unseal {shlex.quote(str(directory))}")
 
 
 @click.command("unseal")
@@ -81,6 +123,8 @@ def _read_share() -> bytes:
         text = click.prompt("share", hide_input=True, err=True)
     else:
         text = sys.stdin.readline(_MAX_SHARE_CHARACTERS)
+        if not text:
+            raise click.UsageError("standard input has ended before a share came")
     return " ".join(text.split()).encode()
 
 
