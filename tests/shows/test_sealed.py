@@ -176,12 +176,12 @@ async def test_it_starts_sealed_serves_once_it_is_unsealed_and_a_restart_is_seal
         (concern,) = status.concerns
         assert concern.remedy == "2 of 3 shares unseal it"
         assert "sealed since" in sottovoce("status", proxy.admin).stdout
-        assert await metric(proxy, "sottovoce_hsm_sealed") == 1
+        assert await metric(proxy, "sottovoce_hsm_unsealed_up") == 0
         assert proxy.events("token.started") == proxy.events("leaf.renewal_failed") == []
         await unseal(sealed)
         await until_ready(proxy)
         await call_once(proxy)
-        assert await metric(proxy, "sottovoce_hsm_sealed") == 0
+        assert await metric(proxy, "sottovoce_hsm_unsealed_up") == 1
         assert (await tell(sealed, "offer x")).startswith("SealRefused: ")
     with running(sealed) as proxy:
         assert await readiness(proxy) == (503, ["sealed"])

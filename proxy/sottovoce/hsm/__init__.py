@@ -66,6 +66,7 @@ from sottovoce.hsm.reports import (
     TokenTimes,
     TokenUp,
 )
+from sottovoce.hsm.seal import HsmSealed
 from sottovoce.hsm.seeds import SealedSeed, WrappedKey, read_sealed_seed
 from sottovoce.hsm.softhsm import configuration_text, find_softhsm, new_configuration
 
@@ -88,6 +89,7 @@ __all__ = [
     "HsmBusy",
     "HsmConfig",
     "HsmError",
+    "HsmSealed",
     "HsmTimeout",
     "HsmUnavailable",
     "HsmWrongPin",

@@ -38,7 +38,7 @@ def test_what_is_up_and_what_is_not() -> None:
 def test_a_seal_that_is_closed_shows() -> None:
     metrics, sealed = exercised(), Metrics(VERSIONS)
     sealed.watch(lambda: msgspec.structs.replace(READINGS, is_sealed=True))
-    assert (value(metrics, "sottovoce_hsm_sealed"), value(sealed, "sottovoce_hsm_sealed")) == (0, 1)
+    assert [value(each, "sottovoce_hsm_unsealed_up") for each in (metrics, sealed)] == [1, 0]
 
 
 def test_each_token_has_series_of_its_own() -> None:

@@ -132,7 +132,7 @@ def _gauges(readings: Readings) -> Iterator[Metric]:
         ("half_open_handshakes", "Handshakes that are under way.", readings.half_open),
         ("hsm_waiting_calls", "Calls of tokens that wait for their turn.", readings.hsm_waiting),
         ("hsm_quorum_up", "Whether enough tokens are up for new keys.", readings.has_quorum),
-        ("hsm_sealed", "Whether the HSM is sealed: no token may be used.", readings.is_sealed),
+        ("hsm_unsealed_up", "Whether tokens may be used: 0 while their PINs are sealed.", not readings.is_sealed),
         ("leaf_expiry_seconds", "Until the TLS certificate expires.", readings.leaf_seconds),
         ("leaf_life_ratio", "How much of the TLS certificate's life is left.", readings.leaf_life),
         (
