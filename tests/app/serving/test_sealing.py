@@ -103,6 +103,23 @@ async def test_what_needs_tokens_runs_while_it_is_open_and_begins_anew_each_time
     assert [effects.lets_rekey for effects in house.heard] == [True, False] * 3
 
 
+async def test_what_needs_tokens_runs_though_an_unsealing_before_was_sealed_again(house: House) -> None:
+    async with house.opened() as sealing, trio.open_nursery() as nursery:
+        begun = trio.Event()
+
+        async def needing() -> None:
+            begun.set()
+            await trio.sleep_forever()
+
+        nursery.start_soon(sealing.run, needing)
+        await sealing.offer(typed(house.seal.texts[0]))
+        await sealing.seal("no, not yet")
+        await house.unseal(sealing)
+        await trio.testing.wait_all_tasks_blocked()
+        assert begun.is_set()
+        nursery.cancel_scope.cancel()
+
+
 async def test_both_logs_tell_of_each_step_and_of_what_was_no_share(house: House) -> None:
     async with house.opened() as sealing:
         with pytest.raises(ShareMalformed):

@@ -109,7 +109,8 @@ class Sealing:
             if isinstance(event, SealOpened):
                 self._opened.set()
             elif isinstance(event, SealClosed):
-                self._opened = trio.Event()
+                if self._opened.is_set():  # else `run` waits for this very one
+                    self._opened = trio.Event()
                 self._working.cancel()
             else:
                 return
