@@ -2,15 +2,18 @@
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import trio
 
-from sottovoce.hsm import OperationRefused, TokenDown, TokenLocked, TokenState
+from sottovoce.hsm import Cluster, OperationRefused, TokenDown, TokenLocked, TokenState, TokenUp
 from tests.hsm.conftest import OpenPool, PoolEvents
-from tests.hsm.pool.signing import MadeThree, Signing, on
+from tests.hsm.pool.signing import DEADLINE, MadeThree, Signing, on
 from tests.hsm.pool.test_cluster import in_flight
+from tests.hsm.token_child import SIGN, Sign
+from tests.transport.stepping import sweep
 
 WHY = "a screw is loose"
 
@@ -62,3 +65,58 @@ async def test_one_that_is_locked_is_tried_again_when_it_is_released(
         pin.write_text(right)
         pool.release("a")
         await pool_events.ups("a", 2)
+
+
+class AtStep(trio.abc.Instrument):
+    """Does something once, just before a node's task runs for the so-many-th time."""
+
+    def __init__(self, node: str, step: int, act: Callable[[], None]) -> None:
+        self.has_acted = False
+        self._node = node
+        self._left = step
+        self._act = act
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        frame = getattr(task.coro, "cr_frame", None)
+        if not task.name.endswith("Node.run") or frame is None or frame.f_locals["self"].name != self._node:
+            return
+        if self._left == 0 and not self.has_acted:
+            self.has_acted = True
+            self._act()
+        self._left -= 1
+
+
+async def test_one_that_is_held_at_any_step_of_its_start_stays_away_and_loses_no_call(
+    opened_pool: OpenPool, pool_events: PoolEvents
+) -> None:
+    async with opened_pool("ab") as pool:
+        ups = 1
+
+        async def attempt(step: int) -> bool:
+            nonlocal ups
+            instrument = AtStep("b", step, lambda: pool.hold("b", WHY))
+            async with trio.open_nursery() as nursery:
+                trio.lowlevel.add_instrument(instrument)
+                os.kill(on(pool, "b"), signal.SIGKILL)
+                nursery.start_soon(answered_by_b, pool)
+                while not instrument.has_acted and sum(map(is_up, pool_events.of("b"))) == ups:
+                    await trio.sleep(0.01)
+                trio.lowlevel.remove_instrument(instrument)
+                if instrument.has_acted:
+                    await trio.testing.wait_all_tasks_blocked(0.1)
+                    b = pool.status.nodes[1]
+                    assert (b.state, b.reason, b.pid, b.in_flight) == (TokenState.DOWN, WHY, None, 0)
+                    pool.release("b")
+                await pool_events.ups("b", ups + 1)
+            ups = sum(map(is_up, pool_events.of("b")))
+            return instrument.has_acted
+
+        assert await sweep(attempt) > 5
+
+
+async def answered_by_b(pool: Cluster) -> None:
+    await pool.call_on(SIGN, lambda node: Sign("x") if node == "b" else None, deadline_seconds=DEADLINE)
+
+
+def is_up(event: object) -> bool:
+    return isinstance(event, TokenUp)

@@ -275,6 +275,7 @@ class Node:
 
     async def _serve(self, child: TokenChild) -> bool:
         """Have a process answer calls until it is gone; give whether the token refused the PIN."""
+        await trio.lowlevel.checkpoint_if_cancelled()  # sealed or held in the turn in which it had proved itself
         exchange = self._exchange = Exchange(self.name, child, self._limits, self._listener)
         self._child = child
         self.state = TokenState.UP
@@ -284,6 +285,7 @@ class Node:
             await exchange.run()
         finally:
             self._exchange = self._child = None
+        await trio.lowlevel.checkpoint_if_cancelled()  # or in that in which it ended: then that was told already
         self.state = TokenState.DOWN
         self.trouble = exchange.trouble
         self.replacements += 1
