@@ -52,13 +52,15 @@ async def serve_control(
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Listen at `path` until cancelled; `crashed` is told of a bug.  Raises OSError where that cannot be."""
-    with _listening(path) as listener, trio.socket.from_stdlib_socket(listener) as accepting:
+    room = trio.CapacityLimiter(_BACKLOG)
+
+    async def answer(connection: trio.SocketStream) -> None:
+        await _answer_one(connection, tokens, sealing, crashed, room)
+
+    with _listening(path) as listener:
+        accepting = trio.SocketListener(trio.socket.from_stdlib_socket(listener))
         task_status.started()
-        async with trio.open_nursery() as nursery:
-            room = trio.CapacityLimiter(_BACKLOG)
-            while True:
-                connection, _ = await accepting.accept()
-                nursery.start_soon(_answer_one, connection, tokens, sealing, crashed, room)
+        await trio.serve_listeners(answer, [accepting])  # which waits where no descriptor is left
 
 
 @contextmanager
@@ -81,18 +83,18 @@ def _listening(path: Path) -> Generator[socket.socket]:
 
 
 async def _answer_one(
-    connection: trio.socket.SocketType,
+    connection: trio.SocketStream,
     tokens: Cluster,
     sealing: Sealing,
     crashed: Callable[[BaseException], None],
     room: trio.CapacityLimiter,
 ) -> None:
-    with connection, trio.move_on_after(_PATIENCE_SECONDS):
+    with trio.move_on_after(_PATIENCE_SECONDS):
         async with room:
             try:
-                if _is_allowed(connection):
-                    done = await _take(connection, tokens, sealing)
-                    await trio.SocketStream(connection).send_all(to_line(done))
+                if _is_allowed(connection.socket):
+                    done = await _take(connection.socket, tokens, sealing)
+                    await connection.send_all(to_line(done))
             except (OSError, trio.BrokenResourceError):
                 return  # whoever asked has gone
             except Exception as error:  # noqa: BLE001  the calls go on without this order
