@@ -1,6 +1,6 @@
 """What an operator tells a running proxy to do, over a Unix socket beside the ready file.
 
-    orders   what can be said      listening   the proxy's end      asking   the commands' end
+    orders   what can be said      listening   the proxy's end      asking   the commands' end      peers   who is there
 
 The admin address tells and changes nothing; this changes, and is closed to everybody but the proxy's own user and root:
 by the socket's mode, and by who the kernel says has connected.  One order a connection.

@@ -2,12 +2,13 @@
 
 import os
 import socket
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import msgspec
 
 from sottovoce.app.control.orders import Done, Order, socket_path, to_line
+from sottovoce.app.control.peers import user_of
 from sottovoce.primitives import Secret, SottovoceError, wipe_bytes
 from sottovoce.settings import find_file, load
 
@@ -24,9 +25,10 @@ def order(directory: Path, what: Order, share: Secret | None = None) -> Done:
 
     The caller wipes `share`.
     """
-    path = socket_path(load(find_file(directory)).process.ready_file)
+    configuration = load(find_file(directory))
+    path = socket_path(configuration.process.ready_file)
     try:
-        answer = _exchange(path, what, share)
+        answer = _exchange(path, what, share, _proxys_users(Path(configuration.audit.file)))
         done = msgspec.json.decode(answer, type=Done)
     except FileNotFoundError:
         raise Unordered(_nobody(path, "there is no such socket")) from None
@@ -47,12 +49,22 @@ def order(directory: Path, what: Order, share: Secret | None = None) -> Done:
     return done
 
 
-def _exchange(path: Path, what: Order, share: Secret | None) -> bytes:
+def _proxys_users(audit: Path) -> set[int]:
+    """Give who may be the proxy: our own user, or root; for root it may be whoever keeps the audit log, too."""
+    users = {0, os.geteuid()}
+    with suppress(FileNotFoundError):
+        users.add(audit.stat().st_uid)
+    return users
+
+
+def _exchange(path: Path, what: Order, share: Secret | None, users: set[int]) -> bytes:
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         with closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as connection:
             connection.settimeout(_PATIENCE_SECONDS)
             connection.connect(f"/proc/self/fd/{folder}/{path.name}")  # a path has 107 bytes at most
+            if (user := user_of(connection)) not in users:  # a share is for nobody else to hear
+                raise Unordered(f"user {user} listens at {path}, who does not run the proxy: see who did that")
             connection.sendall(to_line(what))
             if share is not None:
                 line = share.copy_for_sealing()

@@ -2,7 +2,6 @@
 
 import os
 import socket
-import struct
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Literal, Protocol
 import trio
 
 from sottovoce.app.control.orders import MAX_LINE_BYTES, Done, Order, OrderInvalid, SealState, parse_order, to_line
+from sottovoce.app.control.peers import user_of
 from sottovoce.hsm import Cluster, TokenState
 from sottovoce.hsm.seal import SealStatus, State
 from sottovoce.primitives import Secret, SottovoceError, one_line
@@ -18,7 +18,6 @@ from sottovoce.primitives import Secret, SottovoceError, one_line
 _BACKLOG = 8
 _PATIENCE_SECONDS = 30.0
 """For one connection, from its beginning to its end; a share takes a second."""
-_CREDENTIALS = struct.Struct("3i")
 _STATES: dict[State, Literal["sealed", "unsealing", "unsealed"]] = {
     State.SEALED: "sealed",
     State.UNSEALING: "unsealing",
@@ -92,20 +91,13 @@ async def _answer_one(
     with trio.move_on_after(_PATIENCE_SECONDS):
         async with room:
             try:
-                if _is_allowed(connection.socket):
+                if user_of(connection.socket) in {0, os.geteuid()}:
                     done = await _take(connection.socket, tokens, sealing)
                     await connection.send_all(to_line(done))
             except (OSError, trio.BrokenResourceError):
                 return  # whoever asked has gone
             except Exception as error:  # noqa: BLE001  the calls go on without this order
                 crashed(error)
-
-
-def _is_allowed(connection: trio.socket.SocketType) -> bool:
-    """Whether the peer is the proxy's own user, or root."""
-    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    _, user, _ = _CREDENTIALS.unpack(raw)
-    return user in {0, os.geteuid()}
 
 
 class _Lines:
