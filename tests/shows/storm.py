@@ -20,6 +20,7 @@ from sottovoce.client import CallError
 from sottovoce.primitives import Group, KeyShare, SystemKem
 from tests.running import RunningProxy
 from tests.shows.calls import calling, next_frame
+from tests.shows.tokens.records import queued_seconds
 
 _LOOK_SECONDS = 0.02
 _SIGNING_SECONDS = (0.010, 0.016)
@@ -46,7 +47,7 @@ class Storm:
         self.failures: list[str] = []
         self.killed_at: list[dt.datetime] = []
         self._proxy = proxy
-        self._log = _TokenLog(proxy.log)
+        self._log = TokenLog(proxy.log)
         self._interval = 1 / per_second
         self._running: set[int] = set()
         self._ended = trio.Event()
@@ -127,13 +128,13 @@ class Storm:
         """
         while len(self.pids) <= len(self.killed_at):  # noqa: ASYNC110  another process writes the log: no event
             await trio.sleep(_LOOK_SECONDS)
-        self.queued_seconds.append(_queued_seconds(self.pids[-1]))
+        self.queued_seconds.append(queued_seconds(self.pids[-1]))
         late = self._running.copy()
         while late & self._running:
             await self._ended.wait()
 
 
-class _TokenLog:
+class TokenLog:
     """What the log says of the token, read on from where it was read to."""
 
     def __init__(self, path: Path) -> None:
@@ -149,14 +150,6 @@ class _TokenLog:
         lines = whole.splitlines()
         self._events += [json.loads(line) for line in lines if b'"event":"token.' in line]
         return [event for event in self._events if event["event"] == name]
-
-
-def _queued_seconds(pid: int) -> float:
-    """The kernel's own count, in nanoseconds, where it keeps one (Documentation/scheduler/sched-stats.rst)."""
-    try:
-        return int(Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
-    except OSError:
-        return 0.0
 
 
 class TellingKem(SystemKem):

@@ -17,22 +17,12 @@ import trio
 
 from sottovoce.admin import Status, ask_status
 from sottovoce.client import CallError
-from tests.running import RunningProxy, copy_directory, make_directory, running_proxy, sottovoce
+from tests.running import RunningProxy, running_proxy, sottovoce
 from tests.shows.calls import PATIENCE, calling, next_frame
 
 pytestmark = pytest.mark.interop(tool="softhsm2-util")
 _LOOK_SECONDS = 0.05
 _PER_SECOND = 10
-
-
-@pytest.fixture(scope="module")
-def made_of_three(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_directory(tmp_path_factory.mktemp("three"), "--tokens", "3")
-
-
-@pytest.fixture
-def three(made_of_three: Path, tmp_path: Path) -> Path:
-    return copy_directory(made_of_three, tmp_path)
 
 
 class Load:
