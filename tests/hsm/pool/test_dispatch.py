@@ -7,7 +7,7 @@ from sottovoce.hsm import HsmBusy, HsmError, HsmUnavailable, HsmWrongPin, KeyMis
 from sottovoce.hsm.messages import Reply
 from sottovoce.hsm.pool.calls import Call
 from sottovoce.hsm.reports import Untimed
-from tests.hsm.pool.told import Room
+from tests.hsm.pool.told import QUESTION, Room
 
 
 async def test_calls_go_to_whom_has_the_least_to_do_and_wait_where_all_are_busy() -> None:
@@ -257,6 +257,20 @@ async def test_without_savings_of_one_node_and_for_what_must_not_be_sent_twice_t
     room.submit(is_idempotent=False)
     room.slow("a")
     assert (room.nodes["a"].slow_seconds, room.calls_at("b")) == (None, [])
+
+
+async def test_for_a_second_sending_that_is_not_paid_for_no_question_is_made() -> None:
+    asked: list[str] = []
+
+    def question_for(node: str) -> msgspec.Raw:
+        asked.append(node)
+        return QUESTION
+
+    room = Room("ab")
+    room.dispatch.submit(Call("sign", question_for, is_idempotent=True, answer_seconds=1), "")
+    for _ in range(10):
+        room.slow("a")
+    assert asked == ["a"]
 
 
 async def test_a_second_sending_to_a_node_that_dies_changes_nothing() -> None:

@@ -268,11 +268,11 @@ class Dispatch:
         slow = [attempt for node in self.nodes for attempt in node.attempts if _may_be_hedged(attempt)]
         for attempt in slow:
             takers = [node for node in idle if node.is_well and node.has_room and node.name not in attempt.call.out]
-            if not takers:
+            is_urgent = now - attempt.sent_at >= 2 * (attempt.slow_at - attempt.sent_at)
+            if not takers or not self._budget.has_price(is_urgent=is_urgent):
                 continue
             node = min(takers, key=_work)
             prepared = _question(attempt.call, node.name)
-            is_urgent = now - attempt.sent_at >= 2 * (attempt.slow_at - attempt.sent_at)
             if isinstance(prepared, msgspec.Raw) and self._budget.spend(is_urgent=is_urgent):
                 attempt.call.is_hedged = True
                 self._send(attempt.call, prepared, node, is_hedge=True)

@@ -57,9 +57,13 @@ class Budget:
         """A call was sent the first time."""
         self._saved = min(_MOST_SAVED, self._saved + 1)
 
+    def has_price(self, *, is_urgent: bool) -> bool:
+        """Whether a second sending can be paid; what is left may be for urgent ones only."""
+        return self._saved >= (_PRICE if is_urgent else 2 * _PRICE)
+
     def spend(self, *, is_urgent: bool) -> bool:
-        """Take the price of a second sending; false where it cannot be paid, or what is left is for urgent ones."""
-        if self._saved < (_PRICE if is_urgent else 2 * _PRICE):
+        """Take the price of a second sending; false where it cannot be paid."""
+        if not self.has_price(is_urgent=is_urgent):
             return False
         self._saved -= _PRICE
         return True
