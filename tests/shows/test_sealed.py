@@ -22,6 +22,7 @@ from sottovoce.transport import SystemEntropy
 from tests.running import RunningProxy, copy_directory, make_directory, running_proxy, sottovoce
 from tests.shows.calls import PATIENCE, calling, next_frame
 from tests.shows.needles import leaks
+from tests.shows.orders import SOCKET, order
 
 pytestmark = pytest.mark.interop(tool="softhsm2-util")
 _LOOK_SECONDS = 0.02
@@ -68,7 +69,7 @@ def sealed(made_of_two: Path, tmp_path: Path) -> SealedDirectory:
 @contextmanager
 def running(sealed: SealedDirectory, *sets: str) -> Generator[RunningProxy]:
     """Run it, with the socket over which it is told; what it has said then holds no secret."""
-    (sealed.directory / "told").unlink(missing_ok=True)
+    (sealed.directory / SOCKET).unlink(missing_ok=True)
     with running_proxy(sealed.directory, *sets, program="tests.shows.sealed_child") as proxy:
         yield proxy
         proxy.stop()
@@ -78,13 +79,8 @@ def running(sealed: SealedDirectory, *sets: str) -> Generator[RunningProxy]:
 
 
 async def tell(sealed: SealedDirectory, line: str) -> str:
-    await until((sealed.directory / "told").exists)
-    async with await trio.open_unix_socket(str(sealed.directory / "told")) as stream:
-        await stream.send_all(f"{line}\n".encode())
-        said = b""
-        async for data in stream:
-            said += data
-        return said.decode()
+    await until((sealed.directory / SOCKET).exists)
+    return await order(sealed.directory, line.encode())
 
 
 async def unseal(sealed: SealedDirectory) -> None:

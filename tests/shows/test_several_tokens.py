@@ -17,8 +17,10 @@ import trio
 
 from sottovoce.admin import Status, ask_status
 from sottovoce.client import CallError
+from sottovoce.session import HANDSHAKE_SECONDS
 from tests.running import RunningProxy, running_proxy, sottovoce
 from tests.shows.calls import PATIENCE, calling, next_frame
+from tests.shows.orders import SOCKET, order
 
 pytestmark = pytest.mark.interop(tool="softhsm2-util")
 _LOOK_SECONDS = 0.05
@@ -157,8 +159,12 @@ async def test_a_token_whose_directory_is_gone_is_named_and_comes_back_by_itself
 
 
 async def test_calls_go_on_with_one_of_three_and_are_refused_with_none_until_one_is_back(three: Path) -> None:
-    with running_proxy(three, "listener.handshake_seconds=3") as proxy:
+    """Keys are used all the while, and made where two are up, as the quorum says: refused with its own error else."""
+    limits = "listener.handshake_seconds=3"
+    with running_proxy(three, limits, program="tests.shows.tokens.making") as proxy:
         await all_up(proxy)
+        await until((three / SOCKET).exists)
+        assert await order(three, b"make key/one") == "a b c"
         async with calls_to(proxy) as load:
             put_back = [moved_away(proxy, node) for node in "ab"]
             await until(lambda: all(times(proxy, "token.lost", node) >= 2 for node in "ab"))
@@ -166,15 +172,15 @@ async def test_calls_go_on_with_one_of_three_and_are_refused_with_none_until_one
             (concern,) = status.concerns
             assert (concern.severity, concern.cause) == ("degraded", "hsm")
             assert concern.what.startswith("1 of 3 tokens is up, too few for a new key, which needs 2: a down since")
+            refused = await order(three, b"make key/two")
+            assert refused.startswith("QuorumMissing: making key/two takes 2 tokens, 1 are up (a: ")
+            assert await order(three, b"sign key/one") == "c"
             await load.go_on()
         put_back.append(moved_away(proxy, "c"))
         await until(lambda: times(proxy, "token.lost", "c") >= 2)
         assert await ready_code(proxy) == 503
         assert (await asked(proxy)).readiness.reasons == ("hsm_down",)
-        alone = Load(proxy)
-        with trio.fail_after(PATIENCE):
-            await alone.call()
-        assert len(alone.failures) == 1
+        await refused_in_time(proxy, 3 + HANDSHAKE_SECONDS)
         put_back[1]()
         await until(lambda: times(proxy, "token.started", "b") == 2)
         assert await ready_code(proxy) == 200
@@ -184,6 +190,17 @@ async def test_calls_go_on_with_one_of_three_and_are_refused_with_none_until_one
         put_back[2]()
         await until(lambda: all(times(proxy, "token.started", node) == 2 for node in "abc"))
         assert (await asked(proxy)).state == "healthy"
+        assert await order(three, b"make key/two") == "a b c"
+
+
+async def refused_in_time(proxy: RunningProxy, seconds: float) -> None:
+    """See that a call is refused before its two handshakes' time is over."""
+    alone = Load(proxy)
+    began = trio.current_time()
+    with trio.fail_after(PATIENCE):
+        await alone.call()
+    assert len(alone.failures) == 1
+    assert trio.current_time() - began <= seconds
 
 
 async def test_it_starts_without_a_token_that_cannot_be_had(three: Path) -> None:
