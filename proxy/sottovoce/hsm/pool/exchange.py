@@ -99,10 +99,14 @@ class Exchange:
 
     async def run(self) -> None:
         """Send calls and take answers until the process is gone."""
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._send_frames)
-            for until_its_end in (self._take_answers, self._watch):
-                nursery.start_soon(_run_and_cancel, until_its_end, nursery.cancel_scope)
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._send_frames)
+                for until_its_end in (self._take_answers, self._watch):
+                    nursery.start_soon(_run_and_cancel, until_its_end, nursery.cancel_scope)
+        finally:
+            while self._outbox:  # a question may hold a secret
+                wipe_bytes(self._outbox.popleft())
         self._child.kill()
 
     async def _take_answers(self) -> None:
@@ -118,9 +122,8 @@ class Exchange:
         try:
             while True:
                 while self._outbox:
-                    frame = self._outbox.popleft()
-                    await self._child.send(frame)
-                    wipe_bytes(frame)
+                    await self._child.send(self._outbox[0])
+                    wipe_bytes(self._outbox.popleft())
                 await self._sender.park()
         except HsmUnavailable:
             return  # the reader sees the end too, and acts on it
