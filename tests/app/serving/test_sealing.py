@@ -1,6 +1,8 @@
 """The seal as the proxy knows it: what runs while it is open, who is told, and what goes on the logs."""
 
 import itertools
+import os
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -199,9 +201,22 @@ async def test_a_pin_that_lies_in_its_file_is_erased_at_the_start_if_it_was_seal
     (house.directory / "secrets").mkdir()
     pin = house.directory / "secrets/pin"
     pin.write_bytes(b"1234")
+    os.utime(pin, ns=(0, 0))
     async with house.opened():
         assert not pin.exists()
     pin.mkdir()
+    os.utime(pin, ns=(0, 0))
     with pytest.raises(SealRefused, match="cannot be erased"):
         async with house.opened():
             pass
+
+
+async def test_a_pin_that_was_written_after_the_seal_is_nowhere_else_and_stays(house: House) -> None:
+    (house.directory / "secrets").mkdir()
+    pin = house.directory / "secrets/pin"
+    pin.write_bytes(b"the token was given another")
+    os.utime(pin, (time.time() + 60, time.time() + 60))
+    with pytest.raises(SealRefused, match="is newer than the seal"):
+        async with house.opened():
+            pass
+    assert pin.read_bytes() == b"the token was given another"

@@ -138,25 +138,41 @@ class Sealing:
 async def open_keeper(config: HsmConfig, ledger: Ledger, clock: Clock) -> AsyncGenerator[SealKeeper | None]:
     """Keep the seal of a (resolved) configuration until the block ends; None where there is none.
 
-    A PIN that still lies in a file beside the seal is erased there.  Raises SealError.
+    A PIN that still lies in a file since before the seal is erased there.  Raises SealError.
     """
     if config.seal is None:
         yield None
         return
     store = SealStore(Path(config.seal.file), Path(config.seal.state_file))
     async with open_seal(store, config.seal, wall=clock.wall, report=ledger.seal) as keeper:
-        await trio.to_thread.run_sync(_erase_pins, config, frozenset(keeper.places))
+        await trio.to_thread.run_sync(_erase_pins, config, store, frozenset(keeper.places))
         ledger.begun_sealed(keeper.status.reason)
         yield keeper
 
 
-def _erase_pins(config: HsmConfig, sealed: frozenset[str]) -> None:
-    """Finish what whoever made the seal was killed at."""
+def _erase_pins(config: HsmConfig, store: SealStore, sealed: frozenset[str]) -> None:
+    """Finish what whoever made the seal was killed at.
+
+    A PIN that is newer than the seal is not what was sealed, and may be in no other place: its token would be lost.
+    """
     for name, node in config.all_nodes.items():
         path = node.pin_path
         if name in sealed and path is not None:
             try:
+                if _is_newer(path, store.record):
+                    text = (
+                        f"{path} is newer than the seal {store.record}, so another PIN was sealed: move it away if the "
+                        "token has that other one, or else take [hsm.seal] and its file away and make a new seal"
+                    )
+                    raise SealRefused(text)
                 erase_pin_file(path)
             except OSError as error:
                 text = f"{path} holds a PIN that is sealed, and cannot be erased ({error.strerror}): remove it"
                 raise SealRefused(text) from None
+
+
+def _is_newer(path: Path, other: Path) -> bool:
+    try:
+        return path.stat(follow_symlinks=False).st_mtime_ns > other.stat().st_mtime_ns
+    except FileNotFoundError:
+        return False
