@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from sottovoce.hsm import find_softhsm
-from sottovoce.hsm.errors import KeyAbsent
-from sottovoce.hsm.kinds import KeyKind
+from sottovoce.hsm.errors import KeyAbsent, OperationRefused
+from sottovoce.hsm.kinds import KeyKind, WrapMechanism
 from sottovoce.primitives import verify_spki
 from tests.hsm.operations.asking import OneToken
 from tests.hsm.operations.conftest import SOFTHSM, OpenTokens
@@ -129,6 +129,18 @@ async def test_a_key_that_it_made_is_used_here(token: OneToken, tool: Tool) -> N
     await token.prove("key/theirs")
     data, how = HOW[KeyKind.ECDSA_P384]
     assert tool.verify("key/theirs", data, await token.sign("key/theirs", MESSAGE), how)
+
+
+@pytest.mark.parametrize(("kind", "usage"), [("AES:16", "decrypt"), ("GENERIC:20", "sign")])
+async def test_a_key_of_it_that_is_shorter_than_ours_is_none_of_our_kinds(
+    token: OneToken, tool: Tool, kind: str, usage: str
+) -> None:
+    await token.generate("key/wrapping", KeyKind.AES_256_WRAP)
+    tool.run("--keygen", "--key-type", kind, "--label", "key/short", f"--usage-{usage}", "--extractable")
+    assert [facts.label for facts in await token.find()] == ["key/wrapping"]
+    with pytest.raises(OperationRefused, match="key/short is a key of a kind that is not used here"):
+        await token.wrap("key/wrapping", "key/short", WrapMechanism.AES_KWP)
+    assert token.pool.replacements == 0
 
 
 async def test_a_key_that_it_destroyed_is_gone_here_after_the_process_was_replaced(token: OneToken, tool: Tool) -> None:

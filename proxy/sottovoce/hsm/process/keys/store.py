@@ -276,11 +276,20 @@ def _kind_of(key: pkcs11.Key) -> KeyKind | None:
             bits = 8 * len(bytes(key[_A.MODULUS]).lstrip(b"\x00"))
             return {bits: kind for kind, bits in _RSA_BITS.items()}.get(bits)
         case _K.AES:
-            return KeyKind.AES_256_GCM if key[_A.ENCRYPT] else KeyKind.AES_256_WRAP if key[_A.WRAP] else None
+            kind = KeyKind.AES_256_GCM if key[_A.ENCRYPT] else KeyKind.AES_256_WRAP if key[_A.WRAP] else None
+            return _of_its_length(key, kind)
         case _K.GENERIC_SECRET | _K.SHA384_HMAC:
-            return KeyKind.HMAC_SHA384 if key[_A.SIGN] else None
+            return _of_its_length(key, KeyKind.HMAC_SHA384 if key[_A.SIGN] else None)
         case _:
             return None
+
+
+def _of_its_length(key: pkcs11.Key, kind: KeyKind | None) -> KeyKind | None:
+    """Give the kind of a secret key that is as long as that kind's are: others may have put shorter ones there.
+
+    Of a key that was unwrapped SoftHSM says 0; `unwrap` has seen to its length.
+    """
+    return kind if kind is not None and key[_A.VALUE_LEN] in {0, kind.value_bytes} else None
 
 
 def _spki(kind: KeyKind, public: pkcs11.Object) -> bytes:
