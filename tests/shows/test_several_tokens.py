@@ -4,7 +4,6 @@ Each loss is made while calls come at a steady rate; each call is whole: handsha
 """
 
 import os
-import random
 import signal
 import urllib.error
 import urllib.request
@@ -217,36 +216,3 @@ async def test_it_starts_without_a_token_that_cannot_be_had(three: Path) -> None
             ("c", "up"),
         ]
         assert status.concerns[0].remedy == "put the right PIN into hsm.nodes.a.pin_file, then start the proxy anew"
-
-
-@pytest.mark.soak
-async def test_no_call_fails_whatever_happens_to_one_token_at_any_instant(three: Path) -> None:
-    """Twenty of each kind, each at one token; the next comes when it is back."""
-    chance = random.Random(6)  # noqa: S311  instants and tokens
-    faults = [fault for fault in (killed, stopped, moved_away) for _ in range(20)]
-    chance.shuffle(faults)
-    with running_proxy(three) as proxy:
-        await all_up(proxy)
-        async with calls_to(proxy) as load:
-            for fault in faults:
-                node = chance.choice("abc")
-                starts = times(proxy, "token.started", node)
-                await trio.sleep(chance.uniform(0, 2 / _PER_SECOND))
-                make_well = fault(proxy, node)
-                await load.go_on()
-                make_well()
-                await until(lambda: times(proxy, "token.started", node) > starts)  # noqa: B023  awaited at once
-                await load.go_on()
-        made = load.made
-    assert made > 10 * len(faults)
-    assert not proxy.events("signature.dropped")
-
-
-def killed(proxy: RunningProxy, node: str) -> Callable[[], object]:
-    os.kill(pid_of(proxy, node), signal.SIGKILL)
-    return lambda: None
-
-
-def stopped(proxy: RunningProxy, node: str) -> Callable[[], object]:
-    os.kill(pid_of(proxy, node), signal.SIGSTOP)
-    return lambda: None

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import trio
 
+from loadtest.bench.crowd.processor import processor_seconds
 from tests.running import ROOT, RunningProxy, environment
 from tests.shows.calls import PATIENCE
 from tests.shows.tokens.records import RECORDS, Made, Records, now
@@ -22,8 +23,11 @@ _LOOK_SECONDS = 0.1
 class Load:
     """A running one."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", records: Records) -> None:
+    def __init__(self, process: "subprocess.Popen[bytes]", proxy: RunningProxy, records: Records) -> None:
+        self.cost_seconds = 0.0
+        """The processor's time that a call took, of clients, proxy and token processes together; `most` finds it."""
         self._process = process
+        self._proxy = proxy
         self._records = records
 
     def call(self, per_second: float) -> None:
@@ -39,7 +43,17 @@ class Load:
                 await trio.sleep(_LOOK_SECONDS)
 
     async def most(self) -> float:
-        """Find out by steps how many calls a second come about, up to the number that is wanted."""
+        """Find out by steps how many calls a second come about, up to the number that is wanted.
+
+        Meanwhile no process may go: what a call costs is taken then, too.
+        """
+        pids = [self._proxy.pid, *(event["pid"] for event in self._proxy.events("token.started")), self._process.pid]
+        before, count = processor_seconds(pids), len(self._records.of(Made))
+        most = await self._climb()
+        self.cost_seconds = (processor_seconds(pids) - before) / (len(self._records.of(Made)) - count)
+        return most
+
+    async def _climb(self) -> float:
         held = 0.0
         for step in _STEPS:
             self.call(step)
@@ -62,7 +76,7 @@ async def calls_to(proxy: RunningProxy, records: Records) -> AsyncGenerator[Load
         command, stdin=subprocess.PIPE, cwd=ROOT, env=variables
     ) as process:
         try:
-            yield Load(process, records)
+            yield Load(process, proxy, records)
             assert process.stdin is not None
             process.stdin.close()
             with trio.fail_after(PATIENCE):

@@ -4,6 +4,7 @@ No call fails, no signature is wrong, and none comes from elsewhere than a token
 times by `make soak`, at 100 new calls a second or as many as this machine does.
 """
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,9 +27,11 @@ _CALLS_BEFORE, _CALLS_AFTER = 20, 20
 class Outcome:
     """What came of a run."""
 
-    def __init__(self, faults: list[Fault], account: Account, per_second: float) -> None:
+    def __init__(self, faults: list[Fault], account: Account, per_second: float, cost_seconds: float) -> None:
         self.faults = faults
         self.account = account
+        self.cost_seconds = cost_seconds
+        """What a call costs of a processor's time, all processes together."""
         self.per_second = per_second
         """New calls, as many as came about."""
 
@@ -58,7 +61,7 @@ async def harmed(directory: Path, *, rounds: int, in_flight: int, per_second: fl
             await load.until(len(records.of(Made)) + _CALLS_AFTER)
             made = records.of(Made)
             reached = (len(made) - count) / (made[-1].ended_at - before.ended_at)
-    return Outcome(faults.done, Account(records, directory), reached)
+    return Outcome(faults.done, Account(records, directory), reached, load.cost_seconds)
 
 
 def see_that_none_noticed(outcome: Outcome) -> None:
@@ -81,7 +84,11 @@ async def test_no_call_notices_eighty_faults_of_one_of_three_tokens(three: Path,
     outcome = await harmed(three, rounds=20, in_flight=10, per_second=None)
     account = outcome.account
     failovers: dict[str, Failover] = {}
-    figure(f"{outcome.per_second:.0f} new calls a second of {WANTED_PER_SECOND} that were wanted")
+    figure(
+        f"{outcome.per_second:.0f} new calls a second of {WANTED_PER_SECOND} that were wanted: a call took"
+        f" {1000 * outcome.cost_seconds:.1f} ms of a processor, so {os.cpu_count()} hold"
+        f" {(os.cpu_count() or 1) / outcome.cost_seconds:.0f} if they do nothing else"
+    )
     for kind, faults in outcome.by_kind.items():
         found = [account.failover(each) for each in faults]
         failover = failovers[kind] = Failover(
