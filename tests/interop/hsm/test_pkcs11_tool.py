@@ -39,7 +39,7 @@ class Tool:
         environment = os.environ | {"SOFTHSM2_CONF": str(self.directory / "softhsm2.conf"), "TOKEN_PIN": pin}
         command = ["pkcs11-tool", "--module", find_softhsm(), "--token-label", "operations"]
         command += ["--login", "--pin", "env:TOKEN_PIN", *arguments]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace", check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -141,6 +141,12 @@ async def test_a_key_of_it_that_is_shorter_than_ours_is_none_of_our_kinds(
     with pytest.raises(OperationRefused, match="key/short is a key of a kind that is not used here"):
         await token.wrap("key/wrapping", "key/short", WrapMechanism.AES_KWP)
     assert token.pool.replacements == 0
+
+
+async def test_a_key_whose_label_is_no_text_hides_no_other(token: OneToken, tool: Tool) -> None:
+    await token.generate("key/one", KeyKind.AES_256_GCM)
+    tool.run("--keygen", "--key-type", "AES:32", "--label", os.fsdecode(b"key/\xff"))
+    assert [facts.label for facts in await token.find()] == ["key/one"]
 
 
 async def test_a_key_that_it_destroyed_is_gone_here_after_the_process_was_replaced(token: OneToken, tool: Tool) -> None:

@@ -122,7 +122,9 @@ def list_keys(worker: Worker, prefix: str) -> list[KeyFacts]:
         worker.see_login()
         labels: set[str] = set()
         for kind in _HALVES:
-            labels |= {str(each[_A.LABEL]) for each in session.get_objects({_A.CLASS: kind})}
+            for each in list(session.get_objects({_A.CLASS: kind})):
+                with suppress(UnicodeDecodeError):  # whoever made it, it has none of our labels
+                    labels.add(str(each[_A.LABEL]))
         wanted = sorted(label for label in labels if label.startswith(prefix) and is_key_label(label))
         return [facts for label in wanted if (facts := _facts_if_usable(worker, session, label))]
 
