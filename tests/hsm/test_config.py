@@ -1,8 +1,9 @@
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from sottovoce.hsm import HsmConfig, NodeConfig
+from sottovoce.hsm import HsmConfig, NodeConfig, NodeName
 from sottovoce.hsm.config import ONLY_NODE
 
 
@@ -48,3 +49,9 @@ def test_tokens_of_a_vendor_may_share_its_module_and_a_pin() -> None:
         for name in "ab"
     }
     assert set(HsmConfig(nodes=nodes).all_nodes) == {"a", "b"}
+
+
+@pytest.mark.parametrize("name", ["", "A", "1", "a/b", "..", "a.b", "a\n", "a" * 33])
+def test_a_tokens_name_is_one_that_a_folder_may_have(name: str) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({name: {}}, dict[NodeName, NodeConfig])

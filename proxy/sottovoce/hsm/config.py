@@ -30,7 +30,8 @@ Seconds = Annotated[float, msgspec.Meta(gt=0, le=60)]
 
 
 FilePath = Annotated[str, msgspec.Meta(min_length=1)]
-NodeName = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9-]{0,31}$")]
+NodeName = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9-]{0,31}$(?!\n)")]
+"""`$` alone lets a newline behind it pass."""
 ONLY_NODE = "main"
 """The name of a token that is the only one."""
 MAX_NODES = 16

@@ -15,7 +15,7 @@ from sottovoce.primitives import Suite
 from sottovoce.relay import RouteConfig
 from sottovoce.transport import PqPolicy
 
-Name = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9._~-]{1,64}$")]
+Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._~-]{1,64}$(?!\n)")]
 """Of a route or a listener, chosen by the operator: it stands in URLs and in logs."""
 
 

@@ -34,7 +34,7 @@ _KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
 )
 """What a TOML value is called; `bool` before `int`, of which it is one."""
 _NAME_RULES = {
-    "^[a-z][a-z0-9-]{0,31}$": (
+    r"^[a-z][a-z0-9-]{0,31}$(?!\n)": (
         "its name stands in file names and metrics",
         "use a small letter, then up to 31 small letters, digits and - only",
     ),
