@@ -41,6 +41,7 @@ async def test_a_pin_from_a_descriptor_serves_each_process_anew(
 ) -> None:
     pin = directory / "secrets/pin"
     descriptor = os.open(pin, os.O_RDONLY | os.O_CLOEXEC)
+    os.set_inheritable(descriptor, True)  # noqa: FBT003  as a shell leaves it
     pin.unlink()
     try:
         async with opened(pin_source=f"fd:{descriptor}") as token:
@@ -55,6 +56,13 @@ async def test_a_pin_from_a_descriptor_serves_each_process_anew(
 async def test_a_descriptor_that_is_not_open_is_named(opened: OpenToken) -> None:
     with pytest.raises(PinUnreadable, match=r"^descriptor 1023 cannot be read"):
         await serves(opened, pin_source="fd:1023")
+
+
+async def test_a_file_that_we_opened_ourselves_is_not_tried_as_a_pin(opened: OpenToken, directory: Path) -> None:
+    log = directory / "log"
+    log.write_bytes(b"something of ours\n")
+    with log.open("rb") as file, pytest.raises(PinUnreadable, match=rf"^descriptor {file.fileno()} cannot be read"):
+        await serves(opened, pin_source=f"fd:{file.fileno()}")
 
 
 async def test_a_pin_that_cannot_be_the_vendors_is_not_tried(

@@ -87,6 +87,11 @@ class Spawner:
             raise
 
 
+def was_given(descriptor: int) -> bool:
+    """Whether a descriptor came from who started us: what we open ourselves is never inheritable (PEP 446)."""
+    return _is_open(descriptor) and os.get_inheritable(descriptor)
+
+
 def _is_open(descriptor: int) -> bool:
     try:
         os.fstat(descriptor)

@@ -22,7 +22,7 @@ from sottovoce.hsm.config import HsmConfig, NodeConfig
 from sottovoce.hsm.errors import OPERATOR_ERRORS, HsmError, HsmUnavailable, HsmWrongPin
 from sottovoce.hsm.messages import PROBE, Probe, Reply, Request, Start, decode_message, encode_frame
 from sottovoce.hsm.pool.calls import Attempt, Call
-from sottovoce.hsm.pool.child import Spawner, TokenChild
+from sottovoce.hsm.pool.child import Spawner, TokenChild, was_given
 from sottovoce.hsm.pool.exchange import Exchange, Listener
 from sottovoce.hsm.pool.hedging import Latencies
 from sottovoce.hsm.reports import (
@@ -218,7 +218,7 @@ class Node:
         environment = {"SOFTHSM2_CONF": str(softhsm)} if softhsm is not None else {}
         pin = self._config.pin
         others = self._limits.pin_variables - {pin.name}
-        lent = (int(pin.name),) if pin.place is PinPlace.DESCRIPTOR else ()
+        lent = (int(pin.name),) if pin.place is PinPlace.DESCRIPTOR and was_given(int(pin.name)) else ()
         if self._lent is not None:
             lent = (self._lent.descriptor,)
         with closing(Spawner(self._command, environment, without=others, lent=lent)) as spawner:
