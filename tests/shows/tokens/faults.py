@@ -14,7 +14,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,6 +30,7 @@ from tests.shows.tokens.signer import DROP_SESSIONS
 NODES = "abc"
 _LOOK_SECONDS = 0.02
 _SPIN_SECONDS = 0.0005
+_IN_USE_SECONDS = 2.0
 _MOST_AWAY_SECONDS = 3.0
 """For how long a token's directory is away behind the end of its process."""
 
@@ -87,17 +88,24 @@ class Faults:
 
     async def _one(self, kind: str, in_flight: int) -> None:
         await trio.sleep(self._random.uniform(0.0, 0.3))
-        node = await self._one_at_work() if self._met(kind) < in_flight else self._random.choice(NODES)
+        await self._all_alive()
+        node = await self._one_at_work() if self._met(kind) < in_flight else self._random.choice(self._in_use(kind))
         pid = self._pid(node)
         fault = Fault(kind, node, pid, now(), 0, queued_seconds(self._proxy.pid))
         self.done.append(fault)
         await self._kinds[kind](fault, Work(self._records.folder, pid))
 
+    async def _all_alive(self) -> None:
+        """Wait until no process has gone by itself meanwhile."""
+        with trio.fail_after(PATIENCE):
+            while any(_state(self._pid(node)) in "Z-" for node in NODES):  # noqa: ASYNC110  no children of ours
+                await trio.sleep(_LOOK_SECONDS)
+
     async def _one_at_work(self) -> str:
         """Wait until a token is signing, and give one that is."""
         works = {node: Work(self._records.folder, self._pid(node)) for node in NODES}
         with trio.fail_after(PATIENCE):
-            while not (busy := [node for node in NODES if works[node].in_flight]):  # noqa: ASYNC110  in other processes
+            while not (busy := [node for node in NODES if works[node].in_flight]):  # noqa: ASYNC110  other processes
                 await trio.sleep(_SPIN_SECONDS)
         return self._random.choice(busy)
 
@@ -135,16 +143,36 @@ class Faults:
         away.rename(tokens)
         await self._until_back(fault, starts, time.time())
 
-    async def _drop_sessions(self, fault: Fault, _: Work) -> None:
+    async def _drop_sessions(self, fault: Fault, work: Work) -> None:
+        """The process opens new ones; SoftHSM may crash where one is being used, and then the process is replaced."""
+        starts, losses = self._counts(fault.node)
+        well_at = time.time()
         os.kill(fault.pid, DROP_SESSIONS)
-        dropped = await _first(lambda: [each for each in self._records.of(Dropped) if each.at > fault.at])
-        fault.in_flight = dropped.in_flight
-        signed = await _first(lambda: self._signed_since(fault.node, dropped.at))
-        fault.back_at = signed.at
-        fault.away_seconds = signed.at - signed.began_at
+        dropped = await _first(lambda: self._dropped_since(fault) or self._losses(fault.node)[losses:])
+        fault.in_flight = dropped.in_flight if isinstance(dropped, Dropped) else work.in_flight
+        signed = await _first(lambda: self._losses(fault.node)[losses:] or self._signed_since(fault.node, dropped))
+        if isinstance(signed, Signed):
+            fault.back_at = signed.at
+            fault.away_seconds = signed.at - signed.began_at
+        else:
+            await self._until_back(fault, starts, well_at)
 
-    def _signed_since(self, node: str, at: float) -> list[Signed]:
-        return [each for each in self._records.of(Signed) if each.node == node and each.began_at > at]
+    def _dropped_since(self, fault: Fault) -> list[Dropped]:
+        return [each for each in self._records.of(Dropped) if each.pid == fault.pid and each.at > fault.at]
+
+    def _in_use(self, kind: str) -> Sequence[str]:
+        """Which tokens may be harmed: that sessions are gone is seen where signatures are wanted of the token only."""
+        if kind != "sessions dropped":
+            return NODES
+        return sorted({each.node for each in self._records.of(Signed) if each.at > now() - _IN_USE_SECONDS}) or NODES
+
+    def _signed_since(self, node: str, dropped: object) -> list[Signed]:
+        if not isinstance(dropped, Dropped):
+            return []
+        return [each for each in self._records.of(Signed) if each.node == node and each.began_at > dropped.at]
+
+    def _losses(self, node: str) -> list[dict[str, Any]]:
+        return self._events("token.lost", node)
 
     async def _until_back(self, fault: Fault, starts: int, well_at: float) -> None:
         started = await self._event("token.started", fault.node, starts + 1)
@@ -162,7 +190,7 @@ class Faults:
         return await _first(lambda: self._events(name, node)[number - 1 :])
 
 
-async def _first(found: Callable[[], list[_Found]]) -> _Found:
+async def _first(found: Callable[[], Sequence[_Found]]) -> _Found:
     """Wait until there is one, and give the first."""
     with trio.fail_after(PATIENCE):
         while not (these := found()):  # noqa: ASYNC110  another process writes it down: no event
