@@ -57,6 +57,7 @@ reference: $(STAMP)
 	@$(BIN)/python -c 'from sottovoce.settings import reference_text as text; print(text(), end="")' >config/reference.toml
 	@$(BIN)/python -c 'from sottovoce.settings import schema_text as text; print(text(), end="")' >config/schema.json
 	@$(BIN)/python -c 'from sottovoce.cli.tree import help_text as text; print(text(), end="")' >proxy/sottovoce/cli/help.txt
+	@$(BIN)/python -c 'from loadtest.commands.tree import help_text as text; print(text(), end="")' >loadtest/help.txt
 	@$(BIN)/python -c 'from sottovoce.app.explaining import document as text; print(text(), end="")' >docs/errors.md
 
 # Needs uv. No index line and no host name may get into the lock: a test looks for them. `--universal` keeps the

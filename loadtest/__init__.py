@@ -1,1 +1,3 @@
 """Load and measurements from outside: run with `python -m loadtest`.  Not shipped."""
+
+PROGRAM = "python -m loadtest"

@@ -67,12 +67,15 @@ def command(fail_if: str | None, plot: Path | None, html: Path | None, *, as_jso
     import msgspec
 
     from loadtest.replay.wanted import Wanted
-    from loadtest.report import parse_threshold
+    from loadtest.report import ThresholdMalformed, parse_threshold
 
     wanted = msgspec.convert(words, Wanted)
     if problem := wanted.usage_problem():
         raise click.UsageError(problem)
-    threshold = None if fail_if is None else parse_threshold(fail_if)
+    try:
+        threshold = None if fail_if is None else parse_threshold(fail_if)
+    except ThresholdMalformed as error:
+        raise click.UsageError(str(error)) from None
     outcome, told = _run(wanted)
     verdict = _verdict(outcome, told, threshold)
     if as_json:

@@ -9,9 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-from loadtest.__main__ import main as loadtest
+from loadtest.commands.tree import main as loadtest
 from sottovoce.cli.tree import commands
 from tests.cli.walking import all_commands
 from tests.running import ROOT, environment
@@ -34,6 +32,8 @@ def seconds(words: list[str]) -> float:
 def test_help_takes_no_more_than_four_bare_interpreters() -> None:
     asked = {_BARE: [sys.executable, "-c", "pass"]}
     asked |= {f"sottovoce {name}": [_SCRIPT, *name.split(), "--help"] for name, _ in all_commands(commands)}
+    prefix = [sys.executable, "-m", "loadtest"]
+    asked |= {f"loadtest {name}": [*prefix, *name.split(), "--help"] for name, _ in all_commands(loadtest)}
     took: dict[str, list[float]] = {name: [] for name in asked}
     for _ in range(ROUNDS):
         for name, words in asked.items():
@@ -41,15 +41,3 @@ def test_help_takes_no_more_than_four_bare_interpreters() -> None:
     bare = statistics.median(took.pop(_BARE))
     ratios = {name: round(statistics.median(each) / bare, 2) for name, each in took.items()}
     assert {name: ratio for name, ratio in ratios.items() if ratio > LIMIT} == {}
-
-
-@pytest.mark.parametrize("name", [name for name, _ in all_commands(loadtest)])
-def test_help_of_loadtest_imports_nothing_heavy(name: str) -> None:
-    program = (
-        "import sys\nfrom loadtest.__main__ import main\ntry: main()\n"
-        "except SystemExit: print(*sorted(sys.modules), file=sys.stderr)"
-    )
-    words = [sys.executable, "-c", program, *name.split(), "--help"]
-    done = subprocess.run(words, capture_output=True, text=True, check=True, env=environment(), cwd=ROOT)
-    assert "Usage:" in done.stdout
-    assert not {"trio", "OpenSSL", "rich", "matplotlib"} & set(done.stderr.split())

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from loadtest.__main__ import main as loadtest
+from loadtest.commands.tree import main as loadtest
 from sottovoce.cli.tree import commands
 from tests.cli.walking import leaves
 from tests.recordings import write_recording

@@ -5,10 +5,10 @@ import json
 import pytest
 from click.testing import CliRunner, Result
 
-from loadtest.__main__ import main
 from loadtest.bench import frame
 from loadtest.bench.command import measures
 from loadtest.bench.figure import Figure
+from loadtest.commands.tree import main
 
 KEPT = Figure("kept", 1.25, 2.5, "x", "so and so")
 OVER = Figure("missed", 30.0, 20.0, "ms", "a busy machine")

@@ -16,10 +16,9 @@ from loadtest.bench.crowd.proxy import served
 from loadtest.peers.servers.certificates import PeerCertificate, make_certificate
 from loadtest.peers.servers.configurations import Ports, haproxy_configuration, nginx_configuration
 from loadtest.peers.servers.cores import Cores
-from loadtest.peers.servers.processes import free_port, serving
+from loadtest.peers.servers.processes import free_port, serving, workers_of
 from loadtest.peers.servers.programs import Program
 from loadtest.replay import Kind, Target, Watched
-from loadtest.replay.processes.looking import children_of
 from sottovoce.app.initialise import default_configuration, initialise
 from sottovoce.client import trust_from_directory
 
@@ -84,7 +83,7 @@ def run_peer(program: Program, cores: Cores, parent: Path, backend_port: int, ca
     file.write_text(carrier.configure(ports, calls, certificate, directory), encoding="utf-8")
     command = cores.for_server([program.path, *carrier.words(file, directory)])
     with serving(program.name, command, ports.front, directory / "log", program.environment) as pid:
-        pids = children_of(pid) if carrier.has_master else (pid,)
+        pids = workers_of(program.name, pid) if carrier.has_master else (pid,)
         target = Target(url=f"wss://localhost:{ports.front}/{_ROUTE}", kind=Kind.OPAQUE, ca=certificate.ca_pem)
         yield Running(target, Watched(proxy=pids))
 

@@ -8,6 +8,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from loadtest.replay.processes.looking import children_of
 from sottovoce.primitives import SottovoceError, one_line
 
 _START_SECONDS = 15.0
@@ -46,6 +47,16 @@ def serving(
             yield process.pid
         finally:
             end(process)
+
+
+def workers_of(name: str, master: int) -> tuple[int, ...]:
+    """Wait until a server's master, which listens before that, has made its workers; give their pids."""
+    give_up_at = time.monotonic() + _START_SECONDS
+    while not (workers := children_of(master)):
+        if time.monotonic() > give_up_at:
+            raise ServerFailed(f"{name} listens, and nobody of it answers: see whether it runs by itself")
+        time.sleep(_LOOK_SECONDS)
+    return workers
 
 
 def end(process: "subprocess.Popen[bytes]") -> None:

@@ -33,6 +33,7 @@ _COMMANDS = {
 }
 _FOLDERS = {
     "anchor": "keeping.",
+    "audit": "keeping.",
     "doctor": "looking.",
     "example": "examples.",
     "explain": "looking.",
@@ -93,10 +94,15 @@ def commands() -> None:
 
 def help_text() -> str:
     """Give what `--help` says of each command, as it is kept in help.txt."""
-    from sottovoce.cli import pages_text
+    return pages_of(commands, "sottovoce")
 
-    root = click.Context(commands, info_name="sottovoce", terminal_width=_PAGE_COLUMNS, **commands.context_settings)
-    return pages_text(list(_pages(root)))
+
+def pages_of(group: click.Group, program: str) -> str:
+    """Give what `--help` says of each command of a group, as `pages` keeps it."""
+    from sottovoce.cli.pages import pages_text
+
+    root = click.Context(group, info_name=program, terminal_width=_PAGE_COLUMNS, **group.context_settings)
+    return pages_text(program, list(_pages(root)))
 
 
 def _pages(context: click.Context, name: str = "") -> Iterator[tuple[str, str]]:

@@ -47,6 +47,7 @@ class Call:
 
 async def say(leg: Leg, codec_bytes: bytes, number: int) -> None:
     leg.audio(frames.encode_audio(codec_bytes, 0, number * 320), 0)
+    leg.flush()
     await trio.lowlevel.checkpoint()
 
 
@@ -62,6 +63,7 @@ async def test_the_backend_hears_exactly_the_frames_sent_and_we_its_answers(tmp_
             leg.json(b'{"a":1}')
             leg.mute(muted=True)
             leg.mark_played("frame 100")
+            leg.flush()
             told = await call.hear(len(spoken) + 5)
             leg.stop(END)
         heard = demo.heard()

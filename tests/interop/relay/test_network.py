@@ -61,6 +61,7 @@ async def call(directory: Path, port: int, host: str = "localhost", **files: Any
     with trio.fail_after(20):
         async with build_route("support", config, directory=directory).connect(START, sink) as leg:
             leg.audio(frames.encode_audio(b"\xff", 0, None), 0)
+            leg.flush()
             await sink.hear(1)
             leg.stop(END)
     return sink.told
@@ -215,6 +216,7 @@ async def test_a_backend_that_makes_no_room_is_lost_after_its_silence() -> None:
                     while not sink.told:
                         for _ in range(50):
                             leg.audio(frame, 0)
+                        leg.flush()
                         await trio.sleep(0.001)
                 assert leg.statistics.frames_dropped_to_backend
             hold.set()

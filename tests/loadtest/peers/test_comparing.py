@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from msgspec.structs import replace
 
 from loadtest.bench.talking import talking
-from loadtest.peers import command as command_module
+from loadtest.commands.tree import main
 from loadtest.peers import comparing, servers
 from loadtest.peers.comparing import Comparison, Turn, Wanted, compare
 from loadtest.peers.servers import Cores, InstallationFailed, Program, Running, ServerFailed
@@ -146,7 +146,7 @@ def found(monkeypatch: pytest.MonkeyPatch) -> dict[str, Program]:
 
 
 def run(*words: str | Path) -> tuple[int, str, str]:
-    done = CliRunner().invoke(command_module.command, [*map(str, words)])
+    done = CliRunner().invoke(main, ["compare", *map(str, words)])
     return done.exit_code, done.stdout, done.stderr
 
 
@@ -240,4 +240,4 @@ def test_a_comparison_survives_json() -> None:
 
 
 def test_a_time_without_end_is_usage() -> None:
-    assert CliRunner().invoke(command_module.command, ["--against", "nginx", "--seconds", "nan"]).exit_code == 2
+    assert CliRunner().invoke(main, ["compare", "--against", "nginx", "--seconds", "nan"]).exit_code == 2

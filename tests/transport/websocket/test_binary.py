@@ -41,6 +41,7 @@ def end_of(*, is_server: bool) -> ServerWebSocket | ClientWebSocket:
 @example([], [], "server", bytes.fromhex("827e00"))
 @example([], [], "client", bytes.fromhex("82fe00"))
 @example([], [1], "server", bytes.fromhex("09ff0000"))
+@example([], [1], "server", bytes.fromhex("0300"))
 @example([(2, 5, False, 0, True), (2, 5, True, 0, True)], [], "server", b"")
 def test_what_is_heard_is_what_the_core_alone_would_hear(
     frames: list[tuple[int, int, bool, int, bool]], cuts: list[int], hearer: str, garbage: bytes

@@ -25,6 +25,7 @@ import msgspec
 from sottovoce.identity.clients.grants import Grant, as_audience, as_routes, is_name, is_place
 from sottovoce.identity.errors import ClientsUnusable
 from sottovoce.pki import ClientKeyUnusable, parse_public_key
+from sottovoce.primitives import one_line
 from sottovoce.session import Identity
 from sottovoce.wire import CredentialKind
 
@@ -32,6 +33,8 @@ KEY = "file"
 """The field of `[clients]` that names it."""
 _ID_DIGITS = 12
 _EACH = "each entry is a [[client]] with name, audience, and token_sha256 or public_key"
+_SHOWN = 80
+"""Characters of what somebody wrote that an error repeats."""
 
 _Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 _Places = Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
@@ -97,13 +100,17 @@ def parse_clients(text: str) -> ClientsFile:
     except msgspec.ValidationError as error:
         raise ClientsUnusable(KEY, _where(str(error))) from None
     except tomllib.TOMLDecodeError as error:
-        raise ClientsUnusable(KEY, f"it is no TOML ({error}): write each client as a [[client]]") from None
+        raise ClientsUnusable(
+            KEY, f"it is no TOML ({one_line(str(error))}): write each client as a [[client]]"
+        ) from None
     except (RecursionError, ValueError):
         text = "it is nested too deep, or has a number of thousands of digits: write each client as a [[client]]"
         raise ClientsUnusable(KEY, text) from None
     for number, name in enumerate(found.withdrawn):
         if not is_name(name):
-            raise ClientsUnusable(KEY, f"withdrawn[{number}] is {name!a}: write a client's name as it stands in logs")
+            raise ClientsUnusable(
+                KEY, f"withdrawn[{number}] is {_shown(name)}: write a client's name as it stands in logs"
+            )
     _check(found.client)
     return found
 
@@ -125,7 +132,7 @@ def _check(entries: Iterable[ClientEntry]) -> None:
 
 def _check_entry(entry: ClientEntry, where: str) -> None:
     if not is_name(entry.name):
-        text = f"{where}.name is {entry.name!a}: write 1 to 128 printable characters, without spaces around them"
+        text = f"{where}.name is {_shown(entry.name)}: write 1 to 128 printable characters, without spaces around them"
         raise ClientsUnusable(KEY, text)
     where = f"{where} ({entry.name})"
     if (entry.token_sha256 is None) is (entry.public_key is None):
@@ -140,7 +147,7 @@ def _check_entry(entry: ClientEntry, where: str) -> None:
         raise ClientsUnusable(KEY, text) from None
     for name in (*(entry.audience or ()), *(entry.routes or ())):
         if not is_place(name):
-            text = f"{where}: {name!a} is no host or route: write them bare, like voice.example.com:8443"
+            text = f"{where}: {_shown(name)} is no host or route: write them bare, like voice.example.com:8443"
             raise ClientsUnusable(KEY, text)
     _check_date(entry.expires, f"{where}.expires")
     _check_date(entry.added, f"{where}.added")
@@ -154,12 +161,18 @@ def _check_date(value: object, where: str) -> None:
         case None | dt.date():  # a datetime is a date
             pass
         case _:
-            raise ClientsUnusable(KEY, f"{where} is {value!a}: write a bare date, like 2027-01-31")
+            raise ClientsUnusable(KEY, f"{where} is {_shown(value)}: write a bare date, like 2027-01-31")
+
+
+def _shown(value: object) -> str:
+    """Quote what somebody wrote, as far as a line has room for it."""
+    return ascii(value)[:_SHOWN]
 
 
 def _where(text: str) -> str:
     """Turn the library's text with its `$.client[0].name` into a line: the place, what is wrong, the remedy."""
     reason, separator, place = text.partition(" - at `$.")
     if not separator:
-        return f"{text}: write nothing else in it, {_EACH}"
-    return f"{place.rstrip('`')}: {reason}: write it right, {_EACH}; a digest is 64 lower-case hexadecimal digits"
+        return f"{one_line(text)}: write nothing else in it, {_EACH}"
+    where, what = one_line(place.rstrip("`")), one_line(reason)
+    return f"{where}: {what}: write it right, {_EACH}; a digest is 64 lower-case hexadecimal digits"

@@ -12,6 +12,7 @@ here, and the core is given the others, each whole or as far as it has come.  Wh
 to find: it is given at once what does not look right.
 """
 
+import sys
 from enum import Enum
 from typing import Final, cast
 
@@ -157,7 +158,8 @@ class WebSocket:
             extent = frame_extent(data, at)
             if extent is None:
                 if is_unsound(data[at : at + 2], is_masked=is_masked):
-                    self._give_core(data[at:], events)  # which need not wait for the rest
+                    self._due_to_core = sys.maxsize  # it need not wait for the rest, and refuses it when it can tell
+                    self._give_core(data[at:], events)
                 else:
                     self._unread = data[at:]
                 break
