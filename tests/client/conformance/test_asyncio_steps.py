@@ -80,6 +80,7 @@ def test_cancelled_at_every_step(host: Host, run: Callable[..., None], times: in
     async def sweep() -> None:
         asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
         await step(10_000)
+        await asyncio.to_thread(host.until_done)
         tasks = asyncio.all_tasks()
         descriptors = open_descriptors()
         number = 1
