@@ -116,7 +116,7 @@ async def come_and_go(folder: Path, run: Run, figure: Callable[[str], None]) -> 
     )
     figure(f"held after: {after}")
     figure(f"{(spent.processor_seconds or 0) / took:.2f} cores for proxy and clients")
-    assert crowd.tally.faults == []
+    assert not crowd.tally.faults, "\n".join(crowd.tally.faults)
     assert crashes == []
     assert crowd.tally.sent > 0
     assert crowd.tally.lost == 0

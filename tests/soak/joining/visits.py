@@ -73,7 +73,7 @@ class Visitor:
         async with self._calling("members" if is_member else "well", await self._dial(), **options) as call:
             hearing = await self._talk(call, int(seconds * 1000 / FRAME_MS))
         self._tally.sent += hearing.sent
-        self._tally.returned += hearing.returned
+        self._tally.returned += hearing.returned + hearing.others  # behind a gap, which is a fault
         if not hearing.is_whole or hearing.ended is None or hearing.ended.code != 1000:
             self._tally.fault(f"a healthy call: {hearing} of {hearing.sent}")
 
