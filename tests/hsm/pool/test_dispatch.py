@@ -19,6 +19,16 @@ async def test_calls_go_to_whom_has_the_least_to_do_and_wait_where_all_are_busy(
     assert room.calls_at("b")[-1] is calls[4]
 
 
+async def test_among_those_that_have_equally_much_to_do_they_take_turns() -> None:
+    room = Room("abc")
+    asked: list[str] = []
+    for _ in range(7):
+        call = room.submit()
+        asked.append(next(iter(call.out)))
+        room.answer(asked[-1])
+    assert asked == [*"abcabca"]
+
+
 async def test_an_answer_is_the_calls_and_names_who_gave_it() -> None:
     room = Room("a")
     call = room.submit()
@@ -203,7 +213,7 @@ async def test_what_asking_raises_is_the_callers() -> None:
 
 async def test_a_slow_call_is_sent_to_an_idle_node_too() -> None:
     room = Room("ab")
-    room.save(85)
+    room.save(84)
     call = room.submit()
     assert room.nodes["a"].slow_seconds == 0.01
     room.slow("a")
@@ -215,10 +225,10 @@ async def test_a_slow_call_is_sent_to_an_idle_node_too() -> None:
 
 async def test_a_second_sending_that_comes_second_is_lost() -> None:
     room = Room("ab")
-    room.save(85)
-    for _ in range(2):
+    room.save(84)
+    for name in "ab":
         room.dispatch.withdraw(room.submit())  # leaves before its answer
-        room.answer("a")
+        room.answer(name)
     call = room.submit()
     room.slow("a")
     room.answer("a")
@@ -232,7 +242,7 @@ async def test_a_second_sending_that_comes_second_is_lost() -> None:
 
 async def test_a_slow_call_waits_until_a_node_is_idle() -> None:
     room = Room("ab")
-    room.save(85)
+    room.save(84)
     room.submit()
     others = [room.submit(able="b") for _ in range(3)]
     room.slow("a")
@@ -253,7 +263,7 @@ async def test_without_savings_of_one_node_and_for_what_must_not_be_sent_twice_t
     alone.submit()
     assert alone.nodes["a"].slow_seconds is None
     room = Room("ab")
-    room.save(85)
+    room.save(84)
     room.submit(is_idempotent=False)
     room.slow("a")
     assert (room.nodes["a"].slow_seconds, room.calls_at("b")) == (None, [])
@@ -275,7 +285,7 @@ async def test_for_a_second_sending_that_is_not_paid_for_no_question_is_made() -
 
 async def test_a_second_sending_to_a_node_that_dies_changes_nothing() -> None:
     room = Room("ab")
-    room.save(85)
+    room.save(84)
     call = room.submit()
     room.slow("a")
     room.die("b")
@@ -286,7 +296,7 @@ async def test_a_second_sending_to_a_node_that_dies_changes_nothing() -> None:
 
 async def test_a_late_call_that_another_node_has_already_is_not_sent_to_a_third() -> None:
     room = Room("abc")
-    room.save(85)
+    room.save(84)
     call = room.submit()
     room.slow("a")
     room.late("a")

@@ -88,7 +88,7 @@ async def test_the_slowest_hundredth_is_spared_the_stall_for_a_twentieth_more_lo
     assert _p99(room.took) <= 0.1 * STALL_SECONDS
     assert statistics.median(room.took) <= 1.1 * statistics.median(alone.took)
     assert room.sent <= 1.05 * CALLS
-    assert room.dispatch.hedges_won > 2 * room.dispatch.hedges_lost
+    assert room.dispatch.hedges_won > room.dispatch.hedges_lost
 
 
 def _p99(took: list[float]) -> float:

@@ -1,7 +1,7 @@
 """Which call goes to which node, and what becomes of it where the node fails.  Synchronous; nothing here waits.
 
 A call is sent when a node has a free thread, so it goes to one that is up *then*; among several to the one with the
-least to do.  An idempotent call goes to another node as soon as the one that had it dies, becomes a suspect, or lacks
+least to do, and among equals they take turns: a node that were never asked would not notice that it is ill.  An idempotent call goes to another node as soon as the one that had it dies, becomes a suspect, or lacks
 the key that the call needs; whichever answer comes first is the call's.  Others fail then, since nobody knows what
 became of them.  A suspect gets new calls only where no other node is up.
 """
@@ -92,6 +92,8 @@ class Dispatch:
         self._turns: Turns[Call] = Turns(limit, weights)
         self._budget = Budget()
         self._not_started: dict[str, HsmError] = {}
+        self._sendings = 0
+        self._last_sendings: dict[str, int] = {}
 
     @property
     def waiting(self) -> int:
@@ -200,7 +202,7 @@ class Dispatch:
         takers = [node for node in self.nodes if node.is_well] or [node for node in self.nodes if node.is_up]
         takers = [node for node in takers if node.has_room]
         while takers and len(self._turns):
-            node = min(takers, key=_work)
+            node = min(takers, key=self._work)
             if not self._feed(node) or not node.has_room:
                 takers.remove(node)
         if takers and len(self.nodes) > 1:
@@ -236,6 +238,8 @@ class Dispatch:
         except HsmError as error:
             self._finish(call, error)
             return
+        self._sendings += 1
+        self._last_sendings[node.name] = self._sendings
         call.out[node.name] = attempt
         call.attempts += 1
         if call.attempts == 1:
@@ -271,7 +275,7 @@ class Dispatch:
             is_urgent = now - attempt.sent_at >= 2 * (attempt.slow_at - attempt.sent_at)
             if not takers or not self._budget.has_price(is_urgent=is_urgent):
                 continue
-            node = min(takers, key=_work)
+            node = min(takers, key=self._work)
             prepared = _question(attempt.call, node.name)
             if isinstance(prepared, msgspec.Raw) and self._budget.spend(is_urgent=is_urgent):
                 attempt.call.is_hedged = True
@@ -289,6 +293,10 @@ class Dispatch:
         if call.is_hedged:
             self.hedges_won += won
             self.hedges_lost += not won
+
+    def _work(self, node: Target) -> tuple[int, int]:
+        """Order nodes by what they have to do, then by when they were sent something last."""
+        return node.in_flight, self._last_sendings.get(node.name, 0)
 
     def _node(self, attempt: Attempt) -> Target:
         return next(node for node in self.nodes if node.name == attempt.node)
@@ -310,7 +318,3 @@ def _question(call: Call, node: str) -> msgspec.Raw | Exception | None:
 def _may_be_hedged(attempt: Attempt) -> bool:
     """Whether a call is slow, and out at one node only."""
     return attempt.is_slow and attempt.call.is_idempotent and not attempt.call.is_over and len(attempt.call.out) == 1
-
-
-def _work(node: Target) -> int:
-    return node.in_flight
