@@ -7,7 +7,7 @@ was missed; 130 for Ctrl-C.
 import sys
 
 from loadtest import PROGRAM
-from sottovoce.cli.pages import print_page
+from sottovoce.cli.lazy.pages import print_page
 
 if __name__ == "__main__":
     if print_page(__file__, PROGRAM, sys.argv[1:]):

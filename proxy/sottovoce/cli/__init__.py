@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from sottovoce.cli.pages import print_page
+from sottovoce.cli.lazy.pages import print_page
 
 _STDERR = 2
 

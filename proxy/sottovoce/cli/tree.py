@@ -4,71 +4,42 @@ Exit codes: 0 done, 1 refused or failed, 2 usage, 128 + N ended by signal N (130
 output, everything else to standard error.  A command imports what it runs when it runs, so that `--help` is quick.
 """
 
-import importlib
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from io import TextIOWrapper
 from typing import NoReturn, TextIO, cast
 
 import click
 
+from sottovoce.cli.lazy.groups import LazyGroup, pages_of
+
 _COMMANDS = {
-    "init": "Make a directory with a token, keys, certificates and a configuration.",
-    "serve": "Run the proxy.",
-    "status": "Say how a running proxy does, the worst first.",
-    "top": "Watch a running proxy: routes, calls, backends.",
-    "check": "Explain a configuration, without starting anything.",
-    "call": "Call a route: send a WAV file or a tone, keep what comes back.",
-    "demo": "Run the whole thing once, in a temporary directory, and show it.",
-    "example": "Print a sample to copy from: backends and clients, each as it runs.",
-    "clients": "Say who may call: add, list and revoke clients.",
-    "anchor": "Replace what clients know the proxy by, with overlap.",
-    "hsm": "Look after the tokens (HSMs) and the keys in them.",
-    "audit": "Verify or show the audit log.",
-    "doctor": "Find what is wrong with a machine, a directory or a proxy.",
-    "explain": "Say what a code, a fault or an event means, and what to do.",
-    "inspect": "Say what a file, a directory or a server is.",
+    "init": ("sottovoce.cli.init", "Make a directory with a token, keys, certificates and a configuration."),
+    "serve": ("sottovoce.cli.serve", "Run the proxy."),
+    "status": ("sottovoce.cli.watching.status", "Say how a running proxy does, the worst first."),
+    "top": ("sottovoce.cli.watching.top", "Watch a running proxy: routes, calls, backends."),
+    "check": ("sottovoce.cli.check", "Explain a configuration, without starting anything."),
+    "call": ("sottovoce.cli.call", "Call a route: send a WAV file or a tone, keep what comes back."),
+    "demo": ("sottovoce.cli.demo", "Run the whole thing once, in a temporary directory, and show it."),
+    "example": (
+        "sottovoce.cli.examples.example",
+        "Print a sample to copy from: backends and clients, each as it runs.",
+    ),
+    "clients": ("sottovoce.cli.clients", "Say who may call: add, list and revoke clients."),
+    "anchor": ("sottovoce.cli.keeping.anchor", "Replace what clients know the proxy by, with overlap."),
+    "hsm": ("sottovoce.cli.hsm", "Look after the tokens (HSMs) and the keys in them."),
+    "audit": ("sottovoce.cli.keeping.audit", "Verify or show the audit log."),
+    "doctor": ("sottovoce.cli.looking.doctor", "Find what is wrong with a machine, a directory or a proxy."),
+    "explain": ("sottovoce.cli.looking.explain", "Say what a code, a fault or an event means, and what to do."),
+    "inspect": ("sottovoce.cli.looking.inspect", "Say what a file, a directory or a server is."),
 }
-_FOLDERS = {
-    "anchor": "keeping.",
-    "audit": "keeping.",
-    "doctor": "looking.",
-    "example": "examples.",
-    "explain": "looking.",
-    "inspect": "looking.",
-    "status": "watching.",
-    "top": "watching.",
-}
-"""Where the modules of commands lie that are not in this package itself."""
 _INTERRUPTED = 130
 _JSON = "--json"
-_PAGE_COLUMNS = 78
-"""Of a terminal of 80, as click has it."""
 
 
-class _LazyGroup(click.Group):
-    """Knows its commands by name and one line; imports the one that is run."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
-        """Give the commands in the order in which one meets them."""
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  likewise
-        """Import one command's module."""
-        if cmd_name not in _COMMANDS:
-            return None
-        command: click.Command = importlib.import_module(
-            f"sottovoce.cli.{_FOLDERS.get(cmd_name, '')}{cmd_name}"
-        ).command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  likewise
-        """List them without importing any."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
-
+class _Group(LazyGroup):
     def invoke(self, ctx: click.Context) -> object:
         """Run a command; where it was to print JSON and fails, print that it did."""
         try:
@@ -83,7 +54,8 @@ class _LazyGroup(click.Group):
 
 
 @click.group(
-    cls=_LazyGroup,
+    cls=_Group,
+    lazy=_COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="First steps: sottovoce demo, or: sottovoce init DIR, then sottovoce serve DIR.",
 )
@@ -95,25 +67,6 @@ def commands() -> None:
 def help_text() -> str:
     """Give what `--help` says of each command, as it is kept in help.txt."""
     return pages_of(commands, "sottovoce")
-
-
-def pages_of(group: click.Group, program: str) -> str:
-    """Give what `--help` says of each command of a group, as `pages` keeps it."""
-    from sottovoce.cli.pages import pages_text
-
-    root = click.Context(group, info_name=program, terminal_width=_PAGE_COLUMNS, **group.context_settings)
-    return pages_text(program, list(_pages(root)))
-
-
-def _pages(context: click.Context, name: str = "") -> Iterator[tuple[str, str]]:
-    command = context.command
-    yield name, command.get_help(context)
-    if isinstance(command, click.Group):
-        for word in command.list_commands(context):
-            below = command.get_command(context, word)
-            if below is not None:
-                inner = click.Context(below, info_name=word, parent=context)
-                yield from _pages(inner, f"{name} {word}".lstrip())
 
 
 def run_and_exit(arguments: Sequence[str]) -> NoReturn:

@@ -1,9 +1,10 @@
 """Which call goes to which node, and what becomes of it where the node fails.  Synchronous; nothing here waits.
 
 A call is sent when a node has a free thread, so it goes to one that is up *then*; among several to the one with the
-least to do, and among equals they take turns: a node that were never asked would not notice that it is ill.  An idempotent call goes to another node as soon as the one that had it dies, becomes a suspect, or lacks
-the key that the call needs; whichever answer comes first is the call's.  Others fail then, since nobody knows what
-became of them.  A suspect gets new calls only where no other node is up.
+least to do, and equals take turns: a node that nothing is asked of would not notice that it is ill.  An idempotent call
+goes to another node as soon as the one that had it dies, becomes a suspect, or lacks the key that the call needs;
+whichever answer comes first is the call's.  Others fail then, since nobody knows what became of them.  A suspect gets
+new calls only where no other node is up.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
