@@ -18,7 +18,7 @@ import trio
 from loadtest.bench.crowd.proxy import served
 from loadtest.bench.figure import Figure
 from loadtest.bench.lag.callers import Stretch
-from loadtest.bench.lag.watched_proxy import Watched
+from loadtest.bench.lag.watch import Watched
 from sottovoce.app.initialise import default_configuration, initialise
 
 PER_SECOND = 50
