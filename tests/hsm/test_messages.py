@@ -77,7 +77,7 @@ def test_a_secret_crosses_as_its_bytes_and_is_wiped_where_it_came_from() -> None
     assert (answer.name, answer.key) == ("one", Secret("key", bytes(range(32))))
 
 
-@pytest.mark.parametrize("value", [{"name": "one", "key": "text"}, {"name": "one", "key": 7}])
-def test_what_is_no_secret_is_not_decoded_as_one(value: dict[str, object]) -> None:
-    with pytest.raises(NotImplementedError):
+@pytest.mark.parametrize("value", [{"name": "one", "key": "planted"}, {"name": 7, "key": b"planted"}, "planted"])
+def test_an_answer_of_another_kind_is_a_fault_of_the_process_and_not_repeated(value: object) -> None:
+    with pytest.raises(TokenProcessFailed, match=r"^the token process answered with something that is no Key$"):
         decode_answer(msgspec.Raw(msgspec.msgpack.encode(value)), Key)

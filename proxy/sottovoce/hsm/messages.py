@@ -150,8 +150,15 @@ def encode_answer(answer: msgspec.Struct) -> bytes:
 
 
 def decode_answer(fields: msgspec.Raw, kind: type[Message]) -> Message:
-    """Read an answer; a secret in it is its reader's to wipe, `fields` are the caller's."""
-    return msgspec.msgpack.decode(fields, type=kind, dec_hook=take_secret)
+    """Read an answer; a secret in it is its reader's to wipe, `fields` are the caller's.
+
+    Raises TokenProcessFailed where it is none of that kind; what it is instead may be secret.
+    """
+    try:
+        return msgspec.msgpack.decode(fields, type=kind, dec_hook=take_secret)
+    except (msgspec.DecodeError, NotImplementedError, UnicodeDecodeError, RecursionError):
+        text = f"the token process answered with something that is no {kind.__name__}"
+        raise TokenProcessFailed(text) from None
 
 
 def encode_frame(message: msgspec.Struct) -> bytes:

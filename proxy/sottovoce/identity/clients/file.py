@@ -36,7 +36,7 @@ _EACH = "each entry is a [[client]] with name, audience, and token_sha256 or pub
 _SHOWN = 80
 """Characters of what somebody wrote that an error repeats."""
 
-_Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+_Digest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
 _Places = Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
 
 
