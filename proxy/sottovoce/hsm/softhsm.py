@@ -86,8 +86,10 @@ def refresh_configuration(configuration: Path) -> None:
 def _mend_tokens(directory: Path) -> None:
     """Keep a copy of each token's own file, and put it back where the file is empty.
 
-    Nobody else writes these files now: the last token process has ended, the next one is not there yet.  Raises OSError
-    where there is no room for the first copy: a login then could be the token's end.
+    The last token process has ended and the next one is not there yet.  Where a command has a process of its own that
+    logs in just now, the file may be empty for a moment only; what is put back then is what that one writes, since a
+    login changes nothing that the file says.  Raises OSError where there is no room for the first copy: a login then
+    could be the token's end.
     """
     for token in (directory / _TOKENS).iterdir():
         file, kept = token / _OWN_FILE, directory / _KEPT / f"{token.name}.{_OWN_FILE}"

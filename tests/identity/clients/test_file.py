@@ -49,7 +49,10 @@ def test_dates_are_unix_seconds() -> None:
         (token_entry().replace("token_sha256", "token"), "client[0]: Object contains unknown field `token`"),
         (token_entry().replace(digest(b"good"), "good"), "client[0].token_sha256: Expected `str` matching regex"),
         (token_entry().replace(digest(b"good"), digest(b"good").upper()), "client[0].token_sha256: Expected `str`"),
-        (token_entry().replace(digest(b"good"), digest(b"good") + r"\n"), "client[0].token_sha256: Expected `str` match"),
+        (
+            token_entry().replace(digest(b"good"), digest(b"good") + r"\n"),
+            "client[0].token_sha256: Expected `str` match",
+        ),
         (token_entry() + token_entry(name="b"), "client[1].token_sha256 (b) is that of client[0] (open) too: write"),
         (KEY_ENTRY + KEY_ENTRY, "client[1].public_key (robot) is that of client[0] (robot) too: write another"),
         (token_entry(name=""), "client[0].name is '': write 1 to 128 printable characters"),

@@ -1,6 +1,7 @@
 """Destroys a key that the tokens hold beside their own, on all of them, and has the audit log tell of it."""
 
 import time
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -16,7 +17,6 @@ from sottovoce.app.hsm.opening import (
     tell_audit_log,
     tokens_of,
 )
-from sottovoce.audit import KeyDestroyed
 from sottovoce.hsm import Inventory, KeyState, PublishedKey, TokenKeys
 from sottovoce.hsm.operations import FIND, Find
 
@@ -40,10 +40,8 @@ async def destroy_key(directory: Path, label: str) -> KeyEnded:
         async with opened(tokens, tokens.places, change_keys=True) as those:
             if inventory.get(name) is None:
                 await _list_stray(those, inventory, name, label)
-            keys = TokenKeys(those.pool, inventory, time.time)
+            keys = TokenKeys(those.pool, inventory, time.time, partial(tell_audit_log, tokens))
             ended = await keys.destroy(name, deadline_seconds=DEADLINE_SECONDS)
-        labels = {token: tokens.places[token].config.token for token in ended.gone}
-        await tell_audit_log(tokens, [KeyDestroyed(key=name, token=labels[each], node=each) for each in ended.gone])
     return KeyEnded(
         label=name, gone=ended.gone, left={each: those.closed.get(each, "it did not do it") for each in ended.left}
     )

@@ -3,6 +3,7 @@
 Each opening is one login with the PIN, as a start of the proxy is.
 """
 
+import hashlib
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,10 +15,10 @@ import trio
 from sottovoce.app.doctor.sockets import locker_of
 from sottovoce.app.hsm.token_child import COMMAND
 from sottovoce.app.places import INVENTORY, TokenPlaces, token_places
-from sottovoce.audit import AuditEvent, open_audit
+from sottovoce.audit import AuditEvent, KeyCopied, KeyDestroyed, KeyGenerated, open_audit
 from sottovoce.hsm import Cluster, HsmConfig, Operation, TokenEvent, TokenUp, open_pool
 from sottovoce.hsm.messages import Answer, Question
-from sottovoce.hsm.operations import Outcome, Terms, on_each
+from sottovoce.hsm.operations import ChangeKind, KeyChange, Outcome, Terms, on_each
 from sottovoce.primitives import SottovoceError, one_line
 from sottovoce.settings import Configuration, find_file, load
 from sottovoce.transport import SystemClock
@@ -70,13 +71,25 @@ def refuse_while_it_serves(tokens: Tokens) -> None:
         raise TokensRefused(text)
 
 
-async def tell_audit_log(tokens: Tokens, events: Iterable[AuditEvent]) -> None:
+async def tell_audit_log(tokens: Tokens, changes: Iterable[KeyChange]) -> None:
     """Put on the audit log what was done to keys; a directory that has none has not served yet.  Raises AuditFailed."""
     if not Path(tokens.configuration.audit.file).exists():  # noqa: ASYNC240  a command waits for nobody
         return
     async with open_audit(tokens.configuration.audit, SystemClock()) as log:
-        for event in events:
-            await log.record(event)
+        for change in changes:
+            await log.record(_event(tokens, change))
+
+
+def _event(tokens: Tokens, change: KeyChange) -> AuditEvent:
+    token = tokens.places[change.node].config.token
+    match change.what:
+        case ChangeKind.MADE:
+            digest = hashlib.sha256(change.public).hexdigest() if change.public else ""
+            return KeyGenerated(key=change.label, algorithm=str(change.kind), token=token, sha256=digest)
+        case ChangeKind.COPIED:
+            return KeyCopied(key=change.label, source=tokens.places[change.source].config.token, token=token)
+        case ChangeKind.DESTROYED:
+            return KeyDestroyed(key=change.label, token=token, node=change.node)
 
 
 def patient(config: HsmConfig) -> HsmConfig:

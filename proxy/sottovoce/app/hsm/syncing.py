@@ -1,8 +1,7 @@
 """Gives one token of a directory the keys that another has, and has the audit log tell of it."""
 
-import hashlib
 import time
-from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -10,14 +9,12 @@ import msgspec
 from sottovoce.app.anchors import locked, place_of
 from sottovoce.app.hsm.opening import (
     DEADLINE_SECONDS,
-    Tokens,
     TokensRefused,
     opened,
     refuse_while_it_serves,
     tell_audit_log,
     tokens_of,
 )
-from sottovoce.audit import AuditEvent, KeyCopied, KeyGenerated
 from sottovoce.hsm import Inventory, KeyName, TokenKeys
 from sottovoce.hsm.operations import KeySynced, SyncOutcome
 
@@ -52,23 +49,8 @@ async def sync_tokens(directory: Path, source: str, target: str) -> TokensSynced
             for name, reason in closed.items():
                 text = f"token {name} does not open: {reason}"
                 raise TokensRefused(text)
-            keys = await TokenKeys(pool, inventory, time.time).synchronize(
+            keys = await TokenKeys(pool, inventory, time.time, partial(tell_audit_log, tokens)).synchronize(
                 source, target, deadline_seconds=DEADLINE_SECONDS
             )
-        await tell_audit_log(tokens, _events(tokens, inventory, source, target, keys))
     own = [KeySynced(name, SyncOutcome.STAYS, _OWN) for name in KeyName]
     return TokensSynced(source=source, target=target, keys=(*keys, *own))
-
-
-def _events(
-    tokens: Tokens, inventory: Inventory, source: str, target: str, keys: list[KeySynced]
-) -> Iterable[AuditEvent]:
-    labels = {name: tokens.places[name].config.token for name in (source, target)}
-    for each in keys:
-        key = inventory.get(each.label)
-        if each.outcome is SyncOutcome.MOVED:
-            yield KeyCopied(key=each.label, source=labels[source], token=labels[target])
-        elif each.outcome is SyncOutcome.MADE and key is not None:
-            public = key.nodes[target]
-            digest = hashlib.sha256(public).hexdigest() if public else ""
-            yield KeyGenerated(key=each.label, algorithm=str(key.kind), token=labels[target], sha256=digest)

@@ -1,5 +1,6 @@
 """What tokens do with keys beside their own: a class for the proxy's side, and the handlers of the token process."""
 
+from sottovoce.hsm.operations.changes import ChangeKind, KeyChange
 from sottovoce.hsm.operations.handlers import MAX_RANDOM_BYTES, key_handlers, key_making_handlers
 from sottovoce.hsm.operations.making import Ended
 from sottovoce.hsm.operations.messages import (
@@ -23,11 +24,13 @@ __all__ = [
     "HEALTH",
     "MAX_RANDOM_BYTES",
     "PROVE",
+    "ChangeKind",
     "DataKey",
     "Destroy",
     "Ended",
     "Find",
     "Health",
+    "KeyChange",
     "KeyPool",
     "KeySynced",
     "Outcome",

@@ -15,6 +15,7 @@ from sottovoce.hsm.errors import KeyAbsent, OperationRefused, QuorumMissing
 from sottovoce.hsm.inventory import Inventory, KeyState, PublishedKey
 from sottovoce.hsm.kinds import KeyUse, NewKey
 from sottovoce.hsm.messages import Operation, Question
+from sottovoce.hsm.operations.changes import ChangeKind, KeyChange, Tell
 from sottovoce.hsm.operations.messages import (
     DESTROY,
     GENERATE,
@@ -42,11 +43,12 @@ class Ended(msgspec.Struct, frozen=True):
 class KeyMaking:
     """Makes, completes and destroys keys; one at a time."""
 
-    def __init__(self, pool: KeyPool, inventory: Inventory, wall: Callable[[], float]) -> None:
+    def __init__(self, pool: KeyPool, inventory: Inventory, wall: Callable[[], float], tell: Tell) -> None:
         """Take the pool, the inventory, which is this one's from now on, and a clock: seconds since 1970."""
         self._pool = pool
         self._inventory = inventory
         self._wall = wall
+        self._tell = tell
         self._turn = trio.Lock()
 
     async def generate(self, new: NewKey, terms: Terms) -> PublishedKey:
@@ -78,6 +80,7 @@ class KeyMaking:
             cleared = await on_each(self._pool, lacking, DESTROY, lambda _: Destroy(label), terms)
             new = NewKey(label, key.kind, key.is_extractable)
             made = await on_each(self._pool, cleared.done, GENERATE, lambda _: Generate(new), terms)
+            await self._tell(_made(key, made.done))
             return await self._put(replace(key, nodes=key.nodes | _publics(made.done)))
 
     async def destroy(self, label: str, terms: Terms) -> Ended:
@@ -97,7 +100,10 @@ class KeyMaking:
     async def synchronize(self, source: str, target: str, terms: Terms) -> list[KeySynced]:
         """Give one node the keys that another has."""
         async with self._turn:
-            return await KeySyncing(self._pool, self._inventory, source, target, terms).run()
+            syncing = KeySyncing(
+                self._pool, self._inventory, source=source, target=target, terms=terms, tell=self._tell
+            )
+            return await syncing.run()
 
     async def _make(  # noqa: PLR0913  what makes it, and where
         self,
@@ -132,12 +138,17 @@ class KeyMaking:
             if len(outcome.done) < quorum:
                 await self._end(key, terms)
                 raise outcome.refusal(f"making {new.label}", quorum)
+            await self._tell(_made(key, outcome.done))
             return await self._put(replace(key, state=KeyState.USABLE, nodes=_publics(outcome.done)))
 
     async def _end(self, key: PublishedKey, terms: Terms) -> Ended:
+        """Destroy a key; of one that was never in use nobody is told."""
         await self._put(replace(key, state=KeyState.ENDING))
         outcome = await on_each(self._pool, nodes_up(self._pool), DESTROY, lambda _: Destroy(key.label), terms)
         left = tuple(node for node in self._pool.nodes if node not in outcome.done)
+        if key.state is not KeyState.MAKING:
+            gone = sorted(outcome.done)
+            await self._tell(tuple(KeyChange(ChangeKind.DESTROYED, key.label, key.kind, node) for node in gone))
         if not left:
             await trio.to_thread.run_sync(self._inventory.remove, key.label)
         return Ended(tuple(sorted(outcome.done)), left)
@@ -153,6 +164,11 @@ class KeyMaking:
         if key.state is KeyState.USABLE:
             raise OperationRefused(f"there is a key called {label} already: choose another name, or destroy it first")
         raise OperationRefused(f"a key called {label} is half made or half destroyed: mend that first")
+
+
+def _made(key: PublishedKey, made: dict[str, Made]) -> tuple[KeyChange, ...]:
+    publics = _publics(made)
+    return tuple(KeyChange(ChangeKind.MADE, key.label, key.kind, node, publics[node]) for node in publics)
 
 
 def _publics(made: dict[str, Made]) -> dict[str, bytes]:

@@ -16,6 +16,7 @@ from sottovoce.hsm.errors import HsmError
 from sottovoce.hsm.inventory import Inventory, KeyState, PublishedKey
 from sottovoce.hsm.kinds import KeyKind, NewKey, WrapMechanism
 from sottovoce.hsm.messages import Answer, Operation, Question
+from sottovoce.hsm.operations.changes import ChangeKind, KeyChange, Tell
 from sottovoce.hsm.operations.messages import (
     DESTROY,
     GENERATE,
@@ -53,13 +54,16 @@ class KeySynced(msgspec.Struct, frozen=True):
 class KeySyncing:
     """Copies keys between two nodes of a pool, one at a time.  Nobody else changes the inventory meanwhile."""
 
-    def __init__(self, pool: KeyPool, inventory: Inventory, source: str, target: str, terms: Terms) -> None:
+    def __init__(  # noqa: PLR0913  what, from where, where to, and on what terms
+        self, pool: KeyPool, inventory: Inventory, *, source: str, target: str, terms: Terms, tell: Tell
+    ) -> None:
         """Take the two nodes' names, and how long one answer may take."""
         self._pool = pool
         self._inventory = inventory
         self._source = source
         self._target = target
         self._terms = terms
+        self._tell = tell
 
     async def run(self) -> list[KeySynced]:
         """Give the target whatever it can have; what wraps others comes first."""
@@ -82,7 +86,9 @@ class KeySyncing:
 
     async def _make(self, key: PublishedKey) -> KeySynced:
         new = NewKey(key.label, key.kind, key.is_extractable)
-        await self._put(key, await self._fresh(key, GENERATE, Generate(new)))
+        public = await self._fresh(key, GENERATE, Generate(new))
+        await self._tell((KeyChange(ChangeKind.MADE, key.label, key.kind, self._target, public),))
+        await self._put(key, public)
         return KeySynced(key.label, SyncOutcome.MADE, f"{self._target} has a key of its own under this label")
 
     async def _move(self, key: PublishedKey) -> KeySynced:
@@ -94,7 +100,9 @@ class KeySyncing:
         question = Wrap(wrapping.label, key.label, WrapMechanism.AES_KWP)
         wrapped = (await self._ask(self._source, WRAP, question)).wrapped
         new = NewKey(key.label, key.kind, key.is_extractable)
-        await self._put(key, await self._fresh(key, UNWRAP, Unwrap(wrapping.label, wrapped, new)))
+        public = await self._fresh(key, UNWRAP, Unwrap(wrapping.label, wrapped, new))
+        await self._tell((KeyChange(ChangeKind.COPIED, key.label, key.kind, self._target, source=self._source),))
+        await self._put(key, public)
         return KeySynced(key.label, SyncOutcome.MOVED, f"wrapped under {wrapping.label}")
 
     def _wraps(self, each: PublishedKey, key: PublishedKey) -> bool:

@@ -15,6 +15,7 @@ from sottovoce.hsm.errors import HsmError, KeyAbsent, OperationRefused
 from sottovoce.hsm.inventory import Inventory, KeyState, PublishedKey
 from sottovoce.hsm.kinds import KeyFacts, KeyUse, NewKey, TokenHealth, WrapMechanism
 from sottovoce.hsm.messages import Answer, Operation, Question
+from sottovoce.hsm.operations.changes import Tell, tell_nobody
 from sottovoce.hsm.operations.making import Ended, KeyMaking
 from sottovoce.hsm.operations.messages import (
     DECRYPT,
@@ -52,11 +53,16 @@ _DATA_KEY = b"sottovoce data key 1\x00"
 class TokenKeys:
     """Keys in the tokens of a pool."""
 
-    def __init__(self, pool: KeyPool, inventory: Inventory, wall: Callable[[], float]) -> None:
-        """Take the pool, the inventory, which is this one's from now on, and a clock: seconds since 1970."""
+    def __init__(
+        self, pool: KeyPool, inventory: Inventory, wall: Callable[[], float], tell: Tell = tell_nobody
+    ) -> None:
+        """Take the pool, the inventory, which is this one's from now on, and a clock: seconds since 1970.
+
+        `tell` keeps account of keys that come to be and end.
+        """
         self._pool = pool
         self._inventory = inventory
-        self._making = KeyMaking(pool, inventory, wall)
+        self._making = KeyMaking(pool, inventory, wall, tell)
 
     async def sign(self, label: str, message: bytes, *, deadline_seconds: float, tenant: str = "") -> Signature:
         """Sign, or make an authentication code, as the key's kind says."""
