@@ -147,6 +147,14 @@ async def test_where_all_who_have_it_are_late_the_next_is_asked() -> None:
     assert [room.calls_at(name) for name in "abc"] == [[call]] * 3
 
 
+async def test_what_hangs_five_tokens_is_not_tried_on_a_sixth() -> None:
+    room = Room("abcdef")
+    call = room.submit()
+    for name in "abcde":
+        room.late(name)
+    assert (room.calls_at("e"), room.calls_at("f"), room.dispatch.waiting) == ([call], [], 0)
+
+
 @pytest.mark.parametrize("error", [KeyMissing("no key"), HsmUnavailable("not now")])
 async def test_a_fault_of_one_node_sends_the_call_to_another(error: HsmError) -> None:
     room = Room("ab")

@@ -67,7 +67,7 @@ class Room:
         self.nodes = {name: Told(name) for name in names}
         self.dispatch.nodes = list(self.nodes.values())
 
-    def submit(self, *, able: str = "abc", is_idempotent: bool = True, tenant: str = "") -> Call:
+    def submit(self, *, able: str = "abcdef", is_idempotent: bool = True, tenant: str = "") -> Call:
         call = Call(
             "sign",
             lambda node: QUESTION if node in able else None,

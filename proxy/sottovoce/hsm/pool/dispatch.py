@@ -146,7 +146,7 @@ class Dispatch:
         """A node is a suspect: what it has may go to another."""
         call = attempt.call
         self._node(attempt).suspicions += 1
-        is_stuck = all(each.is_late for each in call.out.values())
+        is_stuck = all(each.is_late for each in call.out.values()) and call.attempts < _MAX_ATTEMPTS
         if call.is_idempotent and not call.is_over and is_stuck and len(self.nodes) > 1:
             self._give_back(call)
         self._send_calls()
