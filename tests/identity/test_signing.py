@@ -127,6 +127,9 @@ async def test_keys_that_are_published_nowhere_are_not_certified(opened: OpenTok
         path.write_bytes(format_serving_keys({ONLY_NODE: own}))
         with pytest.raises(OperationRefused, match="no serving keys of node b"):
             await token.call(ISSUE_VOICE_CERTIFICATE, question, deadline_seconds=DEADLINE)
+        path.write_bytes(format_serving_keys({ONLY_NODE: A, "b": B}))
+        with pytest.raises(OperationRefused, match="other serving keys of node main"):
+            await token.call(ISSUE_VOICE_CERTIFICATE, question, deadline_seconds=DEADLINE)
         path.write_bytes(b"spoiled")
         with pytest.raises(OperationRefused, match="is no list of serving keys"):
             await token.call(ISSUE_VOICE_CERTIFICATE, question, deadline_seconds=DEADLINE)

@@ -107,20 +107,22 @@ class _Published:
 
     def keys_of(self, node: str) -> ServingKeys:
         """Give a node's keys.  Raises ServingKeysUnusable, VoiceCertificateRefused for a node that has none there."""
-        nodes = self._load()
+        nodes = self.check_own()
         if node not in nodes:
             text = f"{self._path} has no serving keys of node {node}: publish that node's keys there"
             raise VoiceCertificateRefused(text)
         return nodes[node]
 
-    def check_own(self) -> None:
-        """See at the start that the others certify what this token has.  Raises ServingKeysUnusable."""
-        if self._load().get(self._node) != self._own:
+    def check_own(self) -> dict[str, ServingKeys]:
+        """Give all, having seen that the others certify what this token has.  Raises ServingKeysUnusable."""
+        nodes = self._load()
+        if nodes.get(self._node) != self._own:
             text = (
                 f"{self._path} has other serving keys of node {self._node} than its token, or none: "
                 "restore both from the same backup"
             )
             raise ServingKeysUnusable(text)
+        return nodes
 
     def _load(self) -> dict[str, ServingKeys]:
         nodes = load_serving_keys(self._path)
