@@ -6,9 +6,10 @@ import msgspec
 import trio
 
 from sottovoce.hsm import HsmConfig
-from sottovoce.hsm.messages import Reply
+from sottovoce.hsm.messages import FrameReader, Reply, Request, decode_message
 from sottovoce.hsm.pool.calls import Attempt, Call
 from sottovoce.hsm.pool.exchange import Exchange
+from tests.hsm.pool.told import QUESTION
 
 if TYPE_CHECKING:
     from sottovoce.hsm.pool.child import TokenChild
@@ -20,11 +21,14 @@ class Unread:
     pid = 1
 
     def __init__(self) -> None:
-        self.frames: list[bytes] = []
+        self.seen: list[memoryview] = []
         self.has_ended = trio.Event()
 
-    async def send(self, frame: bytes) -> None:
-        self.frames.append(frame)
+    def write(self, data: memoryview) -> int:
+        self.seen.append(data)
+        return len(data) // 2 if len(self.seen) == 1 else 0
+
+    async def writable(self) -> None:
         await trio.sleep_forever()
 
     async def receive(self) -> bytes | None:
@@ -33,6 +37,21 @@ class Unread:
 
     def kill(self) -> None:
         """It has ended."""
+
+
+class Slow(Unread):
+    """One that takes a few bytes at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken = bytearray()
+
+    def write(self, data: memoryview) -> int:
+        self.taken += data[:7]
+        return min(7, len(data))
+
+    async def writable(self) -> None:
+        await trio.sleep(0.01)
 
 
 class Nobody:
@@ -56,7 +75,24 @@ async def test_what_was_not_sent_is_overwritten(autojump_clock: trio.testing.Moc
             exchange.send(Call("import", lambda _: question, is_idempotent=False, answer_seconds=60), question)
         waiting = list(exchange._outbox)
         await trio.testing.wait_all_tasks_blocked()
-        assert len({*map(id, waiting), *map(id, child.frames)}) == 2
+        assert (len(waiting), len(child.seen)) == (2, 1)
         assert all(b"a secret" in frame for frame in waiting)
         child.has_ended.set()
     assert not any(map(any, waiting))
+
+
+async def test_what_is_taken_bit_by_bit_arrives_whole_and_in_order(autojump_clock: trio.testing.MockClock) -> None:
+    child = Slow()
+    exchange = Exchange("a", cast("TokenChild", child), HsmConfig(), Nobody())
+    questions = [msgspec.Raw(msgspec.msgpack.encode({"value": number})) for number in range(5)]
+    async with trio.open_nursery() as nursery:
+        for number, question in enumerate(questions):
+            exchange.send(Call("sign", lambda _: QUESTION, is_idempotent=True, answer_seconds=60), question)
+            if number == 2:
+                nursery.start_soon(exchange.run)
+        await trio.testing.wait_all_tasks_blocked()
+        await trio.sleep(10)
+        bodies = [decode_message(body, Request) for body in FrameReader().receive(bytes(child.taken))]
+        assert [bytes(body.fields) for body in bodies] == [bytes(question) for question in questions]
+        assert not exchange._outbox
+        child.has_ended.set()

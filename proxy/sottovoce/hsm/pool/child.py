@@ -63,7 +63,8 @@ class Spawner:
         except BaseException:
             ours.close()
             raise
-        return TokenChild(popen, ending, trio.socket.from_stdlib_socket(ours))
+        ours.setblocking(False)  # noqa: FBT003  its only argument
+        return TokenChild(popen, ending, ours)
 
     def close(self) -> None:
         """Let the thread end; a process that still runs ends with it."""
@@ -103,7 +104,7 @@ def _is_open(descriptor: int) -> bool:
 class TokenChild:
     """A running token process.  Leaving its `async with` block ends it, whatever state it is in."""
 
-    def __init__(self, popen: "subprocess.Popen[bytes]", ending: int, channel: trio.socket.SocketType) -> None:
+    def __init__(self, popen: "subprocess.Popen[bytes]", ending: int, channel: socket.socket) -> None:
         """Made by `Spawner.spawn` only."""
         self._popen = popen
         self._ending = ending
@@ -126,12 +127,23 @@ class TokenChild:
     async def send(self, frame: bytes) -> None:
         """Send a frame.  Raises HsmUnavailable when the process is gone."""
         rest = memoryview(frame)
+        while rest := rest[self.write(rest) :]:
+            await self.writable()
+        await trio.lowlevel.checkpoint()
+
+    def write(self, data: memoryview) -> int:
+        """Give how many of these bytes it takes now; they are on their way.  Raises HsmUnavailable when it is gone."""
         try:
-            while rest:
-                rest = rest[await self._channel.send(rest) :]
+            return self._channel.send(data)
+        except BlockingIOError:
+            return 0
         except OSError:
             text = "the token process is gone"
             raise HsmUnavailable(text) from None
+
+    async def writable(self) -> None:
+        """Wait until it may take more."""
+        await trio.lowlevel.wait_writable(self._channel)
 
     async def receive(self) -> bytes | None:
         """Give the body of the next frame it sends, or None when it has ended; the caller wipes it.
@@ -139,8 +151,11 @@ class TokenChild:
         Cancelled, it loses nothing.  Raises TokenProcessFailed when what comes is no frame.
         """
         while not self._bodies:
+            await trio.lowlevel.wait_readable(self._channel)
             try:
-                data = await self._channel.recv(_RECEIVE_BYTES)
+                data = self._channel.recv(_RECEIVE_BYTES)
+            except BlockingIOError:
+                continue
             except OSError:
                 return None
             if not data:
@@ -157,6 +172,7 @@ class TokenChild:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        trio.lowlevel.notify_closing(self._channel)
         self._channel.close()
         try:
             with trio.CancelScope(shield=True):

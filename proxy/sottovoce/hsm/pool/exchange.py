@@ -62,6 +62,8 @@ class Exchange:
         self._listener = listener
         self._next_number = 0
         self._outbox: deque[bytes] = deque()
+        self._written = 0
+        """How much of the first one is on its way already."""
         self._sender = trio.lowlevel.ParkingLot()
         self._alarm = trio.CancelScope()
         self._used_at = trio.current_time()
@@ -87,13 +89,16 @@ class Exchange:
         """Send a call; it is slow after `slow_seconds`.  Raises OperationRefused when it is too large for a frame."""
         number = self._next_number + 1
         self._outbox.append(encode_frame(Request(number, call.name, fields)))
+        if len(self._outbox) == 1:
+            self._write()
         self._next_number = number
         now = self._used_at = trio.current_time()
         late_at = now + call.answer_seconds
         slow_at = math.inf if slow_seconds is None else now + slow_seconds
         attempt = Attempt(call, self._node, sent_at=now, slow_at=slow_at, late_at=late_at, is_hedge=is_hedge)
         self.attempts[number] = attempt
-        self._sender.unpark()
+        if self._outbox:
+            self._sender.unpark()
         self._alarm.deadline = min(self._alarm.deadline, slow_at, late_at)
         return attempt
 
@@ -105,8 +110,8 @@ class Exchange:
                 for until_its_end in (self._take_answers, self._watch):
                     nursery.start_soon(_run_and_cancel, until_its_end, nursery.cancel_scope)
         finally:
-            while self._outbox:  # a question may hold a secret
-                wipe_bytes(self._outbox.popleft())
+            while self._outbox:
+                self._forget_first()
         self._child.kill()
 
     async def _take_answers(self) -> None:
@@ -119,14 +124,29 @@ class Exchange:
             self.trouble = str(error)
 
     async def _send_frames(self) -> None:
+        """Send what was not taken at once; the end of the process is the reader's to see."""
+        while True:
+            while self._outbox:
+                await self._child.writable()
+                self._write()
+            await self._sender.park()
+
+    def _write(self) -> None:
+        """Send what is taken now: all, but for a process that does not read."""
         try:
-            while True:
-                while self._outbox:
-                    await self._child.send(self._outbox[0])
-                    wipe_bytes(self._outbox.popleft())
-                await self._sender.park()
+            while self._outbox:
+                frame = self._outbox[0]
+                self._written += self._child.write(memoryview(frame)[self._written :])
+                if self._written < len(frame):
+                    return
+                self._forget_first()
         except HsmUnavailable:
-            return  # the reader sees the end too, and acts on it
+            while self._outbox:
+                self._forget_first()
+
+    def _forget_first(self) -> None:
+        wipe_bytes(self._outbox.popleft())  # a question may hold a secret
+        self._written = 0
 
     def _take(self, body: bytes) -> bool:
         """Take an answer; false if it says that the token is lost, or lets nobody in again."""

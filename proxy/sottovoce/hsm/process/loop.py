@@ -1,8 +1,9 @@
 """The token process: the one process that loads the PKCS#11 library, and what it does until its parent goes.
 
-It reads `Start` from the socket it was given, logs in, lets the packages above set up their handlers, and answers.  One
-thread reads; `WORKERS` threads work, each with a token session of its own.  The process ends at the end of the socket
-or with its parent, whichever is seen first, and at once: nothing it holds needs a farewell.
+It reads `Start` from the socket it was given, logs in, lets the packages above set up their handlers, and answers.
+`WORKERS` threads work, each with a token session of its own; whichever has nothing to do reads the next question, so
+that a question is not handed from thread to thread.  The process ends at the end of the socket or with its parent,
+whichever is seen first, and at once: nothing it holds needs a farewell.
 
 It ignores the signals of a terminal or a service manager (INT, TERM, HUP), which reach the whole group: the proxy
 still needs signatures while it drains.  It makes no core dump and cannot be traced by its own user.
@@ -10,7 +11,6 @@ still needs signatures while it drains.  It makes no core dump and cannot be tra
 
 import ctypes
 import os
-import queue
 import resource
 import signal
 import socket
@@ -100,13 +100,9 @@ def run_token_process(arguments: list[str], compose: Compose) -> NoReturn:
     channel = socket.socket(fileno=int(arguments[0]))
     _harden(parent=int(arguments[1]))
     quiet_finalizers()
-    reader = FrameReader()
-    frames = _read_frames(channel, reader)
-    jobs: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    questions = _Questions(_read_frames(channel, FrameReader()))
     answers = _Answers(channel)
-    first = next(frames, None)
-    if first is None:
-        os._exit(0)
+    first = questions.next()
     try:
         start = decode_message(first, Start)
         counts = Counts()
@@ -116,12 +112,10 @@ def run_token_process(arguments: list[str], compose: Compose) -> NoReturn:
     except Exception as error:  # noqa: BLE001  whatever it is, the parent is told and decides
         answers.send(encode_frame(Started(os.getpid(), failure_from(error))))
         os._exit(1)
-    for worker in workers:
-        threading.Thread(target=_work, args=(worker, jobs, handlers, answers), daemon=True).start()
     answers.send(encode_frame(Started(os.getpid())))
-    for body in frames:
-        jobs.put(body)
-    os._exit(0)
+    for worker in workers[1:]:
+        threading.Thread(target=_work, args=(worker, questions, handlers, answers), daemon=True).start()
+    _work(workers[0], questions, handlers, answers)
 
 
 def _harden(parent: int) -> None:
@@ -148,6 +142,21 @@ def _received(channel: socket.socket) -> bytes:
         return channel.recv(_RECEIVE_BYTES)
     except ConnectionResetError:
         return b""
+
+
+class _Questions:
+    """The way from the proxy, for several threads, which take turns at the socket; at its end the process ends."""
+
+    def __init__(self, frames: Iterator[bytes]) -> None:
+        self._frames = frames
+        self._lock = threading.Lock()
+
+    def next(self) -> bytes:
+        with self._lock:
+            body = next(self._frames, None)
+            if body is None:
+                os._exit(0)
+        return body
 
 
 class _Answers:
@@ -183,9 +192,9 @@ def _own_handlers(counts: Counts, start: Start) -> Iterable[Handler]:
     yield Handler(PROBE, probe)
 
 
-def _work(worker: Worker, jobs: "queue.SimpleQueue[bytes]", handlers: dict[str, Handler], answers: _Answers) -> None:
+def _work(worker: Worker, questions: _Questions, handlers: dict[str, Handler], answers: _Answers) -> NoReturn:
     while True:
-        body = jobs.get()
+        body = questions.next()
         answers.send(_answer(worker, decode_message(body, Request), handlers))
         wipe_bytes(body)
 
