@@ -57,8 +57,15 @@ def make_directory(parent: Path, *words: str, name: str = "voice") -> Path:
 
 
 def copy_directory(directory: Path, parent: Path, name: str = "voice") -> Path:
-    """Copy a directory of `init`, for one test to spoil: the token's configuration follows by itself."""
-    return Path(shutil.copytree(directory, parent / name))
+    """Copy a directory of `init`, for one test to spoil: the token's configuration follows by itself.
+
+    A proxy may run over it: its sockets, which copytree cannot copy, are that proxy's.
+    """
+    return Path(shutil.copytree(directory, parent / name, ignore=_sockets))
+
+
+def _sockets(folder: str, names: list[str]) -> list[str]:
+    return [name for name in names if Path(folder, name).is_socket()]
 
 
 class RunningProxy:

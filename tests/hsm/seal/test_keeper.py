@@ -67,9 +67,20 @@ async def unsealed(bench: Bench, **changes: Any) -> AsyncGenerator[SealKeeper]:
         yield keeper
 
 
+_OTHERS: set[str] = set()
+
+
+@pytest.fixture(autouse=True)
+def _of_other_tests() -> None:
+    """Processes that a fixture of the whole run keeps are not ours."""
+    _OTHERS.clear()
+    _OTHERS.update(children())
+
+
 def children() -> set[str]:
-    """Ids of our processes, whichever thread started them."""
-    return {pid for each in Path("/proc/self/task").glob("*/children") for pid in each.read_text().split()}
+    """Ids of this test's processes, whichever thread started them."""
+    every = {pid for each in Path("/proc/self/task").glob("*/children") for pid in each.read_text().split()}
+    return every - _OTHERS
 
 
 def open_files() -> int:
