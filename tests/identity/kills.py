@@ -56,6 +56,7 @@ class Watched:
     def __init__(self, pool: Cluster) -> None:
         self.asked = trio.Event()
         self.nodes = pool.nodes
+        self.most_out = pool.most_out
         self._pool = pool
 
     @property

@@ -10,12 +10,12 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from sottovoce.hsm import WORKERS, HsmBusy, HsmTimeout, HsmUnavailable, TokenLost
+from sottovoce.hsm import HsmBusy, HsmTimeout, HsmUnavailable, TokenLost
 from sottovoce.identity import Batcher, BatchEvent, BatchFailed, BatchSigned, RootSignatures, SignRoot, batcher
 from sottovoce.identity.certificates import CertificateSets
 from sottovoce.session import LeafKind, ServedCertificate, SignatureWanted, Signed, handshake_leaf, merkle_root
 from tests.identity.certificates.test_sets import FIRST, SECOND, THIRD, id_of, issued
-from tests.pki.fake_token import Answering, FakePool, after
+from tests.pki.fake_token import MOST_OUT, Answering, FakePool, after
 
 VERIFY, REKEY = LeafKind.SERVER_VERIFY, LeafKind.REKEY_VERIFY
 EARLIER, CURRENT = issued(FIRST, 0, 3600), issued(SECOND, 0, 3600)
@@ -169,7 +169,7 @@ async def test_as_many_batches_are_under_way_as_the_token_has_threads_and_the_ne
             nursery.start_soon(bench.want, number)
             await trio.sleep(0.01)
     bench.check_proofs(*range(15))
-    assert bench.pool.most_in_flight == WORKERS
+    assert bench.pool.most_in_flight == MOST_OUT
     assert len(bench.pool.asked) < 7
     assert max(event.leaves for event in bench.events) > 5
 
@@ -190,14 +190,14 @@ async def test_a_leaf_past_its_deadline_is_dropped_and_the_others_are_served(aut
 @pytest.mark.protocol("P6.43")
 async def test_a_batch_that_waited_too_long_for_the_hsm_is_not_signed(autojump_clock: MockClock) -> None:
     async with running(autojump_clock, after(1.0, signatures)) as (bench, nursery):
-        for number in range(WORKERS):
+        for number in range(MOST_OUT):
             nursery.start_soon(bench.want, number)
             await trio.sleep(0.02)
         await bench.want(10, seconds=0.5)
         assert isinstance(bench.outcomes[10], HsmTimeout)
         assert bench.batcher.waiting == 0
-    assert len(bench.pool.asked) == WORKERS
-    assert bench.batcher.batches_served == WORKERS
+    assert len(bench.pool.asked) == MOST_OUT
+    assert bench.batcher.batches_served == MOST_OUT
 
 
 async def test_a_batch_that_all_owners_left_is_given_up_and_makes_room(autojump_clock: MockClock) -> None:
@@ -287,7 +287,7 @@ async def test_each_node_adds_its_threads(autojump_clock: MockClock) -> None:
         for number in range(15):
             nursery.start_soon(bench.want, number)
             await trio.sleep(0.01)
-    assert bench.pool.most_in_flight == 2 * WORKERS
+    assert bench.pool.most_in_flight == 2 * MOST_OUT
 
 
 @pytest.mark.parametrize("error", [HsmUnavailable("down"), HsmBusy("busy")])

@@ -9,6 +9,8 @@ import trio
 from sottovoce.hsm import ONLY_NODE, Answered, Ask, HsmError, HsmTimeout, HsmUnavailable, Operation, TokenLost
 from sottovoce.hsm.messages import Answer, Question
 
+MOST_OUT = 2
+"""Calls that a node has at a time."""
 Answering = Callable[[msgspec.Struct], Awaitable[msgspec.Struct]]
 
 
@@ -20,6 +22,7 @@ class FakePool:
 
     def __init__(self, answering: Mapping[str, Answering]) -> None:
         self.nodes = tuple(answering)
+        self.most_out = MOST_OUT * len(answering)
         self.asked: list[tuple[float, msgspec.Struct]] = []
         self.asked_nodes: list[str] = []
         self.asks: list[Callable[[str], msgspec.Struct | None]] = []

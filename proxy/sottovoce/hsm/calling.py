@@ -40,6 +40,11 @@ class Pool(Caller, Protocol):
         """The names of all that are configured, up or not, in that order."""
         ...
 
+    @property
+    def most_out(self) -> int:
+        """How many calls all of them together have, before others wait."""
+        ...
+
     async def call_on(
         self, operation: Operation[Question, Answer], ask: Ask[Question], *, deadline_seconds: float, tenant: str = ""
     ) -> Answered[Answer]:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 
 from sottovoce.hsm.vendors import (
+    DEFAULT_AT_ONCE,
     PROFILES,
     TEMPLATES,
     Finding,
@@ -61,6 +62,9 @@ class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """Where else the PIN is: file:PATH, env:NAME or fd:NUMBER; empty: in pin_file."""
     softhsm_config: str = "hsm/softhsm2.conf"
     """SoftHSM's own configuration; ignored by other modules, empty for none."""
+    sessions: Annotated[int, msgspec.Meta(ge=0, le=64)] = 0
+    """How many calls it works at at a time, each in a session of its own; 0: one for software, which is as quick with
+    one, else four.  What takes long, as making a key does, has one more."""
     keys: FilePath = "keys"
     """The folder of the seeds that are sealed by this token."""
     issuing: FilePath = "certs/issuing.pem"
@@ -100,6 +104,16 @@ class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         library = self._uri.module_path or self.module
         vendor = self.vendor or (vendor_of_library(library) if library else Vendor.SOFTHSM)
         return PROFILES[vendor] if vendor else None
+
+    @property
+    def at_once(self) -> int:
+        """How many calls it works at at a time."""
+        return self.sessions or (self.profile.at_once if self.profile is not None else DEFAULT_AT_ONCE)
+
+    @property
+    def most_out(self) -> int:
+        """How many calls it has: one beyond those that it works at, so that it need not wait for the next."""
+        return self.at_once + 1
 
     @property
     def softhsm_file(self) -> Path | None:

@@ -18,9 +18,6 @@ from sottovoce.hsm.config import ONLY_NODE
 from sottovoce.hsm.errors import KINDS, HsmError, OperationRefused, TokenProcessFailed
 from sottovoce.primitives import Secret, SottovoceError, lend_secret, take_secret, wipe_bytes
 
-WORKERS = 2
-"""Calls that a token process answers at the same time, each in a thread.  SoftHSM gains nothing from more."""
-
 MAX_FRAME_BYTES = 1 << 20
 """Chosen: the largest answer is a set of new keys and certificates, some 30 KiB."""
 
@@ -48,13 +45,18 @@ class Operation(Generic[Question, Answer]):
         """Declare an operation.
 
         One that is idempotent is sent again when the process dies under it.  `answer_seconds` replaces the
-        configuration's limit for work that takes longer.
+        configuration's limit for work that takes longer; such work never stands before what is quick.
         """
         self.name = name
         self.question_type = question_type
         self.answer_type = answer_type
         self.is_idempotent = is_idempotent
         self.answer_seconds = answer_seconds
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it may take longer than most."""
+        return self.answer_seconds is not None
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -76,6 +78,8 @@ class Start(msgspec.Struct, frozen=True):
     """Whose PIN it has to look like; empty: nobody's."""
     uri: str = ""
     """What else is so of the token beside its label (RFC 7512); empty: nothing."""
+    at_once: int = 1
+    """How many calls are answered at the same time, those that are long not counted."""
 
 
 class Failure(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ from typing import NoReturn
 import msgspec
 import trio
 
-from sottovoce.hsm import WORKERS, Answered, HsmBusy, HsmError, HsmTimeout, HsmUnavailable, Pool
+from sottovoce.hsm import Answered, HsmBusy, HsmError, HsmTimeout, HsmUnavailable, Pool
 from sottovoce.identity.batch import Batch, ServedCertificates, WaitingLeaf
 from sottovoce.identity.gathering import Gathering
 from sottovoce.identity.operations import SIGN_ROOT, RootSignatures
@@ -59,7 +59,7 @@ class Batcher:
         self._report = report
         self._gathering: Gathering[WaitingLeaf] = Gathering()
         self._in_flight = 0
-        self._most_in_flight = WORKERS * len(pool.nodes)
+        self._most_in_flight = pool.most_out
         self._changed = trio.Event()
 
     async def sign(self, wanted: SignatureWanted, source: str, deadline: float) -> Signed:

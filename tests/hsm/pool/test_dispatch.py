@@ -36,6 +36,27 @@ async def test_an_answer_is_the_calls_and_names_who_gave_it() -> None:
     assert (call.node, call.outcome) == ("a", msgspec.Raw(b"an answer"))
 
 
+async def test_what_takes_long_has_one_place_more_and_nothing_quick_waits_behind_it() -> None:
+    room = Room("ab")
+    long = [room.submit(is_long=True) for _ in range(3)]
+    quick = [room.submit() for _ in range(5)]
+    assert (room.calls_at("a"), room.calls_at("b")) == ([long[0], *quick[0:3:2]], [long[1], *quick[1:4:2]])
+    assert room.dispatch.waiting == 2
+    room.answer("b")
+    assert room.calls_at("b")[-1] is long[2]
+    room.dispatch.withdraw(quick[4])
+    assert room.dispatch.waiting == 0
+
+
+async def test_what_takes_long_is_refused_apart_from_what_is_quick() -> None:
+    room = Room("a", limit=1)
+    for _ in range(2):
+        room.submit(is_long=True)
+    with pytest.raises(HsmBusy):
+        room.submit(is_long=True)
+    room.submit()
+
+
 async def test_full_it_refuses_at_once() -> None:
     room = Room("a", limit=1)
     for _ in range(3):

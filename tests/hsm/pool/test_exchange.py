@@ -67,7 +67,7 @@ class Nobody:
 
 async def test_what_was_not_sent_is_overwritten(autojump_clock: trio.testing.MockClock) -> None:
     child = Unread()
-    exchange = Exchange("a", cast("TokenChild", child), HsmConfig(), Nobody())
+    exchange = Exchange("a", cast("TokenChild", child), HsmConfig(), Nobody(), most_out=2)
     question = msgspec.Raw(msgspec.msgpack.encode({"value": b"a secret"}))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(exchange.run)
@@ -83,7 +83,7 @@ async def test_what_was_not_sent_is_overwritten(autojump_clock: trio.testing.Moc
 
 async def test_what_is_taken_bit_by_bit_arrives_whole_and_in_order(autojump_clock: trio.testing.MockClock) -> None:
     child = Slow()
-    exchange = Exchange("a", cast("TokenChild", child), HsmConfig(), Nobody())
+    exchange = Exchange("a", cast("TokenChild", child), HsmConfig(), Nobody(), most_out=2)
     questions = [msgspec.Raw(msgspec.msgpack.encode({"value": number})) for number in range(5)]
     async with trio.open_nursery() as nursery:
         for number, question in enumerate(questions):

@@ -1,15 +1,13 @@
 """Whatever nodes do in whatever order: no call is lost, sent twice to one, or kept from a node that is free."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sottovoce.hsm import HsmBusy, KeyMissing, OperationRefused
+from sottovoce.hsm.pool.calls import Call
 from tests.hsm.pool.told import ROOM, Room
-
-if TYPE_CHECKING:
-    from sottovoce.hsm.pool.calls import Call
 
 LIMIT = 20
 
@@ -25,7 +23,7 @@ class Play:
     def submit(self, choice: int) -> None:
         able = ["abc", "abc", "ab", "c", ""][choice % 5]
         try:
-            self.calls.append(self.room.submit(able=able, is_idempotent=choice % 3 != 0))
+            self.calls.append(self.room.submit(able=able, is_idempotent=choice % 3 != 0, is_long=choice % 4 == 1))
         except HsmBusy:
             assert self.room.dispatch.waiting >= LIMIT
 
@@ -75,15 +73,15 @@ class Play:
             assert call.is_over or (at == set(call.out) and (at or call in waiting))
             assert call.is_idempotent or call.attempts <= 1
             if call in waiting:
-                free = {name for name, node in nodes.items() if node.is_well and node.has_room}
+                free = {name for name, node in nodes.items() if node.is_well and node.has_room(is_long=call.is_long)}
                 assert not call.is_over
                 assert free <= call.unable | set(call.out)
         for name, node in nodes.items():
-            assert len(set(self.room.calls_at(name))) == node.in_flight <= ROOM
+            assert len(set(self.room.calls_at(name))) == node.in_flight <= ROOM + 1
 
     @property
-    def _waiting(self) -> Any:
-        return self.room.dispatch._turns
+    def _waiting(self) -> set[Call]:
+        return {call for line in self.room.dispatch._lines.values() for call in self.calls if call in line}
 
     def _one_out(self, choice: int) -> tuple[str, int]:
         out = [(name, index) for name, node in self.room.nodes.items() for index in range(node.in_flight)]

@@ -42,14 +42,14 @@ class Told:
     def is_well(self) -> bool:
         return self.is_up and not any(attempt.is_late for attempt in self.out)
 
-    @property
-    def has_room(self) -> bool:
-        return self.is_up and len(self.out) < ROOM
+    def has_room(self, *, is_long: bool) -> bool:
+        out = sum(attempt.call.is_long is is_long for attempt in self.out)
+        return self.is_up and out < (1 if is_long else ROOM)
 
     def send(
         self, call: Call, fields: msgspec.Raw, *, slow_seconds: float | None = None, is_hedge: bool = False
     ) -> Attempt:
-        assert self.has_room
+        assert self.has_room(is_long=call.is_long)
         assert fields == QUESTION
         self.slow_seconds = slow_seconds
         now = trio.current_time()
@@ -67,12 +67,15 @@ class Room:
         self.nodes = {name: Told(name) for name in names}
         self.dispatch.nodes = list(self.nodes.values())
 
-    def submit(self, *, able: str = "abcdef", is_idempotent: bool = True, tenant: str = "") -> Call:
+    def submit(
+        self, *, able: str = "abcdef", is_idempotent: bool = True, is_long: bool = False, tenant: str = ""
+    ) -> Call:
         call = Call(
             "sign",
             lambda node: QUESTION if node in able else None,
             is_idempotent=is_idempotent,
             answer_seconds=1,
+            is_long=is_long,
         )
         self.dispatch.submit(call, tenant)
         return call

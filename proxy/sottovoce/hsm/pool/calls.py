@@ -18,12 +18,17 @@ class Call:
         *,
         is_idempotent: bool,
         answer_seconds: float,
+        is_long: bool = False,
     ) -> None:
-        """Take what gives the question for a node, None where it cannot answer, and how long an answer may take."""
+        """Take what gives the question for a node, None where it cannot answer, and how long an answer may take.
+
+        What `is_long` has a session of its own, so that nothing waits behind it.
+        """
         self.name = name
         self.question_for = question_for
         self.is_idempotent = is_idempotent
         self.answer_seconds = answer_seconds
+        self.is_long = is_long
         self.asked_at = trio.current_time()
         self.done = trio.Event()
         self.outcome: msgspec.Raw | Exception | None = None

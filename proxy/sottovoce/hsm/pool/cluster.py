@@ -32,6 +32,11 @@ class Cluster:
         return tuple(node.name for node in self._nodes)
 
     @property
+    def most_out(self) -> int:
+        """How many calls all together have, up or not, before others wait; those that are long not counted."""
+        return sum(node.most_out for node in self._config.all_nodes.values())
+
+    @property
     def state(self) -> TokenState:
         """UP if any is; SEALED or LOCKED only if all are."""
         states = {node.state for node in self._nodes}
@@ -119,6 +124,7 @@ class Cluster:
             question_for,
             is_idempotent=operation.is_idempotent,
             answer_seconds=operation.answer_seconds or self._config.deadline_seconds,
+            is_long=operation.is_long,
         )
         with timed(self._times, operation.name) as timing:
             try:

@@ -65,9 +65,8 @@ class Target(Protocol):
         """Whether it takes calls and is no suspect."""
         ...
 
-    @property
-    def has_room(self) -> bool:
-        """Whether it can be sent a call now."""
+    def has_room(self, *, is_long: bool) -> bool:
+        """Whether it can be sent a call of this kind now."""
         ...
 
     def send(
@@ -90,7 +89,8 @@ class Dispatch:
         self.hedges_won = 0
         self.hedges_lost = 0
         self._times = times
-        self._turns: Turns[Call] = Turns(limit, weights)
+        self._lines = {is_long: Turns[Call](limit, weights) for is_long in (False, True)}
+        """What waits, apart for calls that are long, which have threads of their own."""
         self._budget = Budget()
         self._not_started: dict[str, HsmError] = {}
         self._sendings = 0
@@ -99,7 +99,7 @@ class Dispatch:
     @property
     def waiting(self) -> int:
         """Calls that wait for their turn."""
-        return len(self._turns)
+        return sum(map(len, self._lines.values()))
 
     def submit(self, call: Call, tenant: str) -> None:
         """Have a call answered.
@@ -110,14 +110,14 @@ class Dispatch:
             raise HsmSealed(self.sealed_because)
         if all(node.state is TokenState.LOCKED for node in self.nodes):
             raise HsmWrongPin(self.nodes[0].trouble)
-        if not self._turns.add(call, tenant):
-            text = f"{len(self._turns)} calls wait for the token already"
+        if not self._line(call).add(call, tenant):
+            text = f"{len(self._line(call))} calls wait for the token already"
             raise HsmBusy(text)
         self._send_calls()
 
     def withdraw(self, call: Call) -> None:
         """The caller is gone: what waits is never sent, and an answer that still comes is overwritten."""
-        self._turns.remove(call)
+        self._line(call).remove(call)
         if call.outcome is None:
             self._settle_hedge(call, won=False)
         call.leave()
@@ -182,7 +182,7 @@ class Dispatch:
     def locked(self) -> None:
         """A node is locked; where all are, nothing waits any more."""
         if all(node.state is TokenState.LOCKED for node in self.nodes):
-            for call in self._turns.clear():
+            for call in self._clear():
                 call.finish(HsmWrongPin(self.nodes[0].trouble))
 
     def seal(self, reason: str) -> None:
@@ -190,7 +190,7 @@ class Dispatch:
         self.sealed_because = reason
         self.started.set()
         out = {attempt.call for node in self.nodes for attempt in node.attempts}
-        for call in (*self._turns.clear(), *out):
+        for call in (*self._clear(), *out):
             if not call.is_over:
                 self._finish(call, HsmSealed(reason))
 
@@ -200,17 +200,22 @@ class Dispatch:
 
     def _send_calls(self) -> None:
         """Send what waits as long as there is room; where nothing waits, send what is slow a second time."""
-        takers = [node for node in self.nodes if node.is_well] or [node for node in self.nodes if node.is_up]
-        takers = [node for node in takers if node.has_room]
-        while takers and len(self._turns):
-            node = min(takers, key=self._work)
-            if not self._feed(node) or not node.has_room:
-                takers.remove(node)
-        if takers and len(self.nodes) > 1:
-            self._hedge(takers)
+        for is_long, line in self._lines.items():
+            takers = self._takers(is_long=is_long) if len(line) else []
+            while takers and len(line):
+                node = min(takers, key=self._work)
+                if not self._feed(node, line) or not node.has_room(is_long=is_long):
+                    takers.remove(node)
+        if len(self.nodes) > 1:
+            self._hedge()
 
-    def _feed(self, node: Target) -> bool:
-        """Send the next call that this node can answer; false where none waits."""
+    def _takers(self, *, is_long: bool) -> list[Target]:
+        """Give the nodes that can be sent a call; suspects only where no other is up."""
+        usable = [node for node in self.nodes if node.is_well] or [node for node in self.nodes if node.is_up]
+        return [node for node in usable if node.has_room(is_long=is_long)]
+
+    def _feed(self, node: Target, line: Turns[Call]) -> bool:
+        """Send the next call in a line that this node can answer; false where none waits."""
         prepared: msgspec.Raw | Exception | None = None
         hopeless: list[Call] = []
 
@@ -221,7 +226,7 @@ class Dispatch:
                 hopeless.append(call)
             return prepared is not None
 
-        call = self._turns.take(may)
+        call = line.take(may)
         for each in hopeless:
             self._finish(each, HsmUnavailable(f"no token can answer {each.name}"))
         if call is None or prepared is None:
@@ -260,19 +265,26 @@ class Dispatch:
         self._finish(call, error, attempt.node)
 
     def _finish(self, call: Call, outcome: msgspec.Raw | Exception, node: str = "", body: bytes = b"") -> None:
-        self._turns.remove(call)
+        self._line(call).remove(call)
         call.finish(outcome, node, body)
 
     def _give_back(self, call: Call) -> None:
-        self._turns.remove(call)
-        self._turns.give_back(call)
+        self._line(call).remove(call)
+        self._line(call).give_back(call)
 
-    def _hedge(self, idle: list[Target]) -> None:
+    def _line(self, call: Call) -> Turns[Call]:
+        return self._lines[call.is_long]
+
+    def _clear(self) -> list[Call]:
+        return [call for line in self._lines.values() for call in line.clear()]
+
+    def _hedge(self) -> None:
         """Send slow calls to idle nodes, too, as far as the budget goes."""
         now = trio.current_time()
         slow = [attempt for node in self.nodes for attempt in node.attempts if _may_be_hedged(attempt)]
         for attempt in slow:
-            takers = [node for node in idle if node.is_well and node.has_room and node.name not in attempt.call.out]
+            call = attempt.call
+            takers = [node for node in self._takers(is_long=call.is_long) if node.is_well and node.name not in call.out]
             is_urgent = now - attempt.sent_at >= 2 * (attempt.slow_at - attempt.sent_at)
             if not takers or not self._budget.has_price(is_urgent=is_urgent):
                 continue

@@ -16,7 +16,7 @@ import trio
 
 from sottovoce.hsm.config import HsmConfig
 from sottovoce.hsm.errors import HsmUnavailable, HsmWrongPin, TokenLost, TokenProcessFailed
-from sottovoce.hsm.messages import PROBE, WORKERS, Probe, Reply, Request, decode_message, encode_frame
+from sottovoce.hsm.messages import PROBE, Probe, Reply, Request, decode_message, encode_frame
 from sottovoce.hsm.pool.calls import Attempt, Call
 from sottovoce.hsm.pool.child import TokenChild
 from sottovoce.primitives import wipe_bytes
@@ -46,8 +46,8 @@ class Listener(Protocol):
 class Exchange:
     """One token process at work.  `run` ends when the process has ended or has been killed."""
 
-    def __init__(self, node: str, child: TokenChild, limits: HsmConfig, listener: Listener) -> None:
-        """Take a process that has proved itself."""
+    def __init__(self, node: str, child: TokenChild, limits: HsmConfig, listener: Listener, *, most_out: int) -> None:
+        """Take a process that has proved itself, and how many calls it has at a time, those that are long apart."""
         self.trouble = "its process ended"
         self.answers = 0
         self.is_lost = False
@@ -57,6 +57,7 @@ class Exchange:
         self.attempts: dict[int, Attempt] = {}
         """What is out, by its number."""
         self._node = node
+        self._most_out = most_out
         self._child = child
         self._limits = limits
         self._listener = listener
@@ -73,10 +74,10 @@ class Exchange:
         """The process."""
         return self._child.pid
 
-    @property
-    def has_room(self) -> bool:
-        """Whether a thread of the process is free."""
-        return len(self.attempts) < WORKERS
+    def has_room(self, *, is_long: bool) -> bool:
+        """Whether the process can do with a call of this kind."""
+        out = sum(attempt.call.is_long is is_long for attempt in self.attempts.values())
+        return out < (1 if is_long else self._most_out)
 
     @property
     def is_suspect(self) -> bool:

@@ -130,10 +130,9 @@ class Node:
         """Whether it takes calls and is no suspect."""
         return self._exchange is not None and not self._exchange.is_suspect
 
-    @property
-    def has_room(self) -> bool:
-        """Whether it can be sent a call now."""
-        return self._exchange is not None and self._exchange.has_room
+    def has_room(self, *, is_long: bool) -> bool:
+        """Whether it can be sent a call of this kind now."""
+        return self._exchange is not None and self._exchange.has_room(is_long=is_long)
 
     @property
     def status(self) -> NodeStatus:
@@ -276,7 +275,9 @@ class Node:
     async def _serve(self, child: TokenChild) -> bool:
         """Have a process answer calls until it is gone; give whether the token refused the PIN."""
         await trio.lowlevel.checkpoint_if_cancelled()  # sealed or held in the turn in which it had proved itself
-        exchange = self._exchange = Exchange(self.name, child, self._limits, self._listener)
+        exchange = self._exchange = Exchange(
+            self.name, child, self._limits, self._listener, most_out=self._config.most_out
+        )
         self._child = child
         self.state = TokenState.UP
         self._report(TokenUp(child.pid))

@@ -65,6 +65,7 @@ async def open_pool(  # noqa: PLR0913  what it is made of
             node.module_arguments,
             node.vendor or "",
             node.uri,
+            node.at_once,
         )
 
     nodes = [

@@ -1,8 +1,9 @@
 """The token process: the one process that loads the PKCS#11 library, and what it does until its parent goes.
 
 It reads `Start` from the socket it was given, logs in, lets the packages above set up their handlers, and answers.
-`WORKERS` threads work, each with a token session of its own; whichever has nothing to do reads the next question, so
-that a question is not handed from thread to thread.  The process ends at the end of the socket or with its parent,
+As many threads work as calls are answered at once, each with a token session of its own; whichever has nothing to do
+reads the next question, so that a question is not handed from thread to thread.  But for what takes long, which one
+more thread does, lest what is quick wait behind it.  The process ends at the end of the socket or with its parent,
 whichever is seen first, and at once: nothing it holds needs a farewell.
 
 It ignores the signals of a terminal or a service manager (INT, TERM, HUP), which reach the whole group: the proxy
@@ -11,6 +12,7 @@ still needs signatures while it drains.  It makes no core dump and cannot be tra
 
 import ctypes
 import os
+import queue
 import resource
 import signal
 import socket
@@ -26,7 +28,6 @@ from sottovoce.hsm.errors import OperationRefused
 from sottovoce.hsm.messages import (
     PROBE,
     STATUS,
-    WORKERS,
     Answer,
     FrameReader,
     Operation,
@@ -80,6 +81,7 @@ class Handler:
     def __init__(self, operation: Operation[Question, Answer], answer: Callable[[Worker, Question], Answer]) -> None:
         """Bind; `answer` is called in one of the worker threads."""
         self.name = operation.name
+        self.is_long = operation.is_long
 
         def respond(worker: Worker, fields: msgspec.Raw) -> bytes:
             question = decode_question(fields, operation.question_type)
@@ -91,6 +93,8 @@ class Handler:
         self.respond = respond
 
 
+_Long = queue.SimpleQueue[tuple[bytes, Request]]
+"""What takes long, with the frame that it lies in."""
 Compose = Callable[[Worker, Start, Counts], Iterable[Handler]]
 """Sets up the handlers of the packages above; may raise, which fails the start."""
 
@@ -107,15 +111,17 @@ def run_token_process(arguments: list[str], compose: Compose) -> NoReturn:
         start = decode_message(first, Start)
         counts = Counts()
         sessions = log_in(start, counts.add)
-        workers = [Worker(sessions) for _ in range(WORKERS)]
+        patient, *workers = [Worker(sessions) for _ in range(1 + start.at_once)]
         handlers = {h.name: h for h in (*_own_handlers(counts, start), *compose(workers[0], start, counts))}
     except Exception as error:  # noqa: BLE001  whatever it is, the parent is told and decides
         answers.send(encode_frame(Started(os.getpid(), failure_from(error))))
         os._exit(1)
     answers.send(encode_frame(Started(os.getpid())))
+    long: _Long = queue.SimpleQueue()
+    threading.Thread(target=_work_long, args=(patient, long, handlers, answers), daemon=True).start()
     for worker in workers[1:]:
-        threading.Thread(target=_work, args=(worker, questions, handlers, answers), daemon=True).start()
-    _work(workers[0], questions, handlers, answers)
+        threading.Thread(target=_work, args=(worker, questions, long, handlers, answers), daemon=True).start()
+    _work(workers[0], questions, long, handlers, answers)
 
 
 def _harden(parent: int) -> None:
@@ -192,15 +198,28 @@ def _own_handlers(counts: Counts, start: Start) -> Iterable[Handler]:
     yield Handler(PROBE, probe)
 
 
-def _work(worker: Worker, questions: _Questions, handlers: dict[str, Handler], answers: _Answers) -> NoReturn:
+def _work(
+    worker: Worker, questions: _Questions, long: _Long, handlers: dict[str, Handler], answers: _Answers
+) -> NoReturn:
     while True:
         body = questions.next()
-        answers.send(_answer(worker, decode_message(body, Request), handlers))
+        request = decode_message(body, Request)
+        handler = handlers.get(request.operation)
+        if handler is not None and handler.is_long:
+            long.put((body, request))
+            continue
+        answers.send(_answer(worker, request, handler))
         wipe_bytes(body)
 
 
-def _answer(worker: Worker, request: Request, handlers: dict[str, Handler]) -> bytes:
-    handler = handlers.get(request.operation)
+def _work_long(worker: Worker, long: _Long, handlers: dict[str, Handler], answers: _Answers) -> NoReturn:
+    while True:
+        body, request = long.get()
+        answers.send(_answer(worker, request, handlers[request.operation]))
+        wipe_bytes(body)
+
+
+def _answer(worker: Worker, request: Request, handler: Handler | None) -> bytes:
     if handler is None:
         unknown = OperationRefused(f"this token process has no operation {request.operation!r}")
         return _failure(request, unknown)

@@ -8,7 +8,7 @@ from sottovoce.hsm.vendors.errors import PinSourceInvalid, UriInvalid
 from sottovoce.hsm.vendors.levels import SecurityLevel
 from sottovoce.hsm.vendors.library import find_library
 from sottovoce.hsm.vendors.pins import PinForm, PinPlace, PinRule, PinSource, fault_of_pin, parse_pin_source
-from sottovoce.hsm.vendors.profile import Fact, GcmNonce, Mark, Vendor, VendorProfile
+from sottovoce.hsm.vendors.profile import DEFAULT_AT_ONCE, Fact, GcmNonce, Mark, Vendor, VendorProfile
 from sottovoce.hsm.vendors.table import PROFILES, vendor_of_library
 from sottovoce.hsm.vendors.templates import (
     TEMPLATES,
@@ -29,6 +29,7 @@ from sottovoce.hsm.vendors.uri import (
 )
 
 __all__ = [
+    "DEFAULT_AT_ONCE",
     "PROFILES",
     "TEMPLATES",
     "Claims",

@@ -5,7 +5,7 @@ What was only read may be wrong or old; it serves to warn, never to refuse.
 """
 
 from enum import StrEnum
-from typing import Generic, TypeVar, cast
+from typing import Final, Generic, TypeVar, cast
 
 import msgspec
 
@@ -52,6 +52,11 @@ class GcmNonce(StrEnum):
     NO_GCM = "there is no AES-GCM"
 
 
+DEFAULT_AT_ONCE: Final = 4
+"""Chosen, for a token that is a network away: with the session that stays open and the one for long work it takes six
+of the 16 that the smallest known one has."""
+
+
 class VendorProfile(msgspec.Struct, frozen=True, kw_only=True):
     """One vendor."""
 
@@ -71,9 +76,16 @@ class VendorProfile(msgspec.Struct, frozen=True, kw_only=True):
     key_wrap_padded: Fact[int | None]
     """The mechanism of AES key wrap with padding (RFC 5649); 0: it has none."""
     gcm_nonce: Fact[GcmNonce | None]
+    is_software: bool = False
+    """Whether it computes on this machine's processors."""
     uncertified: str = ""
     """Why no security level may be asserted for it; empty: one may."""
     quirks: tuple[Fact[str], ...] = ()
+
+    @property
+    def at_once(self) -> int:
+        """How many calls it is sent at a time: software is as quick with one, others are a network away."""
+        return 1 if self.is_software else DEFAULT_AT_ONCE
 
     @property
     def mark(self) -> Mark:

@@ -48,6 +48,7 @@ _SOFTHSM: Final = VendorProfile(
     key_wrap=_run(_AES_KEY_WRAP, _SOFTHSM_RUN),
     key_wrap_padded=_run(_AES_KEY_WRAP_PAD, _SOFTHSM_RUN),
     gcm_nonce=_run(GcmNonce.OURS, _SOFTHSM_RUN),
+    is_software=True,
     uncertified="software without a certificate",
     quirks=(
         _run("its 0x210A is RFC 5649; the standard's own number for that, 0x210B, it does not have", _SOFTHSM_RUN),
@@ -71,6 +72,7 @@ _NSS: Final = VendorProfile(
     key_wrap=_run(_AES_KEY_WRAP, _NSS_RUN),
     key_wrap_padded=_run(_AES_KEY_WRAP_KWP, _NSS_RUN),
     gcm_nonce=_run(GcmNonce.OURS, _NSS_RUN),
+    is_software=True,
     quirks=(
         _run("C_Initialize without that text answers CKR_ARGUMENTS_BAD", _NSS_RUN),
         _run("of the functions it exports C_GetFunctionList and C_GetInterface only", _NSS_RUN),
