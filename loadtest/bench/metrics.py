@@ -36,6 +36,15 @@ FRAMES_PER_SECOND = CALLS * 50 * 2
 SCRAPE_EVERY_SECONDS = 15
 ROUNDS = 7
 LIMIT_PERCENT = 2.0
+_TOKEN = TokenReading(
+    is_up=True,
+    breaker="closed",
+    sessions=3,
+    in_flight=0,
+    suspects=0,
+    suspicions_total=0,
+    renewals_total={"sessions": 0, "logins": 0, "keys": 4},
+)
 _NAME = "metrics, share of CPU per frame"
 _INCREMENTS = 100_000
 _SCRAPES = 50
@@ -120,7 +129,7 @@ def _scrapes() -> Work:
             carried=sum(calls, CallCounts()),
             half_open=0,
             tasks=1,
-            tokens={"main": TokenReading(is_up=True, in_flight=0, suspicions_total=0)},
+            tokens={"main": _TOKEN},
             hsm_waiting=0,
             has_quorum=True,
             is_sealed=False,

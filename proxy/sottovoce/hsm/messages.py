@@ -120,12 +120,29 @@ class Request(msgspec.Struct, frozen=True):
     fields: msgspec.Raw
 
 
+class Renewals(msgspec.Struct, frozen=True):
+    """What a token process had to do beside its work, since it started."""
+
+    sessions: int = 0
+    """Sessions that the token had dropped, and that were opened again."""
+    logins: int = 0
+    """Logins that the token had forgotten, and that were done again."""
+    keys: int = 0
+    """Keys that were looked up: by each session the first time, and again behind what was renewed."""
+
+    def __add__(self, other: "Renewals") -> "Renewals":
+        """Give both together."""
+        return Renewals(self.sessions + other.sessions, self.logins + other.logins, self.keys + other.keys)
+
+
 class Reply(msgspec.Struct, frozen=True):
     """The answer to the request of the same number: a failure, or the answer's own msgpack."""
 
     id: int
     fields: msgspec.Raw = msgspec.Raw(b"\xc0")
     failure: Failure | None = None
+    renewals: Renewals = Renewals()
+    """All so far."""
 
 
 def encode_question(question: msgspec.Struct) -> bytes:

@@ -69,6 +69,11 @@ async def test_a_call_through_a_whole_proxy_is_in_its_metrics(directory: Path) -
         assert value(metrics, "sottovoce_hsm_wait_seconds_count", node=ONLY_NODE) == 5
         assert value(metrics, "sottovoce_token_up", node=ONLY_NODE) == 1
         assert value(metrics, "sottovoce_token_starts_total", node=ONLY_NODE) == 1
+        assert value(metrics, "sottovoce_token_breaker", node=ONLY_NODE, state="closed") == 1
+        assert value(metrics, "sottovoce_token_sessions", node=ONLY_NODE, state="open") == 3
+        assert value(metrics, "sottovoce_token_sessions", node=ONLY_NODE, state="busy") == 0
+        assert value(metrics, "sottovoce_token_renewals_total", node=ONLY_NODE, what="sessions") == 0
+        assert value(metrics, "sottovoce_token_renewals_total", node=ONLY_NODE, what="keys") > 0
     assert found["sottovoce_hsm_quorum_up"] == found["sottovoce_audit_up"] == found["sottovoce_ready_up"] == 1
     assert 0.9 < found["sottovoce_leaf_life_ratio"] <= 1
     assert found["sottovoce_leaf_expiry_seconds"] > 3_600

@@ -51,7 +51,8 @@ def run_many(directory: Path, shim: Path, board: Board) -> RunMany:
 
 async def test_sixteen_sessions_at_once_sign_rightly(run_many: RunMany, board: Board) -> None:
     made = await run_many(25, 0)
-    assert (made.failed, made.renewed) == ({}, {})
+    assert made.failed == {}
+    assert {"sessions_renewed", "logins_renewed"}.isdisjoint(made.renewed)
     assert made.signed >= THREADS * 25
     assert board.succeeded("C_OpenSession") == SESSIONS
 
@@ -59,7 +60,8 @@ async def test_sixteen_sessions_at_once_sign_rightly(run_many: RunMany, board: B
 @pytest.mark.soak
 async def test_sixteen_sessions_for_a_minute(run_many: RunMany, board: Board, figure: Callable[[str], None]) -> None:
     made = await run_many(1, 60)
-    assert (made.failed, made.renewed) == ({}, {})
+    assert made.failed == {}
+    assert {"sessions_renewed", "logins_renewed"}.isdisjoint(made.renewed)
     assert board.succeeded("C_OpenSession") == SESSIONS
     figure(f"{made.signed} signatures by {THREADS} sessions, every one right")
 

@@ -57,9 +57,10 @@ class Stalling(Room):
         self.answer(attempt.node, self.nodes[attempt.node].out.index(attempt))
 
     async def _slow(self, attempt: Attempt, seconds: float) -> None:
-        await trio.sleep(seconds)
-        if attempt in self.nodes[attempt.node].out:
-            self.slow(attempt.node, self.nodes[attempt.node].out.index(attempt))
+        for _ in range(2):  # once more when it is out for twice as long
+            await trio.sleep(seconds)
+            if attempt in self.nodes[attempt.node].out:
+                self.slow(attempt.node, self.nodes[attempt.node].out.index(attempt))
 
 
 class _Timed(Told):

@@ -49,7 +49,7 @@ async def test_a_signature_verifies_and_is_counted(opened: OpenToken) -> None:
         answer = await token.call(SIGN, Sign("a root"), deadline_seconds=10)
         assert answer.public_key.verify(b"a root", answer.signature)
         status = await token.call(STATUS, Status(), deadline_seconds=10)
-        assert (status.pid, status.counts) == (answer.pid, {"signed": 1})
+        assert (status.pid, status.counts["signed"]) == (answer.pid, 1)
 
 
 async def test_many_calls_at_once_each_get_their_own_answer(opened: OpenToken) -> None:

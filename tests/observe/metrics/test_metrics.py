@@ -15,6 +15,7 @@ from tests.observe.metrics.exercised import OPENMETRICS, VERSIONS, exercised, sa
 UNITS = (
     *("seconds", "bytes", "total", "ratio", "info", "up"),
     *("sessions", "handshakes", "calls", "leaves", "records", "tasks"),
+    "breaker",
 )
 """What a name may end in; `up` is 1 or 0, as Prometheus' own."""
 PROMETHEUS_OWN = re.compile(r"process_(open|max)_fds")

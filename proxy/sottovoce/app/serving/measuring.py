@@ -6,6 +6,7 @@ from importlib import metadata
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+import msgspec
 import trio
 
 from sottovoce.hsm import TokenState
@@ -82,7 +83,13 @@ def read(parts: "Parts", clock: Clock) -> Readings:
         half_open=sum(listener.half_open for listener in listeners),
         tokens={
             node.name: TokenReading(
-                is_up=node.state is TokenState.UP, in_flight=node.in_flight, suspicions_total=node.suspicions
+                is_up=node.state is TokenState.UP,
+                breaker=node.breaker.value,
+                sessions=node.sessions,
+                in_flight=node.in_flight,
+                suspects=node.suspects,
+                suspicions_total=node.suspicions,
+                renewals_total=msgspec.structs.asdict(node.renewals),
             )
             for node in pool.nodes
         },

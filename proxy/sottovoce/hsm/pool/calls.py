@@ -67,7 +67,7 @@ class Call:
 class Attempt:
     """One sending of a call to a node."""
 
-    __slots__ = ("call", "is_hedge", "is_late", "is_slow", "late_at", "node", "sent_at", "slow_at")
+    __slots__ = ("call", "is_hedge", "is_late", "is_slow", "is_urgent", "late_at", "node", "sent_at", "slow_at")
 
     def __init__(  # noqa: PLR0913  what is known of it
         self, call: Call, node: str, *, sent_at: float, slow_at: float, late_at: float, is_hedge: bool
@@ -81,4 +81,10 @@ class Attempt:
         self.is_hedge = is_hedge
         """Whether the call was out already, at another node that was not late."""
         self.is_slow = False
+        self.is_urgent = False
         self.is_late = False
+
+    @property
+    def urgent_at(self) -> float:
+        """From when on it is out for twice as long as most are, and seldom is answered just then."""
+        return 2 * self.slow_at - self.sent_at

@@ -285,7 +285,7 @@ class Dispatch:
         for attempt in slow:
             call = attempt.call
             takers = [node for node in self._takers(is_long=call.is_long) if node.is_well and node.name not in call.out]
-            is_urgent = now - attempt.sent_at >= 2 * (attempt.slow_at - attempt.sent_at)
+            is_urgent = now >= attempt.urgent_at
             if not takers or not self._budget.has_price(is_urgent=is_urgent):
                 continue
             node = min(takers, key=self._work)

@@ -16,7 +16,7 @@ import trio
 
 from sottovoce.hsm.config import HsmConfig
 from sottovoce.hsm.errors import HsmUnavailable, HsmWrongPin, TokenLost, TokenProcessFailed
-from sottovoce.hsm.messages import PROBE, Probe, Reply, Request, decode_message, encode_frame
+from sottovoce.hsm.messages import PROBE, Probe, Renewals, Reply, Request, decode_message, encode_frame
 from sottovoce.hsm.pool.calls import Attempt, Call
 from sottovoce.hsm.pool.child import TokenChild
 from sottovoce.primitives import wipe_bytes
@@ -35,7 +35,7 @@ class Listener(Protocol):
         ...
 
     def slow(self, attempt: Attempt) -> None:
-        """A call is out for longer than most are."""
+        """A call is out for longer than most are; told once more when it is for twice as long."""
         ...
 
     def late(self, attempt: Attempt) -> None:
@@ -50,6 +50,8 @@ class Exchange:
         """Take a process that has proved itself, and how many calls it has at a time, those that are long apart."""
         self.trouble = "its process ended"
         self.answers = 0
+        self.renewals = Renewals()
+        """What it has said of them."""
         self.is_lost = False
         """Whether it ended because it said that it could not go on."""
         self.is_pin_refused = False
@@ -80,9 +82,9 @@ class Exchange:
         return out < (1 if is_long else self._most_out)
 
     @property
-    def is_suspect(self) -> bool:
-        """Whether the process may hang."""
-        return any(attempt.is_late for attempt in self.attempts.values())
+    def suspects(self) -> int:
+        """How many calls are out for so long that the process may hang."""
+        return sum(attempt.is_late for attempt in self.attempts.values())
 
     def send(
         self, call: Call, fields: msgspec.Raw, *, slow_seconds: float | None = None, is_hedge: bool = False
@@ -152,6 +154,7 @@ class Exchange:
     def _take(self, body: bytes) -> bool:
         """Take an answer; false if it says that the token is lost, or lets nobody in again."""
         reply = decode_message(body, Reply)
+        self.renewals = reply.renewals
         attempt = self.attempts.get(reply.id)
         if attempt is None:
             return True
@@ -184,6 +187,9 @@ class Exchange:
         if not attempt.is_slow and now >= attempt.slow_at:
             attempt.is_slow = True
             self._listener.slow(attempt)
+        if not attempt.is_urgent and now >= attempt.urgent_at:
+            attempt.is_urgent = True
+            self._listener.slow(attempt)
         if not attempt.is_late and now >= attempt.late_at:
             attempt.is_late = True
             self._listener.late(attempt)
@@ -195,7 +201,9 @@ class Exchange:
 
     def _next_of(self, attempt: Attempt) -> float:
         late_at = attempt.late_at + (self._limits.hang_grace_seconds if attempt.is_late else 0)
-        return late_at if attempt.is_slow else min(attempt.slow_at, late_at)
+        if attempt.is_urgent:
+            return late_at
+        return min(late_at, attempt.urgent_at if attempt.is_slow else attempt.slow_at)
 
     def _ask_for_proof(self) -> None:
         fields = msgspec.Raw(msgspec.msgpack.encode(Probe()))

@@ -20,7 +20,7 @@ import trio
 
 from sottovoce.hsm.config import HsmConfig, NodeConfig
 from sottovoce.hsm.errors import OPERATOR_ERRORS, HsmError, HsmUnavailable, HsmWrongPin
-from sottovoce.hsm.messages import PROBE, Probe, Reply, Request, Start, decode_message, encode_frame
+from sottovoce.hsm.messages import PROBE, Probe, Renewals, Reply, Request, Start, decode_message, encode_frame
 from sottovoce.hsm.pool.calls import Attempt, Call
 from sottovoce.hsm.pool.child import Spawner, TokenChild, was_given
 from sottovoce.hsm.pool.exchange import Exchange, Listener
@@ -43,6 +43,8 @@ _FIRST_START_ATTEMPTS = 3
 _BACKOFF_SECONDS = (0.0, 0.1, 0.2, 0.4, 0.8, 1.6)
 """Chosen: with the start itself, a token is in use again within three seconds of being well."""
 
+_MORE_SESSIONS = 2
+"""The one that holds the login, and the one for what takes long."""
 _SERVED = 20
 """Chosen: a token that is lost again before so many answers is no better than one that does not start."""
 
@@ -92,6 +94,8 @@ class Node:
         self.replacements = 0
         self.suspicions = 0
         self.latencies = Latencies()
+        self._renewals = Renewals()
+        """Of the processes that have gone."""
         self._config = config
         self._limits = limits
         self._command = tuple(command)
@@ -128,7 +132,7 @@ class Node:
     @property
     def is_well(self) -> bool:
         """Whether it takes calls and is no suspect."""
-        return self._exchange is not None and not self._exchange.is_suspect
+        return self._exchange is not None and not self._exchange.suspects
 
     def has_room(self, *, is_long: bool) -> bool:
         """Whether it can be sent a call of this kind now."""
@@ -144,10 +148,12 @@ class Node:
             breaker=breaker,
             reason=self.trouble,
             pid=self._exchange.pid if self._exchange is not None else None,
+            sessions=self._config.at_once + _MORE_SESSIONS if self.is_up else 0,
             in_flight=self.in_flight,
-            is_suspect=self.is_up and not self.is_well,
+            suspects=self._exchange.suspects if self._exchange is not None else 0,
             suspicions=self.suspicions,
             replacements=self.replacements,
+            renewals=self._renewals + self._exchange.renewals if self._exchange is not None else self._renewals,
         )
 
     def send(
@@ -286,6 +292,7 @@ class Node:
             await exchange.run()
         finally:
             self._exchange = self._child = None
+            self._renewals += exchange.renewals
         await trio.lowlevel.checkpoint_if_cancelled()  # or in that in which it ended: then that was told already
         self.state = TokenState.DOWN
         self.trouble = exchange.trouble

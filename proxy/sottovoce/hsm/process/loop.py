@@ -34,6 +34,7 @@ from sottovoce.hsm.messages import (
     Probe,
     ProbeAnswer,
     Question,
+    Renewals,
     Reply,
     Request,
     Start,
@@ -49,6 +50,7 @@ from sottovoce.hsm.messages import (
 )
 from sottovoce.hsm.process.faults import quiet_finalizers
 from sottovoce.hsm.process.login import log_in
+from sottovoce.hsm.process.sessions import KEYS_FOUND, LOGINS_RENEWED, SESSIONS_RENEWED
 from sottovoce.hsm.process.worker import KeyName, Worker
 from sottovoce.primitives import wipe_bytes
 
@@ -68,6 +70,12 @@ class Counts:
         """Count one."""
         with self._lock:
             self._counts[name] += 1
+
+    @property
+    def renewals(self) -> Renewals:
+        """Those of them that tell how the token does."""
+        counts = self._counts
+        return Renewals(counts[SESSIONS_RENEWED], counts[LOGINS_RENEWED], counts[KEYS_FOUND])
 
     def snapshot(self) -> dict[str, int]:
         """Give all counters as they stand."""
@@ -93,8 +101,6 @@ class Handler:
         self.respond = respond
 
 
-_Long = queue.SimpleQueue[tuple[bytes, Request]]
-"""What takes long, with the frame that it lies in."""
 Compose = Callable[[Worker, Start, Counts], Iterable[Handler]]
 """Sets up the handlers of the packages above; may raise, which fails the start."""
 
@@ -112,16 +118,16 @@ def run_token_process(arguments: list[str], compose: Compose) -> NoReturn:
         counts = Counts()
         sessions = log_in(start, counts.add)
         patient, *workers = [Worker(sessions) for _ in range(1 + start.at_once)]
-        handlers = {h.name: h for h in (*_own_handlers(counts, start), *compose(workers[0], start, counts))}
+        handlers = (*_own_handlers(counts, start), *compose(workers[0], start, counts))
     except Exception as error:  # noqa: BLE001  whatever it is, the parent is told and decides
         answers.send(encode_frame(Started(os.getpid(), failure_from(error))))
         os._exit(1)
     answers.send(encode_frame(Started(os.getpid())))
-    long: _Long = queue.SimpleQueue()
-    threading.Thread(target=_work_long, args=(patient, long, handlers, answers), daemon=True).start()
+    desk = _Desk(handlers, counts, answers)
+    threading.Thread(target=desk.answer_long, args=(patient,), daemon=True).start()
     for worker in workers[1:]:
-        threading.Thread(target=_work, args=(worker, questions, long, handlers, answers), daemon=True).start()
-    _work(workers[0], questions, long, handlers, answers)
+        threading.Thread(target=desk.answer, args=(worker, questions), daemon=True).start()
+    desk.answer(workers[0], questions)
 
 
 def _harden(parent: int) -> None:
@@ -198,42 +204,51 @@ def _own_handlers(counts: Counts, start: Start) -> Iterable[Handler]:
     yield Handler(PROBE, probe)
 
 
-def _work(
-    worker: Worker, questions: _Questions, long: _Long, handlers: dict[str, Handler], answers: _Answers
-) -> NoReturn:
-    while True:
-        body = questions.next()
-        request = decode_message(body, Request)
-        handler = handlers.get(request.operation)
-        if handler is not None and handler.is_long:
-            long.put((body, request))
-            continue
-        answers.send(_answer(worker, request, handler))
+class _Desk:
+    """Where threads answer questions, each with its own session."""
+
+    def __init__(self, handlers: Iterable[Handler], counts: Counts, answers: _Answers) -> None:
+        self._handlers = {handler.name: handler for handler in handlers}
+        self._counts = counts
+        self._answers = answers
+        self._long: queue.SimpleQueue[tuple[bytes, Request]] = queue.SimpleQueue()
+
+    def answer_long(self, worker: Worker) -> NoReturn:
+        """Answer what others lay aside."""
+        while True:
+            body, request = self._long.get()
+            self._answer(worker, body, request)
+
+    def answer(self, worker: Worker, questions: _Questions) -> NoReturn:
+        """Answer, and lay aside what takes long."""
+        while True:
+            body = questions.next()
+            request = decode_message(body, Request)
+            handler = self._handlers.get(request.operation)
+            if handler is not None and handler.is_long:
+                self._long.put((body, request))
+            else:
+                self._answer(worker, body, request)
+
+    def _answer(self, worker: Worker, body: bytes, request: Request) -> None:
+        self._answers.send(self._reply(worker, request))
         wipe_bytes(body)
 
-
-def _work_long(worker: Worker, long: _Long, handlers: dict[str, Handler], answers: _Answers) -> NoReturn:
-    while True:
-        body, request = long.get()
-        answers.send(_answer(worker, request, handlers[request.operation]))
-        wipe_bytes(body)
-
-
-def _answer(worker: Worker, request: Request, handler: Handler | None) -> bytes:
-    if handler is None:
-        unknown = OperationRefused(f"this token process has no operation {request.operation!r}")
-        return _failure(request, unknown)
-    try:
-        fields = handler.respond(worker, request.fields)
+    def _reply(self, worker: Worker, request: Request) -> bytes:
+        handler = self._handlers.get(request.operation)
+        if handler is None:
+            unknown = OperationRefused(f"this token process has no operation {request.operation!r}")
+            return self._failure(request, unknown)
         try:
-            return encode_frame(Reply(request.id, msgspec.Raw(fields)))
-        finally:
-            wipe_bytes(fields)
-    except msgspec.ValidationError as error:
-        return _failure(request, OperationRefused(f"{request.operation}: {error}"))
-    except Exception as error:  # noqa: BLE001  one call's failure, told to its caller
-        return _failure(request, error)
+            fields = handler.respond(worker, request.fields)
+            try:
+                return encode_frame(Reply(request.id, msgspec.Raw(fields), None, self._counts.renewals))
+            finally:
+                wipe_bytes(fields)
+        except msgspec.ValidationError as error:
+            return self._failure(request, OperationRefused(f"{request.operation}: {error}"))
+        except Exception as error:  # noqa: BLE001  one call's failure, told to its caller
+            return self._failure(request, error)
 
-
-def _failure(request: Request, error: Exception) -> bytes:
-    return encode_frame(Reply(request.id, failure=failure_from(error)))
+    def _failure(self, request: Request, error: Exception) -> bytes:
+        return encode_frame(Reply(request.id, failure=failure_from(error), renewals=self._counts.renewals))

@@ -21,6 +21,8 @@ from sottovoce.hsm.process.faults import handle_of
 
 LogIn = Callable[[int], None]
 """Logs in through the session of that number.  Raises HsmWrongPin, and from then on without a try; PinUnreadable."""
+SESSIONS_RENEWED, LOGINS_RENEWED, KEYS_FOUND = "sessions_renewed", "logins_renewed", "keys_found"
+"""What is counted."""
 KeyPlace = tuple[str, pkcs11.ObjectClass]
 """A key's label, and which half of it."""
 
@@ -50,7 +52,7 @@ class TokenSessions:
         self._token = token
         self._log_in = log_in
         self._writable = writable
-        self._count = count
+        self.count = count
         self._lock = threading.Lock()
         self._login = 0
         self._anchor = token.open()
@@ -91,7 +93,7 @@ class TokenSessions:
                 with suppress(pkcs11.PKCS11Error):
                     old.session.close()
             self._restore_login(is_gone=is_login_gone and old.login == self._login)
-            self._count("sessions_renewed")
+            self.count(SESSIONS_RENEWED)
             return self._open()
 
     def _open(self) -> OpenSession:
@@ -111,4 +113,4 @@ class TokenSessions:
             self._log_in(handle_of(self._anchor))
         except PinUnreadable as error:  # told here to the caller of one call; the next process tells the operator
             raise TokenLost(str(error)) from None
-        self._count("logins_renewed")
+        self.count(LOGINS_RENEWED)

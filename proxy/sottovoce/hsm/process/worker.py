@@ -25,7 +25,7 @@ from pkcs11.util.ec import encode_named_curve_parameters
 
 from sottovoce.hsm.errors import KeyMissing, SealedSeedInvalid, TokenLost
 from sottovoce.hsm.process.faults import Cure, Result, cure_of, fault_of, guarded, handle_of
-from sottovoce.hsm.process.sessions import TokenSessions
+from sottovoce.hsm.process.sessions import KEYS_FOUND, TokenSessions
 from sottovoce.hsm.process.transfers import DoesNotOpen, Envelope, Transfers
 from sottovoce.hsm.seeds import NONCE_BYTES, SEED_BYTES, SERIAL_BYTES, WRAPPED_KEY_BYTES, Sealed, SealedSeed, WrappedKey
 from sottovoce.primitives import PublicKey, Secret, SignatureAlgorithm
@@ -183,6 +183,7 @@ class Worker:
     def expect(self, name: str, kind: pkcs11.ObjectClass) -> None:
         """Note that a key was found; if it is missing later, the token is no longer what it was."""
         self._sessions.known.add((name, kind))
+        self._sessions.count(KEYS_FOUND)
 
     def forget(self, name: str) -> None:
         """No longer expect a key, which is about to be destroyed."""

@@ -5,6 +5,8 @@ from enum import Enum
 
 import msgspec
 
+from sottovoce.hsm.messages import Renewals
+
 
 class TokenState(Enum):
     """Whether the token can be used."""
@@ -68,14 +70,18 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Why it is not up; of one that is up, what ended its process the last time, or empty."""
     pid: int | None
     """Its process, if one serves."""
+    sessions: int
+    """Open ones of its process."""
     in_flight: int
     """Calls that it has and has not answered."""
-    is_suspect: bool
-    """Whether one of these is out for so long that the token may hang."""
+    suspects: int
+    """How many of these are out for so long that the token may hang."""
     suspicions: int
     """How many calls were ever out for so long."""
     replacements: int
     """How many of its processes went."""
+    renewals: Renewals
+    """What they had to do beside their work, all together."""
 
 
 class PoolStatus(msgspec.Struct, frozen=True, kw_only=True):

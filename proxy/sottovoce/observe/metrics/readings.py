@@ -13,8 +13,16 @@ class TokenReading(msgspec.Struct, frozen=True, kw_only=True):
     """Of one node."""
 
     is_up: bool
+    breaker: str
+    """One of BREAKER_STATES."""
+    sessions: int
+    """That are open."""
     in_flight: int
+    suspects: int
+    """Of these, those that are out for too long."""
     suspicions_total: int
+    renewals_total: Mapping[str, int]
+    """By what was renewed."""
 
 
 class Readings(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +56,7 @@ class Readings(msgspec.Struct, frozen=True, kw_only=True):
     """Of the event loop, whoever asks among them."""
 
 
+BREAKER_STATES = ("closed", "half_open", "open")
 Read = Callable[[], Readings]
 
 
@@ -65,6 +74,7 @@ class ReadingsCollector(Collector):
         yield from self._frames(readings.carried)
         yield from _tickets_and_audit(readings)
         yield from _tokens(readings)
+        yield self._renewals(readings)
         yield from _gauges(readings)
 
     def _frames(self, carried: CallCounts) -> Iterator[Metric]:
@@ -93,6 +103,17 @@ class ReadingsCollector(Collector):
             value=self._at_least_as_before(("generations",), carried.generations),
         )
 
+    def _renewals(self, readings: Readings) -> Metric:
+        renewals = CounterMetricFamily(
+            "sottovoce_token_renewals",
+            "What token processes did beside their work: sessions and logins again, keys looked up.",
+            labels=("node", "what"),
+        )
+        for node, each in readings.tokens.items():
+            for what, count in each.renewals_total.items():
+                renewals.add_metric((node, what), self._at_least_as_before(("renewals", node, what), count))
+        return renewals
+
     def _at_least_as_before(self, key: tuple[str, ...], value: int) -> int:
         highest = self._highest[key] = max(value, self._highest.get(key, 0))
         return highest
@@ -114,11 +135,22 @@ def _tokens(readings: Readings) -> Iterator[Metric]:
     late = CounterMetricFamily(
         "sottovoce_token_suspicions", "Calls that were out for so long that the token may hang.", labels=("node",)
     )
+    breaker = GaugeMetricFamily(
+        "sottovoce_token_breaker", "1 for the state that the token's breaker is in.", labels=("node", "state")
+    )
+    sessions = GaugeMetricFamily(
+        "sottovoce_token_sessions", "Sessions of the token, by what they do.", labels=("node", "state")
+    )
     for node, each in readings.tokens.items():
         up.add_metric((node,), float(each.is_up))
         busy.add_metric((node,), each.in_flight)
         late.add_metric((node,), each.suspicions_total)
-    yield from (up, busy, late)
+        for state in BREAKER_STATES:
+            breaker.add_metric((node, state), float(each.breaker == state))
+        at_work = min(each.in_flight, each.sessions)
+        for state, count in (("open", each.sessions), ("busy", at_work), ("suspect", min(each.suspects, at_work))):
+            sessions.add_metric((node, state), count)
+    yield from (up, busy, late, breaker, sessions)
     hedges = CounterMetricFamily(
         "sottovoce_hsm_hedges", "Calls that a second token was asked, by whose answer came first.", labels=("outcome",)
     )

@@ -187,7 +187,7 @@ def with_load(status: HsmStatus, pool: PoolStatus) -> HsmStatus:
     def loaded(token: TokenStatus) -> TokenStatus:
         node = nodes[token.name]
         return msgspec.structs.replace(
-            token, in_flight=node.in_flight, is_suspect=node.is_suspect, suspicions=node.suspicions
+            token, in_flight=node.in_flight, is_suspect=node.suspects > 0, suspicions=node.suspicions
         )
 
     return msgspec.structs.replace(
