@@ -1,12 +1,11 @@
 """Runs one fuzz target by hand or under atheris; see `tests.fuzz.catalogue`.
 
-run NAME [--seconds N] [--runs N] [--seed N] [--corpus DIR] [--findings DIR] [--idle]   fuzz; keeps what it finds
+run NAME [--seconds N] [--runs N] [--seed N] [--corpus DIR] [--findings DIR]    fuzz; keeps what it finds
 replay NAME FILE…                                         hand these inputs to the target, without atheris
 keep NAME DIR [--limit N]                                 rewrite the target's corpus.txt from a corpus of `run`
 """
 
 import argparse
-import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -15,7 +14,6 @@ from types import FrameType
 from typing import Any
 
 _UNIT_SECONDS = 20
-_IDLE_UNIT_SECONDS = 120
 _MEMORY_MEGABYTES = 1_024
 _INSTRUMENTED = ["sottovoce", "websockets", "wave"]
 _OURS = "/sottovoce/"
@@ -31,7 +29,6 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
     run.add_argument("--seed", type=int, default=0, help="0: another way each time")
     run.add_argument("--corpus", type=Path)
     run.add_argument("--findings", type=Path, default=Path.cwd())
-    run.add_argument("--idle", action="store_true", help="only when no other process wants a processor")
     replay = commands.add_parser("replay")
     replay.add_argument("name")
     replay.add_argument("files", type=Path, nargs="+")
@@ -43,8 +40,6 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
 
 def _run(arguments: argparse.Namespace) -> None:
     """Fuzz until the time is up; ends the process.  Whoever started it reads libFuzzer's last lines."""
-    if arguments.idle:
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     import atheris  # noqa: PLC0415  there is none on some machines
 
     fuzzer: Any = atheris  # its names come from an extension module
@@ -62,7 +57,7 @@ def _run(arguments: argparse.Namespace) -> None:
         f"-runs={arguments.runs}",
         f"-seed={arguments.seed}",
         f"-max_len={target.max_bytes}",
-        f"-timeout={_IDLE_UNIT_SECONDS if arguments.idle else _UNIT_SECONDS}",
+        f"-timeout={_UNIT_SECONDS}",
         f"-rss_limit_mb={_MEMORY_MEGABYTES}",
         f"-artifact_prefix={arguments.findings}/",
         "-print_final_stats=1",

@@ -38,9 +38,8 @@ RUNS = {
 }
 """How far that way goes at most, a minute's worth each on two busy cores: a faster machine tests no other code than a
 slower one did, and what fails fails everywhere.  `make soak` has no such limit."""
-_EXTRA_SECONDS = 900
-"""To import everything under instrumentation, to run the corpus, and to come to an end, while other tests go before."""
-_running: "set[subprocess.Popen[str]]" = set()
+_EXTRA_SECONDS = 120
+"""To import everything under instrumentation, to run the corpus, and to come to an end."""
 _progress = re.compile(r"^#\d+\s+(?:INITED|DONE)\s+cov: (\d+) ft: (\d+) corp: (\d+)", re.MULTILINE)
 _runs = re.compile(r"number_of_executed_units: (\d+)")
 _artifact = re.compile(r"Test unit written to (\S+)")
@@ -69,46 +68,27 @@ class Campaign(msgspec.Struct, frozen=True):
 
 def run_campaign(name: str, place: Path, seconds: int = SECONDS, seed: int = SEED) -> Campaign:
     """Fuzz one target for so long, in a directory of its own; with a seed, no further than `RUNS` says."""
-    words = _words(name, place, seconds, seed)
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.fuzz", *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        cwd=ROOT,
-        env=environment(PYTHONHASHSEED="0"),
-        stdin=subprocess.DEVNULL,
-    ) as process:
-        _running.add(process)
-        try:
-            output, _ = process.communicate(timeout=seconds + _EXTRA_SECONDS)
-        finally:
-            _running.discard(process)
-            process.kill()
-    return _campaign(name, seconds, output, process.returncode)
-
-
-def stop_all() -> None:
-    """End the campaigns that run."""
-    for process in tuple(_running):
-        process.kill()
-
-
-def _words(name: str, place: Path, seconds: int, seed: int) -> list[str]:
     runs_at_most = RUNS[name] if seed else -1
     findings = place / name / "findings"
     findings.mkdir(parents=True)
     words = ["run", name, "--seconds", str(seconds), "--runs", str(runs_at_most), "--seed", str(seed)]
-    words += ["--corpus", str(place / name / "corpus"), "--findings", str(findings)]
-    return [*words, "--idle"] if seed else words
-
-
-def _campaign(name: str, seconds: int, output: str, code: int) -> Campaign:
+    words += ["--corpus", str(place / name / "corpus")]
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.fuzz", *words, "--findings", str(findings)],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+        cwd=ROOT,
+        env=environment(PYTHONHASHSEED="0"),
+        stdin=subprocess.DEVNULL,
+        timeout=seconds + _EXTRA_SECONDS,
+    )
+    output = done.stdout + done.stderr
     covered = [tuple(map(int, found.groups())) for found in _progress.finditer(output)] or [(0, 0, 0)]
     runs = _runs.search(output)
     fault = None
-    if code or runs is None:
+    if done.returncode or runs is None:
         fault = "\n".join([*output.splitlines()[-_TOLD_LINES:], *_kept(output)])
     return Campaign(
         name=name,

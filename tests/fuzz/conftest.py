@@ -1,48 +1,37 @@
-"""The fuzz campaigns of a test run: two at a time beside all other tests, which go before; told in a table."""
+"""The fuzz campaigns of a test run: two at a time, begun when the first of them is asked for, told in a table."""
 
-import tempfile
+from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
-from tests.fuzz.campaign import SECONDS, Campaign, run_campaign, stop_all
+from tests.fuzz.campaign import SECONDS, Campaign, run_campaign
 
 AT_A_TIME = 2
-_CAMPAIGNS = pytest.StashKey[dict[str, Future[Campaign]]]()
+_campaigns: list[Campaign] = []
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Begin every campaign that a selected test asks for."""
+@pytest.fixture(scope="session")
+def campaigns(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Generator[dict[str, Future[Campaign]]]:
+    """Every campaign that a selected test asks for, running or about to run."""
+    place = tmp_path_factory.mktemp("fuzz")
     wanted = [
         str(item.callspec.params["name"])
-        for item in session.items
+        for item in request.session.items
         if isinstance(item, pytest.Function) and "campaigns" in item.fixturenames
     ]
-    if not wanted or session.config.option.collectonly:
-        return
-    place, pool = tempfile.TemporaryDirectory(prefix="sottovoce-fuzz-"), ThreadPoolExecutor(AT_A_TIME)
-    futures = {name: pool.submit(run_campaign, name, Path(place.name)) for name in wanted}
-    session.config.stash[_CAMPAIGNS] = futures
-
-    def end() -> None:
-        pool.shutdown(wait=False, cancel_futures=True)
-        stop_all()
-        pool.shutdown()
-        place.cleanup()
-
-    session.config.add_cleanup(end)
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        futures = {name: pool.submit(run_campaign, name, place) for name in wanted}
+        yield futures
+        for future in futures.values():
+            future.cancel()
+    _campaigns.extend(future.result() for future in futures.values() if not future.cancelled())
 
 
-@pytest.fixture
-def campaigns(request: pytest.FixtureRequest) -> dict[str, Future[Campaign]]:
-    """Every campaign of this run, over, running or about to run."""
-    return request.config.stash[_CAMPAIGNS]
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    ended = [future for future in config.stash.get(_CAMPAIGNS, {}).values() if future.done() and not future.cancelled()]
-    if ended:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if _campaigns:
         terminalreporter.section(f"fuzz targets, {SECONDS} s each")
-        for campaign in (future.result() for future in ended):
+        for campaign in _campaigns:
             terminalreporter.line(f"{campaign}{'   FAULT' if campaign.fault else ''}")
