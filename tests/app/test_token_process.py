@@ -63,6 +63,7 @@ async def test_what_it_did_is_counted(opened: OpenToken) -> None:
         for kind in (LeafKind.SERVER_VERIFY, LeafKind.SERVER_VERIFY, LeafKind.REKEY_VERIFY):
             await token.call(SIGN_ROOT, SignRoot(kind, ROOT), deadline_seconds=DEADLINE)
         status = await token.call(STATUS, Status(), deadline_seconds=DEADLINE)
+    assert status.counts.pop("keys_found") > 0
     assert status.counts == {"roots_signed": 3, "roots_signed.server_verify": 2, "roots_signed.rekey_verify": 1}
 
 
@@ -80,6 +81,7 @@ async def test_a_ticket_key_is_made_and_opened_and_is_the_same_each_time(opened:
     assert keys[0] != keys[1]
     assert not any(key.is_wiped for key in keys)
     assert keys[0].copy_for_sealing() not in made.wrapped.sealed
+    assert status.counts.pop("keys_found") > 0
     assert status.counts == {"ticket_keys_made": 2, "ticket_keys_opened": 3}
 
 

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 from cryptography.x509.oid import NameOID
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sottovoce.pki.describing import (
@@ -92,6 +92,7 @@ def test_what_is_not_what_it_says() -> None:
 
 
 @given(st.binary(), st.integers(0, 600), st.integers(0, 255))
+@example(b"", 48, 48)  # a serial number below zero
 def test_any_bytes_are_taken(noise: bytes, place: int, byte: int) -> None:
     describe_pem(noise)
     describe_der(noise)

@@ -1,7 +1,9 @@
 """Says what X.509 things are, for people: certificates, requests, keys.  Takes any bytes, and shows no private key."""
 
 import re
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
 from typing import Final, TypeVar
@@ -12,6 +14,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from cryptography.utils import CryptographyDeprecationWarning
 
 from sottovoce.primitives import one_line
 
@@ -80,19 +83,29 @@ PemSeen = CertificateSeen | RequestSeen | PrivateKeySeen | PublicKeySeen | Unrea
 def describe_pem(data: bytes) -> tuple[PemSeen, ...]:
     """Say what the PEM blocks in these bytes are; there may be none."""
     found: list[PemSeen] = []
-    for begin in islice(_BEGIN.finditer(data), _MAX_BLOCKS):
-        last = b"-----END " + begin[1] + b"-----"
-        end = data.find(last, begin.end())
-        found.append(_describe(begin[1], data[begin.start() : end + len(last)] if end >= 0 else b""))
+    with _whatever_it_breaks():
+        for begin in islice(_BEGIN.finditer(data), _MAX_BLOCKS):
+            last = b"-----END " + begin[1] + b"-----"
+            end = data.find(last, begin.end())
+            found.append(_describe(begin[1], data[begin.start() : end + len(last)] if end >= 0 else b""))
     return tuple(found)
 
 
 def describe_der(data: bytes) -> CertificateSeen | None:
     """Say what a certificate in DER is; None if it is none."""
     try:
-        return _certificate(x509.load_der_x509_certificate(data))
+        with _whatever_it_breaks():
+            return _certificate(x509.load_der_x509_certificate(data))
     except _UNREADABLE:
         return None
+
+
+@contextmanager
+def _whatever_it_breaks() -> Generator[None]:
+    """Read what some later version of the library will not, such as a serial number below zero, without its warning."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        yield
 
 
 def _describe(label: bytes, block: bytes) -> PemSeen:
