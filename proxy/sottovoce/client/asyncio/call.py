@@ -101,15 +101,23 @@ async def _open_call(settings: CallSettings, clock: Clock, dial: Dial) -> Link:
 
 async def _begin(sock: socket.socket, make: Callable[[], Link]) -> Link:
     """Have the loop take over a connection.  Cancelled in that moment, or refused it, uvloop would leave it open."""
-    taking = asyncio.ensure_future(asyncio.get_running_loop().create_connection(make, sock=sock))
+    loop = asyncio.get_running_loop()
+    taking = asyncio.ensure_future(loop.create_connection(make, sock=sock))
     try:
-        return (await asyncio.shield(taking))[1]
+        _, link = await asyncio.shield(taking)
     except asyncio.CancelledError:
         (await taking)[0].abort()
         raise
     except OSError:
         sock.close()
         raise
+    finally:
+        # A connection that is reset meanwhile uvloop closes without a word to the socket that it was.
+        is_uvloop = type(loop).__module__.startswith("uvloop")
+        is_taken = taking.done() and not taking.cancelled() and taking.exception() is None
+        if is_uvloop and is_taken and taking.result()[0].is_closing():
+            loop.call_soon(sock.detach)
+    return link
 
 
 def _taking(sock: socket.socket) -> Dial:
