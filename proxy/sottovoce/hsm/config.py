@@ -63,8 +63,8 @@ class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     softhsm_config: str = "hsm/softhsm2.conf"
     """SoftHSM's own configuration; ignored by other modules, empty for none."""
     sessions: Annotated[int, msgspec.Meta(ge=0, le=64)] = 0
-    """How many calls it works at at a time, each in a session of its own; 0: one for software, which is as quick with
-    one, else four.  What takes long, as making a key does, has one more."""
+    """How many calls it works at at a time, each in a session of its own; 0: one for software, which works on the
+    proxy's own processors, else four.  What takes long, as making a key does, has one more."""
     keys: FilePath = "keys"
     """The folder of the seeds that are sealed by this token."""
     issuing: FilePath = "certs/issuing.pem"

@@ -84,7 +84,7 @@ class VendorProfile(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def at_once(self) -> int:
-        """How many calls it is sent at a time: software is as quick with one, others are a network away."""
+        """How many calls it works at at a time: software does so on our own processors, others in a network."""
         return 1 if self.is_software else DEFAULT_AT_ONCE
 
     @property
