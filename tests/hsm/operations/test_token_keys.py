@@ -257,8 +257,8 @@ async def test_what_a_proxy_left_half_made_is_destroyed_by_the_next(three: Three
     with trio.CancelScope() as scope:
 
         async def cancel_when_begun() -> None:
-            while three.inventory.get("key/one") is None:
-                await trio.lowlevel.checkpoint()
+            while not all(each.in_flight for each in three.pool.status.nodes):
+                await trio.sleep(0)
             scope.cancel()
 
         async with trio.open_nursery() as nursery:

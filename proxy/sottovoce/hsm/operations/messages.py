@@ -197,7 +197,8 @@ GENERATE = Operation("key_generate", Generate, Made, is_idempotent=False, answer
 IMPORT = Operation("key_import", Import, Made, is_idempotent=False, answer_seconds=_MAKING_SECONDS)
 EXPORT = Operation("key_export", Export, Exported)
 PROVE = Operation("key_prove", Prove, Proved)
-DESTROY = Operation("key_destroy", Destroy, Destroyed, is_idempotent=False)
+# As long as a making, so that it never overtakes one whose caller has gone: what that leaves has to be destroyed too.
+DESTROY = Operation("key_destroy", Destroy, Destroyed, is_idempotent=False, answer_seconds=_MAKING_SECONDS)
 FIND = Operation("key_find", Find, Found)
 RANDOM = Operation("key_random", Random, Randomness)
 HEALTH = Operation("key_health", Health, TokenHealth)
