@@ -46,7 +46,7 @@ from sottovoce.transport.websocket import (
 )
 
 if TYPE_CHECKING:
-    from sottovoce.transport.lines import TURN_BYTES, Line, LineUser, TlsLine, line_over
+    from sottovoce.transport.lines import TURN_BYTES, Line, LineUser, TlsLine, current_hub, line_over
     from sottovoce.transport.stream import TlsStream
 else:
 
@@ -59,7 +59,9 @@ else:
 
 _OF_THE_SHELLS = {
     "TlsStream": "sottovoce.transport.stream",
-    **dict.fromkeys(("TURN_BYTES", "Line", "LineUser", "TlsLine", "line_over"), "sottovoce.transport.lines"),
+    **dict.fromkeys(
+        ("TURN_BYTES", "Line", "LineUser", "TlsLine", "current_hub", "line_over"), "sottovoce.transport.lines"
+    ),
 }
 
 __all__ = [
@@ -102,6 +104,7 @@ __all__ = [
     "WsEvent",
     "WsFailed",
     "client_context",
+    "current_hub",
     "limit_silence",
     "line_over",
     "refuse_tls_environment",

@@ -42,6 +42,8 @@ class Hub:
         """Begin with none."""
         self.epoll = select.epoll()
         self.users: dict[int, Ready] = {}
+        self._afterwards: list[Callable[[], None]] = []
+        self._is_serving = False
 
     def add(self, descriptor: int, events: int, ready: Ready) -> None:
         """Look at a descriptor from now on."""
@@ -59,15 +61,31 @@ class Hub:
             with suppress(OSError, ValueError):  # closed already, it or the epoll object: forgotten all the same
                 self.epoll.unregister(descriptor)
 
+    def after_turn(self, act: Callable[[], None]) -> None:
+        """Have `act` called once all who are ready have been told, so that what comes of it leaves together.
+
+        Where nobody is being told, in a task of Trio's, it is called at once.  It must not raise.
+        """
+        if self._is_serving:
+            self._afterwards.append(act)
+        else:
+            act()
+
     def serve(self, events: Sequence[tuple[int, int]]) -> bool:
         """Tell those who are ready; whether there were events that are nobody's."""
         users, are_all_told = self.users, True
+        self._is_serving = True
         for descriptor, mask in events:
             ready = users.get(descriptor)
             if ready is None:  # Trio's; or another one's end was its end, too
                 are_all_told = False
             else:
                 ready(mask)
+        self._is_serving = False
+        if self._afterwards:
+            acts, self._afterwards = self._afterwards, []
+            for act in acts:
+                act()
         return not are_all_told
 
     async def run(self) -> None:
