@@ -26,6 +26,7 @@ class Channel:
             address.authority, address.target, max_message_bytes=MAX_TRANSPORT_MESSAGE_BYTES, subprotocol=SUBPROTOCOL
         )
         self._output = b""
+        self._tls_may_owe = True  # it has begun to shake hands
         self._is_asked = False
         self._is_mute = False
         self.is_over = False
@@ -50,6 +51,12 @@ class Channel:
         """Take bytes from the network and give what they complete.  Nothing that a peer sends makes it raise."""
         if self.is_over:
             return []
+        if self._websocket.is_open and self._tls.failure is None:
+            plaintext = self._tls.receive_record(data)
+            if plaintext is not None:
+                return self._websocket.receive(plaintext)
+            data = b""  # TLS has them
+        self._tls_may_owe = True
         try:
             plaintext = self._tls.receive(data)
         except TlsError as error:
@@ -83,6 +90,7 @@ class Channel:
         if not self.is_over:
             self._encrypt()
             self._tls.close()
+            self._tls_may_owe = True
             self.is_over = True
 
     def mute(self) -> None:
@@ -109,7 +117,12 @@ class Channel:
         return data
 
     def _encrypt(self) -> None:
-        if self._tls.failure is None and not self.is_over and (data := self._websocket.to_send()):
-            self._tls.send(data)
-        if (data := self._tls.to_send()) and not self._is_mute:
+        if self._websocket.outgoing and self._tls.failure is None and not self.is_over:
+            data = self._tls.seal(self._websocket.to_send())
+        elif self._tls_may_owe:
+            data = self._tls.to_send()
+        else:
+            return
+        self._tls_may_owe = False
+        if not self._is_mute:
             self._output += data
