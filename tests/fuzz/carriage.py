@@ -21,7 +21,7 @@ from sottovoce.relay.raw_messages import (
     encode_mark,
 )
 from sottovoce.relay.twilio import messages as twilio
-from sottovoce.relay.twilio.playout import Playout
+from sottovoce.relay.link import Playout
 from sottovoce.session import host_of, matches_any
 from sottovoce.transport import (
     ClientWebSocket,
@@ -219,7 +219,7 @@ def _hear_a_bot(text: str, milliseconds: int) -> None:
     except BackendMisbehaved as error:
         one_line(error)
         return
-    playout = Playout(milliseconds, bytes)
+    playout = Playout(milliseconds, 8000, bytes)
     match decoded:
         case twilio.MediaMessage(mulaw):
             playout.put_audio(mulaw, 0)

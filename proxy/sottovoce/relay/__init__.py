@@ -1,5 +1,6 @@
 """Routes to backends, and the adapters that speak to them.  The plaintext of a call leaves here."""
 
+from sottovoce.relay.audiosocket import AudioSocketOptions
 from sottovoce.relay.call import (
     CallEnd,
     CallSink,
@@ -16,6 +17,7 @@ from sottovoce.relay.route import build_route
 from sottovoce.relay.twilio import TwilioOptions
 
 __all__ = [
+    "AudioSocketOptions",
     "BackendDown",
     "BackendFault",
     "BackendMisbehaved",

@@ -10,12 +10,13 @@ from typing import Annotated, Literal
 import msgspec
 
 from sottovoce.primitives import one_line
-from sottovoce.relay.link import BackendAddress, parse_url
+from sottovoce.relay.audiosocket import AudioSocketOptions
+from sottovoce.relay.link import TCP, WEBSOCKET, BackendAddress, Schemes, parse_url
 from sottovoce.relay.twilio import TwilioOptions
 from sottovoce.session import SessionProfile
 
 _ORIGIN = re.compile(r"null|[a-z][a-z0-9+.-]*://[^/?#@A-Z\s]+")
-ADAPTER_NAMES = ("echo", "raw", "twilio")
+ADAPTER_NAMES = ("echo", "raw", "twilio", "audiosocket")
 """What `adapter` may say; `route.ADAPTERS` has a builder for each."""
 
 SuiteName = Literal[
@@ -39,9 +40,10 @@ class RouteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     adapter: Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(ADAPTER_NAMES)})]
     url: str | None = None
-    """The backend's `ws://` or `wss://` URL; none for `echo`."""
+    """The backend's `ws://` or `wss://` URL; `tcp://` or `tls://` for `audiosocket`; none for `echo`."""
     raw: RawOptions = RawOptions()
     twilio: TwilioOptions = TwilioOptions()
+    audiosocket: AudioSocketOptions = AudioSocketOptions()
     origins: tuple[str, ...] = ()
     """Web origins, as in `https://app.example.com`, whose pages may call; requests without an origin always may."""
     identities: tuple[str, ...] = ()
@@ -54,11 +56,11 @@ class RouteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     padding: Annotated[int, msgspec.Meta(ge=0, le=2)] | None = None
     """Padding class of the sessions on this route; without it, that of [voice]."""
     allow_plaintext_network: bool = False
-    """Let audio leave this machine unencrypted, over `ws://`.  Warned about at start and put on the audit log."""
+    """Let audio leave this machine unencrypted, over `ws://` or `tcp://`.  Warned of at start and on the audit log."""
     ca_file: str | None = None
-    """PEM certificates that vouch for a `wss://` backend; without it, the system's."""
+    """PEM certificates that vouch for a `wss://` or `tls://` backend; without it, the system's."""
     client_certificate_file: str | None = None
-    """PEM certificate chain that the proxy shows to a `wss://` backend."""
+    """PEM certificate chain that the proxy shows to a `wss://` or `tls://` backend."""
     client_key_file: str | None = None
     """Its private key, PEM, not encrypted."""
     connect_timeout_seconds: Annotated[float, msgspec.Meta(ge=0.1, le=60)] = 2.0
@@ -74,6 +76,16 @@ class RouteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         """Whether an identity may call; where there is no list, everybody may, named or not."""
         return not self.identities or (bool(name) and any(_fits(name, each) for each in self.identities))
 
+    @property
+    def schemes(self) -> Schemes:
+        """What the URL may begin with."""
+        return TCP if self.adapter == "audiosocket" else WEBSOCKET
+
+    @property
+    def address(self) -> BackendAddress:
+        """Where the backend listens.  Raises ValueError where there is none, as for `echo`."""
+        return parse_url(self.url or "", self.schemes)
+
     def __post_init__(self) -> None:
         """Check what one field means for another."""
         if self.adapter not in ADAPTER_NAMES:
@@ -87,14 +99,18 @@ class RouteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
                 raise ValueError('url: echo has no backend; remove url, or write adapter = "raw"')
             return
         if self.url is None:
-            raise ValueError(f'url: {self.adapter} needs a backend; write url = "ws://127.0.0.1:PORT/" or a wss:// one')
+            plain, secure = self.schemes.plain, self.schemes.secure
+            raise ValueError(
+                f'url: {self.adapter} needs a backend; write url = "{plain}://127.0.0.1:PORT" or a {secure}:// one'
+            )
         try:
-            address = parse_url(self.url)
+            address = self.address
         except ValueError as error:
             raise ValueError(f"url: {_shown(self.url)} {error}") from None
         self._check_protection(self.url, address)
 
     def _check_protection(self, url: str, address: BackendAddress) -> None:
+        plain, secure = self.schemes.plain, self.schemes.secure
         if address.secure:
             if (self.client_certificate_file is None) != (self.client_key_file is None):
                 missing = "client_key_file" if self.client_key_file is None else "client_certificate_file"
@@ -102,10 +118,12 @@ class RouteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             return
         for key in ("ca_file", "client_certificate_file", "client_key_file"):
             if getattr(self, key) is not None:
-                raise ValueError(f"{key}: has no meaning for a ws:// backend; write a wss:// url, or remove {key}")
+                raise ValueError(
+                    f"{key}: has no meaning for a {plain}:// backend; write a {secure}:// url, or remove {key}"
+                )
         if not address.is_loopback and not self.allow_plaintext_network:
             raise ValueError(
-                f"url: {_shown(url)} would send audio unencrypted over the network; write a wss:// url, "
+                f"url: {_shown(url)} would send audio unencrypted over the network; write a {secure}:// url, "
                 "or allow_plaintext_network = true if that network is yours alone"
             )
 

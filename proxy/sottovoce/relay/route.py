@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from sottovoce.primitives import one_line
+from sottovoce.relay.audiosocket import AudioSocketDialect, codecs_of, open_audiosocket
 from sottovoce.relay.call import CallStart, Route
 from sottovoce.relay.config import RouteConfig
 from sottovoce.relay.echo import EchoRoute
 from sottovoce.relay.errors import RouteMisconfigured
-from sottovoce.relay.link import Dialer, MakeDialect, WebSocketRoute, open_network_stream, parse_url
-from sottovoce.relay.link.dial import MAX_MESSAGE_BYTES
+from sottovoce.relay.link import BackendRoute, Begin, Dialer, MakeDialect, WebSocketUpgrade, open_network_stream
 from sottovoce.relay.raw import RawDialect
 from sottovoce.relay.twilio import CODECS as TWILIO_CODECS
 from sottovoce.relay.twilio import MAX_MESSAGE_BYTES as TWILIO_MAX_MESSAGE_BYTES
@@ -43,37 +43,47 @@ def _build_raw(name: str, config: RouteConfig, directory: Path) -> Route:
     def make_dialect(start: CallStart) -> RawDialect:
         return RawDialect(start, header=config.raw.header)
 
-    return _websocket_route(name, config, directory, make_dialect)
+    return _dialled_route(name, config, directory, make_dialect)
 
 
 def _build_twilio(name: str, config: RouteConfig, directory: Path) -> Route:
     def make_dialect(start: CallStart) -> TwilioDialect:
         return TwilioDialect(start, config.twilio)
 
-    return _websocket_route(
+    return _dialled_route(
         name,
         config,
         directory,
         make_dialect,
         codecs=TWILIO_CODECS,
-        max_message_bytes=TWILIO_MAX_MESSAGE_BYTES,
+        begin=WebSocketUpgrade(max_message_bytes=TWILIO_MAX_MESSAGE_BYTES),
     )
 
 
-ADAPTERS: dict[str, BuildRoute] = {"echo": _build_echo, "raw": _build_raw, "twilio": _build_twilio}
+def _build_audiosocket(name: str, config: RouteConfig, directory: Path) -> Route:
+    codecs = codecs_of(config.audiosocket)
+    return _dialled_route(name, config, directory, AudioSocketDialect, codecs=codecs, begin=open_audiosocket)
+
+
+ADAPTERS: dict[str, BuildRoute] = {
+    "echo": _build_echo,
+    "raw": _build_raw,
+    "twilio": _build_twilio,
+    "audiosocket": _build_audiosocket,
+}
 """What each word of `adapter` builds."""
 
 
-def _websocket_route(  # noqa: PLR0913  what adapters differ in
+def _dialled_route(  # noqa: PLR0913  what adapters differ in
     name: str,
     config: RouteConfig,
     directory: Path,
     make_dialect: MakeDialect,
     *,
     codecs: frozenset[Codec] = frozenset(Codec),
-    max_message_bytes: int = MAX_MESSAGE_BYTES,
+    begin: Begin | None = None,
 ) -> Route:
-    address = parse_url(config.url or "")
+    address = config.address
     plaintext_network = not address.secure and not address.is_loopback
     dialer = Dialer(
         address,
@@ -86,12 +96,13 @@ def _websocket_route(  # noqa: PLR0913  what adapters differ in
         ),
         attempts=config.connect_attempts,
         timeout_seconds=config.connect_timeout_seconds,
-        max_message_bytes=max_message_bytes,
+        begin=begin,
     )
     warning = (
-        f"routes.{name}.allow_plaintext_network: audio goes unencrypted to {address.authority}; use wss:// instead"
+        f"routes.{name}.allow_plaintext_network: audio goes unencrypted to {address.authority}; "
+        f"use {config.schemes.secure}:// instead"
     )
-    return WebSocketRoute(
+    return BackendRoute(
         name,
         dialer,
         make_dialect,

@@ -8,7 +8,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from sottovoce.relay import BackendDown, BackendFault, Leg
-from sottovoce.relay.link import Dialer, WebSocketRoute
+from sottovoce.relay.link import BackendRoute, Dialer
 from sottovoce.relay.link.route import CLOSE_SECONDS
 from sottovoce.relay.raw import RawDialect
 from sottovoce.transport import PeerClosed, TextMessage
@@ -71,7 +71,7 @@ async def test_a_backend_that_cannot_be_reached_is_told_by_entering_alone() -> N
         raise OSError("down")
 
     sink = RecordingSink()
-    route = WebSocketRoute(
+    route = BackendRoute(
         "support",
         Dialer(ADDRESS, fail, attempts=1, timeout_seconds=1),
         lambda start: RawDialect(start, header=False),

@@ -10,7 +10,7 @@ import trio
 from trio.testing import MockClock
 
 from sottovoce.relay import CallStart, TwilioOptions
-from sottovoce.relay.link import Dialer, WebSocketRoute
+from sottovoce.relay.link import BackendRoute, Dialer, WebSocketUpgrade
 from sottovoce.relay.twilio import CODECS, MAX_MESSAGE_BYTES, TwilioDialect
 from sottovoce.transport import PeerClosed, TextMessage
 from sottovoce.wire import frames
@@ -44,14 +44,14 @@ class Calling:
     def __init__(self, *, queue_frames: int = 50) -> None:
         self.network = Network()
         self.sink = RecordingSink()
-        self.route = WebSocketRoute(
+        self.route = BackendRoute(
             "support",
             Dialer(
                 ADDRESS,
                 self.network.open_stream,
                 attempts=1,
                 timeout_seconds=2,
-                max_message_bytes=MAX_MESSAGE_BYTES,
+                begin=WebSocketUpgrade(max_message_bytes=MAX_MESSAGE_BYTES),
             ),
             lambda start: TwilioDialect(start, TwilioOptions()),
             queue_frames=queue_frames,

@@ -13,7 +13,7 @@ from sottovoce.app.doctor.sockets import Holder, bind_error, holder_of
 from sottovoce.edge import parse_address
 from sottovoce.pki import throwaway_identity
 from sottovoce.relay import BackendDown, Route
-from sottovoce.relay.link import WebSocketRoute
+from sottovoce.relay.link import BackendRoute
 from sottovoce.settings import Configuration
 from sottovoce.transport import PqPolicy, SelfTestFailed, TransportMisconfigured, self_test, server_context
 
@@ -93,7 +93,7 @@ async def backend_findings(routes: Mapping[str, Route]) -> list[Finding]:
     """Dial each backend once, as for a call; one that is away is a warning: it may come later."""
     findings: list[Finding] = []
 
-    async def reach(name: str, route: WebSocketRoute) -> None:
+    async def reach(name: str, route: BackendRoute) -> None:
         try:
             await route.reach()
         except BackendDown as error:
@@ -103,10 +103,10 @@ async def backend_findings(routes: Mapping[str, Route]) -> list[Finding]:
             why = os.strerror(error.errno) if error.errno else "the system refused"
             findings.append(warn(f"backend {name}", why, f"correct routes.{name}.url"))
         else:
-            findings.append(ok(f"backend {name}", "opens its WebSocket"))
+            findings.append(ok(f"backend {name}", "answers"))
 
     async with trio.open_nursery() as nursery:
         for name, route in routes.items():
-            if isinstance(route, WebSocketRoute):
+            if isinstance(route, BackendRoute):
                 nursery.start_soon(reach, name, route)
     return findings or [ok("backends", "no route has one")]

@@ -46,6 +46,11 @@ _TEXTS: dict[BackendFault, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
         ("more texts a second than the client can be told", "pings whose answers it does not read"),
         ("send at most 20 texts a second for long (docs/backend-raw.md §6), and read the answers to pings",),
     ),
+    BackendFault.FAILED: (
+        "The backend said that it failed: an error message of its own dialect.",
+        ("a fault in its program", "it was asked for what it does not have", "its own service has a bad moment"),
+        ("look into the backend's own log of that moment; the text beside the code is what it said",),
+    ),
     BackendFault.STUCK: (
         "The backend does not read: 512 texts wait for it.",
         ("it works on audio in the task that should read", "its program hangs"),

@@ -44,6 +44,7 @@ BACKEND_FAULTS: Final = frozenset(
         "bad_text",
         "bad_audio",
         "flood",
+        "failed",
         "stuck",
     }
 )
@@ -55,9 +56,10 @@ LIMITS: Final = frozenset(
         "max_handshakes_per_prefix",
         "max_handshakes_per_second",
         "max_prefix_handshakes_per_second",
+        "open_files",
     }
 )
-"""Settings of a listener that refuse connections."""
+"""What refuses connections: settings of a listener, and the number of files that the process may open."""
 PROXY_HEADER: Final = "proxy_header"
 OPERATIONS: Final = frozenset(
     {
@@ -100,7 +102,7 @@ def limit_of(reason: str) -> str:
     """Name what refused a connection: the text begins with the limit."""
     if reason.startswith("PROXY protocol"):
         return PROXY_HEADER
-    return known(reason.partition(" ")[0], LIMITS)
+    return known(reason.partition(" ")[0].rstrip(":"), LIMITS)
 
 
 def fault_of(reason: str) -> str:

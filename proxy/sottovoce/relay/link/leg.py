@@ -1,14 +1,14 @@
-"""One call's WebSocket to its backend: a queue, a line, and the ways it can end.
+"""One call's connection to its backend: a queue, a line, and the ways it can end.
 
-Not here: what the messages say (`Dialect`), how the connection came to be (`dial`), how much may wait or come
-(`outbound`, `pace`).  The edge calls the leg synchronously; a call puts something into the queue, and `flush` writes
-all that waits at once, unless what was written before has not left.  So a burst costs one write, and a backend that
-does not read holds up nobody.
+Not here: what the messages say (`Dialect`), how they stand in the stream (`Framing`, which is WebSocket for most), how
+the connection came to be (`dial`), how much may wait or come (`outbound`, `pace`).  The edge calls the leg
+synchronously; a call puts something into the queue, and `flush` writes all that waits at once, unless what was written
+before has not left.  So a burst costs one write, and a backend that does not read holds up nobody.
 
 A leg *hears* until the backend is down, has hung up, or the edge said `stop`: until then, and no longer, the sink is
-told.  It *talks* until the WebSocket's closing handshake begins, from either side.  A backend that hung up is still
-talked to.  A write that fails ends only the talking: what the backend said before it went, its `stop` above all, is
-read first.  The edge says `stop` from within the call that tells it of an end, so talking is always settled before.
+told.  It *talks* until either side begins to close.  A backend that hung up is still talked to.  A write that fails
+ends only the talking: what the backend said before it went, its `stop` above all, is read first.  The edge says `stop`
+from within the call that tells it of an end, so talking is always settled before.
 """
 
 import math
@@ -30,12 +30,13 @@ CLOSE_POLICY = 1008
 """RFC 6455 §7.4.1: a message that violates the endpoint's policy."""
 
 
-class WebSocketLeg:
-    """The `Leg` of every adapter that speaks WebSocket.  Its line tells it what comes, from `run` on."""
+class BackendLeg:
+    """The `Leg` of every adapter that has a connection for each call.  Its line tells it what comes, from `run` on."""
 
     def __init__(self, link: Link, dialect: Dialect, start: CallStart, sink: CallSink, queue_frames: int) -> None:
-        """Queue the dialect's opening texts."""
-        self._websocket, self._early = link.websocket, link.early
+        """Queue the dialect's opening messages."""
+        self._framing = link.framing
+        self._early = link.early
         self._line = line_over(link.stream)
         self._dialect = dialect
         self._is_paced = dialect.is_paced
@@ -52,12 +53,12 @@ class WebSocketLeg:
         """Where the task of a paced dialect waits; nobody does for others."""
         self.finished = trio.Event()
         """Nothing more will be read or written: the connection is over."""
-        for text in dialect.start():
-            self._queue.put_control(text)
+        for message in dialect.start():
+            self._queue.put_control(message)
 
     @property
     def is_closing(self) -> bool:
-        """Whether the closing handshake has begun, so that leaving should give it a moment."""
+        """Whether closing has begun, so that leaving should give it a moment."""
         return not self._talks
 
     @property
@@ -96,15 +97,15 @@ class WebSocketLeg:
         self._put(self._dialect.json(data))
 
     def stop(self, end: CallEnd) -> None:
-        """Stop hearing; queue the last text and the WebSocket's close behind all that waits."""
+        """Stop hearing; queue the last message and the close behind all that waits."""
         self._hears = False
         self._put(self._dialect.stop(end, self.statistics))
         self._close(CLOSE_NORMAL)
         self.flush()
 
     def flush(self) -> None:
-        """Write what is queued, all of it, up to the end of the closing handshake."""
-        if not (self._queue.items or self._replies or not self._talks or self._websocket.outgoing):
+        """Write what is queued, all of it, up to the end of the closing."""
+        if not (self._queue.items or self._replies or not self._talks or self._framing.outgoing):
             return
         line = self._line
         if line.is_clogged:
@@ -112,7 +113,7 @@ class WebSocketLeg:
         data = self._bytes_to_write()
         if data:
             line.write(data)
-        if self._websocket.is_over and not line.is_clogged:
+        if self._framing.is_over and not line.is_clogged:
             self.finished.set()
 
     def fall_silent(self) -> None:
@@ -141,10 +142,10 @@ class WebSocketLeg:
     def received(self, data: bytes) -> None:
         """Take what the backend said, and answer."""
         self._inbox.now = trio.current_time()
-        self._receive(self._websocket.receive(data))
+        self._receive(self._framing.receive(data))
         if self._is_paced and self._dialect.deadline() is not None:
             self._news.unpark()
-        if self._websocket.outgoing:
+        if self._framing.outgoing:
             self._take_replies()
         sink = self._sink
         sink.flush()
@@ -158,7 +159,12 @@ class WebSocketLeg:
 
     def lost(self, reason: str) -> None:
         """Count the connection as over."""
-        self._give_up(_lost(reason or "the connection ended without a WebSocket close"))
+        for event in [] if reason else self._framing.receive_eof():
+            if isinstance(event, WsFailed):
+                reason = event.reason
+            else:
+                self._receive([event])
+        self._give_up(_lost(reason))
 
     def crashed(self, error: Exception) -> None:
         """Have `run` raise it."""
@@ -192,29 +198,33 @@ class WebSocketLeg:
             self._give_up(down)  # It does not read, so it would not read a close either.
 
     def _bytes_to_write(self) -> bytes:
-        websocket = self._websocket
-        if not websocket.is_open:  # what ended it may be among events that nobody has looked at yet
+        framing = self._framing
+        if not framing.is_open:  # what ended it may be among events that nobody has looked at yet
             self._end_talk()
         for item in self._queue.drain():
             if isinstance(item, tuple):
                 self._written_frames += 1
                 message = self._dialect.audio(*item)  # encoded only now that the hole before it is known
             elif isinstance(item, Later):
-                message = item.texts()
+                message = item.messages()
             else:
                 message = item
-            if isinstance(message, bytes):
-                websocket.send_binary(message)
-            elif isinstance(message, str):
-                websocket.send_text(message)
+            if isinstance(message, (bytes, str)):
+                self._send(message)
             else:
-                for text in message:
-                    websocket.send_text(text)
+                for each in message:
+                    self._send(each)
         if self._close_code is not None:
-            websocket.close(self._close_code)
+            framing.close(self._close_code)
             self._close_code = None
         replies, self._replies = self._replies, b""
-        return replies + websocket.to_send()
+        return replies + framing.to_send()
+
+    def _send(self, message: bytes | str) -> None:
+        if isinstance(message, bytes):
+            self._framing.send_binary(message)
+        else:
+            self._framing.send_text(message)
 
     def _receive(self, events: list[WsEvent]) -> None:
         for event in events:
@@ -256,8 +266,8 @@ class WebSocketLeg:
             self._sink.hung_up(self._inbox.hang_up)
 
     def _take_replies(self) -> None:
-        """Keep what the WebSocket wants to answer by itself: what was written before may not have left."""
-        self._replies += self._websocket.to_send()
+        """Keep what the framing wants to answer by itself: what was written before may not have left."""
+        self._replies += self._framing.to_send()
         if len(self._replies) > MAX_REPLY_BYTES:
             self._give_up(BackendDown(BackendFault.FLOOD, "it sends pings and does not read the answers"))
 
@@ -268,7 +278,7 @@ class WebSocketLeg:
             self._close_code = code
 
     def _end_talk(self) -> None:
-        """Drop what was not written: the WebSocket takes no more messages."""
+        """Drop what was not written: no more messages are taken."""
         self._talks = False
         self._close_code = None
         self._queue.drain()

@@ -1,11 +1,11 @@
-"""Byte streams to a backend over the network: TCP with a limit on silence, TLS 1.3 over it for `wss`."""
+"""Byte streams to a backend over the network: TCP with a limit on silence, TLS 1.3 over it where the URL says so."""
 
 import os
 from typing import cast
 
 import trio
 
-from sottovoce.relay.link.address import BackendAddress, is_loopback_ip
+from sottovoce.relay.link.address import TCP, WEBSOCKET, BackendAddress, is_loopback_ip
 from sottovoce.transport import TlsContext, TlsStream, limit_silence
 
 
@@ -19,7 +19,7 @@ async def open_network_stream(
     stream = await _open_tcp(address)
     try:
         if loopback_only:
-            _refuse_other_machines(address.host, stream.socket.getpeername()[0])
+            _refuse_other_machines(address, stream.socket.getpeername()[0])
         limit_silence(stream, silence_seconds)
         if tls is None:
             return stream
@@ -46,6 +46,7 @@ def _cause(error: Exception) -> str:
     return os.strerror(number) if number is not None and number > 0 else str(error)
 
 
-def _refuse_other_machines(host: str, peer: str) -> None:
+def _refuse_other_machines(address: BackendAddress, peer: str) -> None:
     if not is_loopback_ip(peer):
-        raise OSError(f"{host} leads to {peer}, which is not this machine: write a wss:// url")
+        secure = WEBSOCKET.secure if address.scheme == WEBSOCKET.plain else TCP.secure
+        raise OSError(f"{address.host} leads to {peer}, which is not this machine: write a {secure}:// url")

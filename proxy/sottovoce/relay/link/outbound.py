@@ -9,15 +9,15 @@ things were put is the order in which they leave.
 from collections import deque
 
 from sottovoce.relay.errors import BackendDown, BackendFault
-from sottovoce.relay.link.dialect import Later
+from sottovoce.relay.link.dialect import Later, Message
 
 MAX_CONTROLS = 512
 """Twice the burst that the protocol grants a client (§9), so that only a backend that does not read gets here."""
 
 AudioFrame = tuple[bytes, int]
 """(payload of frame type 1, frames lost before it)."""
-Control = str | bytes | Later
-"""A text, a data frame, or texts that are finished when they leave."""
+Control = Message | Later
+"""A text, a data frame or another binary message, or messages that are finished when they leave."""
 Outgoing = AudioFrame | Control
 
 
@@ -49,6 +49,15 @@ class OutboundQueue:
             raise BackendDown(BackendFault.STUCK, f"it left {MAX_CONTROLS} control messages unread")
         self._controls += 1
         self.items.append(message)
+
+    def take(self) -> Outgoing:
+        """Take the oldest; there is one."""
+        item = self.items.popleft()
+        if isinstance(item, tuple):
+            self._frames -= 1
+        else:
+            self._controls -= 1
+        return item
 
     def drain(self) -> deque[Outgoing]:
         """Take everything, oldest first."""

@@ -1,4 +1,4 @@
-"""A route over WebSocket: dial, run the leg for the length of a block, close within a second.
+"""A route with a connection for each call: dial, run the leg for the length of a block, close within a second.
 
 The connection is a class and not a generator, so that the nursery inside never sees the block's exceptions: what the
 edge raises in `async with route.connect(…)` passes through as it is, not in a group.
@@ -13,17 +13,17 @@ import trio
 from sottovoce.relay.call import CallSink, CallStart, Leg
 from sottovoce.relay.link.dial import Dialer
 from sottovoce.relay.link.dialect import Dialect
-from sottovoce.relay.link.leg import WebSocketLeg
+from sottovoce.relay.link.leg import BackendLeg
 from sottovoce.wire import Codec
 
 CLOSE_SECONDS = 1.0
-"""For what is queued, the last text, and the backend's half of the closing handshake."""
+"""For what is queued, the last message, and the backend's half of closing."""
 
 MakeDialect = Callable[[CallStart], Dialect]
 
 
-class WebSocketRoute:
-    """The `Route` of every adapter that speaks WebSocket."""
+class BackendRoute:
+    """The `Route` of every adapter that dials for each call."""
 
     def __init__(  # noqa: PLR0913  a route is what its adapter puts together
         self,
@@ -50,7 +50,7 @@ class WebSocketRoute:
         return _Connection(self._dialer, self._make_dialect(start), start, sink, self._queue_frames)
 
     async def reach(self) -> None:
-        """See whether the backend opens its WebSocket, as for a call, and leave.  Raises BackendDown."""
+        """See whether the backend takes a connection, as for a call, and leave.  Raises BackendDown."""
         link = await self._dialer.dial()
         await trio.aclose_forcefully(link.stream)
 
@@ -65,11 +65,11 @@ class _Connection:
         self._running = trio.CancelScope(shield=True)
         """Around the leg's task: a cancelled call still has its end to tell.  Only leaving ends it."""
 
-    async def __aenter__(self) -> WebSocketLeg:
+    async def __aenter__(self) -> BackendLeg:
         link = await self._dialer.dial()
         # No checkpoint from here on, so a cancelled call leaves no socket: either `dial` closes it, or `__aexit__`.
         self._stream = link.stream
-        self._leg = WebSocketLeg(link, self._dialect, self._start, self._sink, self._queue_frames)
+        self._leg = BackendLeg(link, self._dialect, self._start, self._sink, self._queue_frames)
         self._nursery_block = trio.open_nursery()
         nursery = await self._nursery_block.__aenter__()
         nursery.start_soon(self._run)

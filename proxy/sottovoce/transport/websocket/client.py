@@ -4,6 +4,7 @@ No extension is offered.  A refusal is reported as soon as the head of the respo
 """
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from websockets.datastructures import Headers
@@ -20,6 +21,8 @@ from sottovoce.transport.websocket.head import HeadBuffer, HeadTooLargeError, is
 from sottovoce.transport.websocket.messages import Phase, WebSocket
 
 _SWITCHING: Final = 101
+_is_token = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
+_is_header_value = re.compile(r"[!-~](?:[ !-~]*[!-~])?").fullmatch
 _status_line = re.compile(rb"HTTP/1\.1 ([1-5][0-9][0-9])[ \r]").match
 
 
@@ -46,14 +49,18 @@ class ClientWebSocket(WebSocket):
         self._subprotocol = subprotocol
         self._head = HeadBuffer()
 
-    def request(self) -> None:
-        """Queue the request for the upgrade."""
+    def request(self, more: Iterable[tuple[str, str]] = ()) -> None:
+        """Queue the request for the upgrade; `more` are headers beside those of WebSocket, in visible ASCII."""
         if self._phase is not Phase.UPGRADING:
             raise ApiMisuse("WebSocket: the upgrade has been requested before")
         headers = Headers([("Host", self._authority)])
         for name, value in self._core.connect().headers.raw_items():
             if name != "Host":
                 headers[name] = value
+        for name, value in more:
+            if not (_is_token(name) and _is_header_value(value)):
+                raise ApiMisuse("WebSocket: a header has a name of RFC 9110 §5.1 and a value in visible ASCII")
+            headers[name] = value
         self._core.send_request(Request(self._target, headers))
         self._gather()
         self._phase = Phase.ASKED

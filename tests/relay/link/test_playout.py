@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sottovoce.relay.twilio.playout import (
+from sottovoce.relay.link.playout import (
     FLUSH_SECONDS,
     LEAD_SECONDS,
     MARK_SPACING_SECONDS,
     MAX_MARKS,
-    MAX_WAITING_BYTES,
+    MAX_WAITING_SECONDS,
     Playout,
 )
 from sottovoce.wire import FRAME_MILLISECONDS, MAX_MARK_BYTES
@@ -21,7 +21,7 @@ AUDIO = bytes(range(256)) * 400
 
 
 def playout(frame_ms: int = 20) -> Playout:
-    return Playout(frame_ms, bytes)
+    return Playout(frame_ms, 8000, bytes)
 
 
 def play(player: Playout, now: float, end: float = 1e9) -> Given:
@@ -154,10 +154,10 @@ def test_after_clear_there_is_no_waiting() -> None:
 
 def test_more_than_a_minute_is_left_out_and_counted() -> None:
     player = playout()
-    assert player.put_audio(bytes(MAX_WAITING_BYTES), 0) == 0
+    assert player.put_audio(bytes(MAX_WAITING_SECONDS * 8000), 0) == 0
     assert player.put_audio(bytes(161), 0) == 2
     given = play(player, 0)
-    assert len(audio_of(given)) == MAX_WAITING_BYTES
+    assert len(audio_of(given)) == MAX_WAITING_SECONDS * 8000
     assert player.put_audio(bytes(161), 100) == 0
 
 

@@ -1,7 +1,7 @@
 """What a bot has sent and the client has not been given yet: audio and marks, at about the speed of speech.  Pure.
 
-Twilio buffers whatever a bot sends and plays it in its own time, so bots send whole utterances at once and rely on
-`clear` to take them back.  A client, whose network may stall, must not be given a minute of audio at once.  So it is
+Some vendors buffer whatever a bot sends and play it in their own time, so bots send whole utterances at once and rely
+on `clear` to take them back.  A client, whose network may stall, must not be given a minute of audio at once.  So it is
 given `LEAD_SECONDS` more than it can have played, and the rest waits here, where `clear` finds it.
 
 `take(now)` gives what is due: codec frames, and between them the marks, each under a name of our own (`7:greeting`),
@@ -17,11 +17,9 @@ from typing import Final
 
 from sottovoce.wire import MAX_MARK_BYTES
 
-BYTES_PER_SECOND: Final = 8_000
-"""Of µ-law."""
 LEAD_SECONDS: Final = 0.4
 """Fewer frames of any duration than wait for a client by default (`voice.queue_frames`, 50)."""
-MAX_WAITING_BYTES: Final = 60 * BYTES_PER_SECOND
+MAX_WAITING_SECONDS: Final = 60
 FLUSH_SECONDS: Final = 0.1
 MARK_SPACING_SECONDS: Final = 0.1
 """Half of what the session tells a client for its application (20 a second): dtmf and clear want their share."""
@@ -33,9 +31,11 @@ _MERGE_BYTES = 1_600
 class Playout:
     """The audio and marks of one bot.  Times are those that are handed in."""
 
-    def __init__(self, frame_milliseconds: int, convert: Callable[[bytes], bytes]) -> None:
-        """`convert` makes codec bytes of µ-law."""
-        self._frame_bytes = BYTES_PER_SECOND * frame_milliseconds // 1000
+    def __init__(self, frame_milliseconds: int, bytes_per_second: int, convert: Callable[[bytes], bytes]) -> None:
+        """`bytes_per_second` is the bot's; `convert` makes codec bytes of a frame, or of the end of one."""
+        self._bytes_per_second = bytes_per_second
+        self._frame_bytes = bytes_per_second * frame_milliseconds // 1000
+        self._max_waiting_bytes = MAX_WAITING_SECONDS * bytes_per_second
         self._convert = convert
         self._items: deque[bytes | _Mark] = deque()
         self._offset = 0
@@ -55,10 +55,10 @@ class Playout:
         self._heard_at = -1.0
         self._next_mark_at = -1.0
 
-    def put_audio(self, mulaw: bytes, now: float) -> int:
+    def put_audio(self, audio: bytes, now: float) -> int:
         """Append audio.  What is beyond a minute is left out; gives the number of frames that were."""
-        room = MAX_WAITING_BYTES - self._waiting_bytes
-        taken = mulaw[:room]
+        room = self._max_waiting_bytes - self._waiting_bytes
+        taken = audio[:room]
         if taken:
             last = self._items[-1] if self._items else None
             if isinstance(last, bytes) and len(last) < _MERGE_BYTES:
@@ -67,7 +67,7 @@ class Playout:
                 self._items.append(taken)
             self._waiting_bytes += len(taken)
             self._heard_at = now
-        return -(-(len(mulaw) - len(taken)) // self._frame_bytes)
+        return -(-(len(audio) - len(taken)) // self._frame_bytes)
 
     def put_mark(self, name: str) -> bool:
         """Append a mark; False when so many wait that no more are taken."""
@@ -114,7 +114,7 @@ class Playout:
             frame = self._next_frame(now)
             if not frame:
                 break
-            self._until += len(frame) / BYTES_PER_SECOND
+            self._until += len(frame) / self._bytes_per_second
             given.append(self._convert(frame))
         self._reach_marks(given, now)
         return given
