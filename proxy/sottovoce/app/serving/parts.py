@@ -42,7 +42,7 @@ from sottovoce.edge import (
 )
 from sottovoce.hsm import Cluster, open_pool
 from sottovoce.hsm.seal import Effects
-from sottovoce.identity import Batcher, Certificates, Clients, ClientsContents, Tickets
+from sottovoce.identity import Batcher, Certificates, Clients, ClientsContents, RecordsHere, TicketKeys, Tickets
 from sottovoce.observe import Logger, events
 from sottovoce.observe.metrics import Metrics
 from sottovoce.pki import LeafKeeper, throwaway_identity
@@ -81,6 +81,7 @@ class Parts:
         voice: Certificates,
         batcher: Batcher,
         tickets: Tickets,
+        ticket_keys: TicketKeys,
         clients: Clients,
         metrics: Metrics,
         health: Health,
@@ -95,6 +96,7 @@ class Parts:
         self.voice = voice
         self.batcher = batcher
         self.tickets = tickets
+        self.ticket_keys = ticket_keys
         self.clients = clients
         self.metrics = metrics
         self.health = health
@@ -145,12 +147,23 @@ class Parts:
         leaf, voice = certificate_keepers(
             configuration.identity, configuration.hsm, base, tokens, tls, reports, CLOCK, ENTROPY
         )
-        tickets = Tickets(tokens, report=reports.ticket_key, clock=CLOCK, entropy=ENTROPY)
+        records = RecordsHere()
+        tickets = Tickets(tokens, records=records, report=reports.ticket_key, clock=CLOCK, entropy=ENTROPY)
         stack.callback(tickets.close)
+        ticket_keys = TicketKeys(
+            tokens,
+            records=records,
+            admit=tickets.admit,
+            told=tickets.told,
+            report=reports.ticket_key,
+            clock=CLOCK,
+            entropy=ENTROPY,
+        )
+        stack.callback(ticket_keys.close)
         if sealing.is_open:
             await leaf.first()
             await voice.first()
-            await tickets.first()
+            await ticket_keys.first()
         else:
             tls.install(throwaway_identity(CLOCK.wall()))  # to say 503 under
         parts = cls(
@@ -166,6 +179,7 @@ class Parts:
             voice=voice,
             batcher=Batcher(tokens, voice, report=reports.batch),
             tickets=tickets,
+            ticket_keys=ticket_keys,
             clients=clients,
             metrics=metrics,
             health=health,
@@ -179,7 +193,7 @@ class Parts:
     @property
     def background_tasks(self) -> tuple[Callable[[], Awaitable[object]], ...]:
         """What runs beside the listeners, as long as they do."""
-        needing_tokens = partial(self.sealing.run, self.leaf.run, self.voice.run, self.tickets.run)
+        needing_tokens = partial(self.sealing.run, self.leaf.run, self.voice.run, self.ticket_keys.run)
         return needing_tokens, self.batcher.run, self.metrics.loop_lag.run
 
     def heed(self, effects: Effects) -> None:
@@ -187,7 +201,7 @@ class Parts:
         if effects.lets_rekey:
             self.health.unsealed()
         else:
-            self.tickets.forget()
+            self.ticket_keys.forget()
         for each in self.listeners:
             each.listener.heed(effects)
 
