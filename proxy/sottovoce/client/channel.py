@@ -4,6 +4,7 @@ No input or output, no clock, and no knowledge of voice but the subprotocol's na
 how long anything may take (`machine`).
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from sottovoce.client.address import Address
@@ -47,7 +48,7 @@ class Channel:
         """The channel binding of RFC 9266."""
         return self._tls.exporter()
 
-    def receive(self, data: bytes) -> list[ChannelEvent]:
+    def receive(self, data: bytes) -> Sequence[ChannelEvent]:
         """Take bytes from the network and give what they complete.  Nothing that a peer sends makes it raise."""
         if self.is_over:
             return []
