@@ -53,14 +53,19 @@ class FakeParts:
     def now(self) -> float:
         return self.wall
 
-    def take_clients(self, contents: ClientsContents) -> int:
+    async def take_clients(self, contents: ClientsContents) -> int:
+        await trio.lowlevel.checkpoint()
         self.clients.replace(contents)
         self.taken.append(contents)
         return 0
 
-    def recheck(self) -> int:
+    @property
+    def carrier(self) -> "FakeParts":
+        return self
+
+    async def recheck(self) -> None:
+        await trio.lowlevel.checkpoint()
         self.rechecks += 1
-        return 0
 
     def said(self, event: str) -> list[str]:
         return [fields.get("reason", "") for said, fields in self.logger.kept if said == event]

@@ -87,7 +87,9 @@ async def _answer(  # noqa: PLR0913, PLR0917  one step of `_open`
     watch: Watch,
 ) -> tuple[VoiceCall, list[WsEvent]] | None:
     verdict, reason = admit(request, services.routes), None
-    if isinstance(verdict, Admitted):
+    if isinstance(verdict, Admitted) and services.shut_seconds is not None:
+        verdict, reason = Refused(_UNAVAILABLE, _NO_CALLS, services.shut_seconds), "no descriptor is left for a call"
+    elif isinstance(verdict, Admitted):
         try:
             await services.journal.settle()
         except AuditFailed as error:

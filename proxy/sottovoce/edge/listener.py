@@ -4,17 +4,23 @@ bind ─▶ serve ─▶ drain: nobody is let in, every call is told to reconnec
 
 While it serves, `app` may put new services and settings in place for the connections to come (`CurrentServices`,
 `reconfigure`), and have the running calls looked at again (`recheck`), or told that the HSM was sealed (`heed`).
+
+Several processes may share an address, each with a socket of its own (`bind_several`).  Then one may accept from
+another's socket as well, as long as that one is not there (`accept_from`).
 """
 
 import socket
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
+import msgspec
 import trio
 
 from sottovoce.edge.config import Address, ListenerConfig, parse_address
 from sottovoce.edge.connection import serve_connection
 from sottovoce.edge.errors import AddressUnusable
 from sottovoce.edge.gate import Gate, HalfOpen, is_within, read_header
+from sottovoce.edge.gate.accepting import RETRY_AFTER_SECONDS, accept_all, descriptor_limit, is_full
 from sottovoce.edge.gate.refusals import Refusals
 from sottovoce.edge.services import CurrentServices, EdgeServices
 from sottovoce.edge.voice import VoiceCall
@@ -37,7 +43,11 @@ class Listener:
         self.name = name
         self.address = _address_of(bound.socket.getsockname())
         self._config = config
-        self._bound = bound
+        self._bound = [bound]
+        self._taking: dict[trio.SocketListener, trio.CancelScope] = {}
+        self._changed = trio.lowlevel.ParkingLot()
+        self._descriptors = descriptor_limit()
+        self._is_short = False
         self._connections = 0
         self._balancers = config.balancers
         self._gate = Gate(config.gate_limits)
@@ -71,9 +81,18 @@ class Listener:
             async def handle(stream: trio.SocketStream) -> None:
                 await self._handle(stream, current.services)
 
+            def short() -> None:
+                self._tell_short(current.services, "a connection waits to be accepted")
+
             with self._accepting:
-                await trio.serve_listeners(handle, [self._bound], handler_nursery=connections)
-            await self._bound.aclose()
+                async with trio.open_nursery() as taking:
+                    while True:
+                        for bound in self._bound:
+                            if bound not in self._taking:
+                                scope = self._taking[bound] = trio.CancelScope()
+                                taking.start_soon(_within, scope, accept_all, bound, handle, connections, short)
+                        await self._changed.park()
+            await self.aclose()
             with trio.move_on_after(self._spread_seconds + self._stop_seconds):
                 async with trio.open_nursery() as sending:
                     sending.start_soon(self._send_all_away, current.services.parts.entropy)
@@ -81,6 +100,18 @@ class Listener:
                         await self._empty.park()
                     sending.cancel_scope.cancel()
             connections.cancel_scope.cancel()
+
+    def accept_from(self, bound: trio.SocketListener) -> None:
+        """Accept from one more socket of the same address."""
+        self._bound.append(bound)
+        self._changed.unpark_all()
+
+    async def leave_off(self, bound: trio.SocketListener) -> None:
+        """Accept no more from that one, and close it; calls that came from it go on."""
+        self._bound.remove(bound)
+        if (scope := self._taking.pop(bound, None)) is not None:
+            scope.cancel()
+        await bound.aclose()
 
     def drain(self, spread_seconds: float = 0.0, stop_seconds: float = STOP_SECONDS) -> None:
         """Accept no more, and have `serve` return when all have left.
@@ -109,7 +140,8 @@ class Listener:
 
     async def aclose(self) -> None:
         """Stop listening; harmless when that is done."""
-        await self._bound.aclose()
+        for bound in self._bound:
+            await bound.aclose()
 
     async def _send_all_away(self, entropy: Entropy) -> None:
         """Tell each call at a moment of its own, by chance within its share of the time."""
@@ -126,9 +158,25 @@ class Listener:
         except OSError:
             return  # the peer went before we looked
         try:
-            await self._admit(stream, services, peer)
+            await self._admit(stream, self._with_room(stream, services), peer)
         except* Exception as crash:  # noqa: BLE001  a bug of ours ends this connection alone, also while it is cancelled
             services.journal.connection_crashed(str(peer), crash)
+
+    def _with_room(self, stream: trio.SocketStream, services: EdgeServices) -> EdgeServices:
+        """Give the services of a connection: where descriptors run out, those that refuse it."""
+        if not is_full(stream.socket.fileno(), self.half_open, self._descriptors):
+            self._is_short = False
+            return services
+        self._tell_short(services, "new calls are refused")
+        return msgspec.structs.replace(services, shut_seconds=RETRY_AFTER_SECONDS)
+
+    def _tell_short(self, services: EdgeServices, what: str) -> None:
+        """Say that descriptors run out: counted each time, logged once until there is room again."""
+        reason = f"open_files: {self._descriptors} may be open, {what}"
+        services.journal.metrics.connection_refused(reason)
+        if not self._is_short:
+            services.journal.connection_refused(str(self.address), reason, 0)
+        self._is_short = True
 
     async def _admit(self, stream: trio.SocketStream, services: EdgeServices, peer: Address) -> None:
         """Serve a connection if there is a place for it."""
@@ -249,18 +297,46 @@ async def bind(name: str, config: ListenerConfig) -> Listener:
 
 async def listen(name: str, address: Address) -> trio.SocketListener:
     """Listen on an address; `name` is the section that has it.  Raises AddressUnusable."""
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    bound = trio.socket.socket(family, socket.SOCK_STREAM)
+    await trio.lowlevel.checkpoint()
+    (bound,) = bind_several(name, address, 1)
+    return trio.SocketListener(trio.socket.from_stdlib_socket(bound))
+
+
+def bind_several(name: str, address: Address, count: int) -> list[socket.socket]:
+    """Bind so many sockets to one address, among which the kernel shares out connections.  Raises AddressUnusable.
+
+    The first is bound as if it were to be alone: so it fails where somebody else listens, be it by such sockets, too.
+    """
+    sockets: list[socket.socket] = []
     try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        await bound.bind((address.host, address.port))
-        bound.listen(_BACKLOG)
+        for _ in range(count):
+            sockets.append(_unbound(address, is_shared=bool(sockets)))
+            sockets[-1].bind((address.host, address.port or (sockets[0].getsockname()[1] if len(sockets) > 1 else 0)))
+            if count > 1:
+                sockets[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            sockets[-1].listen(_BACKLOG)
     except OSError as error:
-        bound.close()
+        for each in sockets:
+            each.close()
         raise AddressUnusable(name, str(address), error) from None
-    return trio.SocketListener(bound)
+    return sockets
+
+
+def _unbound(address: Address, *, is_shared: bool) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    unbound = socket.socket(family, socket.SOCK_STREAM)
+    unbound.setblocking(False)  # noqa: FBT003  its only argument
+    unbound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if is_shared:
+        unbound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    if family == socket.AF_INET6:
+        unbound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    return unbound
+
+
+async def _within(scope: trio.CancelScope, accept: Callable[..., Awaitable[None]], *arguments: object) -> None:
+    with scope:
+        await accept(*arguments)
 
 
 def _chance(entropy: Entropy) -> float:

@@ -57,6 +57,8 @@ class EdgeServices(msgspec.Struct, frozen=True, kw_only=True):
     judging: trio.CapacityLimiter = msgspec.field(default_factory=lambda: trio.CapacityLimiter(JUDGES))
     seal: Seal = msgspec.field(default_factory=Unsealed)
     turnstile: Turnstile = msgspec.field(default_factory=Turnstile)
+    shut_seconds: int | None = None
+    """Where there is no room for a call: it is refused with HTTP 503, and told to come again after so long."""
 
 
 class CurrentServices:

@@ -64,7 +64,7 @@ async def serve(
             if hangups:
                 reloader.ask()
             await _run(parts, reloader, signals, announce)
-        served, signed = parts.batcher.batches_served, await _roots_signed(parts.tokens)
+        served, signed = parts.health.hsm.roots_signed, await _roots_signed(parts.tokens)
     logger.info(events.PROXY_STOPPED, batches_served=served, roots_signed=signed)
 
 
@@ -102,8 +102,7 @@ async def _run(parts: Parts, reloader: Reloader, signals: AsyncIterator[int], an
         background.start_soon(serve_admin, parts)
         await background.start(_serve_control, parts)
         async with trio.open_nursery() as listening:
-            for served in parts.listeners:
-                listening.start_soon(served.listener.serve, served.services)
+            listening.start_soon(parts.carrier.serve)
             with ready(parts, announce):
                 background.start_soon(reloader.run)
                 await _until_told_to_stop(signals, reloader)

@@ -19,36 +19,23 @@ import trio
 from sottovoce.app.anchors import record_anchor_changes
 from sottovoce.app.checking import build_routes, read_credentials
 from sottovoce.app.doctor.sockets import naming_holder
+from sottovoce.app.floor import Carrier, Change, Floor, Supplies
 from sottovoce.app.ledger import open_ledger
 from sottovoce.app.places import token_places
-from sottovoce.app.serving.backends import Backends
-from sottovoce.app.serving.callers import Callers
-from sottovoce.app.serving.certificates import TlsContexts, TlsPolicy, certificate_keepers
+from sottovoce.app.serving.certificates import leaf_keeper, voice_keeper
 from sottovoce.app.serving.health import Health, Reports, Tokens
-from sottovoce.app.serving.measuring import MeasuredRoute, read, versions
+from sottovoce.app.serving.measuring import read, versions
 from sottovoce.app.serving.sealing import Sealing, open_keeper
 from sottovoce.app.token_process import COMMAND
 from sottovoce.audit import AuditFailed, AuditLog, ConfigurationLoaded, PlaintextNetworkAllowed, open_audit
-from sottovoce.edge import (
-    Address,
-    CurrentServices,
-    EdgeServices,
-    Journal,
-    Listener,
-    ServedRoute,
-    bind,
-    listen,
-    parse_address,
-)
+from sottovoce.edge import Address, Listener, bind, listen, parse_address
 from sottovoce.hsm import Cluster, open_pool
 from sottovoce.hsm.seal import Effects
-from sottovoce.identity import Batcher, Certificates, Clients, ClientsContents, RecordsHere, TicketKeys, Tickets
+from sottovoce.identity import Certificates, Clients, ClientsContents, RecordsHere, TicketKeys, Tickets
 from sottovoce.observe import Logger, events
 from sottovoce.observe.metrics import Metrics
 from sottovoce.pki import LeafKeeper, throwaway_identity
-from sottovoce.primitives import SystemKem
 from sottovoce.relay import Route
-from sottovoce.session import ServerDependencies
 from sottovoce.settings import Configuration
 from sottovoce.transport import SystemClock, SystemEntropy
 
@@ -56,11 +43,7 @@ CLOCK = SystemClock()
 ENTROPY = SystemEntropy()
 
 
-class ServedListener(msgspec.Struct, frozen=True):
-    """A listener, and what its next connections are given."""
-
-    listener: Listener
-    services: CurrentServices
+Tasks = tuple[Callable[[], Awaitable[object]], ...]
 
 
 class Parts:
@@ -69,52 +52,44 @@ class Parts:
     def __init__(  # noqa: PLR0913  the parts
         self,
         *,
-        configuration: Configuration,
+        change: Change,
         file: Path,
         logger: Logger,
         audit: AuditLog,
         sealing: Sealing,
         tokens: Cluster,
-        tls: TlsContexts,
-        routes: Mapping[str, Route],
         leaf: LeafKeeper,
         voice: Certificates,
-        batcher: Batcher,
-        tickets: Tickets,
         ticket_keys: TicketKeys,
-        clients: Clients,
         metrics: Metrics,
         health: Health,
         admin: trio.SocketListener,
+        carrier: Carrier,
+        carrying: Tasks,
     ) -> None:
-        self.configuration = configuration
+        self.configuration = change.configuration
+        self.clients = Clients(change.clients, CLOCK.wall)
+        """Who may call, as those who carry calls know it."""
         self.file = file
         self.logger = logger
         self.sealing = sealing
         self.tokens = tokens
         self.leaf = leaf
         self.voice = voice
-        self.batcher = batcher
-        self.tickets = tickets
         self.ticket_keys = ticket_keys
-        self.clients = clients
         self.metrics = metrics
         self.health = health
-        self.backends = Backends(CLOCK)
         self.admin = admin
-        self.callers = Callers(clients, lambda: self.configuration.routes)
-        self.listeners: tuple[ServedListener, ...] = ()
         self.audit = audit
-        self._tls = tls
-        self._routes = routes
+        self.carrier = carrier
+        self._carrying = carrying
 
     @classmethod
     async def build(cls, configuration: Configuration, file: Path, logger: Logger, stack: AsyncExitStack) -> "Parts":
         """Start the token processes, get certificates, bind the listeners."""
         base = file.absolute().parent  # noqa: ASYNC240  at start, nobody waits
         routes = build_routes(configuration, file)
-        clients = read_credentials(configuration)
-        tls = TlsContexts(_tls_policies(configuration))
+        change = Change(configuration, routes, read_credentials(configuration).contents)
         places = {each.name: each for each in token_places(configuration.hsm)}
         sections = {name: each.section for name, each in places.items()}
         health = Health(CLOCK, Tokens(CLOCK, sections, configuration.hsm.needed))
@@ -144,12 +119,9 @@ class Parts:
                 lender=keeper,
             )
         )
-        leaf, voice = certificate_keepers(
-            configuration.identity, configuration.hsm, base, tokens, tls, reports, CLOCK, ENTROPY
-        )
+        voice = voice_keeper(configuration, base, tokens, reports, CLOCK, ENTROPY)
         records = RecordsHere()
         tickets = Tickets(tokens, records=records, report=reports.ticket_key, clock=CLOCK, entropy=ENTROPY)
-        stack.callback(tickets.close)
         ticket_keys = TicketKeys(
             tokens,
             records=records,
@@ -160,41 +132,41 @@ class Parts:
             entropy=ENTROPY,
         )
         stack.callback(ticket_keys.close)
+        supplies = Supplies(pool=tokens, voice=voice, tickets=tickets, seal=sealing, audit=audit, report=reports.batch)
+        floor = Floor(change, supplies, metrics=metrics.calls, logger=logger, clock=CLOCK, entropy=ENTROPY)
+        leaf = leaf_keeper(configuration, tokens, floor.install, reports, CLOCK, ENTROPY)
         if sealing.is_open:
             await leaf.first()
             await voice.first()
             await ticket_keys.first()
         else:
-            tls.install(throwaway_identity(CLOCK.wall()))  # to say 503 under
+            floor.install(throwaway_identity(CLOCK.wall()))  # to say 503 under
+        await _listen(floor, configuration, stack)
         parts = cls(
-            configuration=configuration,
+            change=change,
             file=file,
             logger=logger,
             audit=audit,
             sealing=sealing,
             tokens=tokens,
-            tls=tls,
-            routes=routes,
             leaf=leaf,
             voice=voice,
-            batcher=Batcher(tokens, voice, report=reports.batch),
-            tickets=tickets,
             ticket_keys=ticket_keys,
-            clients=clients,
             metrics=metrics,
             health=health,
             admin=admin,
+            carrier=floor,
+            carrying=(floor.batcher.run,),
         )
-        await parts._listen(stack)
         await stack.enter_async_context(sealing.followed_by(parts.heed))
         metrics.watch(partial(read, parts, CLOCK))
         return parts
 
     @property
-    def background_tasks(self) -> tuple[Callable[[], Awaitable[object]], ...]:
+    def background_tasks(self) -> Tasks:
         """What runs beside the listeners, as long as they do."""
         needing_tokens = partial(self.sealing.run, self.leaf.run, self.voice.run, self.ticket_keys.run)
-        return needing_tokens, self.batcher.run, self.metrics.loop_lag.run
+        return needing_tokens, *self._carrying, self.metrics.loop_lag.run
 
     def heed(self, effects: Effects) -> None:
         """Do what it means that the HSM was sealed or unsealed; never waits."""
@@ -202,39 +174,25 @@ class Parts:
             self.health.unsealed()
         else:
             self.ticket_keys.forget()
-        for each in self.listeners:
-            each.listener.heed(effects)
+        self.carrier.heed(effects)
 
-    async def apply(self, configuration: Configuration, routes: Mapping[str, Route], clients: ClientsContents) -> None:
+    async def apply(self, change: Change) -> None:
         """Let calls from now on be served by this; those that run keep what they have, if they may still call there.
 
-        Addresses and whatever else a start settles have to be those of the configuration before.
+        Addresses and whatever else a start settles have to be those of the configuration before.  Raises SottovoceError
+        where somebody who carries calls cannot take it, and then nothing has changed.
         """
-        await record_configuration(configuration, self.file, routes, self.audit, self.logger)
-        await record_anchor_changes(token_places(configuration.hsm), self.audit)
-        for name, before in self.configuration.routes.items():
-            if name not in configuration.routes or configuration.routes[name].url != before.url:
-                self.backends.backend_moved(name)
-        self.configuration = configuration
-        self._routes = routes
-        self._tls.reconfigure(_tls_policies(configuration))
-        for each in self.listeners:
-            each.listener.reconfigure(configuration.all_listeners()[each.listener.name])
-        self.take_clients(clients)
+        await self.carrier.prepare(change)
+        await record_configuration(change.configuration, self.file, change.routes, self.audit, self.logger)
+        await record_anchor_changes(token_places(change.configuration.hsm), self.audit)
+        self.configuration = change.configuration
+        self._note_clients(change.clients)
+        await self.carrier.apply(change)
 
-    def take_clients(self, contents: ClientsContents) -> int:
+    async def take_clients(self, contents: ClientsContents) -> int:
         """Let these call from now on, and end the calls of those who may no longer; gives how many ended."""
-        for event in contents.changes_since(self.clients.contents):
-            self.audit.note(event)
-        self.clients.replace(contents)
-        served = self._served_routes()
-        for each in self.listeners:
-            each.services.replace(self._services(each.listener.name, served))
-        return self.recheck()
-
-    def recheck(self) -> int:
-        """End the calls of those who may no longer call; gives how many ended."""
-        return sum(each.listener.recheck(self.callers) for each in self.listeners)
+        self._note_clients(contents)
+        return await self.carrier.take_clients(contents)
 
     @property
     def admin_address(self) -> str:
@@ -245,44 +203,23 @@ class Parts:
     def drain(self) -> None:
         """Let nobody in and send the calls away; the listeners end when they have gone, or their time is over."""
         self.health.is_draining = True
-        calls = sum(each.listener.calls for each in self.listeners)
-        self.logger.info(events.PROXY_DRAINING, calls=calls)
+        self.logger.info(events.PROXY_DRAINING, calls=sum(self.carrier.load.listeners.values()))
         process = self.configuration.process
-        for each in self.listeners:
-            each.listener.drain(process.drain_seconds, process.stop_seconds)
+        self.carrier.drain(process.drain_seconds, process.stop_seconds)
 
-    async def _listen(self, stack: AsyncExitStack) -> None:
-        served = self._served_routes()
-        for name, config in self.configuration.all_listeners().items():
-            with naming_holder():
-                listener = await bind(name, config)
-            stack.push_async_callback(listener.aclose)
-            self.listeners += (ServedListener(listener, CurrentServices(self._services(name, served))),)
-
-    def _served_routes(self) -> dict[str, ServedRoute]:
-        configured, calls = self.configuration.routes, self.metrics.calls
-        calls.know_routes(configured)
-        return {
-            name: ServedRoute.of(MeasuredRoute(route, calls), configured[name]) for name, route in self._routes.items()
-        }
-
-    def _services(self, listener: str, routes: Mapping[str, ServedRoute]) -> EdgeServices:
-        return EdgeServices(
-            tls=self._tls.contexts[listener],
-            routes=routes,
-            voice=self.configuration.voice,
-            credential_kinds=self.clients.kinds,
-            parts=ServerDependencies(SystemKem(), ENTROPY, self.voice, self.callers, self.tickets),
-            signer=self.batcher,
-            clock=CLOCK,
-            seal=self.sealing,
-            journal=Journal(self.logger, self.audit, self.backends, metrics=self.metrics.calls),
-        )
+    def _note_clients(self, contents: ClientsContents) -> None:
+        for event in contents.changes_since(self.clients.contents):
+            self.audit.note(event)
+        self.clients.replace(contents)
 
 
-def _tls_policies(configuration: Configuration) -> dict[str, TlsPolicy]:
-    knows_certificates = bool(configuration.clients.ca_file)
-    return {name: TlsPolicy(each.pq, knows_certificates) for name, each in configuration.all_listeners().items()}
+async def _listen(floor: Floor, configuration: Configuration, stack: AsyncExitStack) -> None:
+    listeners: list[Listener] = []
+    for name, config in configuration.all_listeners().items():
+        with naming_holder():
+            listeners.append(await bind(name, config))
+        stack.push_async_callback(listeners[-1].aclose)
+    floor.listen(listeners)
 
 
 def _forget_killed(configuration: Configuration) -> None:

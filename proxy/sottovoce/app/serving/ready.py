@@ -14,7 +14,7 @@ from sottovoce.settings import ConfigurationInvalid, Problem
 def ready(parts: Parts, announce: Callable[[Mapping[str, str], str], None]) -> Generator[None]:
     """Say that calls can come, and to where; keep the ready file there as long as that holds."""
     path = Path(parts.configuration.process.ready_file)
-    addresses = {served.listener.name: str(served.listener.address) for served in parts.listeners}
+    addresses = parts.carrier.addresses
     fresh = path.with_name(f"{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

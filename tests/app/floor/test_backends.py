@@ -1,7 +1,7 @@
 import pytest
 
 from sottovoce.admin import CallCounts
-from sottovoce.app.serving.backends import Backends
+from sottovoce.app.floor import Backends
 from tests.app.serving.test_health import Clock
 
 
@@ -15,29 +15,29 @@ def backends(clock: Clock) -> Backends:
     return Backends(clock)
 
 
-def test_calls_are_counted_now_at_most_and_since_the_start(backends: Backends) -> None:
+def test_calls_are_counted_now_at_most_and_since_the_start(backends: Backends, clock: Clock) -> None:
     backends.call_started("bot", "X25519MLKEM768")
     backends.call_started("echo", "X25519MLKEM768")
     backends.call_ended("bot")
     backends.call_started("bot", "X25519")
     backends.call_ended("bot")
-    assert backends.calls == CallCounts(1, 2, 3)
-    assert backends.route("bot", is_built_in=False).calls == CallCounts(0, 1, 2)
-    assert backends.route("echo", is_built_in=True).calls == CallCounts(1, 1, 1)
-    assert backends.route("other", is_built_in=False).calls == CallCounts(0, 0, 0)
+    assert backends.load.calls == CallCounts(1, 2, 3)
+    assert backends.load.route("bot", clock.now(), is_built_in=False).calls == CallCounts(0, 1, 2)
+    assert backends.load.route("echo", clock.now(), is_built_in=True).calls == CallCounts(1, 1, 1)
+    assert backends.load.route("other", clock.now(), is_built_in=False).calls == CallCounts(0, 0, 0)
 
 
 def test_the_share_of_post_quantum_handshakes(backends: Backends) -> None:
-    assert backends.handshakes.hybrid_share is None
+    assert backends.load.handshakes.hybrid_share is None
     for group in ("X25519MLKEM768", "SecP384r1MLKEM1024", "X25519MLKEM768", "X25519"):
         backends.call_started("echo", group)
-    assert backends.handshakes.hybrid_share == 0.75
-    assert backends.handshakes.groups == {"X25519MLKEM768": 2, "SecP384r1MLKEM1024": 1, "X25519": 1}
+    assert backends.load.handshakes.hybrid_share == 0.75
+    assert backends.load.handshakes.groups == {"X25519MLKEM768": 2, "SecP384r1MLKEM1024": 1, "X25519": 1}
 
 
 def test_a_backend_is_what_the_last_call_told(backends: Backends, clock: Clock) -> None:
     def state() -> tuple[str, float, str]:
-        found = backends.route("bot", is_built_in=False)
+        found = backends.load.route("bot", clock.now(), is_built_in=False)
         return found.backend, found.seconds, found.reason
 
     clock.moved += 1
@@ -57,15 +57,15 @@ def test_a_backend_is_what_the_last_call_told(backends: Backends, clock: Clock) 
     assert state() == ("answering", 1, "")
 
 
-def test_of_another_backend_on_the_same_route_nothing_is_known(backends: Backends) -> None:
+def test_of_another_backend_on_the_same_route_nothing_is_known(backends: Backends, clock: Clock) -> None:
     backends.backend_lost("bot", "refused")
     backends.backend_moved("bot")
     backends.backend_moved("never heard of")
-    found = backends.route("bot", is_built_in=False)
+    found = backends.load.route("bot", clock.now(), is_built_in=False)
     assert (found.backend, found.reason) == ("not called yet", "")
 
 
 def test_a_built_in_route_has_no_backend(backends: Backends, clock: Clock) -> None:
     clock.moved += 9
-    found = backends.route("echo", is_built_in=True)
+    found = backends.load.route("echo", clock.now(), is_built_in=True)
     assert (found.backend, found.seconds, found.reason) == ("built in", 9, "")

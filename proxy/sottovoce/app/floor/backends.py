@@ -5,19 +5,13 @@ would be one more call to it.
 """
 
 from collections import Counter, defaultdict
-from typing import Literal
 
-import msgspec
-
-from sottovoce.admin import CallCounts, HandshakeStatus, RouteStatus
+from sottovoce.admin import CallCounts
+from sottovoce.app.floor.load import BackendSeen, BackendState, Load
 from sottovoce.primitives import one_line
 from sottovoce.transport import Clock
 
-_HYBRID = "MLKEM"
-"""In the name of each TLS group whose agreement is post-quantum."""
 _MAX_REASON = 200
-
-BackendState = Literal["not called yet", "answering", "silent", "down"]
 
 
 class _Counts:
@@ -38,12 +32,6 @@ class _Counts:
         return CallCounts(self.now, self.peak, self.total)
 
 
-class _Backend(msgspec.Struct):
-    state: BackendState
-    since: float
-    reason: str = ""
-
-
 class Backends:
     """An edge.CallObserver."""
 
@@ -54,7 +42,7 @@ class Backends:
         self._all = _Counts()
         self._routes: defaultdict[str, _Counts] = defaultdict(_Counts)
         self._groups: Counter[str] = Counter()
-        self._backends: dict[str, _Backend] = {}
+        self._backends: dict[str, BackendSeen] = {}
 
     def call_started(self, route: str, tls_group: str) -> None:
         """Count a call in."""
@@ -86,24 +74,15 @@ class Backends:
     def _note(self, route: str, state: BackendState, reason: str = "") -> None:
         before = self._backends.get(route)
         since = before.since if before is not None and before.state == state else self._clock.now()
-        self._backends[route] = _Backend(state, since, reason)
+        self._backends[route] = BackendSeen(state, since, reason)
 
     @property
-    def calls(self) -> CallCounts:
-        """Calls on all routes."""
-        return self._all.shown()
-
-    @property
-    def handshakes(self) -> HandshakeStatus:
-        """Calls by the TLS group that they began with."""
-        total = self._groups.total()
-        hybrid = sum(count for group, count in self._groups.items() if _HYBRID in group)
-        return HandshakeStatus(dict(self._groups), hybrid / total if total else None)
-
-    def route(self, name: str, *, is_built_in: bool) -> RouteStatus:
-        """Give how a route does."""
-        found = self._backends.get(name) or _Backend("not called yet", self._began_at)
-        state = "built in" if is_built_in else found.state
-        since = self._began_at if is_built_in else found.since
-        calls = self._routes[name].shown() if name in self._routes else CallCounts(0, 0, 0)
-        return RouteStatus(name, calls, state, round(self._clock.now() - since, 3), found.reason)
+    def load(self) -> Load:
+        """What was told so far."""
+        return Load(
+            began_at=self._began_at,
+            calls=self._all.shown(),
+            routes={name: each.shown() for name, each in self._routes.items()},
+            groups=dict(self._groups),
+            backends=dict(self._backends),
+        )
