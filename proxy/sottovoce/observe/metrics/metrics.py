@@ -10,6 +10,7 @@ from sottovoce.observe.metrics.calls import CallMetrics
 from sottovoce.observe.metrics.keys import KeyMetrics
 from sottovoce.observe.metrics.loop import LoopLag
 from sottovoce.observe.metrics.readings import Read, ReadingsCollector
+from sottovoce.observe.metrics.snapshot import Snapshot, take_snapshot
 
 
 class Metrics:
@@ -33,6 +34,10 @@ class Metrics:
     def watch(self, read: Read) -> None:
         """Have the exposition read these numbers, too; once, when the parts are there."""
         self._registry.register(ReadingsCollector(read))
+
+    def snapshot(self) -> Snapshot:
+        """Give all numbers as data: what a worker tells its supervisor.  In the event loop's thread, as below."""
+        return take_snapshot(self._registry)
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """Give the text of all metrics and its content type, in the format that an Accept header asks for.
