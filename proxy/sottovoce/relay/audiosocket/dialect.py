@@ -123,8 +123,10 @@ class AudioSocketDialect(Dialect):
             sink.dtmf(_event_of(payload), KEY_MILLISECONDS)
         elif kind == Kind.ERROR:
             raise BackendMisbehaved(BackendFault.FAILED, f"it sent an error, code {payload[:8].hex() or 'none'}")
-        else:
+        elif kind == Kind.UUID or kind in _AUDIO:
             sink.ignore()
+        else:
+            raise BackendMisbehaved(BackendFault.BAD_FRAMING, f"a message of type 0x{kind:02x}, which there is not")
 
     def closed(self, code: int, sink: MeteredSink) -> None:
         """A hang-up; what the server has not had played is not played."""
