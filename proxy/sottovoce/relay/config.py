@@ -12,12 +12,14 @@ import msgspec
 from sottovoce.primitives import one_line
 from sottovoce.relay.audiosocket import AudioSocketOptions
 from sottovoce.relay.link import TCP, WEBSOCKET, BackendAddress, Schemes, parse_url
+from sottovoce.relay.mux import parse_mux_url
 from sottovoce.relay.twilio import TwilioOptions
 from sottovoce.session import SessionProfile
 
 _ORIGIN = re.compile(r"null|[a-z][a-z0-9+.-]*://[^/?#@A-Z\s]+")
-ADAPTER_NAMES = ("echo", "raw", "twilio", "audiosocket")
+ADAPTER_NAMES = ("echo", "raw", "twilio", "audiosocket", "mux")
 """What `adapter` may say; `route.ADAPTERS` has a builder for each."""
+_OVER_TCP = frozenset({"audiosocket", "mux"})
 
 SuiteName = Literal[
     "X25519MLKEM768_AES256GCM",
@@ -40,7 +42,8 @@ class RouteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     adapter: Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(ADAPTER_NAMES)})]
     url: str | None = None
-    """The backend's `ws://` or `wss://` URL; `tcp://` or `tls://` for `audiosocket`; none for `echo`."""
+    """The backend's `ws://` or `wss://` URL; `tcp://` or `tls://` for `audiosocket` and `mux`, also `unix:/PATH` for
+    `mux`; none for `echo`."""
     raw: RawOptions = RawOptions()
     twilio: TwilioOptions = TwilioOptions()
     audiosocket: AudioSocketOptions = AudioSocketOptions()
@@ -64,11 +67,12 @@ class RouteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     client_key_file: str | None = None
     """Its private key, PEM, not encrypted."""
     connect_timeout_seconds: Annotated[float, msgspec.Meta(ge=0.1, le=60)] = 2.0
-    """For one attempt: name, TCP, TLS and WebSocket upgrade together."""
+    """For one attempt: name, TCP, TLS, and the backend's answer together."""
     connect_attempts: Annotated[int, msgspec.Meta(ge=1, le=10)] = 3
     """Attempts before a call is refused as `backend_down`."""
     silence_seconds: Annotated[int, msgspec.Meta(ge=1, le=600)] = 15
-    """How long TCP may get no answer, or find no room at the backend, before the backend counts as down."""
+    """How long TCP may get no answer, or find no room at the backend, before the backend counts as down; with `mux`
+    also how long a backend may say nothing at all, not even to a ping."""
     queue_frames: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 50
     """Audio frames that may wait for a slow backend; beyond, the oldest is dropped and counted."""
 
@@ -79,11 +83,13 @@ class RouteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     @property
     def schemes(self) -> Schemes:
         """What the URL may begin with."""
-        return TCP if self.adapter == "audiosocket" else WEBSOCKET
+        return TCP if self.adapter in _OVER_TCP else WEBSOCKET
 
     @property
     def address(self) -> BackendAddress:
         """Where the backend listens.  Raises ValueError where there is none, as for `echo`."""
+        if self.adapter == "mux":
+            return parse_mux_url(self.url or "")
         return parse_url(self.url or "", self.schemes)
 
     def __post_init__(self) -> None:

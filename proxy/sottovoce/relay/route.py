@@ -14,7 +14,16 @@ from sottovoce.relay.call import CallStart, Route
 from sottovoce.relay.config import RouteConfig
 from sottovoce.relay.echo import EchoRoute
 from sottovoce.relay.errors import RouteMisconfigured
-from sottovoce.relay.link import BackendRoute, Begin, Dialer, MakeDialect, WebSocketUpgrade, open_network_stream
+from sottovoce.relay.link import (
+    BackendRoute,
+    Begin,
+    Dialer,
+    MakeDialect,
+    OpenStream,
+    WebSocketUpgrade,
+    open_network_stream,
+)
+from sottovoce.relay.mux import Backend, MuxRoute
 from sottovoce.relay.raw import RawDialect
 from sottovoce.relay.twilio import CODECS as TWILIO_CODECS
 from sottovoce.relay.twilio import MAX_MESSAGE_BYTES as TWILIO_MAX_MESSAGE_BYTES
@@ -65,11 +74,26 @@ def _build_audiosocket(name: str, config: RouteConfig, directory: Path) -> Route
     return _dialled_route(name, config, directory, AudioSocketDialect, codecs=codecs, begin=open_audiosocket)
 
 
+def _build_mux(name: str, config: RouteConfig, directory: Path) -> Route:
+    backend = Backend(
+        config.address.authority,
+        _opener(name, config, directory),
+        attempts=config.connect_attempts,
+        timeout_seconds=config.connect_timeout_seconds,
+        silence_seconds=config.silence_seconds,
+    )
+    warnings = _warnings(name, config)
+    return MuxRoute(
+        name, backend, queue_frames=config.queue_frames, warnings=warnings, plaintext_network=bool(warnings)
+    )
+
+
 ADAPTERS: dict[str, BuildRoute] = {
     "echo": _build_echo,
     "raw": _build_raw,
     "twilio": _build_twilio,
     "audiosocket": _build_audiosocket,
+    "mux": _build_mux,
 }
 """What each word of `adapter` builds."""
 
@@ -83,34 +107,43 @@ def _dialled_route(  # noqa: PLR0913  what adapters differ in
     codecs: frozenset[Codec] = frozenset(Codec),
     begin: Begin | None = None,
 ) -> Route:
-    address = config.address
-    plaintext_network = not address.secure and not address.is_loopback
     dialer = Dialer(
-        address,
-        partial(
-            open_network_stream,
-            address,
-            _tls_context(name, config, directory, address.host) if address.secure else None,
-            silence_seconds=config.silence_seconds,
-            loopback_only=not address.secure and not config.allow_plaintext_network,
-        ),
+        config.address,
+        _opener(name, config, directory),
         attempts=config.connect_attempts,
         timeout_seconds=config.connect_timeout_seconds,
         begin=begin,
     )
-    warning = (
-        f"routes.{name}.allow_plaintext_network: audio goes unencrypted to {address.authority}; "
-        f"use {config.schemes.secure}:// instead"
-    )
+    warnings = _warnings(name, config)
     return BackendRoute(
         name,
         dialer,
         make_dialect,
         queue_frames=config.queue_frames,
         codecs=codecs,
-        warnings=(warning,) if plaintext_network else (),
-        plaintext_network=plaintext_network,
+        warnings=warnings,
+        plaintext_network=bool(warnings),
     )
+
+
+def _opener(name: str, config: RouteConfig, directory: Path) -> OpenStream:
+    address = config.address
+    return partial(
+        open_network_stream,
+        address,
+        _tls_context(name, config, directory, address.host) if address.secure else None,
+        silence_seconds=config.silence_seconds,
+        loopback_only=not address.secure and not config.allow_plaintext_network,
+    )
+
+
+def _warnings(name: str, config: RouteConfig) -> tuple[str, ...]:
+    """Give the warning of a route that lets audio leave this machine in the clear."""
+    address = config.address
+    if address.secure or address.is_loopback:
+        return ()
+    to, instead = address.authority, f"use {config.schemes.secure}:// instead"
+    return (f"routes.{name}.allow_plaintext_network: audio goes unencrypted to {to}; {instead}",)
 
 
 def _tls_context(name: str, config: RouteConfig, directory: Path, host: str) -> TlsContext:

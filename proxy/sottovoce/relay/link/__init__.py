@@ -3,7 +3,7 @@
 An adapter brings a `Dialect`: its messages, pure; and a `Framing`, where it is not WebSocket.
 """
 
-from sottovoce.relay.link.address import TCP, WEBSOCKET, BackendAddress, Schemes, is_loopback_ip, parse_url
+from sottovoce.relay.link.address import TCP, UNIX, WEBSOCKET, BackendAddress, Schemes, is_loopback_ip, parse_url
 from sottovoce.relay.link.dial import Begin, Dialer, Headers, Link, OpenStream, WebSocketUpgrade
 from sottovoce.relay.link.dialect import Dialect, Later, Message, MeteredSink
 from sottovoce.relay.link.framing import Framing
@@ -15,6 +15,7 @@ from sottovoce.relay.link.route import BackendRoute, MakeDialect
 __all__ = [
     "MAX_MARKS",
     "TCP",
+    "UNIX",
     "WEBSOCKET",
     "BackendAddress",
     "BackendLeg",

@@ -37,6 +37,8 @@ class Schemes(NamedTuple):
 WEBSOCKET: Final = Schemes("ws", "wss", "WebSocket", "/PATH")
 TCP: Final = Schemes("tcp", "tls", "TCP", "")
 """For protocols that have no path: host and port are all there is."""
+UNIX: Final = "unix"
+"""The scheme of a socket in this machine's file system; its path is the target, and there is no host."""
 
 
 class BackendAddress(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,14 +58,16 @@ class BackendAddress(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def authority(self) -> str:
-        """The value of the Host header (RFC 9110 §7.2): without a default port."""
+        """The value of the Host header (RFC 9110 §7.2): without a default port.  Of a socket, its URL."""
+        if self.scheme == UNIX:
+            return f"{UNIX}:{self.target}"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _DEFAULT_PORTS.get(self.scheme) else f"{host}:{self.port}"
 
     @property
     def is_loopback(self) -> bool:
         """Whether the host can only be this machine: a loopback address, or `localhost` (checked again on connect)."""
-        return self.host == "localhost" or is_loopback_ip(self.host)
+        return self.scheme == UNIX or self.host == "localhost" or is_loopback_ip(self.host)
 
 
 def is_loopback_ip(host: str) -> bool:

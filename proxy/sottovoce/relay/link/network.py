@@ -1,11 +1,11 @@
-"""Byte streams to a backend over the network: TCP with a limit on silence, TLS 1.3 over it where the URL says so."""
+"""Byte streams to a backend: TCP with a limit on silence, TLS 1.3 over it where the URL says so, or a local socket."""
 
 import os
 from typing import cast
 
 import trio
 
-from sottovoce.relay.link.address import TCP, WEBSOCKET, BackendAddress, is_loopback_ip
+from sottovoce.relay.link.address import TCP, UNIX, WEBSOCKET, BackendAddress, is_loopback_ip
 from sottovoce.transport import TlsContext, TlsStream, limit_silence
 
 
@@ -16,6 +16,8 @@ async def open_network_stream(
 
     With `loopback_only` a name that leads anywhere else is refused before a byte is sent.
     """
+    if address.scheme == UNIX:
+        return await trio.open_unix_socket(address.target)
     stream = await _open_tcp(address)
     try:
         if loopback_only:

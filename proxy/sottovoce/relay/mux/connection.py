@@ -1,0 +1,93 @@
+"""A shared connection: the line under a `MuxMachine`, its timers, its end.
+
+It belongs to no call, since each may be the first to leave, so its task is one of the run's own, as those of lines are:
+it ends with the connection, which ends when nobody has used it for a while, and with the run at the latest.
+"""
+
+from typing import Final
+
+import trio
+
+from sottovoce.primitives import one_line
+from sottovoce.relay.errors import BackendDown, BackendFault
+from sottovoce.relay.mux.machine import MuxMachine
+from sottovoce.transport import current_hub, line_over
+
+_CLOSE_SECONDS: Final = 1.0
+"""For the last bytes."""
+
+
+class SharedConnection:
+    """Made in a task of Trio's, with a stream on which the greetings were exchanged; `run` serves it."""
+
+    def __init__(self, stream: trio.abc.Stream, early: bytes, *, silence_seconds: float) -> None:
+        """`early` came behind the greeting."""
+        self._stream = stream
+        self._early = early
+        self._line = line_over(stream)
+        self._hub = current_hub()
+        self.machine = MuxMachine(
+            trio.current_time(), silence_seconds=silence_seconds, wants_to_write=self._write_behind_this_turn
+        )
+        self._is_over = trio.Event()
+        self._has_left = trio.Event()
+        self._line.begin(self)
+
+    async def run(self) -> None:
+        """Serve until it is over, or cancelled; close the stream.  Raises nothing."""
+        try:
+            if self._early:
+                self.received(self._early)
+            self._line.resume()
+            while not self._is_over.is_set():
+                with trio.move_on_at(self.machine.next_deadline()):
+                    await self._is_over.wait()
+                self.machine.on_deadline(trio.current_time())
+                self._look()
+        finally:
+            self._lose("the proxy ends")
+            with trio.CancelScope(shield=True, deadline=trio.current_time() + _CLOSE_SECONDS):
+                if self._line.is_clogged:
+                    await self._has_left.wait()
+            await self._line.release()
+            with trio.CancelScope(shield=True, deadline=trio.current_time() + _CLOSE_SECONDS):
+                await self._stream.aclose()
+
+    # What the line tells.
+
+    def received(self, data: bytes) -> None:
+        """Take what the backend said."""
+        self.machine.receive(data, trio.current_time())
+        self._look()
+
+    def drained(self) -> None:
+        """Write what has come up meanwhile."""
+        self.machine.is_clogged = False
+        self._has_left.set()
+        self._write()
+
+    def lost(self, reason: str) -> None:
+        """End."""
+        self._lose(reason or "the backend ended the connection")
+
+    def crashed(self, error: Exception) -> None:
+        """A fault of our own, of no call: all end."""
+        self._lose(f"a fault in the proxy: {type(error).__name__}: {error}")
+
+    def _lose(self, reason: str) -> None:
+        self.machine.lose(BackendDown(BackendFault.LOST, one_line(reason)))
+        self._look()
+
+    def _look(self) -> None:
+        if self.machine.is_ended:
+            self._line.hold()
+            self._is_over.set()
+
+    def _write_behind_this_turn(self) -> None:
+        self._hub.after_turn(self._write)
+
+    def _write(self) -> None:
+        machine, line = self.machine, self._line
+        while machine.has_more and not line.is_clogged:
+            line.write(machine.to_send())
+        machine.is_clogged = line.is_clogged

@@ -1,0 +1,388 @@
+"""One call on a shared connection.  Pure: it is told what came, and puts frames into the connection's list.
+
+The quick way of a frame: there is credit, nothing waits, and the connection takes bytes; then a header and the payload
+go into the list, which is written behind the hub's turn.  Otherwise it waits here, where the oldest audio makes room;
+so what a call cannot send costs that call, and no other.
+
+A leg hears until its backend has ended, or the edge said `stop`, and talks until it has sent its last frame: `stop`, or
+`error` where the backend broke the contract.  Between the two a backend that hung up is still talked to.
+"""
+
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from sottovoce.primitives import one_line
+from sottovoce.relay import raw_messages
+from sottovoce.relay.call import CallEnd, CallSink, CallStart, LegStatistics
+from sottovoce.relay.errors import BackendDown, BackendFault, BackendMisbehaved
+from sottovoce.relay.link import MeteredSink
+from sottovoce.relay.link.outbound import OutboundQueue
+from sottovoce.relay.mux import frames as mux
+from sottovoce.wire import Codec, WireError, frames
+
+WINDOW_FRAMES: Final = 256
+"""What a backend may send of a call before more is granted: half of what makes a client's queue crowded."""
+GRANT_FRAMES: Final = WINDOW_FRAMES // 2
+_AT_ONCE: Final = 16
+"""Frames of one call that waited and are passed on, before another call's turn."""
+_AUDIO_ONLY: Final = frozenset({mux.AUDIO, mux.DTMF, mux.MARK, mux.CLEAR})
+
+
+class Carrier(Protocol):
+    """The connection, as its legs see it."""
+
+    out: list[bytes]
+    """Frames to be written behind this turn."""
+    is_clogged: bool
+
+    def wait(self, leg: "MuxLeg") -> None:
+        """Have `pass_on` called as soon as the connection takes bytes."""
+        ...
+
+    def flush(self) -> None:
+        """Have written what is there, behind this turn."""
+        ...
+
+    def forget(self, leg: "MuxLeg", credit_left: int) -> None:
+        """The leg has sent its last frame; so many frames of the backend may still be on their way."""
+        ...
+
+
+class MuxLeg:
+    """A `Leg`.  Until `begin` the sink hears nothing; until then `refusal` says what went wrong."""
+
+    __slots__ = (
+        "_allowance",
+        "_carrier",
+        "_changed",
+        "_credit",
+        "_head",
+        "_head_bytes",
+        "_hears",
+        "_hung_up",
+        "_inbox",
+        "_is_begun",
+        "_is_data",
+        "_queue",
+        "_shape",
+        "_sink",
+        "_taken",
+        "_talks",
+        "_written",
+        "crashed",
+        "is_opened",
+        "is_touched",
+        "number",
+        "refusal",
+    )
+
+    def __init__(  # noqa: PLR0913  what a call is made of
+        self,
+        carrier: Carrier,
+        number: int,
+        start: CallStart,
+        sink: CallSink,
+        *,
+        queue_frames: int,
+        now: float,
+        changed: Callable[[], None],
+    ) -> None:
+        """`number` is the call's on its connection; `changed` is told once the backend has answered, or will not."""
+        self.number = number
+        self._carrier = carrier
+        self._sink = sink
+        self._inbox = MeteredSink(start, sink, now)
+        self._shape = raw_messages.audio_shape(start.receive_codec, start.frame_milliseconds)
+        self._is_data = start.receive_codec is Codec.NONE
+        self._queue = OutboundQueue(queue_frames)
+        self._changed = changed
+        self._credit = 0
+        self._allowance = 0
+        self._taken = 0
+        self._written = 0
+        self._head, self._head_bytes = b"", -1
+        self._hears = self._talks = True
+        self._is_begun = False
+        self._hung_up: str | None = None
+        self.is_opened = False
+        self.is_touched = False
+        """Whether it is among those that the connection settles behind what has come."""
+        self.refusal: BackendDown | None = None
+        """Why there is no call, or was none any more before it began."""
+        self.crashed: Callable[[Exception], object] = _nobody
+        """Whom to tell of a fault of our own, which has ended it."""
+
+    @property
+    def statistics(self) -> LegStatistics:
+        """What was written, heard and dropped so far."""
+        return LegStatistics(
+            frames_to_backend=self._written,
+            frames_from_backend=self._inbox.frames,
+            frames_dropped_to_backend=self._queue.dropped_frames,
+            frames_dropped_from_backend=self._inbox.dropped_frames,
+        )
+
+    # What the edge says.
+
+    def audio(self, payload: bytes, lost_before: int) -> None:
+        """Send a frame, or queue it; then the oldest that waits is dropped when there is no room."""
+        carrier = self._carrier
+        if lost_before or self._credit <= 0 or carrier.is_clogged or self._queue.items:
+            if self._talks:
+                self._queue.put_audio(payload, lost_before)
+                carrier.wait(self)
+            return
+        self._credit -= 1
+        self._written += 1
+        length = len(payload)
+        if length != self._head_bytes:
+            self._head, self._head_bytes = mux.HEADER.pack(length, self.number, mux.AUDIO), length
+        carrier.out.append(self._head + payload)
+
+    def data(self, data: bytes) -> None:
+        """Send a data frame, or queue it."""
+        self._say(mux.frame(mux.DATA, self.number, data))
+
+    def dtmf(self, event: int, duration_ms: int) -> None:
+        """Send a key press, or queue it."""
+        self._say(mux.encode_dtmf(self.number, event, duration_ms))
+
+    def mark_played(self, name: str) -> None:
+        """Send a mark's answer, or queue it."""
+        self._say(mux.frame(mux.MARK, self.number, name.encode()))
+
+    def mute(self, *, muted: bool) -> None:
+        """Send the microphone's state, or queue it."""
+        self._say(mux.frame(mux.MUTE, self.number, muted.to_bytes(1)))
+
+    def json(self, data: bytes) -> None:
+        """Send a JSON object, or queue it."""
+        self._say(mux.frame(mux.JSON, self.number, data))
+
+    def flush(self) -> None:
+        """Have the connection written behind this turn."""
+        self._carrier.flush()
+
+    def stop(self, end: CallEnd) -> None:
+        """Send what may still be sent, and the call's last frame behind it; what waits for credit is dropped."""
+        self._hears = False
+        if self._talks:
+            while self._queue.items and self._credit > 0:
+                self._send_oldest()
+            self._drop_what_waits()
+            self._finish(mux.encode_stop(self.number, end, self.statistics))
+
+    # What the route says.
+
+    def begin(self) -> None:
+        """The edge has the leg from now on: let the backend speak, or tell that it has hung up already."""
+        self._is_begun = True
+        if self._hung_up is not None:
+            self._sink.hung_up(self._hung_up)
+            self._sink.flush()
+        else:
+            self._taken = WINDOW_FRAMES
+            self._grant()
+
+    def leave(self, code: str, reason: str) -> None:
+        """Give the call up, if its end was not told."""
+        self._hears = False
+        if self._talks:
+            self._finish(mux.encode_error(self.number, code, reason))
+
+    # What the connection says.
+
+    def hear_audio(self, buffer: bytes, at: int, end: int, now: float) -> None:
+        """Take a frame of audio, whose body is from `at` to `end` of the buffer.  Raises BackendMisbehaved."""
+        if not self._hears:
+            return
+        self._allowance -= 1
+        if self._allowance < 0 or self._is_data:
+            self._refuse_untimely(mux.AUDIO)
+        self._taken += 1
+        inbox = self._inbox
+        inbox.now = now
+        inbox.audio(*mux.decode_audio_untrusted(buffer, at, end, self._shape))
+
+    def hear(self, kind: int, body: bytes, now: float) -> None:
+        """Take any other frame.  Raises BackendMisbehaved."""
+        if kind == mux.CREDIT:
+            self._take_credit(mux.decode_credit_untrusted(body))
+        elif not self._hears:
+            return
+        elif kind in mux.PAID:
+            self._inbox.now = now
+            self._hear_paid(kind, body)
+        elif kind == mux.STOP:
+            self._hang_up(mux.decode_hang_up_untrusted(body))
+        elif kind == mux.ERROR:
+            self._end(BackendDown(BackendFault.CLOSED, f"it gave the call up: {mux.decode_why_untrusted(body)}"))
+        elif self.is_opened:
+            raise BackendMisbehaved(BackendFault.BAD_FRAMING, "it answered an `open` twice")
+        elif kind == mux.OPENED:
+            self.is_opened = True
+            self._changed()
+        else:
+            self._talks = False
+            self._carrier.forget(self, 0)
+            self._end(BackendDown(BackendFault.REFUSED, mux.decode_why_untrusted(body)))
+
+    def settle(self) -> None:
+        """Have go out what has come, and let the backend say more if there is room for it."""
+        self._sink.flush()
+        if self._taken >= GRANT_FRAMES and self._hears and self._sink.has_room(self._grant):
+            self._grant()
+
+    def pass_on(self) -> int:
+        """Send what waited, but not more than is fair; give its bytes.  With more to send, wait again."""
+        before = len(self._carrier.out)
+        for _ in range(_AT_ONCE):
+            if not self._queue.items or self._credit <= 0:
+                break
+            self._send_oldest()
+        self._carrier.wait(self)
+        return sum(map(len, self._carrier.out[before:]))
+
+    @property
+    def wants_to_send(self) -> bool:
+        """Whether something waits that may be sent."""
+        return self._credit > 0 and bool(self._queue.items)
+
+    def fail(self, down: BackendDown) -> None:
+        """The backend broke the contract in this call: tell it, and the sink."""
+        self._drop_what_waits()
+        self._finish(mux.encode_error(self.number, down.fault.value, down.detail))
+        self._end(down)
+
+    def crash(self, error: Exception) -> None:
+        """Our own fault: this call ends, without another word to a sink that may be the one at fault."""
+        self._hears = False
+        self._drop_what_waits()
+        self._finish(mux.encode_error(self.number, "internal", "a fault in the proxy"))
+        if not self._is_begun:
+            self.refusal = BackendDown(BackendFault.LOST, f"a fault in the proxy: {type(error).__name__}")
+            self._changed()
+        self.crashed(error)
+
+    def lose(self, down: BackendDown) -> None:
+        """The connection is over."""
+        self._talks = False
+        self._credit = 0
+        self._drop_what_waits()
+        self._end(down)
+
+    # How it is done.
+
+    def _say(self, framed: bytes) -> None:
+        if not self._talks:
+            return
+        try:
+            self._queue.put_control(framed)
+        except BackendDown as down:
+            self.fail(down)
+            return
+        if self._carrier.is_clogged:
+            self._carrier.wait(self)
+            return
+        while self.wants_to_send:
+            self._send_oldest()
+
+    def _send_oldest(self) -> None:
+        item = self._queue.take()
+        self._credit -= 1
+        if isinstance(item, tuple):
+            self._written += 1
+            payload, lost_before = item
+            if lost_before:
+                self._carrier.out.append(mux.encode_audio_behind_a_hole(self.number, payload, lost_before))
+            else:
+                self._carrier.out.append(mux.frame(mux.AUDIO, self.number, payload))
+        elif isinstance(item, bytes):
+            self._written += item[mux.HEADER_BYTES - 1] == mux.DATA
+            self._carrier.out.append(item)
+
+    def _drop_what_waits(self) -> None:
+        self._queue.dropped_frames += sum(isinstance(item, tuple) for item in self._queue.drain())
+
+    def _finish(self, last: bytes) -> None:
+        """Send the call's last frame."""
+        if not self._talks:
+            return
+        self._talks = False
+        self._credit = 0
+        carrier = self._carrier
+        carrier.out.append(last)
+        carrier.forget(self, max(self._allowance, 0))
+        carrier.flush()
+
+    def _take_credit(self, count: int) -> None:
+        if not self.is_opened:
+            self._refuse_untimely(mux.CREDIT)
+        if self._credit + count > mux.MAX_CREDIT:
+            raise BackendMisbehaved(BackendFault.FLOOD, "more credit than can be counted")
+        if self._talks:
+            self._credit += count
+            self._carrier.wait(self)
+            self._carrier.flush()
+
+    def _hear_paid(self, kind: int, body: bytes) -> None:
+        self._allowance -= 1
+        if self._allowance < 0 or kind == mux.MUTE or (kind in _AUDIO_ONLY if self._is_data else kind == mux.DATA):
+            self._refuse_untimely(kind)
+        self._taken += 1
+        inbox = self._inbox
+        try:
+            if kind == mux.DATA:
+                inbox.data(mux.decode_data_untrusted(body))
+            elif kind == mux.DTMF:
+                inbox.dtmf(*frames.decode_dtmf_untrusted(body))
+            elif kind == mux.MARK:
+                inbox.mark(frames.decode_mark_untrusted(body))
+            elif kind == mux.CLEAR:
+                frames.decode_clear_untrusted(body)
+                inbox.clear()
+            else:
+                inbox.json(frames.decode_json_untrusted(body))
+        except WireError as error:
+            raise BackendMisbehaved(BackendFault.BAD_TEXT, one_line(str(error))) from None
+
+    def _refuse_untimely(self, kind: int) -> None:
+        """Raise BackendMisbehaved for a frame that may not come now, or not in this call."""
+        if not self.is_opened:
+            raise BackendMisbehaved(BackendFault.BAD_FRAMING, f"a frame of type 0x{kind:02x} before `opened`")
+        if self._allowance < 0:
+            raise BackendMisbehaved(BackendFault.FLOOD, "more frames than it has credit for")
+        text = f"a frame of type 0x{kind:02x} has no place in this call"
+        raise BackendMisbehaved(BackendFault.BAD_FRAMING, text)
+
+    def _grant(self) -> None:
+        """Let the backend send as much more as has been taken."""
+        if self._hears:
+            count, self._taken = self._taken, 0
+            self._allowance += count
+            self._carrier.out.append(mux.encode_credit(self.number, count))
+            self._carrier.flush()
+
+    def _hang_up(self, reason: str) -> None:
+        if not self.is_opened:
+            self._refuse_untimely(mux.STOP)
+        self._hears = False
+        if self._is_begun:
+            self._sink.hung_up(reason)
+        else:
+            self._hung_up = reason
+
+    def _end(self, down: BackendDown) -> None:
+        """Tell of an end, if nobody has heard of one yet."""
+        if not self._hears:
+            return
+        self._hears = False
+        if self._is_begun:
+            self._sink.backend_closed(str(down))
+        else:
+            self.refusal = down
+            self._changed()
+
+
+def _nobody(_: Exception) -> None:
+    """Before somebody holds the leg, `refusal` says it."""
