@@ -14,6 +14,7 @@ from sottovoce.edge import parse_address
 from sottovoce.pki import throwaway_identity
 from sottovoce.relay import BackendDown, Route
 from sottovoce.relay.link import BackendRoute
+from sottovoce.relay.mux import MuxRoute
 from sottovoce.settings import Configuration
 from sottovoce.transport import PqPolicy, SelfTestFailed, TransportMisconfigured, self_test, server_context
 
@@ -93,7 +94,7 @@ async def backend_findings(routes: Mapping[str, Route]) -> list[Finding]:
     """Dial each backend once, as for a call; one that is away is a warning: it may come later."""
     findings: list[Finding] = []
 
-    async def reach(name: str, route: BackendRoute) -> None:
+    async def reach(name: str, route: BackendRoute | MuxRoute) -> None:
         try:
             await route.reach()
         except BackendDown as error:
@@ -107,6 +108,6 @@ async def backend_findings(routes: Mapping[str, Route]) -> list[Finding]:
 
     async with trio.open_nursery() as nursery:
         for name, route in routes.items():
-            if isinstance(route, BackendRoute):
+            if isinstance(route, BackendRoute | MuxRoute):
                 nursery.start_soon(reach, name, route)
     return findings or [ok("backends", "no route has one")]
