@@ -9,6 +9,8 @@ from sottovoce.transport import TlsCore, TlsError
 from tests.transport.ends import Cut, client, connected
 from tests.transport.test_tls import cuts
 
+pytestmark = pytest.mark.usefixtures("each_word")
+
 
 def taken(core: TlsCore, data: bytes) -> bytes:
     """Take bytes the short way first, as a line does."""

@@ -1,4 +1,4 @@
-"""Hashes and key derivation: SHA-384, HKDF (RFC 5869) and the protocol's labelled expansion (protocol §5).
+"""Hashes and key derivation: SHA-384, HKDF (RFC 5869), the labelled expansions of the protocol (§5) and of TLS 1.3.
 
 HKDF is put together from the library's HMAC, one block at a time: every block, and every extracted key, is a `bytes` of
 ours that is overwritten as soon as it was used, and every derived value is written into a buffer of ours.
@@ -14,6 +14,7 @@ HASH_BYTES = 48
 ZERO_SECRET = bytes(HASH_BYTES)
 """Stands for an absent salt or input of HKDF-SHA-384: the `0^48` of protocol §5."""
 
+_SHA256 = hashes.SHA256()
 _SHA384 = hashes.SHA384()
 _SHA512 = hashes.SHA512()
 
@@ -49,6 +50,16 @@ def extract_labelled(
 def sframe_derive(base: Secret, info: bytes, length_bytes: int, name: str) -> Secret:
     """Expand(Extract("", base), info, n) with HKDF-SHA-512, as SFrame asks for (RFC 9605 §4.4.2, §5.1)."""
     return _extract_and_expand(_SHA512, b"", base.expose(), info, length_bytes, name)
+
+
+def tls13_expand(secret: Secret, label: str, length_bytes: int) -> Secret:
+    """HKDF-Expand-Label of TLS 1.3 without context (RFC 8446 §7.1): with SHA-384 if the secret has 48 bytes.
+
+    A secret of 32 bytes means SHA-256: a traffic secret is as long as the suite's hash.
+    """
+    full = b"tls13 " + label.encode("ascii")
+    info = length_bytes.to_bytes(2) + len(full).to_bytes(1) + full + b"\0"
+    return _expand(_SHA384 if len(secret) == HASH_BYTES else _SHA256, secret.expose(), info, length_bytes, label)
 
 
 def _exposed(material: Secret | bytes) -> bytes | bytearray:

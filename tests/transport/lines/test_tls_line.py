@@ -193,6 +193,7 @@ class Asking:
         self.asked = 0
         self.plaintext = plaintext
         self._owed = self._fed = b""
+        self.records = self
 
     def receive_record(self, data: bytes) -> None:
         self._fed = data  # no data of the peer's, so the long way is asked

@@ -33,7 +33,7 @@ class TlsLine:
     def __init__(self, stream: TlsStream) -> None:
         """Take over where `stream` has got to."""
         self._stream = stream
-        self._core = stream.core
+        self._core = stream.core.records
         self._below: Line = line_over(stream.transport)
         self._waiting, self._owed = stream.hand_over()
         self._user: LineUser = NOBODY

@@ -105,6 +105,33 @@ class RecordPipe:
         if not self._is_single:
             self._count(data)
 
+    def feed_record(self, data: bytes) -> int:
+        """Add bytes from the network up to the end of the record that they belong to; give how many these are."""
+        if self._missing:
+            size = self._missing
+        else:
+            head = self._header + data[: _HEADER_BYTES - len(self._header)]
+            size = _HEADER_BYTES + int.from_bytes(head[3:5]) - len(self._header)
+            if len(head) < _HEADER_BYTES:
+                size = len(data)
+        self.feed(data[:size])
+        return min(size, len(data))
+
+    def has_taken_all(self) -> bool:
+        """Whether what was fed ends with a record and none of it waits: in the BIO, or decrypted."""
+        if self._missing or self._header or _lib.SSL_pending(self._ssl):
+            return False
+        scratch = _scratch
+        size = _lib.BIO_read(self._incoming, scratch.buffer, READ_BYTES)
+        if size > 0:
+            _lib.BIO_write(self._incoming, scratch.view[:size], size)
+        return size <= 0
+
+    def put_back(self, data: bytes) -> None:
+        """Have `drain` give again what it gave last, if nothing was written since."""
+        if data:
+            _lib.BIO_write(self._outgoing, data, len(data))
+
     def _count(self, data: bytes) -> None:
         """Follow where records begin and end (RFC 8446 §5.1)."""
         at = min(self._missing, len(data))
