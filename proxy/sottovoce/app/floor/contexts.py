@@ -5,13 +5,14 @@ from collections.abc import Mapping
 import msgspec
 
 from sottovoce.settings import Configuration
-from sottovoce.transport import CurrentContext, PqPolicy, TlsIdentity, self_test, server_context
+from sottovoce.transport import CurrentContext, PqPolicy, RecordLayer, TlsIdentity, self_test, server_context
 
 
 class TlsPolicy(msgspec.Struct, frozen=True):
     """What a listener asks of TLS."""
 
     pq: PqPolicy
+    records: RecordLayer
     request_client_certificate: bool
     """Where a CA for clients is configured: some browsers ask their user when a server does."""
 
@@ -19,7 +20,8 @@ class TlsPolicy(msgspec.Struct, frozen=True):
 def tls_policies(configuration: Configuration) -> dict[str, TlsPolicy]:
     """Give each listener's policy, by its name."""
     knows_certificates = bool(configuration.clients.ca_file)
-    return {name: TlsPolicy(each.pq, knows_certificates) for name, each in configuration.all_listeners().items()}
+    listeners = configuration.all_listeners().items()
+    return {name: TlsPolicy(each.pq, each.records, knows_certificates) for name, each in listeners}
 
 
 class TlsContexts:
@@ -36,7 +38,10 @@ class TlsContexts:
         self._identity = identity
         for name, policy in self._policies.items():
             context = server_context(
-                identity, pq=policy.pq, request_client_certificate=policy.request_client_certificate
+                identity,
+                pq=policy.pq,
+                records=policy.records,
+                request_client_certificate=policy.request_client_certificate,
             )
             if name in self.contexts:
                 self.contexts[name].replace(context)

@@ -122,7 +122,7 @@ class RecordPipe:
         if self._missing or self._header or _lib.SSL_pending(self._ssl):
             return False
         scratch = _scratch
-        size = _lib.BIO_read(self._incoming, scratch.buffer, READ_BYTES)
+        size: int = _lib.BIO_read(self._incoming, scratch.buffer, READ_BYTES)
         if size > 0:
             _lib.BIO_write(self._incoming, scratch.view[:size], size)
         return size <= 0
