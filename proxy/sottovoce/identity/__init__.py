@@ -2,14 +2,16 @@
 
 from sottovoce.identity.anchors import load_anchors
 from sottovoce.identity.batcher import Batcher, BatchEvent, BatchFailed, BatchSigned
-from sottovoce.identity.certificates import Certificates
+from sottovoce.identity.certificates import Certificates, GivenCertificates
 from sottovoce.identity.clients import (
     ClientEntry,
     Clients,
     ClientsConfig,
     ClientsContents,
     ClientsFile,
+    ClientsSources,
     add_client,
+    contents_of,
     read_clients,
     read_clients_file,
     read_contents,
@@ -115,10 +117,12 @@ __all__ = [
     "ClientsConfig",
     "ClientsContents",
     "ClientsFile",
+    "ClientsSources",
     "ClientsUnusable",
     "CreateAnchor",
     "CreatedAnchor",
     "DestroyAnchor",
+    "GivenCertificates",
     "IdentityConfig",
     "IdentityError",
     "IssueVoiceCertificate",
@@ -143,6 +147,7 @@ __all__ = [
     "add_client",
     "anchor_handlers",
     "check_authorities",
+    "contents_of",
     "format_serving_keys",
     "identity_handlers",
     "issuing_anchor",
