@@ -26,6 +26,7 @@ and a place costs no more than its pages that were written: 4 KiB for 4 096 tick
 
 import fcntl
 import os
+from collections.abc import Iterator
 from typing import Self
 
 from sottovoce.identity.tickets.used import MAX_TICKETS, NoRecord
@@ -34,6 +35,7 @@ PLACES = 4
 """Three keys live at most (`keys`); one more for what is not foreseen."""
 BLOCK = 128
 _PAGE_BYTES = 4_096
+_PART_BYTES = 1 << 20
 _FREE, _TAKEN = b"\x00", b"\x01"
 _SEALS = fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
 
@@ -76,15 +78,11 @@ class SharedRecords:
 
     def erase(self, place: int) -> None:
         """Erase a record: the head first, then what was written of the tables."""
-        begin = place * self._place_bytes
-        end = begin + self._place_bytes
-        os.pwrite(self.descriptor, bytes(_PAGE_BYTES), begin)
-        at = begin + _PAGE_BYTES
-        while at < end:
-            chunk = os.pread(self.descriptor, min(1 << 20, end - at), at)
-            if chunk.strip(_FREE):
-                os.pwrite(self.descriptor, bytes(len(chunk)), at)
-            at += len(chunk)
+        head = place * self._place_bytes
+        tables = head + _PAGE_BYTES
+        os.pwrite(self.descriptor, bytes(_PAGE_BYTES), head)
+        for at, written in _written(self.descriptor, tables, head + self._place_bytes):
+            os.pwrite(self.descriptor, bytes(len(written)), at)
 
     def close(self) -> None:
         """Close the descriptor; the file goes with the last one."""
@@ -109,13 +107,14 @@ class SharedUsed:
     @property
     def sealed(self) -> int:
         """How many numbers were taken, by any process."""
-        table = os.pread(self._descriptor, len(self._blocks), self._blocks_at)
-        return sum(table) - (len(table) - table.count(_FREE))
+        tables = [table for _, table in _written(self._descriptor, self._blocks_at, self._used_at)]
+        return sum(sum(table) - (len(table) - table.count(_FREE)) for table in tables)
 
     @property
     def spent(self) -> int:
         """How many were used, by any process."""
-        return os.pread(self._descriptor, self._max_tickets, self._used_at).count(_TAKEN)
+        end = self._used_at + self._max_tickets
+        return sum(table.count(_TAKEN) for _, table in _written(self._descriptor, self._used_at, end))
 
     def has_room(self) -> bool:
         """Whether there is a next number; takes a block for it where there is none left."""
@@ -170,3 +169,18 @@ class SharedUsed:
             return False
         finally:
             fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, at)
+
+
+def _written(descriptor: int, begin: int, end: int) -> Iterator[tuple[int, bytes]]:
+    """Give what was ever written there, in parts: where, and what.  The rest is zeros, and takes no time."""
+    at = begin
+    while True:
+        try:
+            at = os.lseek(descriptor, at, os.SEEK_DATA)
+        except OSError:  # ENXIO: nothing more, up to the end of the file
+            return
+        if at >= end:
+            return
+        part = os.pread(descriptor, min(os.lseek(descriptor, at, os.SEEK_HOLE), end, at + _PART_BYTES) - at, at)
+        yield at, part
+        at += len(part)
