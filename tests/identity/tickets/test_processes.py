@@ -18,6 +18,7 @@ def told() -> Told:
     return json.loads(done.stdout)
 
 
+@pytest.mark.protocol("P6.48", "P11.27")
 def test_eight_processes_accept_each_of_two_hundred_tickets_once(told: Told) -> None:
     race = told["race"]
     assert sorted(race["accepted"]) == sorted(race["tickets"])

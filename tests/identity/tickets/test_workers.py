@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from functools import partial
 
 import msgspec
+import pytest
 import trio
 from trio.testing import MockClock
 
@@ -115,6 +116,7 @@ def new_node() -> Iterator[Node]:
         records.close()
 
 
+@pytest.mark.protocol("P6.48", "P11.27")
 async def test_a_ticket_of_one_worker_is_taken_by_one_of_all_once(autojump_clock: MockClock) -> None:
     with new_node() as node:
         await node.maker.first()
@@ -156,6 +158,7 @@ async def test_a_new_key_seals_when_every_worker_has_had_the_time_to_open_it(aut
         assert two.takes(ticket)
 
 
+@pytest.mark.protocol("P6.45")
 async def test_keys_are_erased_everywhere_when_they_are_over(autojump_clock: MockClock) -> None:
     with new_node() as node:
         await node.maker.first()
