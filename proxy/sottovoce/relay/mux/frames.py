@@ -144,9 +144,10 @@ def decode_hang_up_untrusted(body: bytes) -> str:
 
 def decode_credit_untrusted(body: bytes) -> int:
     """Give the number of frames that are granted.  Raises BackendMisbehaved."""
-    if len(body) != _CREDIT_BYTES:
-        raise BackendMisbehaved(BackendFault.BAD_FRAMING, f"a credit of {len(body)} bytes")
-    return int.from_bytes(body)
+    count = int.from_bytes(body)
+    if len(body) != _CREDIT_BYTES or not count:
+        raise BackendMisbehaved(BackendFault.BAD_FRAMING, f"a credit of {len(body)} bytes for {count} frames")
+    return count
 
 
 def decode_audio_untrusted(

@@ -216,7 +216,7 @@ class MuxLeg:
         elif kind == mux.STOP:
             self._hang_up(mux.decode_hang_up_untrusted(body))
         elif kind == mux.ERROR:
-            self._end(BackendDown(BackendFault.CLOSED, f"it gave the call up: {mux.decode_why_untrusted(body)}"))
+            self._end(BackendDown(BackendFault.FAILED, f"it gave the call up: {mux.decode_why_untrusted(body)}"))
         elif self.is_opened:
             raise BackendMisbehaved(BackendFault.BAD_FRAMING, "it answered an `open` twice")
         elif kind == mux.OPENED:

@@ -221,7 +221,7 @@ class MuxMachine:
         elif kind == mux.GOAWAY:
             self._is_draining = True
         elif kind == mux.ERROR:
-            raise BackendDown(BackendFault.CLOSED, f"it gave the connection up: {mux.decode_why_untrusted(body)}")
+            raise BackendDown(BackendFault.FAILED, f"it gave the connection up: {mux.decode_why_untrusted(body)}")
         elif kind < mux.FIRST_IGNORED:
             raise BackendMisbehaved(BackendFault.BAD_FRAMING, f"a frame of type 0x{kind:02x} of no call")
 
