@@ -13,6 +13,7 @@ from sottovoce.relay.call import (
 )
 from sottovoce.relay.config import RawOptions, RouteConfig, SuiteName
 from sottovoce.relay.errors import BackendDown, BackendFault, BackendMisbehaved, RouteMisconfigured
+from sottovoce.relay.realtime import RealtimeOptions
 from sottovoce.relay.route import build_route
 from sottovoce.relay.twilio import TwilioOptions
 
@@ -28,6 +29,7 @@ __all__ = [
     "Leg",
     "LegStatistics",
     "RawOptions",
+    "RealtimeOptions",
     "Route",
     "RouteConfig",
     "RouteMisconfigured",

@@ -13,11 +13,12 @@ from sottovoce.primitives import one_line
 from sottovoce.relay.audiosocket import AudioSocketOptions
 from sottovoce.relay.link import TCP, WEBSOCKET, BackendAddress, Schemes, parse_url
 from sottovoce.relay.mux import parse_mux_url
+from sottovoce.relay.realtime import RealtimeOptions
 from sottovoce.relay.twilio import TwilioOptions
 from sottovoce.session import SessionProfile
 
 _ORIGIN = re.compile(r"null|[a-z][a-z0-9+.-]*://[^/?#@A-Z\s]+")
-ADAPTER_NAMES = ("echo", "raw", "twilio", "audiosocket", "mux")
+ADAPTER_NAMES = ("echo", "raw", "twilio", "audiosocket", "realtime", "mux")
 """What `adapter` may say; `route.ADAPTERS` has a builder for each."""
 _OVER_TCP = frozenset({"audiosocket", "mux"})
 
@@ -47,6 +48,7 @@ class RouteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     raw: RawOptions = RawOptions()
     twilio: TwilioOptions = TwilioOptions()
     audiosocket: AudioSocketOptions = AudioSocketOptions()
+    realtime: RealtimeOptions = RealtimeOptions()
     origins: tuple[str, ...] = ()
     """Web origins, as in `https://app.example.com`, whose pages may call; requests without an origin always may."""
     identities: tuple[str, ...] = ()
@@ -127,6 +129,10 @@ class RouteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
                 raise ValueError(
                     f"{key}: has no meaning for a {plain}:// backend; write a {secure}:// url, or remove {key}"
                 )
+        if not address.is_loopback and self.realtime.authorization_file is not None:
+            raise ValueError(
+                "url: would send the secret of realtime.authorization_file unencrypted; write a wss:// url"
+            )
         if not address.is_loopback and not self.allow_plaintext_network:
             raise ValueError(
                 f"url: {_shown(url)} would send audio unencrypted over the network; write a {secure}:// url, "

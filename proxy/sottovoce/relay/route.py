@@ -25,6 +25,9 @@ from sottovoce.relay.link import (
 )
 from sottovoce.relay.mux import Backend, MuxRoute
 from sottovoce.relay.raw import RawDialect
+from sottovoce.relay.realtime import CODECS as REALTIME_CODECS
+from sottovoce.relay.realtime import MAX_MESSAGE_BYTES as REALTIME_MAX_MESSAGE_BYTES
+from sottovoce.relay.realtime import RealtimeDialect, authorization_of, session_of
 from sottovoce.relay.twilio import CODECS as TWILIO_CODECS
 from sottovoce.relay.twilio import MAX_MESSAGE_BYTES as TWILIO_MAX_MESSAGE_BYTES
 from sottovoce.relay.twilio import TwilioDialect
@@ -88,11 +91,41 @@ def _build_mux(name: str, config: RouteConfig, directory: Path) -> Route:
     )
 
 
+def _build_realtime(name: str, config: RouteConfig, directory: Path) -> Route:
+    options = config.realtime
+    headers = tuple(options.headers.items())
+    secret = _read(name, "realtime.authorization_file", directory, options.authorization_file, "file")
+    if secret is not None:
+        remedy = f"put the secret that the backend gave you into {options.authorization_file}, and nothing else"
+        header = _blame_value(
+            f"routes.{name}.realtime.authorization_file", remedy, partial(authorization_of, options, secret)
+        )
+        headers = (*headers, header)
+    given = _read(name, "realtime.session_file", directory, options.session_file, "JSON file")
+    remedy = f"put a JSON object like that of session in session.update into {options.session_file}"
+    session = _blame_value(
+        f"routes.{name}.realtime.session_file", remedy, partial(session_of, options, b"{}" if given is None else given)
+    )
+
+    def make_dialect(start: CallStart) -> RealtimeDialect:
+        return RealtimeDialect(start, session, rate=options.rate, speaks_first=options.speaks_first)
+
+    return _dialled_route(
+        name,
+        config,
+        directory,
+        make_dialect,
+        codecs=REALTIME_CODECS,
+        begin=WebSocketUpgrade(max_message_bytes=REALTIME_MAX_MESSAGE_BYTES, headers=headers),
+    )
+
+
 ADAPTERS: dict[str, BuildRoute] = {
     "echo": _build_echo,
     "raw": _build_raw,
     "twilio": _build_twilio,
     "audiosocket": _build_audiosocket,
+    "realtime": _build_realtime,
     "mux": _build_mux,
 }
 """What each word of `adapter` builds."""
@@ -181,7 +214,14 @@ def _blame(path: str, remedy: str, build: Callable[[], T]) -> T:
         raise RouteMisconfigured(path, str(error), remedy) from error
 
 
-def _read(name: str, key: str, directory: Path, file: str | None) -> bytes | None:
+def _blame_value(path: str, remedy: str, build: Callable[[], T]) -> T:
+    try:
+        return build()
+    except ValueError as error:
+        raise RouteMisconfigured(path, str(error), remedy) from error
+
+
+def _read(name: str, key: str, directory: Path, file: str | None, kind: str = "PEM file") -> bytes | None:
     if file is None:
         return None
     try:
@@ -191,5 +231,5 @@ def _read(name: str, key: str, directory: Path, file: str | None) -> bytes | Non
         raise RouteMisconfigured(
             f"routes.{name}.{key}",
             one_line(f"{directory / file}: {reason}", max_characters=1000),
-            "write the path of a PEM file that can be read",
+            f"write the path of a {kind} that can be read",
         ) from error

@@ -46,6 +46,17 @@ def test_what_is_sent_is_what_is_read(messages: list[tuple[int, bytes]]) -> None
     assert framing.to_send() == b""
 
 
+@given(st.binary(max_size=30), MESSAGES)
+def test_a_message_that_stands_by_itself_is_the_same_message(data: bytes, messages: list[tuple[int, bytes]]) -> None:
+    for each in (data, *(encoded(*message) for message in messages)):
+        quick, thorough = AudioSocketFraming(), AudioSocketFraming()
+        message = quick.receive_message(each)
+        assert thorough.receive(each) == [message] if message is not None else quick.receive(each) is not None
+    framing = AudioSocketFraming()
+    framing.receive(b"\x10")
+    assert framing.receive_message(encoded(16, b"ab")) is None
+
+
 def test_the_longest_message() -> None:
     framing = AudioSocketFraming()
     framing.send_binary(b"\x10" + bytes(65_535))

@@ -42,7 +42,8 @@ class Playout:
         """Bytes of the first item that were taken."""
         self._part = b""
         """Less than a frame, taken out of the items."""
-        self._waiting_bytes = 0
+        self.waiting_bytes = 0
+        """Of audio that was not given yet: to be looked at, not touched."""
         self._waiting_marks = 0
         self._reached: list[str] = []
         """Names of marks that all audio before was given for, and whose turn has not come."""
@@ -57,7 +58,7 @@ class Playout:
 
     def put_audio(self, audio: bytes, now: float) -> int:
         """Append audio.  What is beyond a minute is left out; gives the number of frames that were."""
-        room = self._max_waiting_bytes - self._waiting_bytes
+        room = self._max_waiting_bytes - self.waiting_bytes
         taken = audio[:room]
         if taken:
             last = self._items[-1] if self._items else None
@@ -65,7 +66,7 @@ class Playout:
                 self._items[-1] = last + taken
             else:
                 self._items.append(taken)
-            self._waiting_bytes += len(taken)
+            self.waiting_bytes += len(taken)
             self._heard_at = now
         return -(-(len(audio) - len(taken)) // self._frame_bytes)
 
@@ -86,7 +87,7 @@ class Playout:
         self._given.clear()
         self._reached.clear()
         self._part = b""
-        self._offset = self._waiting_bytes = self._waiting_marks = self._given_marks = 0
+        self._offset = self.waiting_bytes = self._waiting_marks = self._given_marks = 0
         self._until = -1.0  # the client drops what it was given
         return names
 
@@ -95,6 +96,10 @@ class Playout:
         names = self._given.pop(alias, [])
         self._given_marks -= len(names)
         return names
+
+    def unplayed_bytes(self, now: float) -> int:
+        """Give how much of the bot's audio the client cannot have played yet, given to it or not."""
+        return self.waiting_bytes + round(max(self._until - now, 0) * self._bytes_per_second)
 
     def deadline(self) -> float | None:
         """When `take` will give something, if nothing comes before."""
@@ -135,7 +140,7 @@ class Playout:
         if len(self._part) < self._frame_bytes and not self._items and now < self._heard_at + FLUSH_SECONDS:
             return b""
         frame, self._part = self._part, b""
-        self._waiting_bytes -= len(frame)
+        self.waiting_bytes -= len(frame)
         return frame
 
     def _reach_marks(self, given: list[bytes | str], now: float) -> None:
