@@ -82,6 +82,8 @@ def _waited(cores: float | None) -> str:
 def _generator(outcome: Outcome) -> str:
     late = outcome.lateness
     text = f"lateness p99 {words.milliseconds(late.p99)}" if late.count else "lateness: no frame was sent"
+    if outcome.reading.count:
+        text += f", read within p99 {words.milliseconds(outcome.reading.p99)}"
     return text + _cores(outcome.cost.generator_cores)
 
 

@@ -16,20 +16,24 @@ NOWHERE = Target(url="ws://127.0.0.1:1/", kind=Kind.OPAQUE)
 
 
 @pytest.mark.parametrize(
-    ("late_ms", "cores", "tick_us", "is_sound"),
+    ("late_ms", "unread_ms", "cores", "tick_us", "is_sound"),
     [
-        (2.0, 0.95, 0, True),
-        (2.1, 0.1, 0, False),
-        (2.1, 0.1, 1000, True),
-        (5.1, 0.1, 1000, False),
-        (0.1, 0.96, 0, False),
-        (0.1, None, 0, True),
+        (2.0, 2.0, 0.95, 0, True),
+        (2.1, 0.1, 0.1, 0, False),
+        (2.1, 0.1, 0.1, 1000, True),
+        (5.1, 0.1, 0.1, 1000, False),
+        (0.1, 2.1, 0.1, 0, True),
+        (0.1, 4.1, 0.1, 0, False),
+        (0.1, 4.1, 0.1, 1000, True),
+        (0.1, 0.1, 0.96, 0, False),
+        (0.1, 0.1, None, 0, True),
     ],
 )
 def test_a_run_is_discarded_when_the_generator_was_the_limit(
-    late_ms: float, cores: float | None, tick_us: int, *, is_sound: bool
+    late_ms: float, unread_ms: float, cores: float | None, tick_us: int, *, is_sound: bool
 ) -> None:
-    why = why_discarded(Quantiles(count=1, p99=late_ms), cores, tick_us)
+    latency, late, unread = (Quantiles(count=1, p99=value) for value in (8.0, late_ms, unread_ms))
+    why = why_discarded(latency, late, unread, cores, tick_us)
     assert (why is None) is is_sound
     assert why is None or why.startswith("the generator was the limit: ")
     assert why is None or ("at ticks" in why) is (tick_us > 0)
