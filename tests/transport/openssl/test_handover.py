@@ -1,0 +1,219 @@
+"""The hand-over is right, or is not made: and then OpenSSL goes on as if nobody had asked."""
+
+import gc
+import weakref
+
+import pytest
+from OpenSSL import SSL
+
+from sottovoce.primitives import Secret
+from sottovoce.transport import PqPolicy, RecordLayer, TlsContext, TlsCore, TlsError, TlsTruncated
+from sottovoce.transport.openssl import OpenSslRecords, RecordPipe, Role, TrafficSecrets, handover
+from sottovoce.transport.records import RecordCore
+from tests.transport.ends import client, connected, server
+from tests.transport.records.ends import secrets_in
+from tests.transport.records.forge import Direction, Opened
+
+OWN = RecordLayer.OWN
+SECRET = "ab" * 32
+
+
+def in_handshake(records: RecordLayer = OWN) -> tuple[TlsCore, TlsCore]:
+    """Give a client that has completed its handshake, and a server that has not heard so."""
+    ours, theirs = TlsCore(client(records=records)), TlsCore(server())
+    theirs.receive(ours.to_send())
+    ours.receive(theirs.to_send())
+    return ours, theirs
+
+
+def own(core: TlsCore) -> RecordCore:
+    assert isinstance(core.records, RecordCore)
+    return core.records
+
+
+def talks(ours: TlsCore, theirs: TlsCore) -> None:
+    """Show that both hear each other."""
+    assert theirs.receive(ours.to_send() + ours.seal(b"hello")) == b"hello"
+    assert ours.receive(theirs.to_send() + theirs.seal(b"hello")) == b"hello"
+
+
+def test_the_tickets_are_counted_and_go_first() -> None:
+    ours, theirs = in_handshake()
+    theirs.receive(ours.to_send())
+    assert (own(ours)._number, own(ours)._rx_number, own(theirs)._rx_number) == (0, 0, 0)
+    assert own(theirs)._number == 2
+    talks(ours, theirs)
+    assert own(theirs)._number == 3
+
+
+@pytest.mark.parametrize("size", [0, 1, 4, 5, 20, 21, 22, 23, 40, 60])
+def test_bytes_behind_the_handshake_are_not_lost(size: int) -> None:
+    """Whole records and parts of one come with the last message of the handshake: OpenSSL never sees them."""
+    ours, theirs = in_handshake()
+    flight, data = ours.to_send(), ours.seal(b"one") + ours.seal(b"two")
+    first = theirs.receive(flight + data[:size])
+    assert own(theirs)._rest == data[:size][25 * (size // 25) :]
+    assert first + theirs.receive(data[size:]) == b"onetwo"
+
+
+@pytest.mark.parametrize("step", [1, 2, 7, 100])
+def test_a_handshake_in_pieces_is_handed_over_too(step: int) -> None:
+    def pieces(data: bytes) -> list[bytes]:
+        return [data[at : at + step] for at in range(0, len(data), step)]
+
+    ours, theirs = connected(cut=pieces)
+    assert own(ours)._rx_number == 2  # the tickets
+    talks(ours, theirs)
+
+
+def test_openssl_is_freed_at_once() -> None:
+    ours, theirs = in_handshake()
+    connection = theirs._connection
+    assert connection is not None
+    there = weakref.ref(connection)
+    del connection
+    gc.disable()
+    try:
+        theirs.receive(ours.to_send())
+        assert there() is None
+    finally:
+        gc.enable()
+    assert theirs.group == ours.group
+    assert theirs.exporter() == ours.exporter()
+
+
+def test_secrets_are_kept_with_the_connection_and_die_with_it() -> None:
+    _, theirs = in_handshake()
+    assert theirs._connection is not None
+    kept = theirs._connection.get_app_data()
+    assert isinstance(kept, TrafficSecrets)
+    secret = kept.server
+    assert secret is not None
+    assert not secret.is_wiped
+    with pytest.raises(TlsTruncated):
+        theirs.receive_eof()
+    theirs.release()
+    assert secret.is_wiped
+    assert not hasattr(handover, "_secrets")
+
+
+def test_a_key_log_does_not_spoil_it() -> None:
+    lines: list[bytes] = []
+    ours, theirs = connected(client(records=RecordLayer.OPENSSL), server(key_log=lines.append))
+    theirs_secret = secrets_in(lines)[1]
+    hears = Direction(theirs.cipher, theirs_secret, own(theirs)._number)
+    assert hears.read(theirs.seal(b"hello")) == [Opened(23, b"hello")]
+    assert ours.failure is None
+
+
+@pytest.mark.parametrize(
+    ("line", "client", "server"),
+    [
+        (f"CLIENT_TRAFFIC_SECRET_0 {SECRET} {SECRET}", True, False),
+        (f"SERVER_TRAFFIC_SECRET_0 {SECRET} {SECRET}{'cd' * 16}", False, True),
+        (f"CLIENT_HANDSHAKE_TRAFFIC_SECRET {SECRET} {SECRET}", False, False),
+        (f"EXPORTER_SECRET {SECRET} {SECRET}", False, False),
+        (f"CLIENT_TRAFFIC_SECRET_1 {SECRET} {SECRET}", False, False),
+        (f"CLIENT_TRAFFIC_SECRET_0 {SECRET} {SECRET}ab", False, False),
+        (f"CLIENT_TRAFFIC_SECRET_0 {SECRET} {'zz' * 32}", False, False),
+        ("", False, False),
+    ],
+)
+def test_a_line_of_the_key_log(line: str, client: bool, server: bool) -> None:  # noqa: FBT001  parameters of pytest
+    kept = TrafficSecrets()
+    kept.note(line.encode())
+    assert (kept.client is not None, kept.server is not None) == (client, server)
+    for secret in (kept.client, kept.server):
+        assert secret is None or secret.expose().hex() == line.split()[2]
+    kept.wipe()
+
+
+def test_the_line_is_overwritten() -> None:
+    connection = SSL.Connection(SSL.Context(SSL.TLS_METHOD), None)
+    connection.set_app_data(TrafficSecrets())
+    line = f"CLIENT_TRAFFIC_SECRET_0 {SECRET} {SECRET}".encode()
+    handover.keep_secrets(connection, line)
+    assert not any(line)
+    connection.set_app_data(None)
+    other = f"CLIENT_TRAFFIC_SECRET_0 {SECRET} {SECRET}".encode()
+    handover.keep_secrets(connection, other)
+    assert other.startswith(b"CLIENT")
+
+
+# Where it is not certain there is none.
+
+
+def goes_on_with_openssl() -> None:
+    ours, theirs = in_handshake(RecordLayer.OPENSSL)
+    theirs.receive(ours.to_send())
+    assert isinstance(theirs.records, OpenSslRecords)
+    assert theirs._connection is not None
+    talks(ours, theirs)
+    ours.close()
+    assert theirs.receive(ours.to_send()) == b""
+    assert theirs.closed_by_peer
+
+
+def test_without_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TrafficSecrets, "note", lambda _self, _line: None)
+    goes_on_with_openssl()
+
+
+def test_with_wrong_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    note = TrafficSecrets.note
+
+    def lie(kept: TrafficSecrets, line: bytes) -> None:
+        note(kept, line)
+        if line.startswith(b"SERVER_TRAFFIC"):
+            kept.server = Secret("wrong", bytes(48))
+
+    monkeypatch.setattr(TrafficSecrets, "note", lie)
+    goes_on_with_openssl()
+
+
+def test_with_a_suite_that_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handover, "SUITES", {})
+    goes_on_with_openssl()
+
+
+def test_with_bytes_that_openssl_has_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RecordPipe, "feed_record", lambda pipe, data: (pipe.feed(data), len(data))[1])
+    ours, theirs = in_handshake()
+    assert theirs.receive(ours.to_send() + ours.seal(b"early")) == b"early"
+    assert isinstance(theirs.records, OpenSslRecords)
+    talks(ours, theirs)
+
+
+def test_with_part_of_a_record_that_openssl_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RecordPipe, "feed_record", lambda pipe, data: (pipe.feed(data), len(data))[1])
+    ours, theirs = in_handshake()
+    flight, early = ours.to_send(), ours.seal(b"early")
+    assert theirs.receive(flight + early[:9]) == b""
+    assert isinstance(theirs.records, OpenSslRecords)
+    assert theirs.receive(early[9:]) == b"early"
+    talks(ours, theirs)
+
+
+def test_a_client_that_sent_data_within_the_handshake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handover, "_count", lambda *_: (2, 1))
+    ours, theirs = in_handshake()
+    assert isinstance(ours.records, OpenSslRecords)
+    theirs.receive(ours.to_send())
+    assert isinstance(theirs.records, OpenSslRecords)
+    talks(ours, theirs)
+
+
+def test_a_handshake_that_fails_is_told_as_ever() -> None:
+    ours, theirs = TlsCore(client(PqPolicy.REQUIRE)), TlsCore(server(PqPolicy.OFF))
+    with pytest.raises(TlsError, match="pq = off"):
+        theirs.receive(ours.to_send())
+    assert theirs.to_send()
+    theirs.release()
+    assert theirs.failure is not None
+    assert theirs.to_send() == b""
+
+
+def test_a_word_of_its_own_for_each_end() -> None:
+    assert isinstance(connected(client(records=OWN), server(records=RecordLayer.OPENSSL))[0].records, RecordCore)
+    context = TlsContext(SSL.Context(SSL.TLS_SERVER_METHOD), Role.SERVER, PqPolicy.OFF, None)
+    assert context.records is RecordLayer.OPENSSL
