@@ -8,7 +8,7 @@ reading.  The order in which things were put is the order in which they are seal
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from sottovoce.session import ServerSession
 from sottovoce.wire import Code
@@ -114,31 +114,38 @@ class ClientQueue:
         self._frames = self._controls = 0
 
 
+class TakesAudio(Protocol):
+    """Is told a frame of the backend."""
+
+    def __call__(self, codec_bytes: bytes, flags: int, timestamp: int | None) -> None:
+        """Seal it, or have it wait."""
+        ...
+
+
 class ClientSink:
     """The `CallSink` of one call.  `write` has the call write what waits in the queue."""
 
-    __slots__ = ("_call_back", "_end", "_first_word", "_queue", "_write")
+    __slots__ = ("_call_back", "_end", "_first_word", "_queue", "_write", "audio")
 
     def __init__(
         self,
         queue: ClientQueue,
+        audio: TakesAudio,
         write: Callable[[], None],
         end: Callable[[Code, str], None],
         first_word: Callable[[], None],
     ) -> None:
         """Put into `queue`; `end` ends the session with a code and a reason for the log.
 
+        `audio` is told each frame, which it seals at once or queues; the oldest is dropped when there is no room.
         `first_word` is told when the backend has said its first thing.
         """
         self._queue = queue
+        self.audio: TakesAudio = audio
         self._write = write
         self._end = end
         self._first_word: Callable[[], None] | None = first_word
         self._call_back: Callable[[], None] | None = None
-
-    def audio(self, codec_bytes: bytes, flags: int, timestamp: int | None) -> None:
-        """Queue a frame; the oldest that waits is dropped when there is no room."""
-        self._queue.put_audio((codec_bytes, flags, timestamp))
 
     def data(self, data: bytes) -> None:
         """Queue data of a data session."""
@@ -171,7 +178,7 @@ class ClientSink:
 
     def flush(self) -> None:
         """Have the call write what waits."""
-        if self._first_word is not None and self._queue.items:
+        if self._first_word is not None and (self._queue.items or self._queue.sealed_frames):
             first_word, self._first_word = self._first_word, None
             first_word()
         self._write()

@@ -21,6 +21,7 @@ from sottovoce.edge.call import (
     NO_LEG,
     SILENCE_SECONDS,
     Carrier,
+    Dues,
     Errands,
     Outlet,
     Vigil,
@@ -37,12 +38,9 @@ from sottovoce.edge.services import EdgeServices
 from sottovoce.hsm.seal import Effects
 from sottovoce.observe import CallCounts
 from sottovoce.relay import BackendDown, CallEnd, CallStart, Leg
-from sottovoce.session import NO_MORE_EPOCHS, Beat, Carriage, CredentialCheck, ServerSession, events
+from sottovoce.session import NO_MORE_EPOCHS, Carriage, CredentialCheck, ServerSession, events
 from sottovoce.transport import CLOSE_SECONDS, PeerClosed, ServerWebSocket, TextMessage, TlsStream, WsEvent, WsFailed
-from sottovoce.wire import PING_BYTES, Code
-
-_NAP_SECONDS = 30.0
-"""The clock task's longest sleep: while the machine is suspended Trio's clock stands still, the session's does not."""
+from sottovoce.wire import Code
 
 
 class VoiceCall:
@@ -79,7 +77,7 @@ class VoiceCall:
             self._started_at,
             self._clock.wall(),
         )
-        self._errands = Errands(self._session, services, client, self._settle)
+        self._errands = Errands(self._session, services, client, self.settle)
         self._queue = ClientQueue(services.voice.queue_frames)
         self._leg: Leg | None = None
         self._last_leg: Leg | None = None
@@ -93,9 +91,9 @@ class VoiceCall:
         self._ended_by_backend = False
         self._is_sent_away = False
         self._vigil = Vigil(services.voice.heartbeat_seconds, self._started_at)
-        self._idle_clock = trio.lowlevel.ParkingLot()
+        self._dues = Dues(self._session, self._carrier, self._vigil, self._clock, services.parts.entropy)
         parts = self._queue, self._session, self._carrier, self._clock, self._vigil
-        self._outlet = Outlet(*parts, self._idle_clock.unpark, self.end, self._on_first_word)
+        self._outlet = Outlet(*parts, self._dues.wake, self.end, self._on_first_word)
         self._news = trio.lowlevel.ParkingLot()
         self._conversation_over = trio.Event()
         self._is_conversing = False
@@ -107,7 +105,7 @@ class VoiceCall:
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
-                nursery.start_soon(self._watch_clock)
+                nursery.start_soon(self._dues.run, self, lambda: self._leg, self._on_first_word)
                 self._outlet.write()  # the answer to the request
                 await self._live(early)
                 await self._outlet.write_the_rest()
@@ -115,7 +113,7 @@ class VoiceCall:
         finally:
             self._nursery = None
             try:
-                self._take_events(self._session.carriage_ended())
+                self.take_events(self._session.carriage_ended())
                 self._session.erase()
             finally:
                 await self._carrier.release()  # whatever happens: behind this the stream is closed
@@ -127,7 +125,7 @@ class VoiceCall:
         """Drop what points back here: an ended call is freed at once, where full collections are rare."""
         self._last_counts = self.counts
         self._outlet.let_go()
-        del self._carrier, self._errands, self._outlet, self._last_leg, self._agreed
+        del self._carrier, self._dues, self._errands, self._outlet, self._last_leg, self._agreed
 
     def end(self, code: Code, reason: str) -> None:
         """End the session from this side; harmless when it has ended.  The connection follows in `CLOSE_SECONDS`."""
@@ -137,7 +135,7 @@ class VoiceCall:
         if self._established is not None and code is Code.BACKEND_DOWN:
             self._journal.backend_lost(self._established.session_id, self._route.name, reason)
         self._session.close(code, self._clock.now(), reason)
-        self._settle()
+        self.settle()
 
     def send_away(self) -> None:
         """Tell the client to reconnect elsewhere: now, or as soon as there is a session to say it in."""
@@ -160,7 +158,7 @@ class VoiceCall:
             self.end(Code.DRAINING, NO_MORE_EPOCHS)
         else:
             self._session.refuse_rekey(self._clock.now())
-            self._settle()
+            self.settle()
 
     @property
     def counts(self) -> CallCounts:
@@ -168,6 +166,20 @@ class VoiceCall:
         return self._last_counts or call_counts(self._frames_from_client, self._queue, self._session, self._last_leg)
 
     # What the carrier tells.
+
+    def heard(self, message: bytes) -> None:
+        """Take a message that came by itself: in a conversation it is a frame of audio, nearly always."""
+        leg = self._leg
+        if leg is None or not self._is_conversing:
+            self.arrived([message])
+            return
+        session, now = self._session, self._clock.now()
+        self._vigil.heard_client(now)
+        payload = session.open_audio(message, now)
+        if payload is not None:
+            self._frames_from_client += 1
+            leg.audio(payload, 0)
+        self._flush(leg)
 
     def arrived(self, events: list[WsEvent]) -> None:
         """Take what has come: in a conversation at once, else when it is asked for."""
@@ -187,7 +199,7 @@ class VoiceCall:
         if self._arrived:  # it said something before, perhaps its end
             arrived, self._arrived = self._arrived, []
             self._receive(arrived)
-        self._take_events(self._session.carriage_ended())
+        self.take_events(self._session.carriage_ended())
         if self._nursery is not None:
             self._nursery.cancel_scope.cancel()
 
@@ -219,7 +231,7 @@ class VoiceCall:
                 if self._end is None:
                     self._leg = self._last_leg = leg
                     self._vigil.begin(self._clock.now())
-                    self._idle_clock.unpark()
+                    self._dues.wake()
                 else:
                     leg.stop(self._end)  # it ended while the backend was being connected
                 try:
@@ -233,7 +245,7 @@ class VoiceCall:
                     self._vigil.end()
                     self._carrier.hold()
                     # Cancelled or crashed, the backend is told that the call was cut off.
-                    self._take_events(self._session.carriage_ended())
+                    self.take_events(self._session.carriage_ended())
         except BackendDown as down:
             self.end(Code.BACKEND_DOWN, str(down))
         finally:
@@ -258,7 +270,7 @@ class VoiceCall:
             if leg is not None and type(event) is bytes:
                 payload = session.open_audio(event, now)
                 if payload is None:
-                    self._take_events(session.events())
+                    self.take_events(session.events())
                 else:
                     self._frames_from_client += 1
                     leg.audio(payload, 0)
@@ -266,15 +278,10 @@ class VoiceCall:
                 self._held.append(event)
             elif isinstance(event, bytes):
                 session.open_audio(event, now)
-                self._take_events(session.events())
+                self.take_events(session.events())
             else:
                 self._on_carriage(event)
-        if leg is None or session.has_news:
-            self._settle()
-            return
-        leg.flush()
-        if self._queue.items or self._carrier.owed:  # an echo's answer, the WebSocket's own
-            self._outlet.write()
+        self._flush(leg)
 
     def _take_held(self) -> deque[WsEvent]:
         held, self._held = self._held, deque()
@@ -284,19 +291,29 @@ class VoiceCall:
         if isinstance(event, TextMessage):
             self._session.close(Code.BAD_RECORD, self._clock.now(), "a text message")
         elif isinstance(event, PeerClosed | WsFailed):
-            self._take_events(self._session.carriage_ended(event.code if isinstance(event, PeerClosed) else None))
+            self.take_events(self._session.carriage_ended(event.code if isinstance(event, PeerClosed) else None))
 
     # What the session says.
 
-    def _settle(self) -> None:
+    def _flush(self, leg: Leg | None) -> None:
+        """Have go out what the client's records have brought about."""
+        if leg is None or self._session.has_news:
+            self.settle()
+            return
+        leg.flush()
+        if self._outlet.has_news:  # an echo's answer, the WebSocket's own
+            self._outlet.write()
+
+    def settle(self) -> None:
         """Take the session's events and records after any call into it."""
-        self._take_events(self._session.events())
+        self.take_events(self._session.events())
         leg = self._leg
         if leg is not None:
             leg.flush()
         self._outlet.write()
 
-    def _take_events(self, arrived: list[events.Event]) -> None:
+    def take_events(self, arrived: list[events.Event]) -> None:
+        """Do what the session says; `settle` follows."""
         leg = self._leg
         for event in arrived:
             match event:
@@ -321,7 +338,7 @@ class VoiceCall:
         self._established = established
         self._agreed(None)
         self._queue.is_paced = self._session.slot_milliseconds > 0
-        self._idle_clock.unpark()
+        self._dues.wake()
         self._journal.session_established(self._client, self._route.name, self._group, established)
         if self._is_sent_away:
             self.send_away()
@@ -330,7 +347,7 @@ class VoiceCall:
 
     def _on_epoch(self, epoch: int, *, reauthenticated: bool) -> None:
         self._epochs += 1
-        self._idle_clock.unpark()
+        self._dues.wake()
         if self._established is not None:
             self._journal.session_rekeyed(self._established.session_id, epoch, reauthenticated=reauthenticated)
 
@@ -360,39 +377,10 @@ class VoiceCall:
         if self._nursery is not None:
             self._nursery.cancel_scope.deadline = trio.current_time() + CLOSE_SECONDS
 
-    # What falls due.
-
-    async def _watch_clock(self) -> None:
-        """Do what is due, when it is due."""
-        while (deadline := self._session.next_deadline()) is not None:
-            due_at = min(deadline, self._vigil.next_at, self._carrier.stalls_at)
-            with trio.move_on_after(min(max(due_at - self._clock.now(), 0), _NAP_SECONDS)):
-                await self._idle_clock.park()
-            now = self._clock.now()
-            self._take_events(self._session.on_deadline(now))
-            if self._carrier.is_stalled(now):
-                self.end(Code.RATE_LIMITED, "the client does not read")
-            else:
-                self._look_around(now)
-            self._settle()
-
-    def _look_around(self, now: float) -> None:
-        beat = self._vigil.beat(now)
-        if beat is Beat.ASK:
-            data = self._services.parts.entropy.random(PING_BYTES)
-            if self._carrier.is_clogged or not self._session.send_ping(data, now):
-                self._vigil.put_off(now)
-        elif beat is Beat.GIVE_UP:
-            self.end(Code.GOING_AWAY, "idle: nothing came in three heartbeats")
-        leg = self._leg
-        if self._vigil.has_fallen_silent(now) and leg is not None and self._established is not None:
-            told = leg.statistics
-            if told.frames_from_backend:
-                self._on_first_word()
-            elif not told.frames_to_backend:
-                self._vigil.wait_for_backend(now)  # nobody has asked it anything yet
-            else:
-                self._journal.backend_silent(self._established.session_id, self._route.name, SILENCE_SECONDS)
+    def backend_said_nothing(self) -> None:
+        """See `DuesUser`."""
+        if self._established is not None:
+            self._journal.backend_silent(self._established.session_id, self._route.name, SILENCE_SECONDS)
 
     def _on_first_word(self) -> None:
         self._vigil.heard_backend()

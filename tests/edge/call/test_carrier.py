@@ -32,6 +32,9 @@ class Call:
         self.error: Exception | None = None
         self.fails = False
 
+    def heard(self, message: bytes) -> None:
+        self.arrived([message])
+
     def arrived(self, events: list[WsEvent]) -> None:
         self.events += events
         if self.fails:

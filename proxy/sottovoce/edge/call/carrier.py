@@ -18,6 +18,10 @@ _NEVER = float("inf")
 class CarrierUser(Protocol):
     """Whom a carrier tells.  Every method returns at once."""
 
+    def heard(self, message: bytes) -> None:
+        """Take a message that came by itself."""
+        ...
+
     def arrived(self, events: list[WsEvent]) -> None:
         """Take what has come."""
         ...
@@ -117,6 +121,10 @@ class Carrier:
     def received(self, data: bytes) -> None:
         """Pass on what the bytes hold."""
         websocket = self._websocket
+        message = websocket.receive_message(data)
+        if message is not None:
+            self._user.heard(message)
+            return
         events = websocket.receive(data)
         if websocket.outgoing:
             self.owed += websocket.to_send()

@@ -33,6 +33,10 @@ class Framing(Protocol):
         """Take bytes from the network and give what they complete.  Nothing that a peer sends makes it raise."""
         ...
 
+    def receive_message(self, data: bytes) -> bytes | None:
+        """Take one whole binary message that stands by itself; None: nothing was taken, and `receive` has to."""
+        ...
+
     def receive_eof(self) -> list[WsEvent]:
         """Say that the network has no more bytes: a `PeerClosed`, where that is a way to close, or a `WsFailed`."""
         ...

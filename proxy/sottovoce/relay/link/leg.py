@@ -12,6 +12,7 @@ from within the call that tells it of an end, so talking is always settled befor
 """
 
 import math
+from collections.abc import Iterable
 
 import trio
 
@@ -72,9 +73,18 @@ class BackendLeg:
         )
 
     def audio(self, payload: bytes, lost_before: int) -> None:
-        """Queue a frame; the oldest that waits is dropped when there is no room."""
-        if self._talks:
+        """Encode a frame that can be written now; else queue it: the oldest is dropped when there is no room."""
+        if not self._talks:
+            return
+        if self._queue.items or self._line.is_clogged or not self._framing.is_open:
             self._queue.put_audio(payload, lost_before)
+            return
+        self._written_frames += 1
+        message = self._dialect.audio(payload, lost_before)
+        if isinstance(message, bytes):
+            self._framing.send_binary(message)
+        else:
+            self._send_all(message)
 
     def data(self, data: bytes) -> None:
         """Queue a data frame."""
@@ -105,15 +115,20 @@ class BackendLeg:
 
     def flush(self) -> None:
         """Write what is queued, all of it, up to the end of the closing."""
-        if not (self._queue.items or self._replies or not self._talks or self._framing.outgoing):
+        framing, line = self._framing, self._line
+        if self._queue.items or self._replies or not self._talks:
+            pass
+        elif not framing.outgoing:
             return
-        line = self._line
+        elif framing.is_open and not line.is_clogged:  # nothing but what was encoded as it came
+            line.write(framing.to_send())
+            return
         if line.is_clogged:
             return
         data = self._bytes_to_write()
         if data:
             line.write(data)
-        if self._framing.is_over and not line.is_clogged:
+        if framing.is_over and not line.is_clogged:
             self.finished.set()
 
     def fall_silent(self) -> None:
@@ -142,7 +157,11 @@ class BackendLeg:
     def received(self, data: bytes) -> None:
         """Take what the backend said, and answer."""
         self._inbox.now = trio.current_time()
-        self._receive(self._framing.receive(data))
+        message = self._framing.receive_message(data) if self._hears else None
+        if message is None:
+            self._receive(self._framing.receive(data))
+        else:
+            self._hear(message)
         if self._is_paced and self._dialect.deadline() is not None:
             self._news.unpark()
         if self._framing.outgoing:
@@ -209,16 +228,16 @@ class BackendLeg:
                 message = item.messages()
             else:
                 message = item
-            if isinstance(message, (bytes, str)):
-                self._send(message)
-            else:
-                for each in message:
-                    self._send(each)
+            self._send_all(message)
         if self._close_code is not None:
             framing.close(self._close_code)
             self._close_code = None
         replies, self._replies = self._replies, b""
         return replies + framing.to_send()
+
+    def _send_all(self, message: bytes | str | Iterable[bytes | str]) -> None:
+        for each in (message,) if isinstance(message, bytes | str) else message:
+            self._send(each)
 
     def _send(self, message: bytes | str) -> None:
         if isinstance(message, bytes):
