@@ -6,7 +6,7 @@ from typing import Final
 from sottovoce.relay.link import TCP, UNIX, BackendAddress, parse_url
 
 _WRITE: Final = "write unix:/PATH, or tcp://HOST:PORT or tls://HOST:PORT"
-_PATH: Final = re.compile(r"unix:(?://)?(/[^\0-\x20\x7f]+)")
+_PATH: Final = re.compile(r"unix:(?://)?(/[^/\0-\x20\x7f][^\0-\x20\x7f]*)")
 _MAX_PATH_BYTES: Final = 107
 """Of a socket's path (unix(7): sun_path has 108, a zero at the end)."""
 

@@ -115,8 +115,8 @@ def encode_goaway(reason: str) -> bytes:
 def check_greeting_untrusted(greeting: bytes) -> None:
     """Check a backend's greeting, or as much as has come of it.  Raises BackendMisbehaved."""
     magic = len(MAGIC)
-    if greeting[:magic] != MAGIC[: len(greeting)]:
-        raise BackendMisbehaved(BackendFault.BAD_FRAMING, f"it does not speak mux: it began with {greeting[:magic]!r}")
+    if greeting[:magic] != MAGIC[: len(greeting)] or greeting[magic + 2 :] not in {b"", b"\n"}:
+        raise BackendMisbehaved(BackendFault.BAD_FRAMING, f"it does not speak mux: it began with {greeting!r}")
     versions = greeting[magic : magic + 2]
     if len(versions) == 2 and not versions[0] <= VERSION <= versions[1]:  # noqa: PLR2004  both bytes are there
         text = f"it speaks versions {versions[0]} to {versions[1]} of mux, this proxy {VERSION}"

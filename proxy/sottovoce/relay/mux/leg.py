@@ -327,7 +327,7 @@ class MuxLeg:
 
     def _hear_paid(self, kind: int, body: bytes) -> None:
         self._allowance -= 1
-        if self._allowance < 0 or kind == mux.MUTE or (kind in _AUDIO_ONLY if self._is_data else kind == mux.DATA):
+        if self._allowance < 0 or (kind in _AUDIO_ONLY if self._is_data else kind == mux.DATA):
             self._refuse_untimely(kind)
         self._taken += 1
         inbox = self._inbox

@@ -1,0 +1,544 @@
+"""The proxy's end of a connection: a dialogue with a backend that a test plays."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sottovoce.relay import LegStatistics
+from sottovoce.relay.link.outbound import MAX_CONTROLS
+from sottovoce.relay.mux import frames as mux
+from sottovoce.relay.mux.leg import GRANT_FRAMES, WINDOW_FRAMES
+from sottovoce.relay.mux.machine import IDLE_SECONDS
+from sottovoce.wire import frames
+from tests.relay.calls import DATA_START, END, START, RecordingSink
+from tests.relay.mux.talking import SILENCE_SECONDS, Talk, code_of, credit, frame, split
+
+SOUND = frames.encode_audio(b"abc", 0, None)
+
+
+def down(sink: RecordingSink) -> str:
+    """Why a sink's backend is down."""
+    ((_, reason),) = sink.named("backend_closed")
+    return str(reason)
+
+
+# A call from its beginning to its end.
+
+
+def test_a_call_from_open_to_stop() -> None:
+    talk, sink = Talk(), RecordingSink()
+    leg = talk.ask(sink)
+    ((name, number, body),) = talk.hear()
+    assert (name, number) == ("open", 1)
+    assert json.loads(body)["session_id"] == START.session_id.hex()
+    assert json.loads(body)["header"] is True
+    talk.say(frame("opened", 1), credit(1, 10))
+    assert leg.is_opened
+    leg.begin()
+    assert talk.hear() == [("credit", 1, WINDOW_FRAMES.to_bytes(4))]
+    leg.audio(SOUND, 0)
+    leg.audio(frames.encode_audio(b"abc", frames.FLAG_TALK_SPURT, 8000), 2)
+    leg.dtmf(5, 160)
+    leg.mark_played("greeting")
+    leg.mute(muted=True)
+    leg.json(b'{"a": 1}')
+    leg.audio(SOUND, 70_000)
+    leg.flush()
+    assert talk.hear() == [
+        ("audio", 1, b"\0abc"),
+        ("audio", 1, bytes.fromhex("31 0002 00001f40") + b"abc"),
+        ("dtmf", 1, b"\5\0\xa0"),
+        ("mark", 1, b"greeting"),
+        ("mute", 1, b"\1"),
+        ("json", 1, b'{"a": 1}'),
+        ("audio", 1, b"\1\xff\xffabc"),
+    ]
+    talk.say(
+        frame("audio", 1, b"\0abc"),
+        frame("audio", 1, bytes.fromhex("50 00001f40") + b"xyz"),
+        frame("audio", 1, b"\x20"),
+        frame("mark", 1, b"m"),
+        frame("dtmf", 1, b"\x0b\0\x64"),
+        frame("clear", 1),
+        frame("json", 1, b'{"b": 2}'),
+    )
+    assert sink.told == [
+        ("audio", b"abc", 0, None),
+        ("audio", b"xyz", 0x40, 8000),
+        ("audio", b"", 0x20, None),
+        ("mark", "m"),
+        ("dtmf", 11, 100),
+        ("clear",),
+        ("json", b'{"b": 2}'),
+    ]
+    assert leg.statistics == LegStatistics(
+        frames_to_backend=3, frames_from_backend=3, frames_dropped_to_backend=0, frames_dropped_from_backend=0
+    )
+    leg.stop(END)
+    ((name, number, body),) = talk.hear()
+    assert (name, number, json.loads(body)["code"]) == ("stop", 1, 1000)
+    assert talk.machine.calls == 0
+    leg.audio(SOUND, 0)
+    leg.dtmf(1, 1)
+    leg.stop(END)
+    leg.leave("x", "y")
+    talk.say(frame("audio", 1, b"\0abc"), frame("stop", 1))
+    assert talk.hear() == []
+    assert len(sink.told) == 7
+
+
+def test_a_data_session() -> None:
+    talk, sink = Talk(), RecordingSink()
+    leg = talk.call(sink, DATA_START, granted=1)
+    for each in (b"\0\1", b"\0\2"):
+        leg.data(each)
+    talk.say(frame("data", 1, b"\2\1"), frame("json", 1, b"{}"))
+    assert talk.hear() == [("data", 1, b"\0\1")]
+    talk.say(credit(1, 1))
+    assert talk.hear() == [("data", 1, b"\0\2")]
+    assert sink.told == [("data", b"\2\1"), ("json", b"{}")]
+    assert leg.statistics.frames_to_backend == 2
+
+
+def test_a_backend_hangs_up_and_is_answered() -> None:
+    talk, sink = Talk(), RecordingSink()
+    leg = talk.call(sink)
+    talk.say(frame("audio", 1, b"\0abc"), frame("stop", 1, b'{"reason": "a\\nb"}'), frame("audio", 1, b"\0xyz"))
+    assert sink.told == [("audio", b"abc", 0, None), ("hung_up", "a?b")]
+    leg.audio(SOUND, 0)  # the proxy may still speak
+    leg.stop(END)
+    assert [name for name, *_ in talk.hear()] == ["audio", "stop"]
+
+
+def test_a_backend_hangs_up_before_the_call_has_begun() -> None:
+    talk, sink = Talk(), RecordingSink()
+    leg = talk.ask(sink)
+    talk.say(frame("opened", 1), frame("stop", 1))
+    assert sink.told == []
+    leg.begin()
+    assert sink.told == [("hung_up", "")]
+
+
+@pytest.mark.parametrize(
+    ("answer", "refusal"),
+    [
+        (frame("refused", 1, b'{"code": "busy", "reason": "much to do"}'), "refused: busy: much to do"),
+        (frame("refused", 1, b"\xff"), "refused: without a reason that can be read"),
+        (frame("refused", 1), "refused: without a reason"),
+        (frame("error", 1, b'{"code": "failed"}'), "failed: it gave the call up: failed"),
+        (frame("opened", 1) + frame("error", 1), "failed: it gave the call up: without a reason"),
+        (frame("audio", 1, b"\0abc"), "bad_framing: a frame of type 0x10 before `opened`"),
+        (credit(1, 1), "bad_framing: a frame of type 0x22 before `opened`"),
+        (frame("stop", 1), "bad_framing: a frame of type 0x20 before `opened`"),
+        (frame("opened", 1) + frame("audio", 1, b"\0abc"), "flood: more frames than it has credit for"),
+    ],
+)
+def test_a_call_that_does_not_begin(answer: bytes, refusal: str) -> None:
+    talk, sink = Talk(), RecordingSink()
+    leg = talk.ask(sink)
+    talk.say(answer)
+    assert str(leg.refusal) == refusal
+    leg.leave("gave_up", "as the route does")
+    assert sink.told == []
+    assert talk.machine.calls == 0
+    talk.say(frame("opened", 1), frame("refused", 1))
+    assert not talk.machine.is_ended
+
+
+def test_a_call_that_is_given_up() -> None:
+    talk, sink = Talk(), RecordingSink()
+    leg = talk.call(sink)
+    leg.leave("cut_off", "without a word")
+    assert talk.hear() == [("error", 1, b'{"code":"cut_off","reason":"without a word"}')]
+    talk.say(frame("audio", 1, b"\0abc"))
+    assert sink.told == []
+
+
+def test_a_backend_gives_a_call_up_and_is_answered() -> None:
+    talk, sink = Talk(), RecordingSink()
+    leg = talk.call(sink)
+    talk.say(frame("error", 1, b'{"code": "failed", "reason": "no voice"}'), frame("audio", 1, b"\0abc"))
+    assert sink.told == [("backend_closed", "failed: it gave the call up: failed: no voice")]
+    leg.stop(END)
+    assert [name for name, *_ in talk.hear()] == ["stop"]
+
+
+# Credit.
+
+
+def test_without_credit_the_oldest_audio_is_dropped_and_no_control() -> None:
+    talk, sink = Talk(), RecordingSink()
+    leg = talk.call(sink, granted=1, queue_frames=3)
+    for number in range(8):
+        leg.audio(frames.encode_audio(bytes([number]), 0, None), 1 if number == 2 else 0)
+        if number % 2:
+            leg.dtmf(number, 100)
+    leg.flush()
+    assert talk.hear() == [("audio", 1, b"\0\0")]
+    assert leg.statistics.frames_dropped_to_backend == 4
+    talk.say(credit(1, 3))
+    assert talk.hear() == [("dtmf", 1, b"\1\0\x64"), ("dtmf", 1, b"\3\0\x64"), ("audio", 1, b"\1\0\5\5")]
+    talk.say(credit(1, 100))
+    assert [body[:1] for name, _, body in talk.hear() if name == "dtmf"] == [b"\5", b"\7"]
+    assert leg.statistics.frames_to_backend == 4
+
+
+def test_what_waits_for_credit_at_the_end_is_dropped_and_counted() -> None:
+    talk = Talk()
+    leg = talk.call(granted=1)
+    for _ in range(3):
+        leg.audio(SOUND, 0)
+    leg.stop(END)
+    (_, (name, _, body)) = talk.hear()
+    assert name == "stop"
+    assert json.loads(body)["statistics"]["frames_dropped_to_backend"] == 2
+
+
+def test_a_call_whose_backend_takes_no_control_is_stuck_and_no_other() -> None:
+    talk, sinks = Talk(), [RecordingSink(), RecordingSink()]
+    stuck, other = talk.call(sinks[0], granted=0), talk.call(sinks[1])
+    for _ in range(MAX_CONTROLS):
+        stuck.dtmf(1, 1)
+    assert sinks[0].told == []
+    stuck.dtmf(1, 1)
+    assert down(sinks[0]) == "stuck: it left 512 control messages unread"
+    other.audio(SOUND, 0)
+    assert [(name, call) for name, call, _ in talk.hear()] == [("error", 1), ("audio", 2)]
+    assert sinks[1].told == []
+
+
+def test_a_backend_is_granted_what_was_passed_on_if_there_is_room() -> None:
+    talk, sink = Talk(), RecordingSink()
+    talk.call(sink)
+    sound = frame("audio", 1, b"\0abc")
+    talk.say(sound * (GRANT_FRAMES - 1))
+    assert talk.hear() == []
+    talk.say(sound)
+    assert talk.hear() == [("credit", 1, GRANT_FRAMES.to_bytes(4))]
+    sink.is_crowded = True
+    talk.say(sound * GRANT_FRAMES)
+    assert talk.hear() == []
+    sink.make_room()
+    assert talk.hear() == [("credit", 1, GRANT_FRAMES.to_bytes(4))]
+    assert sink.told == [("audio", b"abc", 0, None)] * 2 * GRANT_FRAMES
+
+
+def test_a_backend_without_credit_ends_its_call_and_no_other() -> None:
+    talk, sinks = Talk(), [RecordingSink(), RecordingSink()]
+    sinks[0].is_crowded = True
+    talk.call(sinks[0])
+    talk.call(sinks[1])
+    talk.say(frame("audio", 1, b"\0abc") * (WINDOW_FRAMES + 1), frame("audio", 2, b"\0abc"))
+    assert down(sinks[0]) == "flood: more frames than it has credit for"
+    assert [name for name, *_ in talk.hear()] == ["error"]
+    assert sinks[1].told == [("audio", b"abc", 0, None)]
+    sinks[0].make_room()
+    assert talk.hear() == []
+
+
+# What a stuck connection does to its calls.
+
+
+def test_on_a_clogged_connection_audio_makes_room_and_goes_on_in_turns() -> None:
+    talk = Talk()
+    legs = [talk.call(granted=1000, queue_frames=20) for _ in range(3)]
+    talk.machine.is_clogged = True
+    for number in range(30):
+        for leg in legs:
+            leg.audio(frames.encode_audio(bytes([number]), 0, None), 0)
+    legs[0].dtmf(1, 1)
+    legs[0].flush()
+    talk.machine.is_clogged = False
+    heard = talk.hear()
+    assert [call for _, call, _ in heard] == [1] * 16 + [2] * 16 + [3] * 16 + [1] * 5 + [2] * 4 + [3] * 4
+    assert heard[0] == ("audio", 1, bytes.fromhex("01 000a 0a"))  # ten dropped
+    assert not talk.machine.has_more
+
+
+def test_one_write_is_bounded_so_that_the_rest_may_still_be_dropped() -> None:
+    talk = Talk()
+    leg = talk.call(start=DATA_START, granted=1000)
+    talk.machine.is_clogged = True
+    for _ in range(40):
+        leg.data(bytes(8000))
+    talk.machine.is_clogged = False
+    assert len(talk.hear()) == 16
+    assert talk.machine.has_more
+    assert len(talk.hear()) == 16
+    assert len(talk.hear()) == 8
+    assert not talk.machine.has_more
+
+
+def test_a_call_ends_on_a_clogged_connection_behind_what_it_said() -> None:
+    talk = Talk()
+    leg = talk.call()
+    talk.machine.is_clogged = True
+    leg.audio(SOUND, 0)
+    leg.stop(END)
+    assert [name for name, *_ in talk.hear()] == ["audio", "stop"]
+
+
+def test_what_happens_in_a_turn_is_asked_for_once() -> None:
+    talk = Talk()
+    legs = [talk.call() for _ in range(3)]
+    before = talk.wishes
+    for leg in legs:
+        leg.audio(SOUND, 0)
+        leg.flush()
+    assert talk.wishes == before + 1
+    assert len(talk.hear()) == 3
+    legs[0].flush()
+    assert talk.wishes == before + 1
+
+
+# Faults.
+
+
+@pytest.mark.parametrize(
+    ("said", "fault"),
+    [
+        (frame("mute", 1, b"\1"), "bad_framing: a frame of type 0x16"),
+        (frame("data", 1, b"x"), "bad_framing: a frame of type 0x11 has no place in this call"),
+        (frame("open", 1), "bad_framing: a frame of type 0x01"),
+        (frame(0x40, 1), "bad_framing: a frame of type 0x40"),
+        (frame("ping", 1, bytes(8)), "bad_framing: a frame of type 0x30"),
+        (frame("opened", 1), "bad_framing: it answered an `open` twice"),
+        (frame("refused", 1), "bad_framing: it answered an `open` twice"),
+        (frame("credit", 1, b"\0\1"), "bad_framing: a credit of 2 bytes for 1 frames"),
+        (credit(1, 0), "bad_framing: a credit of 4 bytes for 0 frames"),
+        (credit(1, mux.MAX_CREDIT), "flood: more credit than can be counted"),
+        (frame("dtmf", 1, b"\x10\0\1"), "bad_text: "),
+        (frame("dtmf", 1, b"\1\0"), "bad_text: "),
+        (frame("mark", 1, b"\xff"), "bad_text: "),
+        (frame("mark", 1, bytes(65)), "bad_text: "),
+        (frame("clear", 1, b"x"), "bad_text: "),
+        (frame("json", 1, b"[]"), "bad_text: "),
+        (frame("stop", 1, b"[]"), "bad_text: "),
+        (frame("stop", 1, b'{"x":' * 3000), "bad_text: "),
+        (frame("audio", 1), "bad_audio: an audio frame without flags"),
+        (frame("audio", 1, b"\x10\0\0\0"), "bad_audio: a timestamp is cut off"),
+        (frame("audio", 1, b"\1\0\1x"), "bad_audio: unknown flags 0x01"),
+        (frame("audio", 1, bytes(162)), "bad_audio: 161 bytes, a frame has at most 160"),
+        (frame("mark", 1) * 251, "flood: "),
+    ],
+)
+def test_a_fault_in_a_call_ends_it_and_no_other(said: bytes, fault: str) -> None:
+    talk, sinks = Talk(), [RecordingSink(), RecordingSink()]
+    legs = [talk.call(sink) for sink in sinks]
+    talk.say(said, frame("audio", 1, b"\0late"), frame("audio", 2, b"\0abc"))
+    assert down(sinks[0]).startswith(fault)
+    assert sinks[1].told == [("audio", b"abc", 0, None)]
+    ((name, number, body),) = talk.hear()
+    assert (name, number, code_of(body)) == ("error", 1, fault.partition(":")[0])
+    legs[0].stop(END)
+    assert talk.hear() == []
+    legs[1].audio(SOUND, 0)
+    assert talk.hear() == [("audio", 2, b"\0abc")]
+
+
+@pytest.mark.parametrize(
+    ("said", "fault"),
+    [
+        (frame("data", 1, bytes(8001)), "bad_audio: 8001 bytes of data, 8000 are allowed"),
+        (frame("audio", 1, b"\0abc"), "bad_framing: a frame of type 0x10 has no place in this call"),
+        (frame("mark", 1, b"m"), "bad_framing: a frame of type 0x13 has no place in this call"),
+    ],
+)
+def test_a_fault_in_a_data_session(said: bytes, fault: str) -> None:
+    talk, sink = Talk(), RecordingSink()
+    talk.call(sink, DATA_START)
+    talk.say(said)
+    assert down(sink) == fault
+
+
+@pytest.mark.parametrize(
+    ("said", "fault"),
+    [
+        (frame("audio", 3, b"\0abc"), "bad_framing: a frame of call 3, which there never was"),
+        (frame("clear", 0), "bad_framing: a frame of type 0x14 of no call"),
+        (frame("open", 0), "bad_framing: a frame of type 0x01 of no call"),
+        (frame("ping", 0, b"x"), "bad_framing: a ping of 1 bytes"),
+        (frame("pong", 0, b"x"), "bad_framing: a ping of 1 bytes"),
+        (bytes.fromhex("4001 00000001 10"), "bad_framing: a frame of 16385 bytes"),
+        (frame("stop", 2) + frame(0x40, 2), "bad_framing: a frame of type 0x40"),
+        (b"HTTP/1.1 400 Bad Request\r\n", "bad_framing: a frame of 18516 bytes"),
+    ],
+)
+def test_a_fault_of_the_connection_ends_all_calls(said: bytes, fault: str) -> None:
+    talk, sinks = Talk(), [RecordingSink(), RecordingSink()]
+    legs = [talk.call(sink) for sink in sinks]
+    if said.startswith(frame("stop", 2)):
+        said = said[7:]
+        legs[1].stop(END)
+        talk.hear()
+    talk.say(said, frame("audio", 1, b"\0late"))
+    assert down(sinks[0]) == fault
+    ((name, number, body),) = talk.hear()
+    assert (name, number, code_of(body)) == ("error", 0, "bad_framing")
+    assert talk.machine.is_ended
+    assert not talk.machine.takes_calls
+    legs[0].stop(END)
+    legs[0].audio(SOUND, 0)
+    talk.say(frame("clear", 0))
+    assert talk.hear() == []
+
+
+def test_a_backend_gives_the_connection_up() -> None:
+    talk, sink = Talk(), RecordingSink()
+    talk.call(sink)
+    talk.say(frame("error", 0, b'{"code": "confused"}'), frame("audio", 1, b"\0late"))
+    assert down(sink) == "failed: it gave the connection up: confused"
+    assert talk.hear() == []
+
+
+def test_of_calls_that_are_over_no_more_may_come_than_can_have_been_on_its_way() -> None:
+    talk = Talk()
+    talk.call().stop(END)
+    sound = frame("audio", 1, b"\0abc")
+    talk.say(sound * WINDOW_FRAMES, credit(1, 1) * 10, frame("stop", 1), frame(0x80, 1), sound)
+    assert not talk.machine.is_ended
+    talk.say(sound)
+    assert str(talk.machine.fault) == "flood: it goes on sending in calls that are over"
+
+
+def test_what_later_versions_may_say_is_ignored() -> None:
+    talk, sink = Talk(), RecordingSink()
+    talk.call(sink)
+    talk.say(frame(0x80, 0, b"x"), frame(0xFF, 1, b"x"), frame("audio", 1, b"\0abc"))
+    assert sink.told == [("audio", b"abc", 0, None)]
+
+
+class _Faulty(RecordingSink):
+    """A sink that breaks its word."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__()
+        self._where = where
+
+    def mark(self, name: str) -> None:
+        if self._where == "mark":
+            raise LookupError("ours")
+        super().mark(name)
+
+    def flush(self) -> None:
+        if self._where == "flush" and self.told:
+            raise LookupError("ours")
+
+    def backend_closed(self, reason: str) -> None:
+        if self._where == "backend_closed":
+            raise LookupError("ours")
+        super().backend_closed(reason)
+
+
+@pytest.mark.parametrize("where", ["mark", "flush", "backend_closed"])
+def test_a_fault_of_our_own_in_one_call_is_that_calls_crash(where: str) -> None:
+    talk, other, crashes = Talk(), RecordingSink(), list[Exception]()
+    leg = talk.call(_Faulty(where))
+    leg.crashed = crashes.append
+    talk.call(other)
+    talk.say(frame("mark", 1, b"m"), frame("mark", 1, b"n"), frame("mark", 2, b"m"))
+    if where == "backend_closed":
+        talk.say(frame("clear", 0))
+    else:
+        assert talk.hear() == [("error", 1, b'{"code":"internal","reason":"a fault in the proxy"}')]
+        assert other.told == [("mark", "m")]
+    assert [type(each) for each in crashes] == [LookupError]
+    assert talk.machine.calls == (0 if where == "backend_closed" else 1)
+
+
+def test_a_crash_before_the_call_has_begun_is_its_refusal() -> None:
+    talk = Talk()
+    leg = talk.ask(RecordingSink())
+    leg.crash(LookupError("ours"))
+    assert str(leg.refusal) == "lost: a fault in the proxy: LookupError"
+
+
+# The connection's own.
+
+
+def test_the_newest_ping_is_answered() -> None:
+    talk = Talk()
+    talk.say(frame("ping", 0, b"12345678"))
+    assert talk.hear() == [("pong", 0, b"12345678")]
+    talk.say(*(frame("ping", 0, bytes([number] * 8)) for number in range(200)))
+    assert talk.hear() == [("pong", 0, bytes([199] * 8))]
+
+
+def test_a_silent_backend_is_asked_and_then_lost() -> None:
+    talk, sink = Talk(), RecordingSink()
+    talk.call(sink)
+    assert talk.machine.next_deadline() == SILENCE_SECONDS / 2
+    talk.machine.on_deadline(SILENCE_SECONDS / 2 - 0.1)
+    assert talk.hear() == []
+    talk.machine.on_deadline(SILENCE_SECONDS / 2)
+    ((name, number, body),) = talk.hear()
+    assert (name, number, len(body)) == ("ping", 0, 8)
+    talk.now = 6.0
+    talk.say(frame("pong", 0, body))
+    assert talk.machine.next_deadline() == 6.0 + SILENCE_SECONDS / 2
+    talk.machine.on_deadline(11.0)
+    talk.machine.on_deadline(15.9)
+    assert sink.told == []
+    talk.machine.on_deadline(16.0)
+    assert down(sink) == "lost: it said nothing for 10 s, not even pong"
+
+
+def test_a_connection_that_nobody_uses_is_taken_leave_of() -> None:
+    talk = Talk()
+    leg = talk.call()
+    while not talk.machine.is_ended:
+        talk.now = talk.machine.next_deadline()
+        talk.machine.on_deadline(talk.now)
+        if talk.now == 50:
+            leg.stop(END)
+        talk.say(frame("pong", 0, bytes(8)))
+        assert talk.now < 200
+    assert 50 + IDLE_SECONDS <= talk.now <= 50 + IDLE_SECONDS + SILENCE_SECONDS
+    assert talk.hear()[-1][:2] == ("goaway", 0)
+    assert talk.machine.fault is None
+
+
+def test_goaway_takes_no_calls_and_ends_none() -> None:
+    talk, sink = Talk(), RecordingSink()
+    leg = talk.call(sink)
+    talk.say(frame("goaway", 0), frame("audio", 1, b"\0abc"))
+    assert not talk.machine.takes_calls
+    leg.audio(SOUND, 0)
+    assert talk.hear() == [("audio", 1, b"\0abc")]
+    assert sink.told == [("audio", b"abc", 0, None)]
+
+
+def test_numbers_of_calls_run_out_and_are_never_used_twice() -> None:
+    talk = Talk()
+    talk.machine._last_call = mux.MAX_CALL - 1
+    assert talk.machine.takes_calls
+    assert talk.call().number == mux.MAX_CALL
+    assert not talk.machine.takes_calls
+
+
+@given(st.lists(st.integers(1, 60), max_size=30), st.lists(st.integers(1, 3), min_size=1, max_size=30))
+def test_however_the_bytes_are_cut(cuts: list[int], order: list[int]) -> None:
+    talk, sinks = Talk(), [RecordingSink() for _ in range(3)]
+    for sink in sinks:
+        talk.call(sink)
+    data = b"".join(frame("audio", call, b"\0" + bytes([at])) for at, call in enumerate(order))
+    for cut in cuts:
+        talk.say(data[:cut])
+        data = data[cut:]
+    talk.say(data)
+    for number, sink in enumerate(sinks, 1):
+        assert [each[1] for each in sink.told] == [bytes([at]) for at, call in enumerate(order) if call == number]
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_leave_one_clear_end_or_none(data: bytes) -> None:
+    talk, sink = Talk(), RecordingSink()
+    talk.call(sink)
+    talk.say(data)
+    assert sum(each[0] in {"backend_closed", "hung_up"} for each in sink.told) <= 1
+    assert bool(talk.machine.fault) == talk.machine.is_ended
+    if talk.machine.is_ended:
+        assert sink.told[-1][0] in {"backend_closed", "hung_up"}
+    split(talk.machine.to_send())
