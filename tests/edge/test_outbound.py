@@ -112,7 +112,7 @@ def test_under_padding_class_2_frames_wait_here_until_the_session_takes_one() ->
 
 def test_a_backend_is_called_back_when_the_queue_is_no_longer_crowded() -> None:
     pair, queue = talking(), ClientQueue(1)
-    sink = ClientSink(queue, lambda codec_bytes, flags, timestamp: None, lambda: None, lambda *_: None, lambda: None)
+    sink = ClientSink(queue, lambda *_, **__: None, lambda: None, lambda *_: None, lambda: None)
     called: list[str] = []
     assert sink.has_room(lambda: called.append("never"))
     for number in range(CROWD_CONTROLS):
