@@ -70,9 +70,11 @@ class Unhurried:
 class Node:
     """A supervisor and its workers."""
 
-    def __init__(self, records: SharedRecords) -> None:
-        self.clock = TrioClock()
-        self.software = SoftwareToken()
+    def __init__(
+        self, records: SharedRecords, clock: TrioClock | None = None, software: SoftwareToken | None = None
+    ) -> None:
+        self.clock = clock or TrioClock()
+        self.software = software or SoftwareToken()
         self.records = records
         self.events: list[TicketKeyEvent] = []
         self.workers: list[Worker] = []
@@ -140,6 +142,30 @@ async def test_a_worker_that_begins_again_knows_every_living_key_and_what_was_us
         new = await node.begin()
         assert [new.takes(ticket) for ticket in (*old, used, unused)] == [False, True, False, True]
         assert new.takes(new.sealed())
+
+
+async def test_a_supervisor_that_takes_over_goes_on_with_the_keys_and_replaces_them_in_time(
+    autojump_clock: MockClock,
+) -> None:
+    with new_node() as old:
+        await old.maker.first()
+        worker = await old.begin()
+        ticket = worker.sealed()
+        await old.run_for(2_000)
+        new = Node(old.records, old.clock, old.software)
+        new.workers.append(worker)
+        new.maker.take_over(old.maker.living)
+        (first,) = new.maker.living
+        assert worker.takes(ticket)
+        last = worker.sealed()
+        await new.run_for(1_010)
+        _, second = new.maker.living
+        assert worker.sealed()[1:9] == second.id
+        assert not worker.takes(ticket)
+        assert worker.takes(last)
+        await new.run_for(HOUR)
+        assert first.id not in worker.key_ids
+        assert TicketKeyErased(first.id.hex(), sealed=2, spent=2) in new.events
 
 
 async def test_a_new_key_seals_when_every_worker_has_had_the_time_to_open_it(autojump_clock: MockClock) -> None:

@@ -204,6 +204,26 @@ def test_the_text_of_two_workers_one_of_them_dead() -> None:
     assert "".join(found) == GOLDEN
 
 
+def test_a_supervisor_that_takes_over_goes_on_counting_where_the_one_before_was() -> None:
+    own = exercised()
+    before = MergedMetrics(own)
+    for worker in (1, 2):
+        before.began(worker)
+        before.took(worker, exercised().snapshot())
+    before.ended(1)
+    handed = msgspec.json.decode(msgspec.json.encode(before.handed_over()), type=Snapshot)
+    after = MergedMetrics(Metrics(VERSIONS), handed)
+    after.began(2)
+    after.took(2, exercised().snapshot())
+    read = {"sottovoce_frames", "sottovoce_tickets", "sottovoce_token_renewals", "sottovoce_hsm_hedges"}
+    kept = {family.name: family for family in after.merged().families if family.merge is Merge.SUM}
+    for family in before.merged().families:
+        if family.name in kept and family.name in {each.name for each in own.happened().families}:
+            assert set(kept[family.name].samples) == set(family.samples)
+    assert not read & {family.name for family in own.happened().families}
+    assert len(own.happened().families) > 15
+
+
 def test_each_gauge_has_a_rule_and_no_other_metric() -> None:
     snapshot = exercised().snapshot()
     assert {family.name for family in snapshot.families if family.kind == "gauge"} == set(GAUGES)

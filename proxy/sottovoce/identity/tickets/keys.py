@@ -132,6 +132,13 @@ class TicketKeys:
         """All keys, the newest last: what a process that begins now is told first."""
         return self._keys
 
+    def take_over(self, living: tuple[LivingTicketKey, ...]) -> None:
+        """Go on with keys that another program has made in the same records and that are in use, instead of `first`."""
+        for key in living:
+            self._append(key)
+        if living:
+            self._replace_at = living[-1].seals_until - MAX_SEAL_SECONDS + self._replacing_seconds()
+
     async def first(self) -> None:
         """Get the first key.  What prevents it is reported, not raised: calls do without tickets meanwhile."""
         await self._replace()
@@ -171,12 +178,18 @@ class TicketKeys:
             self._records.erase(key.place)
             return
         self._failures.over()
-        self._ends = {each: min(end, key.seals_from) for each, end in self._ends.items()} | {key.id: key.seals_until}
-        self._keys = (*self._keys, key)
-        fraction = int.from_bytes(self._entropy.random(_FRACTION_BYTES)) / _FRACTIONS
-        self._replace_at = self._clock.now() + REPLACE_SECONDS - _JITTER_SECONDS * fraction
+        self._append(key)
+        self._replace_at = self._clock.now() + self._replacing_seconds()
         self._tell(self._keys)
         self._report(TicketKeyReplaced(key.id.hex(), key.node))
+
+    def _append(self, key: LivingTicketKey) -> None:
+        self._ends = {each: min(end, key.seals_from) for each, end in self._ends.items()} | {key.id: key.seals_until}
+        self._keys = (*self._keys, key)
+
+    def _replacing_seconds(self) -> float:
+        fraction = int.from_bytes(self._entropy.random(_FRACTION_BYTES)) / _FRACTIONS
+        return REPLACE_SECONDS - _JITTER_SECONDS * fraction
 
     async def _new_key(self) -> LivingTicketKey:
         """Have a key made by one node, begin its record, and see that it opens."""

@@ -17,9 +17,8 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from sottovoce.observe.metrics.metrics import Metrics
-from sottovoce.observe.metrics.snapshot import Family, Merge, Sample, Snapshot
+from sottovoce.observe.metrics.snapshot import NOTHING, Family, Merge, Sample, Snapshot, counted
 
-_NOTHING = Snapshot(())
 _Series = tuple[str, tuple[tuple[str, str], ...]]
 
 
@@ -52,26 +51,21 @@ def _both(rule: Merge, one: float, other: float) -> float:
             return one + other
 
 
-def counted(snapshot: Snapshot) -> Snapshot:
-    """Give what stays of a process that has gone."""
-    return Snapshot(tuple(family for family in snapshot.families if family.merge is Merge.SUM))
-
-
 class MergedMetrics:
     """Metrics of a supervisor and its workers.  A worker's number names one process, and never another one later."""
 
-    def __init__(self, own: Metrics) -> None:
-        """Begin with what the supervisor counts itself."""
+    def __init__(self, own: Metrics, past: Snapshot = NOTHING) -> None:
+        """Begin with what the supervisor counts itself, and what the one before `handed_over`."""
         self._own = own
         self._living: dict[int, Snapshot] = {}
-        self._past = _NOTHING
+        self._past = past
         self._most: dict[tuple[str, _Series], float] = {}
         self._registry = CollectorRegistry()
         self._registry.register(_Merged(self))
 
     def began(self, worker: int) -> None:
         """Know a worker, which has counted nothing yet."""
-        self._living[worker] = _NOTHING
+        self._living[worker] = NOTHING
 
     def took(self, worker: int, snapshot: Snapshot) -> None:
         """Take a worker's numbers; of one that is not known, or has ended, they are ignored."""
@@ -80,8 +74,15 @@ class MergedMetrics:
 
     def ended(self, worker: int) -> None:
         """Keep what a worker had counted when it was last heard."""
-        last = self._living.pop(worker, _NOTHING)
+        last = self._living.pop(worker, NOTHING)
         self._past = merge((self._past, counted(last)))
+
+    def handed_over(self) -> Snapshot:
+        """Give what a successor begins with, which has the same living workers: what all others have counted.
+
+        Numbers that are read off the supervisor's parts are not in it: the successor's own parts tell them.
+        """
+        return merge((self._own.happened(), self._past))
 
     def merged(self) -> Snapshot:
         """Give all together."""

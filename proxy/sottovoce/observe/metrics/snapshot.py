@@ -46,6 +46,8 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
     families: tuple[Family, ...]
 
 
+NOTHING: Final = Snapshot(())
+
 GAUGES: Final = {
     "process_virtual_memory_bytes": Merge.LIVING,
     "process_resident_memory_bytes": Merge.LIVING,
@@ -97,3 +99,8 @@ def take_snapshot(registry: CollectorRegistry) -> Snapshot:
             for metric in registry.collect()
         )
     )
+
+
+def counted(snapshot: Snapshot) -> Snapshot:
+    """Give what stays of a process that has gone."""
+    return Snapshot(tuple(family for family in snapshot.families if family.merge is Merge.SUM))
