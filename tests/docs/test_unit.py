@@ -116,7 +116,7 @@ def test_the_image_serves_as_nobody_in_particular_what_the_unit_serves() -> None
     assert given.index(("USER", users[0])) > max(at for at, (name, _) in enumerate(given) if name in {"RUN", "COPY"})
     start = [*json.loads(the("ENTRYPOINT")), *json.loads(the("CMD"))]
     assert start == service()["ExecStart"].split()
-    assert the("VOLUME") == the("WORKDIR") == service()["ReadWritePaths"]
+    assert the("VOLUME") == the("WORKDIR") == str(Path(service()["ReadWritePaths"]).parent)
     assert the("EXPOSE") == build({}).listener.address.rpartition(":")[2]
 
 
