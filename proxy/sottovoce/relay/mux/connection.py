@@ -48,6 +48,7 @@ class SharedConnection:
             self._lose("the proxy ends")
             with trio.CancelScope(shield=True, deadline=trio.current_time() + _CLOSE_SECONDS):
                 if self._line.is_clogged:
+                    self._has_left = trio.Event()
                     await self._has_left.wait()
             await self._line.release()
             with trio.CancelScope(shield=True, deadline=trio.current_time() + _CLOSE_SECONDS):
