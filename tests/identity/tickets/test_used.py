@@ -151,6 +151,16 @@ def test_a_key_id_of_zeros_is_a_key_id() -> None:
         assert records.of(bytes(8), 0).has_room()
 
 
+def test_a_file_that_another_version_made_is_known_by_its_size() -> None:
+    usual = SharedRecords.create()
+    try:
+        with shared(max_tickets=1_000) as other:
+            inherited = [SharedRecords(each.descriptor) for each in (usual, other)]
+            assert [each.is_of_this_version for each in inherited] == [True, False]
+    finally:
+        usual.close()
+
+
 class Model(RuleBasedStateMachine):
     """Two processes' views of a shared record, and one in memory, against a set."""
 

@@ -58,6 +58,14 @@ class SharedRecords:
         return records
 
     @property
+    def is_of_this_version(self) -> bool:
+        """Whether an inherited file is as `create` would make it, by its size.
+
+        If it is not, neither the file nor the keys that have their records in it are to be gone on with.
+        """
+        return os.fstat(self.descriptor).st_size == PLACES * self._place_bytes
+
+    @property
     def _place_bytes(self) -> int:
         return _PAGE_BYTES + self._blocks_bytes + self._max_tickets
 
