@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from sottovoce.identity.tickets.shared import SharedRecords
+from sottovoce.identity.tickets.shared import BLOCK, SharedRecords
 from sottovoce.identity.tickets.used import UsedTickets
 
 KEY = b"k" * 8
@@ -171,5 +171,30 @@ def _stopped(step: int) -> dict[str, object]:
         }
 
 
+def erased() -> list[dict[str, object]]:
+    """Each step in turn is the last of whoever erases a record; then a worker goes on that has not heard of it."""
+    return [_erased(step) for step in range(8)]
+
+
+def _erased(step: int) -> dict[str, object]:
+    records = SharedRecords.create(max_tickets=1 << 14)
+    record = records.of(KEY, records.begin(KEY))
+    used = [take(record) for _ in range(BLOCK)]
+    was_first = [record.spend(number) for number in used]
+
+    def run(_: Callable[[int], None]) -> None:
+        interrupt(step, signal.SIGKILL)
+        records.erase(0)
+
+    process, reading = child(run)
+    told(reading)
+    os.waitpid(process, 0)
+    deaf = records.of(KEY, 0)
+    taken = [take(deaf) for _ in range(2 * BLOCK)] if deaf.has_room() else []
+    again = [deaf.spend(number) for number in used]
+    records.close()
+    return {"first": was_first, "again": again, "goes_on": bool(taken)}
+
+
 if __name__ == "__main__":
-    json.dump({"race": race(), "killed": killed(), "stopped": stopped()}, sys.stdout)
+    json.dump({"race": race(), "killed": killed(), "stopped": stopped(), "erased": erased()}, sys.stdout)

@@ -46,3 +46,13 @@ def test_a_process_that_stands_still_holds_up_nobody_and_its_ticket_is_accepted_
     for each in steps:
         assert each["here"] + each["there"] + each["later"] <= 1
         assert each["neighbour"]
+
+
+@pytest.mark.protocol("P6.46")
+def test_whoever_erases_a_record_and_is_killed_at_any_step_leaves_no_used_ticket_unused(told: Told) -> None:
+    steps = told["erased"]
+    assert steps[0]["goes_on"]
+    assert not steps[-1]["goes_on"]
+    for each in steps:
+        assert all(each["first"])
+        assert not any(each["again"])
