@@ -11,6 +11,7 @@ import trio
 
 from sottovoce.app.serving import reload
 from sottovoce.app.serving.reload import Reloader, settle, stamps
+from sottovoce.app.serving.systemd import Manager
 from sottovoce.identity import Clients, ClientsConfig, ClientsContents, read_clients
 from sottovoce.primitives import SottovoceError
 from sottovoce.settings import Configuration, ConfigurationInvalid, build
@@ -105,7 +106,7 @@ def refused() -> Configuration:
 
 async def start(nursery: trio.Nursery, parts: FakeParts) -> Reloader:
     reloader = Reloader(cast("Parts", parts), refused, stamps(parts.configuration.clients))
-    nursery.start_soon(reloader.run)
+    nursery.start_soon(reloader.run, Manager({}))
     await trio.lowlevel.checkpoint()
     return reloader
 

@@ -1,6 +1,7 @@
 """A listening address: accepts, limits, drains.
 
 bind ─▶ serve ─▶ drain: nobody is let in, every call is told to reconnect elsewhere and has a few seconds to leave
+             └─▶ retire: nobody is let in, calls go on to their own end, because another process takes the new ones
 
 While it serves, `app` may put new services and settings in place for the connections to come (`CurrentServices`,
 `reconfigure`), and have the running calls looked at again (`recheck`), or told that the HSM was sealed (`heed`).
@@ -55,6 +56,8 @@ class Listener:
         self._calls: set[VoiceCall] = set()
         self._carried_before = CallCounts()
         self._accepting = trio.CancelScope()
+        self._staying = trio.CancelScope(deadline=0)
+        self._is_draining = False
         self._spread_seconds = 0.0
         self._stop_seconds = STOP_SECONDS
         self._empty = trio.lowlevel.ParkingLot()
@@ -93,6 +96,10 @@ class Listener:
                                 taking.start_soon(_within, scope, accept_all, bound, handle, connections, short)
                         await self._changed.park()
             await self.aclose()
+            with self._staying:
+                while self._connections:
+                    await self._empty.park()
+            self._is_draining = True
             with trio.move_on_after(self._spread_seconds + self._stop_seconds):
                 async with trio.open_nursery() as sending:
                     sending.start_soon(self._send_all_away, current.services.parts.entropy)
@@ -121,6 +128,14 @@ class Listener:
         told as soon as it is.  What remains after that is cut off.
         """
         self._spread_seconds, self._stop_seconds = spread_seconds, stop_seconds
+        self._is_draining = True
+        self._accepting.cancel()
+        self._staying.cancel()
+
+    def retire(self, stay_seconds: float, spread_seconds: float, stop_seconds: float) -> None:
+        """Accept no more, and have `serve` return when all have left by themselves; drain what stays for too long."""
+        self._spread_seconds, self._stop_seconds = spread_seconds, stop_seconds
+        self._staying.deadline = trio.current_time() + stay_seconds
         self._accepting.cancel()
 
     def reconfigure(self, config: ListenerConfig) -> None:
@@ -243,7 +258,7 @@ class Listener:
     def came(self, call: VoiceCall) -> None:
         """Know a call; told by its connection."""
         self._calls.add(call)
-        if self._accepting.cancel_called:
+        if self._is_draining:
             call.send_away()
 
     def left(self, call: VoiceCall) -> None:

@@ -8,8 +8,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from sottovoce.app.floor import MeasuredRoute
-from sottovoce.app.serving.measuring import _life_left, versions
+from sottovoce.app.floor import MeasuredRoute, versions
+from sottovoce.app.serving.measuring import _life_left
 from sottovoce.app.serving.parts import Parts
 from sottovoce.client import connect
 from sottovoce.hsm import ONLY_NODE

@@ -10,7 +10,7 @@ from sottovoce.app.floor.carrier import Carrier, Change, CountedTickets, Supplie
 from sottovoce.app.floor.contexts import TlsContexts, tls_policies
 from sottovoce.app.floor.floor import Floor, ServedListener
 from sottovoce.app.floor.load import BackendSeen, Load, total
-from sottovoce.app.floor.measured import MeasuredRoute
+from sottovoce.app.floor.measured import MeasuredRoute, versions
 
 __all__ = [
     "BackendSeen",
@@ -28,4 +28,5 @@ __all__ = [
     "VoiceCertificates",
     "tls_policies",
     "total",
+    "versions",
 ]

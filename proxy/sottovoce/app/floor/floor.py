@@ -140,6 +140,11 @@ class Floor:
         for each in self.listeners:
             each.listener.drain(spread_seconds, stop_seconds)
 
+    def retire(self, stay_seconds: float, spread_seconds: float, stop_seconds: float) -> None:
+        """Let nobody in, and calls go on to their own end; send away those that stay for longer."""
+        for each in self.listeners:
+            each.listener.retire(stay_seconds, spread_seconds, stop_seconds)
+
     def _recheck(self) -> int:
         return sum(each.listener.recheck(self._callers) for each in self.listeners)
 

@@ -1,12 +1,25 @@
-"""The one thing that is measured around a part: how long it takes to connect a backend."""
+"""What the metrics say of the program itself; and what is measured around a part: how long backends take to connect."""
 
+import platform
 from contextlib import AbstractAsyncContextManager
+from importlib import metadata
 from types import TracebackType
 
 import trio
 
 from sottovoce.observe.metrics import CallMetrics
 from sottovoce.relay import BackendDown, CallSink, CallStart, Leg, Route
+from sottovoce.transport.probe import openssl_version
+
+
+def versions() -> dict[str, str]:
+    """Give the labels of the build info."""
+    return {
+        "version": metadata.version("sottovoce"),
+        "python": platform.python_version(),
+        "openssl": openssl_version(),
+        "cryptography": metadata.version("cryptography"),
+    }
 
 
 class MeasuredRoute:

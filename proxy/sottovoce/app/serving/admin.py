@@ -92,7 +92,7 @@ async def serve_admin(parts: Parts) -> None:
     if not parts.configuration.admin.is_loopback:
         parts.logger.warning(events.ADMIN_EXPOSED, address=parts.admin_address)
     try:
-        await serve_application(parts.admin, build_application(Operators(parts), parts.metrics, crashed), crashed)
+        await serve_application(parts.admin, build_application(Operators(parts), parts.exposition, crashed), crashed)
     except* Exception as crash:  # noqa: BLE001  the calls go on without somebody who can ask
         crashed(crash)
 

@@ -1,12 +1,13 @@
 """From a configuration to a proxy that serves until it is told to stop.
 
     parts ─▶ ready … SIGHUP: reload … SIGTERM ─▶ drain ─▶ the parts are closed, the last first
+                     SIGUSR2 ─▶ the parts are closed, but for sockets and workers: for the program that comes next
 
 Whatever cannot be had at start ends the start with one error and nothing half-done.  Later the proxy goes on as long as
 it can: a lost token is replaced, a renewal that fails is tried again, a configuration that is wrong is not taken.
 """
 
-import gc
+import os
 import signal
 from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from contextlib import AsyncExitStack, contextmanager, suppress
@@ -17,18 +18,22 @@ import trio
 
 from sottovoce.app.checking import check_loaded
 from sottovoce.app.control import serve_control, socket_path
-from sottovoce.app.hardening import harden_process
+from sottovoce.app.hardening import collect_seldom, harden_process
 from sottovoce.app.serving.admin import serve_admin
 from sottovoce.app.serving.parts import Parts
 from sottovoce.app.serving.ready import ready
 from sottovoce.app.serving.reload import Reloader, stamps
+from sottovoce.app.serving.systemd import Manager, given_sockets
+from sottovoce.app.serving.upgrade import Program, Upgrade
+from sottovoce.app.workers import Handover
+from sottovoce.app.workers.handover import find
 from sottovoce.hsm import STATUS, Cluster, HsmError, Status
 from sottovoce.observe import configure_logging, events, get_logger
 from sottovoce.settings import Configuration, ConfigurationInvalid, Problem, load
 
 _STATUS_SECONDS = 2.0
-_COLLECT_AFTER = (5_000, 20, 10)
-"""Objects that stayed before the youngest are looked at, and how often until the older ones are."""
+_HEEDED = (signal.SIGHUP, signal.SIGUSR2)
+"""What is no reason to end."""
 
 Announce = Callable[[Mapping[str, str], str], None]
 """Is told the address of each listener, and the admin address, once calls can come."""
@@ -43,73 +48,89 @@ async def serve(
     file: Path,
     announce: Announce = _announce_nothing,
     reread: Callable[[], Configuration] | None = None,
-) -> None:
+    program: Program | None = None,
+) -> Handover | None:
     """Serve a (resolved) configuration until SIGTERM or SIGINT.  Raises SottovoceError for what prevents a start.
 
-    `reread` gives the configuration anew, for SIGHUP; without it, it is what stands in `file`.
+    `reread` gives the configuration anew, for SIGHUP; without it, it is what stands in `file`.  `program` is what takes
+    this one's place on SIGUSR2: the caller has to run it at once, with the handover that is given then.
     """
     limit = harden_process()
     configure_logging(configuration.log)
     logger = get_logger(__name__)
     logger.debug(events.FILE_LIMIT_RAISED, limit=limit)
+    handover = find(os.environ)
     if problems := check_loaded(configuration, file).problems:
         raise ConfigurationInvalid(problems)
+    given = given_sockets(os.environ, configuration) if handover is None else handover.sockets
     async with AsyncExitStack() as stack:
         seen = stamps(configuration.clients)
         hangups = stack.enter_context(_noted_hangups())
-        parts = await Parts.build(configuration, file, logger, stack)
-        _collect_seldom()
-        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+        parts = await Parts.build(configuration, file, logger, stack, given=given, handover=handover)
+        collect_seldom()
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, *_HEEDED) as signals:
             reloader = Reloader(parts, reread or partial(load, file), seen)
             if hangups:
                 reloader.ask()
-            await _run(parts, reloader, signals, announce)
-        served, signed = parts.health.hsm.roots_signed, await _roots_signed(parts.tokens)
-    logger.info(events.PROXY_STOPPED, batches_served=served, roots_signed=signed)
+            if handover is not None:
+                logger.info(events.UPGRADE_DONE, workers=len(handover.workers))
+            handed_over = await _run(parts, reloader, Upgrade(parts, program), signals, announce)
+        served = parts.health.hsm.roots_signed
+        signed = None if handed_over else await _roots_signed(parts.tokens)
+    if handed_over is None:
+        logger.info(events.PROXY_STOPPED, batches_served=served, roots_signed=signed)
+    return handed_over
 
 
 @contextmanager
 def _noted_hangups() -> Generator[list[int]]:
-    """Keep SIGHUP for later, while there is nothing yet that could be told something else; by itself it kills."""
+    """Keep SIGHUP for later, while there is nothing yet that could be told something else; by itself it kills.
+
+    So does SIGUSR2, which is passed over meanwhile.  Whoever handed over to this program has blocked both.
+    """
     noted: list[int] = []
 
     def note(number: int, _: object) -> None:
-        noted.append(number)
+        if number == signal.SIGHUP:
+            noted.append(number)
 
-    before = signal.signal(signal.SIGHUP, note)
+    before = {number: signal.signal(number, note) for number in _HEEDED}
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEEDED)
     try:
         yield noted
     finally:
-        signal.signal(signal.SIGHUP, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def _collect_seldom() -> None:
-    """Have the garbage collector stop the calls for long but rarely.
+async def _run(
+    parts: Parts, reloader: Reloader, upgrade: Upgrade, signals: AsyncIterator[int], announce: Announce
+) -> Handover | None:
+    """Serve until a signal says to stop; then drain.  A second one ends what still drains.
 
-    A full collection walks through every object of every connection: 70 ms with two thousand of them.  What a start has
-    built is left out of it, and it comes once in a million objects that stayed, not whenever a quarter has been added.
+    Gives what another program is to go on with, where a signal has asked for that.
     """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*_COLLECT_AFTER)
-
-
-async def _run(parts: Parts, reloader: Reloader, signals: AsyncIterator[int], announce: Announce) -> None:
-    """Serve until a signal says to stop; then drain.  A second one ends what still drains."""
+    manager = Manager(os.environ)
     async with trio.open_nursery() as background:
-        for task in parts.background_tasks:
+        for task in (*parts.background_tasks, manager.run):
             background.start_soon(task)
         background.start_soon(serve_admin, parts)
         await background.start(_serve_control, parts)
         async with trio.open_nursery() as listening:
             listening.start_soon(parts.carrier.serve)
             with ready(parts, announce):
-                background.start_soon(reloader.run)
-                await _until_told_to_stop(signals, reloader)
-            reloader.drain()
-            parts.drain()
-            background.start_soon(_cut_off_when_told_again, signals, listening.cancel_scope)
+                manager.ready()
+                background.start_soon(reloader.run, manager)
+                handover = await _until_told_to_stop(signals, reloader, upgrade, manager)
+            if handover is None:
+                manager.stopping()
+                reloader.drain()
+                parts.drain()
+                background.start_soon(_cut_off_when_told_again, signals, listening.cancel_scope)
+            else:
+                listening.cancel_scope.cancel()
         background.cancel_scope.cancel()
+    return handover
 
 
 async def _serve_control(parts: Parts, *, task_status: trio.TaskStatus[None]) -> None:
@@ -127,13 +148,22 @@ async def _serve_control(parts: Parts, *, task_status: trio.TaskStatus[None]) ->
         raise ConfigurationInvalid([problem]) from None
 
 
-async def _until_told_to_stop(signals: AsyncIterator[int], reloader: Reloader) -> None:
-    while await anext(signals) == signal.SIGHUP:
-        reloader.ask()
+async def _until_told_to_stop(
+    signals: AsyncIterator[int], reloader: Reloader, upgrade: Upgrade, manager: Manager
+) -> Handover | None:
+    while (number := await anext(signals)) in _HEEDED:
+        if number == signal.SIGHUP:
+            reloader.ask()
+            continue
+        manager.reloading()
+        if (handover := await upgrade.begin()) is not None:
+            return handover
+        manager.ready()
+    return None
 
 
 async def _cut_off_when_told_again(signals: AsyncIterator[int], listening: trio.CancelScope) -> None:
-    while await anext(signals) == signal.SIGHUP:
+    while await anext(signals) in _HEEDED:
         pass
     listening.cancel()
 

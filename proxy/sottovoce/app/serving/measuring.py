@@ -1,7 +1,5 @@
 """What the metrics read off the proxy's parts."""
 
-import platform
-from importlib import metadata
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -10,20 +8,9 @@ from sottovoce.hsm import TokenState
 from sottovoce.observe.metrics import Readings, TokenReading
 from sottovoce.pki import Validity
 from sottovoce.transport import Clock
-from sottovoce.transport.probe import openssl_version
 
 if TYPE_CHECKING:
     from sottovoce.app.serving.parts import Parts
-
-
-def versions() -> dict[str, str]:
-    """Give the labels of the build info."""
-    return {
-        "version": metadata.version("sottovoce"),
-        "python": platform.python_version(),
-        "openssl": openssl_version(),
-        "cryptography": metadata.version("cryptography"),
-    }
 
 
 def read(parts: "Parts", clock: Clock) -> Readings:

@@ -8,7 +8,7 @@ Nothing here decides anything: it hands each part what it asks for.
 """
 
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
@@ -19,19 +19,21 @@ import trio
 from sottovoce.app.anchors import record_anchor_changes
 from sottovoce.app.checking import build_routes, read_credentials
 from sottovoce.app.doctor.sockets import naming_holder
-from sottovoce.app.floor import Carrier, Change, Floor, Supplies
+from sottovoce.app.floor import Change, versions
 from sottovoce.app.ledger import open_ledger
 from sottovoce.app.places import token_places
+from sottovoce.app.serving.carriage import Alone, Carriage, Given, Kept, Several, Tasks
 from sottovoce.app.serving.certificates import leaf_keeper, voice_keeper
 from sottovoce.app.serving.health import Health, Reports, Tokens
-from sottovoce.app.serving.measuring import read, versions
+from sottovoce.app.serving.measuring import read
 from sottovoce.app.serving.sealing import Sealing, open_keeper
 from sottovoce.app.token_process import COMMAND
+from sottovoce.app.workers import Handover
 from sottovoce.audit import AuditFailed, AuditLog, ConfigurationLoaded, PlaintextNetworkAllowed, open_audit
-from sottovoce.edge import Address, Listener, bind, listen, parse_address
+from sottovoce.edge import Address, listen, parse_address
 from sottovoce.hsm import Cluster, open_pool
 from sottovoce.hsm.seal import Effects
-from sottovoce.identity import Certificates, Clients, ClientsContents, RecordsHere, TicketKeys, Tickets
+from sottovoce.identity import Certificates, Clients, ClientsContents
 from sottovoce.observe import Logger, events
 from sottovoce.observe.metrics import Metrics
 from sottovoce.pki import LeafKeeper, throwaway_identity
@@ -43,7 +45,8 @@ CLOCK = SystemClock()
 ENTROPY = SystemEntropy()
 
 
-Tasks = tuple[Callable[[], Awaitable[object]], ...]
+ADMIN = "admin"
+"""What the admin address's socket is called among those that are handed over."""
 
 
 class Parts:
@@ -60,12 +63,10 @@ class Parts:
         tokens: Cluster,
         leaf: LeafKeeper,
         voice: Certificates,
-        ticket_keys: TicketKeys,
         metrics: Metrics,
         health: Health,
         admin: trio.SocketListener,
-        carrier: Carrier,
-        carrying: Tasks,
+        carriage: Carriage,
     ) -> None:
         self.configuration = change.configuration
         self.clients = Clients(change.clients, CLOCK.wall)
@@ -76,17 +77,34 @@ class Parts:
         self.tokens = tokens
         self.leaf = leaf
         self.voice = voice
-        self.ticket_keys = ticket_keys
+        self.ticket_keys = carriage.ticket_keys
         self.metrics = metrics
         self.health = health
         self.admin = admin
         self.audit = audit
-        self.carrier = carrier
-        self._carrying = carrying
+        self.carrier = carriage.carrier
+        self.exposition = carriage.exposition
+        """The metrics of all processes; `metrics` are this one's own."""
+        self.is_handed_over = False
+        """Whether another program goes on with the sockets and the calls."""
+        self._carrying = carriage.tasks
 
     @classmethod
-    async def build(cls, configuration: Configuration, file: Path, logger: Logger, stack: AsyncExitStack) -> "Parts":
-        """Start the token processes, get certificates, bind the listeners."""
+    async def build(  # noqa: PLR0913  what a start is given
+        cls,
+        configuration: Configuration,
+        file: Path,
+        logger: Logger,
+        stack: AsyncExitStack,
+        *,
+        given: Given | None = None,
+        handover: Handover | None = None,
+    ) -> "Parts":
+        """Start the token processes, get certificates, bind the listeners, or take what was `given` of them.
+
+        A `handover` is what this process had before it became this program.
+        """
+        given = given or {}
         base = file.absolute().parent  # noqa: ASYNC240  at start, nobody waits
         routes = build_routes(configuration, file)
         change = Change(configuration, routes, read_credentials(configuration).contents)
@@ -95,15 +113,15 @@ class Parts:
         health = Health(CLOCK, Tokens(CLOCK, sections, configuration.hsm.needed))
         report = _reporter(logger, health)
         audit = await stack.enter_async_context(open_audit(configuration.audit, CLOCK, report=report))
-        _forget_killed(configuration)
+        if handover is None:
+            _forget_killed(configuration)
         await record_configuration(configuration, file, routes, audit, logger)
         await record_anchor_changes(places.values(), audit)
         metrics = Metrics(versions())
         metrics.keys.know_nodes(places)
         labels = {name: each.config.token for name, each in places.items()}
         ledger = await stack.enter_async_context(open_ledger(logger, audit, labels, metrics.keys))
-        with naming_holder():
-            admin = await listen("admin", parse_address(configuration.admin.address))
+        admin = await _admin_listener(configuration, given)
         stack.push_async_callback(admin.aclose)
         reports = Reports(ledger, health)
         keeper = await stack.enter_async_context(open_keeper(configuration.hsm, ledger, CLOCK))
@@ -120,28 +138,29 @@ class Parts:
             )
         )
         voice = voice_keeper(configuration, base, tokens, reports, CLOCK, ENTROPY)
-        records = RecordsHere()
-        tickets = Tickets(tokens, records=records, report=reports.ticket_key, clock=CLOCK, entropy=ENTROPY)
-        ticket_keys = TicketKeys(
-            tokens,
-            records=records,
-            admit=tickets.admit,
-            told=tickets.told,
-            report=reports.ticket_key,
+        kept = Kept(
+            change=change,
+            file=str(file),
+            logger=logger,
+            audit=audit,
+            sealing=sealing,
+            tokens=tokens,
+            voice=voice,
+            reports=reports,
+            metrics=metrics,
             clock=CLOCK,
             entropy=ENTROPY,
         )
-        stack.callback(ticket_keys.close)
-        supplies = Supplies(pool=tokens, voice=voice, tickets=tickets, seal=sealing, audit=audit, report=reports.batch)
-        floor = Floor(change, supplies, metrics=metrics.calls, logger=logger, clock=CLOCK, entropy=ENTROPY)
-        leaf = leaf_keeper(configuration, tokens, floor.install, reports, CLOCK, ENTROPY)
+        carriage = _carriage(kept, given, handover)
+        leaf = leaf_keeper(configuration, tokens, carriage.carrier.install, reports, CLOCK, ENTROPY)
         if sealing.is_open:
             await leaf.first()
             await voice.first()
-            await ticket_keys.first()
+            if not carriage.ticket_keys.living:
+                await carriage.ticket_keys.first()
         else:
-            floor.install(throwaway_identity(CLOCK.wall()))  # to say 503 under
-        await _listen(floor, configuration, stack)
+            carriage.carrier.install(throwaway_identity(CLOCK.wall()))  # to say 503 under
+        await carriage.open(stack)
         parts = cls(
             change=change,
             file=file,
@@ -151,12 +170,10 @@ class Parts:
             tokens=tokens,
             leaf=leaf,
             voice=voice,
-            ticket_keys=ticket_keys,
             metrics=metrics,
             health=health,
             admin=admin,
-            carrier=floor,
-            carrying=(floor.batcher.run,),
+            carriage=carriage,
         )
         await stack.enter_async_context(sealing.followed_by(parts.heed))
         metrics.watch(partial(read, parts, CLOCK))
@@ -207,19 +224,29 @@ class Parts:
         process = self.configuration.process
         self.carrier.drain(process.drain_seconds, process.stop_seconds)
 
+    def hand_over_admin(self) -> int:
+        """Let go of the admin listener without closing it; gives its descriptor."""
+        self.is_handed_over = True
+        return self.admin.socket.detach()
+
     def _note_clients(self, contents: ClientsContents) -> None:
         for event in contents.changes_since(self.clients.contents):
             self.audit.note(event)
         self.clients.replace(contents)
 
 
-async def _listen(floor: Floor, configuration: Configuration, stack: AsyncExitStack) -> None:
-    listeners: list[Listener] = []
-    for name, config in configuration.all_listeners().items():
-        with naming_holder():
-            listeners.append(await bind(name, config))
-        stack.push_async_callback(listeners[-1].aclose)
-    floor.listen(listeners)
+async def _admin_listener(configuration: Configuration, given: Given) -> trio.SocketListener:
+    if numbers := given.get(ADMIN):
+        return trio.SocketListener(trio.socket.socket(fileno=numbers[0]))
+    with naming_holder():
+        return await listen(ADMIN, parse_address(configuration.admin.address))
+
+
+def _carriage(kept: Kept, given: Given, handover: Handover | None) -> Carriage:
+    count = kept.change.configuration.process.worker_count
+    if count == 1 and handover is None:
+        return Alone(kept, given)
+    return Several(kept, count, given, handover)
 
 
 def _forget_killed(configuration: Configuration) -> None:

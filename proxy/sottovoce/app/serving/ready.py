@@ -1,4 +1,4 @@
-"""The ready file: there exactly as long as calls can come."""
+"""The ready file: there exactly as long as calls can come, also while the proxy becomes a newer one."""
 
 import os
 from collections.abc import Callable, Generator, Mapping
@@ -36,4 +36,5 @@ def ready(parts: Parts, announce: Callable[[Mapping[str, str], str], None]) -> G
         announce(addresses, parts.admin_address)
         yield
     finally:
-        path.unlink(missing_ok=True)
+        if not parts.is_handed_over:
+            path.unlink(missing_ok=True)

@@ -17,6 +17,7 @@ import trio
 from sottovoce.app.checking import build_routes, check_loaded, read_credentials
 from sottovoce.app.floor import Change
 from sottovoce.app.serving.parts import CLOCK, ENTROPY, Parts
+from sottovoce.app.serving.systemd import Manager
 from sottovoce.identity import ClientsConfig, reread_contents
 from sottovoce.observe import configure_logging, events
 from sottovoce.primitives import SottovoceError
@@ -32,7 +33,7 @@ _Stamp = tuple[int, int, int, int]
 Stamps = tuple[_Stamp | None, ...]
 _SETTLED = ("identity", "hsm", "audit", "admin")
 """Sections that only a start reads."""
-_SETTLED_OF_PROCESS = ("profile", "ready_file", "allow_tls_environment")
+_SETTLED_OF_PROCESS = ("profile", "workers", "ready_file", "allow_tls_environment")
 
 
 class Reloader:
@@ -62,16 +63,19 @@ class Reloader:
         self._is_asked = False
         self._reloading.cancel()
 
-    async def run(self) -> None:
-        """Until cancelled."""
+    async def run(self, manager: Manager) -> None:
+        """Until cancelled; the service manager is told when a configuration is read again."""
         while True:
             if not self._is_asked:
                 with trio.move_on_after(LOOK_SECONDS):
                     await self._idle.park()
             if self._is_asked:
                 self._is_asked = False
+                manager.reloading()
                 with trio.CancelScope() as self._reloading:
                     await self._reload()
+                if not self._is_draining:
+                    manager.ready()
             await self._look_at_clients()
 
     async def _reload(self) -> None:

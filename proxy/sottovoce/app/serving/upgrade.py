@@ -1,0 +1,85 @@
+"""The proxy replaced by a newer one in the same process, with its sockets and its workers.
+
+    SIGUSR2 ─▶ the new program checks the configuration ─▶ workers wait ─▶ execv ─▶ new workers begin ─▶ the old drain
+
+What the new program says against the configuration is what keeps it from taking over.  From `execv` until its tokens
+are open, some seconds at most, calls go on and new ones come as far as the signature, which waits.
+"""
+
+import subprocess
+
+import msgspec
+import trio
+
+from sottovoce.app.serving.parts import Parts
+from sottovoce.app.workers import Handover, NotPaused, Workers
+from sottovoce.observe import events
+from sottovoce.primitives import one_line
+
+_CHECK_SECONDS = 60.0
+_MAX_REASON = 400
+
+
+class Program(msgspec.Struct, frozen=True):
+    """How this program is run again: both are command lines."""
+
+    serve: tuple[str, ...]
+    check: tuple[str, ...]
+    """Ends with 0 where the configuration can be served by what is installed now."""
+
+
+class Upgrade:
+    """Tries, when it is asked to."""
+
+    def __init__(self, parts: Parts, program: Program | None) -> None:
+        """Take what is to be replaced, and by what."""
+        self._parts = parts
+        self._program = program
+
+    async def begin(self) -> Handover | None:
+        """Give what the next program is to take over, once nothing is under way; None where it is not to: it says why.
+
+        After that this program has to end, and nothing more may be asked of its parts.
+        """
+        if reason := self._why_not() or await self._checked():
+            self._refuse(reason)
+            return None
+        carrier = self._parts.carrier
+        if not isinstance(carrier, Workers):
+            return None
+        self._parts.logger.info(events.UPGRADE_BEGUN, workers=len(carrier.crew.members))
+        try:
+            await carrier.pause()
+        except NotPaused as error:
+            self._refuse(str(error))
+            return None
+        handover = carrier.hand_over()
+        admin = self._parts.hand_over_admin()
+        return msgspec.structs.replace(handover, sockets={**handover.sockets, "admin": (admin,)})
+
+    def _why_not(self) -> str:
+        if self._program is None or not isinstance(self._parts.carrier, Workers):
+            return "this process carries its calls itself: set process.workers, and restart once"
+        if self._parts.sealing.status is not None:
+            return "the tokens' PINs are in this process alone, and would be gone: restart, and unseal"
+        return ""
+
+    async def _checked(self) -> str:
+        """Have the program that is installed now look at the configuration; give what it has against it."""
+        if self._program is None:
+            return ""
+        with trio.move_on_after(_CHECK_SECONDS):
+            try:
+                done = await trio.run_process(
+                    self._program.check, check=False, stdin=subprocess.DEVNULL, capture_stdout=True, capture_stderr=True
+                )
+            except OSError as error:
+                return f"{self._program.check[0]} cannot be run ({error.strerror})"
+            if not done.returncode:
+                return ""
+            said = (done.stderr or done.stdout).decode(errors="replace").strip()
+            return one_line(said, max_characters=_MAX_REASON) or f"the check ended with status {done.returncode}"
+        return f"the check took more than {_CHECK_SECONDS:.0f} s"
+
+    def _refuse(self, reason: str) -> None:
+        self._parts.logger.error(events.UPGRADE_REFUSED, reason=reason)

@@ -1,0 +1,82 @@
+"""What a supervisor leaves to the program that takes its place in the same process.
+
+Descriptors stay open across `execv` where they are inheritable.  Which is which, and what was counted so far, stands in
+a file in memory, whose descriptor one environment variable names.  Nothing secret is in it: ticket keys are wrapped.
+"""
+
+import os
+import signal
+from collections.abc import MutableMapping
+from typing import Final, NoReturn
+
+import msgspec
+
+from sottovoce.app.floor import Load
+from sottovoce.identity import LivingTicketKey
+from sottovoce.observe.metrics import Snapshot
+from sottovoce.primitives import SottovoceError
+
+VARIABLE: Final = "SOTTOVOCE_HANDOVER"
+
+
+class HandoverInvalid(SottovoceError):
+    """What the variable names is not what a proxy leaves."""
+
+
+class OldWorker(msgspec.Struct, frozen=True):
+    """A worker of the supervisor before this one: its number, its process, our end of its desk."""
+
+    number: int
+    pid: int
+    desk: int
+
+
+class Handover(msgspec.Struct, frozen=True):
+    """Everything that goes on across an upgrade.  Fields may be added: they need a default."""
+
+    sockets: dict[str, tuple[int, ...]]
+    """Listening sockets by listener, and that of the admin address as `admin`."""
+    workers: tuple[OldWorker, ...]
+    records: int
+    """The record of used tickets."""
+    living: tuple[LivingTicketKey, ...]
+    past: Load
+    """What workers had carried that have gone."""
+    metrics: Snapshot
+    """What all but the living workers have counted."""
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """All that have to stay open."""
+        bound = (number for numbers in self.sockets.values() for number in numbers)
+        return (*bound, *(worker.desk for worker in self.workers), self.records)
+
+
+def become(program: tuple[str, ...], handover: Handover) -> NoReturn:
+    """Run another program in place of this one, which finds what is handed over.
+
+    Signals that would end it before it heeds them are blocked: it unblocks them.
+    """
+    told = os.memfd_create("handover", os.MFD_CLOEXEC)
+    os.write(told, msgspec.msgpack.encode(handover))
+    for descriptor in (told, *handover.descriptors):
+        os.set_inheritable(descriptor, True)  # noqa: FBT003  its only argument
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP, signal.SIGUSR2})
+    os.execve(program[0], program, {**os.environ, VARIABLE: str(told)})  # noqa: S606  our own command line
+
+
+def find(environment: MutableMapping[str, str]) -> Handover | None:
+    """Take what was left, if anything was; nobody else inherits it.  Raises HandoverInvalid."""
+    number = environment.pop(VARIABLE, None)
+    if number is None:
+        return None
+    try:
+        with os.fdopen(int(number), "rb") as told:
+            told.seek(0)
+            handover = msgspec.msgpack.decode(told.read(), type=Handover)
+        for descriptor in handover.descriptors:
+            os.set_inheritable(descriptor, False)  # noqa: FBT003  its only argument
+    except (msgspec.DecodeError, OSError, ValueError) as error:
+        text = f"{VARIABLE} does not name what a proxy leaves to its successor ({error}): unset it, and start again"
+        raise HandoverInvalid(text) from None
+    return handover
