@@ -149,7 +149,8 @@ class Several:
     def __init__(self, kept: Kept, count: int, given: Given, handover: Handover | None) -> None:
         """Take the parts, how many workers there are to be, and what the supervisor before this one left."""
         self._handover = handover
-        self._records = SharedRecords.create() if handover is None else SharedRecords(handover.records)
+        inherited = None if handover is None else _inherited(handover.records)
+        self._records = inherited or SharedRecords.create()
         self.ticket_keys = TicketKeys(
             kept.tokens,
             records=self._records,
@@ -159,7 +160,7 @@ class Several:
             clock=kept.clock,
             entropy=kept.entropy,
         )
-        if handover is not None:
+        if handover is not None and inherited is not None:
             self.ticket_keys.take_over(handover.living)
         past = None if handover is None else handover.past
         metrics = MergedMetrics(kept.metrics) if handover is None else MergedMetrics(kept.metrics, handover.metrics)
@@ -199,3 +200,12 @@ class Several:
     def _retire(self) -> Retire:
         process = self.carrier.configuration.process
         return Retire(process.upgrade_seconds, process.drain_seconds, process.stop_seconds)
+
+
+def _inherited(descriptor: int) -> SharedRecords | None:
+    """Take the record of used tickets; None where another version made it: then there are new keys, too."""
+    records = SharedRecords(descriptor)
+    if records.is_of_this_version:
+        return records
+    records.close()
+    return None
