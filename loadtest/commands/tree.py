@@ -9,6 +9,7 @@ from sottovoce.cli.lazy.groups import LazyGroup, pages_of
 
 _COMMANDS = {
     "run": ("loadtest.commands.run", "Replay audio against a proxy and say what becomes of each frame."),
+    "scenarios": ("loadtest.commands.scenarios", "List the scenarios that come with this."),
     "compare": ("loadtest.peers.command", "The same load through Sottovoce and other proxies, in turns."),
     "bench": ("loadtest.bench.command", "Measure what is promised about speed."),
 }

@@ -1,10 +1,9 @@
 """A comparison as a table for a terminal and for the page."""
 
-from collections.abc import Sequence
-
 from loadtest.peers.comparing import SOTTOVOCE, Comparison
 from loadtest.peers.statistics import Spread, Standing, discarded, saturated
 from loadtest.report import words
+from loadtest.report.table import aligned
 
 _NO_ROUND = "no sound round"
 _NO_PAIR = "no sound pair"
@@ -62,12 +61,6 @@ def notes(comparison: Comparison) -> list[str]:
         lines.append(f"{words.count(outcome.sessions)} calls, {outcome.frames_per_second:g} frames/s each way, ")
         lines[-1] += f"{outcome.seconds:g} s a round; medians with [range]; {outcome.started_at}, {outcome.machine}"
     return lines
-
-
-def aligned(table: Sequence[Sequence[str]]) -> list[str]:
-    """Give a table's lines, its columns under each other."""
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
 
 
 def show(found: Spread | None, absent: str) -> str:

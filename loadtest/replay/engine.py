@@ -219,6 +219,8 @@ class Engine:
 
     def listen(self, until: float) -> None:
         """Wait for frames that are still on their way; not for long if somebody wants it to stop."""
+        for stream in self.streams:
+            stream.read_on()
         if self._should_stop():
             until = min(until, time.monotonic() + _LAST_SECONDS)
         while time.monotonic() < until:

@@ -92,6 +92,7 @@ class Handshakes(msgspec.Struct, frozen=True, kw_only=True):
     done: int
     failed: int
     per_second: float
+    """Of those that came about before the first frame."""
     latency: Quantiles
     """From the first SYN to the first frame that may be sent."""
 
@@ -117,6 +118,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     schema: str = SCHEMA
     name: str = "sottovoce"
     """What carried it, in a comparison: `sottovoce`, `haproxy`, `nginx`."""
+    about: str = ""
+    """What a scenario says of itself."""
     started_at: str
     """ISO 8601, UTC."""
     machine: str

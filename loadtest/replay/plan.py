@@ -122,6 +122,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Of the outcome."""
     seed: int = 1
     """Decides how the sessions' instants are spread over a frame's time: the same in runs that are compared."""
+    about: str = ""
+    """Of a scenario, for people."""
     groups: tuple[Group, ...] = ()
     """Of a scenario; none: `sessions` that talk from the beginning to the end."""
     phases: tuple[Phase, ...] = ()

@@ -65,6 +65,7 @@ class _Run:
         self._tell = tell
         self._phase = "calling"
         self._phase_began = time.monotonic()
+        self._called_per_second = 0.0
         self._rss_before = usage_of((*plan.watched.proxy, *plan.watched.token)).rss_kib
         self._started_at = datetime.now(UTC).isoformat(timespec="seconds")
 
@@ -73,13 +74,14 @@ class _Run:
         self._calling = Calling(plan, routes, engine, self._book)
         engine.call(self._calling.beginnings(), self._report)
         calling_seconds = time.monotonic() - self._phase_began
+        self._called_per_second = len(engine.streams) / calling_seconds if calling_seconds else 0.0
         before = after = _sample(plan.watched)
         is_whole = False
         if engine.streams and engine.has_time:
             _collect_seldom()
             before, after, is_whole = self._speak()
             engine.hang_up()
-        return self._outcome(calling_seconds, before, after, is_whole=is_whole)
+        return self._outcome(before, after, is_whole=is_whole)
 
     def _speak(self) -> tuple[_Sample, _Sample, bool]:
         plan, engine, period = self._plan, self._engine, 1 / self._plan.frames_per_second
@@ -117,13 +119,14 @@ class _Run:
             )
         )
 
-    def _outcome(self, calling_seconds: float, before: _Sample, after: _Sample, *, is_whole: bool) -> Outcome:
+    def _outcome(self, before: _Sample, after: _Sample, *, is_whole: bool) -> Outcome:
         plan, book, engine = self._plan, self._book, self._engine
         latency, lateness, reading = book.latency(), book.lateness.quantiles(), book.reading.quantiles()
         cost = _cost(before, after, book, engine, self._rss_before)
         done = book.handshakes.total
         return Outcome(
             name=plan.name,
+            about=plan.about,
             started_at=self._started_at,
             machine=describe_machine(),
             sessions=plan.sessions,
@@ -134,7 +137,7 @@ class _Run:
             handshakes=Handshakes(
                 done=done,
                 failed=engine.failed,
-                per_second=done / calling_seconds if calling_seconds else 0.0,
+                per_second=self._called_per_second,
                 latency=book.handshakes.quantiles(),
             ),
             latency=latency.quantiles(),
