@@ -28,6 +28,8 @@ RUNS = {
     "callers": 350_000,
     "addresses": 1_000_000,
     "backend": 1_000_000,
+    "audiosocket": 60_000,
+    "realtime": 60_000,
     "websocket_server": 120_000,
     "websocket_client": 75_000,
     "server_session": 16_000,

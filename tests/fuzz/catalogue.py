@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from tests.fuzz import callers, carriage, edge, files, insider, lossy, parsers, seeds, talk
+from tests.fuzz import adapters, callers, carriage, edge, files, insider, lossy, parsers, seeds, talk
 from tests.fuzz.toy import toy_world
 from tests.vector_report import VECTORS
 
@@ -54,6 +54,8 @@ TARGETS = {
     "callers": Target(callers.fuzz_callers, callers.seeds, 5_000),
     "addresses": Target(carriage.fuzz_addresses, seeds.of_addresses, 500),
     "backend": Target(carriage.fuzz_backend, seeds.of_backend, 10_000),
+    "audiosocket": Target(adapters.fuzz_audiosocket, adapters.audiosocket_seeds, 5_000),
+    "realtime": Target(adapters.fuzz_realtime, adapters.realtime_seeds, 10_000),
     "websocket_server": Target(carriage.fuzz_websocket_server, seeds.of_websocket, 20_000),
     "websocket_client": Target(carriage.fuzz_websocket_client, seeds.of_websocket, 20_000),
     "server_session": Target(insider.fuzz_server_session, seeds.of_insiders),
