@@ -121,10 +121,11 @@ def _next_steps(place: str, profile: str, port: int, routes: "Sequence[GivenRout
     serve = f"sottovoce serve {place}"
     if not port:
         return _Steps((serve,), ())  # which says the port that it was given
-    samples = {"twilio": "twilio"}
+    samples = {"raw": "raw-asyncio", "twilio": "twilio"}
     bots = [
-        f"sottovoce example {samples.get(each.adapter, 'raw-asyncio')} >bot.py && python bot.py {each.port}"
+        f"sottovoce example {samples[each.adapter]} >bot.py && python bot.py {each.port}"
         for each in routes[:1]
+        if each.adapter in samples
     ]
     url = f"wss://localhost:{port}/{routes[0].name if routes else 'echo'}"
     if profile == "development":
