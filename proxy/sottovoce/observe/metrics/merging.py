@@ -17,7 +17,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from sottovoce.observe.metrics.metrics import Metrics
-from sottovoce.observe.metrics.snapshot import NOTHING, Family, Merge, Sample, Snapshot, counted
+from sottovoce.observe.metrics.snapshot import MOST_OF, NOTHING, Family, Merge, Sample, Snapshot, counted
 
 _Series = tuple[str, tuple[tuple[str, str], ...]]
 
@@ -43,11 +43,11 @@ def merge(snapshots: Iterable[Snapshot]) -> Snapshot:
 
 def _both(rule: Merge, one: float, other: float) -> float:
     match rule:
-        case Merge.MAX:
+        case Merge.MAX | Merge.MOST:
             return max(one, other)
         case Merge.MIN:
             return min(one, other)
-        case Merge.SUM | Merge.LIVING | Merge.MOST:
+        case Merge.SUM | Merge.LIVING:
             return one + other
 
 
@@ -59,7 +59,9 @@ class MergedMetrics:
         self._own = own
         self._living: dict[int, Snapshot] = {}
         self._past = past
-        self._most: dict[tuple[str, _Series], float] = {}
+        self._most = dict.fromkeys(MOST_OF, 0.0)
+        self._now: dict[str, dict[int, float]] = {name: {} for name in MOST_OF}
+        """Of what each is the most of: how many each worker has."""
         self._registry = CollectorRegistry()
         self._registry.register(_Merged(self))
 
@@ -71,36 +73,45 @@ class MergedMetrics:
         """Take a worker's numbers; of one that is not known, or has ended, they are ignored."""
         if worker in self._living:
             self._living[worker] = snapshot
+            for most, now in self._now.items():
+                now[worker] = sum(_values(snapshot, MOST_OF[most]))
+                self._most[most] = max(self._most[most], sum(now.values()))
 
     def ended(self, worker: int) -> None:
         """Keep what a worker had counted when it was last heard."""
         last = self._living.pop(worker, NOTHING)
         self._past = merge((self._past, counted(last)))
+        for now in self._now.values():
+            now.pop(worker, None)
 
     def handed_over(self) -> Snapshot:
         """Give what a successor begins with, which has the same living workers: what all others have counted.
 
         Numbers that are read off the supervisor's parts are not in it: the successor's own parts tell them.
         """
-        return merge((self._own.happened(), self._past))
+        most = Snapshot(tuple(each for each in self.merged().families if each.merge is Merge.MOST))
+        return merge((self._own.happened(), self._past, most))
 
     def merged(self) -> Snapshot:
         """Give all together."""
         merged = merge((self._own.snapshot(), *self._living.values(), self._past))
-        return Snapshot(tuple(self._at_most(each) if each.merge is Merge.MOST else each for each in merged.families))
+        return Snapshot(tuple(self._at_least(each) if each.merge is Merge.MOST else each for each in merged.families))
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """Give the text of all metrics and its content type, as `Metrics.exposition` does for one process."""
         encode, content_type = choose_encoder(accept)
         return encode(self._registry), content_type
 
-    def _at_most(self, family: Family) -> Family:
-        samples: list[Sample] = []
-        for sample in family.samples:
-            key = family.name, (sample.suffix, sample.labels)
-            most = self._most[key] = max(sample.value, self._most.get(key, sample.value))
-            samples.append(Sample(sample.suffix, sample.labels, most))
-        return msgspec.structs.replace(family, samples=tuple(samples))
+    def _at_least(self, family: Family) -> Family:
+        most = self._most[family.name]
+        raised = (msgspec.structs.replace(each, value=max(each.value, most)) for each in family.samples)
+        return msgspec.structs.replace(family, samples=tuple(raised))
+
+
+def _values(snapshot: Snapshot, name: str) -> Iterator[float]:
+    for family in snapshot.families:
+        if family.name == name:
+            yield from (sample.value for sample in family.samples)
 
 
 class _Merged(Collector):

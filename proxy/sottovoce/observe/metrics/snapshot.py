@@ -15,7 +15,7 @@ class Merge(StrEnum):
     LIVING = "living"
     """All together of those that live: a gauge of something that each has its own of."""
     MOST = "most"
-    """As LIVING, and it never falls: at most so much was there at once."""
+    """The highest, also of processes that have gone, and of what MOST_OF names, added up: so much was there at once."""
     MAX = "max"
     MIN = "min"
 
@@ -81,6 +81,9 @@ GAUGES: Final = {
 `process_open_fds` is that of the process that has most of them open: each has a limit of its own.
 """
 
+MOST_OF: Final = {"sottovoce_peak_sessions": "sottovoce_live_sessions"}
+"""What each MOST is the most of."""
+
 
 def take_snapshot(registry: CollectorRegistry) -> Snapshot:
     """Read everything that is registered."""
@@ -103,4 +106,4 @@ def take_snapshot(registry: CollectorRegistry) -> Snapshot:
 
 def counted(snapshot: Snapshot) -> Snapshot:
     """Give what stays of a process that has gone."""
-    return Snapshot(tuple(family for family in snapshot.families if family.merge is Merge.SUM))
+    return Snapshot(tuple(family for family in snapshot.families if family.merge in {Merge.SUM, Merge.MOST}))
