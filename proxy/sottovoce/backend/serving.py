@@ -147,13 +147,16 @@ def listening_at(path: str) -> Generator[socket.socket]:
 
 
 def _remove_abandoned(path: str) -> None:
+    """Remove a socket that nobody listens on, and nothing else."""
+    if not Path(path).is_socket():
+        return
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knocking:
         try:
             knocking.connect(path)
         except ConnectionRefusedError:
             os.unlink(path)  # noqa: PTH108  as above
         except OSError:
-            return  # it is not there, or not ours: `bind` says so
+            return  # it is not ours: `bind` says so
 
 
 def cannot_listen(error: OSError, host: str, port: int | None) -> CannotListen:

@@ -46,9 +46,7 @@ async def _serve_one(handler: Handler, serving: Serving, stream: trio.SocketStre
     serving.begin(connection, stream)
     try:
         with suppress(OSError):  # it went as it came
-            peer = stream.socket.getpeername()
-            await connection.run()
-            log_peer(connection.machine, peer)
+            await connection.run(stream.socket.getpeername())
     except Exception:  # noqa: BLE001  a fault of ours, in one connection, is no reason to drop the others
         log.exception("a fault in the backend library: one connection is lost, the others go on")
     finally:
@@ -71,11 +69,12 @@ class _Connection:
         self._written = trio.Event()
         self._wait = trio.CancelScope()
 
-    async def run(self) -> None:
-        """Serve it until it is over, and the handlers have returned."""
+    async def run(self, peer: object) -> None:
+        """Serve it until it is over, and the handlers have returned; `peer` is its address."""
         async with trio.open_nursery() as self._nursery:
             self._nursery.start_soon(self._write)
             await self._read()
+            log_peer(self.machine, peer)
             with trio.move_on_after(LAST_WORDS_SECONDS):
                 await self._written.wait()
             await trio.aclose_forcefully(self._stream)
