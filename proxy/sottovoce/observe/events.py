@@ -24,9 +24,9 @@ WORKER_STARTED: Final = "worker.started"
 WORKER_LOST: Final = "worker.lost"
 WORKER_ENDED: Final = "worker.ended"
 SUPERVISOR_LOST: Final = "supervisor.lost"
-UPGRADE_BEGUN: Final = "upgrade.begun"
-UPGRADE_REFUSED: Final = "upgrade.refused"
-UPGRADE_DONE: Final = "upgrade.done"
+REPLACEMENT_BEGUN: Final = "replacement.begun"
+REPLACEMENT_REFUSED: Final = "replacement.refused"
+REPLACEMENT_DONE: Final = "replacement.done"
 
 # Connections, before there is a voice session
 TLS_REFUSED: Final = "tls.refused"

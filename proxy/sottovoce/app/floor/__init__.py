@@ -1,7 +1,7 @@
 """Where calls are carried: listeners and everything that a call needs, lent by whoever keeps keys and logs.
 
 carrier   what a proxy sees of it, and what it is lent     floor   the thing itself, one a process
-load      what it says of itself                           the others: its parts
+load, staff   what it says of itself                       the others: its parts
 """
 
 from sottovoce.app.floor.backends import Backends
@@ -11,6 +11,7 @@ from sottovoce.app.floor.contexts import TlsContexts, tls_policies
 from sottovoce.app.floor.floor import Floor, ServedListener
 from sottovoce.app.floor.load import BackendSeen, Load, total
 from sottovoce.app.floor.measured import MeasuredRoute, versions
+from sottovoce.app.floor.staff import Loss, Staff
 
 __all__ = [
     "BackendSeen",
@@ -21,8 +22,10 @@ __all__ = [
     "CountedTickets",
     "Floor",
     "Load",
+    "Loss",
     "MeasuredRoute",
     "ServedListener",
+    "Staff",
     "Supplies",
     "TlsContexts",
     "VoiceCertificates",

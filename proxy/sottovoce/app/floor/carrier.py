@@ -6,6 +6,7 @@ from typing import Protocol
 import msgspec
 
 from sottovoce.app.floor.load import Load
+from sottovoce.app.floor.staff import Staff
 from sottovoce.edge import AuditNotes
 from sottovoce.edge.services import Seal
 from sottovoce.hsm import Pool
@@ -67,6 +68,11 @@ class Carrier(Protocol):
     @property
     def load(self) -> Load:
         """What is and was carried; with workers, as they told it last."""
+        ...
+
+    @property
+    def staff(self) -> Staff | None:
+        """The workers; None: this process carries calls itself."""
         ...
 
     def install(self, identity: TlsIdentity) -> None:

@@ -15,11 +15,13 @@ from sottovoce.app.floor.carrier import Change, Supplies
 from sottovoce.app.floor.contexts import TlsContexts, tls_policies
 from sottovoce.app.floor.load import Load
 from sottovoce.app.floor.measured import MeasuredRoute
+from sottovoce.app.floor.staff import Staff
 from sottovoce.edge import CurrentServices, EdgeServices, Journal, Listener, ServedRoute
 from sottovoce.hsm.seal import Effects
 from sottovoce.identity import Batcher, Clients, ClientsContents, TicketOutcome
 from sottovoce.observe import CallCounts, Logger
 from sottovoce.observe.metrics import CallMetrics
+from sottovoce.plane import PortablePlane
 from sottovoce.primitives import Entropy, SystemKem
 from sottovoce.session import ServerDependencies
 from sottovoce.transport import Clock, TlsIdentity
@@ -85,6 +87,11 @@ class Floor:
             ticket_key_seconds=tickets.key_age_seconds,
             tasks=trio.lowlevel.current_statistics().tasks_living,
         )
+
+    @property
+    def staff(self) -> Staff | None:
+        """None: this process carries calls itself."""
+        return None
 
     def install(self, identity: TlsIdentity) -> None:
         """Serve connections from now on under this certificate."""
@@ -166,6 +173,7 @@ class Floor:
             parts=ServerDependencies(SystemKem(), self._entropy, supplies.voice, self._callers, supplies.tickets),
             signer=self.batcher,
             clock=self._clock,
+            plane=PortablePlane(self._clock),
             seal=supplies.seal,
             journal=Journal(self._logger, supplies.audit, self._backends, metrics=self._metrics),
         )

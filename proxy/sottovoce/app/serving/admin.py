@@ -51,6 +51,7 @@ class Operators:
             uptime_seconds=round(CLOCK.now() - self._began_at, 3),
             draining=health.is_draining,
             readiness=readiness,
+            workers=None if (staff := parts.carrier.staff) is None else staff.shown,
             listeners=tuple(self._listeners(load)),
             calls=load.calls,
             routes=routes,

@@ -73,7 +73,7 @@ async def serve(
             if hangups:
                 reloader.ask()
             if handover is not None:
-                logger.info(events.UPGRADE_DONE, workers=len(handover.workers))
+                logger.info(events.REPLACEMENT_DONE, workers=len(handover.workers))
             handed_over = await _run(parts, reloader, Upgrade(parts, program), signals, announce)
         served = parts.health.hsm.roots_signed
         signed = None if handed_over else await _roots_signed(parts.tokens)

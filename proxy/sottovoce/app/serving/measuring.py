@@ -13,10 +13,13 @@ if TYPE_CHECKING:
     from sottovoce.app.serving.parts import Parts
 
 
+_ALONE = {"starting": 0, "serving": 1, "draining": 0}
+
+
 def read(parts: "Parts", clock: Clock) -> Readings:
     """Read everything, once."""
     wall = clock.wall()
-    load, pool = parts.carrier.load, parts.tokens.status
+    load, pool, staff = parts.carrier.load, parts.tokens.status, parts.carrier.staff
     return Readings(
         carried=load.carried,
         half_open=load.half_open,
@@ -46,6 +49,8 @@ def read(parts: "Parts", clock: Clock) -> Readings:
         audit_unwritten=parts.audit.unwritten,
         audit_is_up=parts.audit.failure is None,
         is_ready=parts.health.readiness().ready,
+        workers=_ALONE if staff is None else {state: staff.states[state] for state in _ALONE},
+        worker_restarts=0 if staff is None else staff.shown.restarts,
         tasks=load.tasks,
     )
 

@@ -161,6 +161,7 @@ class Parts:
         else:
             carriage.carrier.install(throwaway_identity(CLOCK.wall()))  # to say 503 under
         await carriage.open(stack)
+        health.carrying = carriage.carrier
         parts = cls(
             change=change,
             file=file,

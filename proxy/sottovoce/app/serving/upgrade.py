@@ -47,7 +47,7 @@ class Upgrade:
         carrier = self._parts.carrier
         if not isinstance(carrier, Workers):
             return None
-        self._parts.logger.info(events.UPGRADE_BEGUN, workers=len(carrier.crew.members))
+        self._parts.logger.info(events.REPLACEMENT_BEGUN, workers=len(carrier.crew.members))
         try:
             await carrier.pause()
         except NotPaused as error:
@@ -82,4 +82,4 @@ class Upgrade:
         return f"the check took more than {_CHECK_SECONDS:.0f} s"
 
     def _refuse(self, reason: str) -> None:
-        self._parts.logger.error(events.UPGRADE_REFUSED, reason=reason)
+        self._parts.logger.error(events.REPLACEMENT_REFUSED, reason=reason)

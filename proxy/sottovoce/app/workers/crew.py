@@ -5,12 +5,14 @@ spawn ─▶ starting ─▶ serving ─▶ gone: another accepts from its socke
 """
 
 import socket
+from collections import deque
 from collections.abc import Callable, Iterable
 
 import msgspec
 import trio
 
-from sottovoce.app.floor import Load, total
+from sottovoce.admin import WorkersStatus, WorkerStatus
+from sottovoce.app.floor import Load, Loss, Staff, total
 from sottovoce.app.workers.backoff import Backoff
 from sottovoce.app.workers.child import Child, start_child
 from sottovoce.app.workers.desk import messages
@@ -27,6 +29,7 @@ START_SECONDS = 60.0
 """A worker that cannot take calls by then is killed."""
 HUNG_SECONDS = 30.0
 """A worker that was not heard of for so long is killed: it tells what it carries every second."""
+_MAX_NOTED = 100
 _END_SECONDS = 2.0
 """For workers that are cut off."""
 _LAST_WORDS_SECONDS = 1.0
@@ -58,6 +61,8 @@ class Crew:
         """Start none yet.  Workers get none of the environment's variables that are named in `without`."""
         self.count = count
         self.restarts = 0
+        self._losses: deque[Loss] = deque(maxlen=_MAX_NOTED)
+        self._clock = clock
         self.members: list[Member] = []
         self.is_handed_over = False
         """Whether the workers go on, and somebody else keeps them."""
@@ -81,6 +86,22 @@ class Crew:
         """What is and was carried, as workers told it last."""
         told = (member.load for member in self.members if member.load is not None)
         return total((self.past, *told), self.past.began_at)
+
+    @property
+    def staff(self) -> Staff:
+        """The workers."""
+        now = trio.current_time()
+        each = tuple(
+            WorkerStatus(
+                member.place,
+                member.child.pid,
+                member.state,
+                round(now - member.since, 3),
+                0 if member.load is None else member.load.calls.now,
+            )
+            for member in self.members
+        )
+        return Staff(WorkersStatus(self.count, self.restarts, each), tuple(self._losses))
 
     @property
     def taking(self) -> list[Member]:
@@ -146,6 +167,7 @@ class Crew:
                 self._changed.unpark_all()
                 return
             self.restarts += 1
+            self._losses.append(Loss(self._clock.now(), place, reason))
             self._logger.error(events.WORKER_LOST, worker=place, reason=reason, retry_seconds=seconds)
             with trio.move_on_after(seconds):
                 await self._told_to_leave.wait()

@@ -11,7 +11,7 @@ from functools import partial
 import msgspec
 import trio
 
-from sottovoce.app.floor import Change, Load
+from sottovoce.app.floor import Change, Load, Staff
 from sottovoce.app.workers.crew import Crew
 from sottovoce.app.workers.desk import messages
 from sottovoce.app.workers.desk.desk import DeskClosed
@@ -67,6 +67,11 @@ class Workers:
     def load(self) -> Load:
         """What is and was carried, as workers told it last."""
         return self.crew.load
+
+    @property
+    def staff(self) -> Staff:
+        """The workers."""
+        return self.crew.staff
 
     @property
     def configuration(self) -> Configuration:

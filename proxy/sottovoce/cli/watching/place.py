@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from rich.console import RenderableType
 
@@ -67,10 +67,17 @@ def summary(status: "Status") -> str:
     hybrid = "no handshake yet" if share is None else f"{int(100 * share)} % hybrid"
     return " · ".join(
         (
-            *(status.state, calls, _hsm(status), f"leaf {duration(leaf)}"),
+            *(status.state, calls, *_workers(status), _hsm(status), f"leaf {duration(leaf)}"),
             *(f"voice certificate {duration(voice)}", f"pq {policies}: {hybrid}"),
         )
     )
+
+
+def _workers(status: "Status") -> "Iterator[str]":
+    if status.workers is not None:
+        serving = sum(each.state == "serving" for each in status.workers.each)
+        draining = sum(each.state == "draining" for each in status.workers.each)
+        yield f"{serving} of {status.workers.wanted} workers" + (f", {draining} draining" if draining else "")
 
 
 def _hsm(status: "Status") -> str:

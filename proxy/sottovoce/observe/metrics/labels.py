@@ -56,10 +56,11 @@ LIMITS: Final = frozenset(
         "max_handshakes_per_prefix",
         "max_handshakes_per_second",
         "max_prefix_handshakes_per_second",
-        "open_files",
     }
 )
-"""What refuses connections: settings of a listener, and the number of files that the process may open."""
+"""Settings of a listener that refuse connections."""
+OPEN_FILES: Final = "open_files"
+"""What refuses connections, too: the number of files that the process may open."""
 PROXY_HEADER: Final = "proxy_header"
 OPERATIONS: Final = frozenset(
     {
@@ -102,7 +103,9 @@ def limit_of(reason: str) -> str:
     """Name what refused a connection: the text begins with the limit."""
     if reason.startswith("PROXY protocol"):
         return PROXY_HEADER
-    return known(reason.partition(" ")[0].rstrip(":"), LIMITS)
+    if reason.startswith(OPEN_FILES):
+        return OPEN_FILES
+    return known(reason.partition(" ")[0], LIMITS)
 
 
 def fault_of(reason: str) -> str:

@@ -60,6 +60,7 @@ GAUGES: Final = {
     "sottovoce_half_open_handshakes": Merge.LIVING,
     "sottovoce_loop_lag_max_seconds": Merge.MAX,
     "sottovoce_loop_tasks": Merge.LIVING,
+    "sottovoce_workers": Merge.MAX,
     "sottovoce_token_up": Merge.MIN,
     "sottovoce_token_breaker": Merge.MAX,
     "sottovoce_token_sessions": Merge.MAX,
