@@ -108,7 +108,7 @@ def _build_realtime(name: str, config: RouteConfig, directory: Path) -> Route:
     )
 
     def make_dialect(start: CallStart) -> RealtimeDialect:
-        return RealtimeDialect(start, session, rate=options.rate, speaks_first=options.speaks_first)
+        return RealtimeDialect(start, session, options)
 
     return _dialled_route(
         name,

@@ -75,9 +75,7 @@ class Conversing:
         self._schema = {"ga": TO_SERVER, "beta": TO_SERVER_BETA}[options.dialect] if options.rate == 24_000 else None
         self.sink = RecordingSink()
         self.metered = MeteredSink(start, self.sink, 0.0)
-        self.dialect = RealtimeDialect(
-            start, session_of(options, given), rate=options.rate, speaks_first=options.speaks_first
-        )
+        self.dialect = RealtimeDialect(start, session_of(options, given), options)
         self.texts: list[dict[str, Any]] = []
         for text in self.dialect.start():
             self.put(text)

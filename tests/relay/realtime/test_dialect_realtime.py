@@ -57,6 +57,39 @@ def test_a_tone_is_right_both_ways(codec: Codec, rate: int, frame_ms: int) -> No
     assert distance > AS_GOOD_AS.get(codec, 60)
 
 
+@pytest.mark.parametrize(
+    ("codec", "ga", "beta", "silence"),
+    [(Codec.PCMU_8K, "audio/pcmu", "g711_ulaw", 0xFF), (Codec.PCMA_8K, "audio/pcma", "g711_alaw", 0xD5)],
+)
+@pytest.mark.parametrize("frame_ms", [20, 60])
+def test_g711_may_be_left_as_it_is(codec: Codec, ga: str, beta: str, silence: int, frame_ms: int) -> None:
+    start = starting(codec, frame_ms)
+    (old,) = Conversing(start, RealtimeOptions(g711=True, dialect="beta")).texts
+    assert old["session"]["input_audio_format"] == old["session"]["output_audio_format"] == beta
+    conversing = Conversing(start, RealtimeOptions(g711=True))
+    audio = conversing.texts[0]["session"]["audio"]
+    assert audio == {"input": {"format": {"type": ga}}, "output": {"format": {"type": ga}}}
+    said = bytes(range(256)) * 15
+    conversing.say(said)
+    conversing.say(b"")
+    assert conversing.heard == said + bytes([silence]) * codec.frame_bytes(frame_ms)
+    for event in (created(), delta(said[:1]), delta(said[1:])):
+        conversing.hear(event)
+    conversing.run_until(0.24)
+    conversing.hear(SPEECH)
+    assert conversing.texts[-1]["audio_end_ms"] == pytest.approx(240, abs=1)
+    assert said.startswith(conversing.given)
+
+
+def test_g711_is_no_matter_for_linear_samples_and_each_direction_has_its_format() -> None:
+    conversing = Conversing(starting(Codec.PCMU_8K, receive_codec=Codec.PCM16_16K), RealtimeOptions(g711=True))
+    audio = conversing.texts[0]["session"]["audio"]
+    assert audio["input"]["format"] == {"type": "audio/pcmu"}
+    assert audio["output"]["format"] == {"type": "audio/pcm", "rate": 24_000}
+    conversing.hear(delta(bytes(960)))
+    assert conversing.given == bytes(640)
+
+
 def test_silence_is_sent_and_not_left_out() -> None:
     conversing = Conversing(starting(Codec.PCMA_8K))
     conversing.say(b"", lost_before=7)

@@ -55,7 +55,7 @@ class Calling:
                 timeout_seconds=2,
                 begin=WebSocketUpgrade(max_message_bytes=MAX_MESSAGE_BYTES, headers=HEADERS),
             ),
-            lambda start: RealtimeDialect(start, session_of(RealtimeOptions()), rate=24_000, speaks_first=False),
+            lambda start: RealtimeDialect(start, session_of(RealtimeOptions()), RealtimeOptions()),
             queue_frames=queue_frames,
             codecs=CODECS,
         )

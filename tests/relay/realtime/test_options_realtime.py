@@ -11,16 +11,15 @@ from sottovoce.relay import RealtimeOptions, RouteConfig, RouteMisconfigured, bu
 from sottovoce.relay.realtime import CODECS, authorization_of, session_of
 from sottovoce.relay.realtime.options import MAX_SESSION_BYTES
 from sottovoce.wire import Codec
-from tests.relay.realtime.server import TO_SERVER, TO_SERVER_BETA
+from tests.relay.realtime.server import Conversing, starting
 
 FORMAT = {"type": "audio/pcm", "rate": 24_000}
 PCM = {"input_audio_format": "pcm16", "output_audio_format": "pcm16"}
 
 
 def session(given: object, **options: Any) -> dict[str, Any]:
-    made = session_of(RealtimeOptions(**options), json.dumps(given).encode())
-    schema = TO_SERVER_BETA if options.get("dialect") == "beta" else TO_SERVER
-    schema.validate({"type": "session.update", "session": made})
+    conversing = Conversing(starting(), RealtimeOptions(**options), json.dumps(given).encode())
+    made: dict[str, Any] = conversing.texts[0]["session"]
     return made
 
 
@@ -54,8 +53,9 @@ def test_a_session_of_the_beta() -> None:
         (b"\xff", "no JSON object"),
         (b"[" * 100_000, "no JSON object"),
         (b'{"type": "transcription"}', "another type"),
-        (b'{"audio": 5}', "member audio that is no object"),
-        (b'{"audio": {"input": []}}', "member input that is no object"),
+        (b'{"audio": 5}', "member audio that is no object with input and output"),
+        (b'{"audio": {"input": []}}', "member audio that is no object with input and output"),
+        (b'{"audio": {"inputs": {}}}', "member audio that is no object with input and output"),
         (b" " * (MAX_SESSION_BYTES + 1), "more than"),
     ],
 )

@@ -3,7 +3,8 @@
 What is sent and what is not: `docs/backend-realtime.md`.
 """
 
-from sottovoce.relay.realtime.dialect import CODECS, RealtimeDialect
+from sottovoce.relay.realtime.dialect import RealtimeDialect
+from sottovoce.relay.realtime.formats import CODECS
 from sottovoce.relay.realtime.messages import MAX_MESSAGE_BYTES
 from sottovoce.relay.realtime.options import RealtimeOptions, authorization_of, session_of
 

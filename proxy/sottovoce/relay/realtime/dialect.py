@@ -1,23 +1,22 @@
 """The Realtime dialect for one call: what the client says in its events, and what the model answers.  Pure.
 
-To the server goes every frame as it comes, as linear samples of the session's rate.  From the server comes audio faster
+To the server goes every frame as it comes, in the session's format (`formats`).  From the server comes audio faster
 than it can be played, which `Playout` gives out in frames of the call.  When the server hears the caller break in, what
 was not played is taken back, the answer is cancelled, and the server is told how much of it was heard.
 """
 
-from collections.abc import Callable
 from typing import Final
 
-from sottovoce.relay import g711
 from sottovoce.relay.call import CallEnd, CallStart, LegStatistics
 from sottovoce.relay.errors import BackendFault, BackendMisbehaved
 from sottovoce.relay.link import Dialect, MeteredSink, Playout
 from sottovoce.relay.realtime import messages
+from sottovoce.relay.realtime.formats import format_to_client, format_to_server, with_formats
 from sottovoce.relay.realtime.messages import AudioDelta, ErrorEvent, ResponseCreated, ResponseDone, SpeechStarted
-from sottovoce.relay.realtime.resample import Resampler
+from sottovoce.relay.realtime.options import RealtimeOptions
 from sottovoce.relay.realtime.spoken import Spoken
 from sottovoce.session import TokenBucket
-from sottovoce.wire import Codec, frames
+from sottovoce.wire import frames
 
 EVENTS_PER_SECOND: Final = 500.0
 EVENT_BURST: Final = 5_000.0
@@ -25,39 +24,22 @@ EVENT_BURST: Final = 5_000.0
 _GOOD_CLOSES: Final = frozenset({1000, 1001, 1005})
 """Normal, going away, no code given (RFC 6455 §7.4.1): others tell of a fault."""
 
-_Convert = Callable[[bytes], bytes]
-
-_TO_LINEAR: Final[dict[Codec, _Convert]] = {
-    Codec.PCMU_8K: g711.mulaw_to_pcm16,
-    Codec.PCMA_8K: g711.alaw_to_pcm16,
-    Codec.PCM16_8K: bytes,
-    Codec.PCM16_16K: bytes,
-    Codec.PCM16_24K: bytes,
-    Codec.PCM16_48K: bytes,
-}
-_FROM_LINEAR: Final[dict[Codec, _Convert]] = {
-    Codec.PCMU_8K: g711.pcm16_to_mulaw,
-    Codec.PCMA_8K: g711.pcm16_to_alaw,
-}
-CODECS: Final = frozenset(_TO_LINEAR)
-"""What linear samples can be made of, and made into."""
-
 
 class RealtimeDialect(Dialect):
     """The events of one call."""
 
     is_paced = True
 
-    def __init__(self, start: CallStart, session: dict[str, object], *, rate: int, speaks_first: bool) -> None:
-        """`start` names codecs of CODECS; `session` is what `session_of` gives, and `rate` its samples a second."""
-        self._opening = [messages.session_update(session), *[messages.response_create()] * speaks_first]
-        self._to_linear = _TO_LINEAR[start.send_codec]
-        self._silence = bytes(2 * start.send_codec.sample_rate * start.frame_milliseconds // 1000)
-        self._to_server = Resampler(start.send_codec.sample_rate, rate)
-        self._to_client = Resampler(rate, start.receive_codec.sample_rate)
-        self._from_linear = _FROM_LINEAR.get(start.receive_codec, bytes)
-        self._playout = Playout(start.frame_milliseconds, 2 * rate, self._convert)
-        self._spoken = Spoken(2 * rate)
+    def __init__(self, start: CallStart, session: dict[str, object], options: RealtimeOptions) -> None:
+        """`start` names codecs of `formats.CODECS`; `session` is what `session_of` gives."""
+        heard = format_to_server(start.send_codec, options, start.frame_milliseconds)
+        said = format_to_client(start.receive_codec, options)
+        asked = messages.session_update(with_formats(session, options, heard, said))
+        self._opening = [asked, *[messages.response_create()] * options.speaks_first]
+        self._to_server = heard.convert
+        self._bytes_per_sample = said.bytes_per_sample
+        self._playout = Playout(start.frame_milliseconds, said.bytes_per_second, said.convert)
+        self._spoken = Spoken(said.bytes_per_second)
         self._response: str | None = None
         """The id of the answer that is being made."""
         self._interrupted = ""
@@ -72,8 +54,7 @@ class RealtimeDialect(Dialect):
         """A frame; silence is sent and not left out.  A hole has no place."""
         del lost_before
         codec_bytes_at = 1 + frames.TIMESTAMP_BYTES if payload[0] & frames.FLAG_TIMESTAMP else 1
-        linear = self._to_linear(payload[codec_bytes_at:]) or self._silence
-        return messages.audio_append(self._to_server.convert(linear))
+        return messages.audio_append(self._to_server(payload[codec_bytes_at:]))
 
     def dtmf(self, event: int, duration_ms: int) -> None:
         """There is no such event over WebSocket."""
@@ -136,12 +117,12 @@ class RealtimeDialect(Dialect):
         if delta.response_id and delta.response_id == self._interrupted:
             self._count(sink)
             return
-        pcm16 = messages.audio_untrusted(delta)
-        if not pcm16:
+        samples = messages.audio_untrusted(delta, self._bytes_per_sample)
+        if not samples:
             self._count(sink)
             return
         before = self._playout.waiting_bytes
-        sink.dropped_frames += self._playout.put_audio(pcm16, sink.now)
+        sink.dropped_frames += self._playout.put_audio(samples, sink.now)
         self._spoken.add(delta.item_id, delta.content_index, self._playout.waiting_bytes - before)
 
     def _break_in(self, sink: MeteredSink) -> None:
@@ -157,9 +138,6 @@ class RealtimeDialect(Dialect):
         sink.answers += [messages.item_truncate(*cut) for cut in self._spoken.cut(unplayed_bytes)]
         self._playout.clear()
         sink.clear()
-
-    def _convert(self, pcm16: bytes) -> bytes:
-        return self._from_linear(self._to_client.convert(pcm16))
 
     def _count(self, sink: MeteredSink) -> None:
         """Count an event that nothing is done for, so that there cannot be too many of them."""

@@ -105,17 +105,17 @@ def decode_untrusted(text: str) -> ServerEvent | None:
         raise _bad_text(str(error)) from None
 
 
-def audio_untrusted(delta: AudioDelta) -> bytes:
+def audio_untrusted(delta: AudioDelta, bytes_per_sample: int) -> bytes:
     """Decode samples.  Raises BackendMisbehaved, bad_audio."""
     try:
-        pcm16 = binascii.a2b_base64(delta.delta, strict_mode=True)
+        samples = binascii.a2b_base64(delta.delta, strict_mode=True)
     except ValueError as error:  # binascii.Error, and what is not ASCII
         raise BackendMisbehaved(
             BackendFault.BAD_AUDIO, one_line(f"delta is not base64 (RFC 4648 §4): {error}")
         ) from None
-    if len(pcm16) & 1:
-        raise BackendMisbehaved(BackendFault.BAD_AUDIO, f"a delta of {len(pcm16)} bytes ends in half a sample")
-    return pcm16
+    if len(samples) % bytes_per_sample:
+        raise BackendMisbehaved(BackendFault.BAD_AUDIO, f"a delta of {len(samples)} bytes ends in half a sample")
+    return samples
 
 
 def session_update(session: dict[str, object]) -> str:
@@ -123,9 +123,9 @@ def session_update(session: dict[str, object]) -> str:
     return _text({"type": "session.update", "event_id": SESSION_EVENT_ID, "session": session})
 
 
-def audio_append(pcm16: bytes) -> str:
+def audio_append(samples: bytes) -> str:
     """The caller's audio.  Nothing in it needs JSON's escapes."""
-    return '{"type":"input_audio_buffer.append","audio":"' + binascii.b2a_base64(pcm16, newline=False).decode() + '"}'
+    return '{"type":"input_audio_buffer.append","audio":"' + binascii.b2a_base64(samples, newline=False).decode() + '"}'
 
 
 def response_create() -> str:

@@ -23,6 +23,8 @@ class RealtimeOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """`ga`: the names since August 2025; `beta`: those before, for servers that were written then."""
     rate: int = 24_000
     """Samples a second of the audio, both ways: 24000, the only one OpenAI has, or 16000."""
+    g711: bool = False
+    """Leave µ-law and A-law as they are, for servers that know them, as OpenAI's do: nothing is resampled then."""
     session_file: str | None = None
     """JSON object for `session` of session.update: instructions, voice, tools, …; the audio formats are put in here."""
     speaks_first: bool = False
@@ -58,10 +60,7 @@ def authorization_of(options: RealtimeOptions, secret: bytes) -> tuple[str, str]
 
 
 def session_of(options: RealtimeOptions, given: bytes = b"{}") -> dict[str, object]:
-    """Put the audio formats into the session of `session_file`.  Raises ValueError for what is no session.
-
-    GA names them `audio.input.format` and `audio.output.format`, beta `input_audio_format` and `output_audio_format`.
-    """
+    """Read the session of `session_file`, and put in what it lacks.  Raises ValueError for what is no session."""
     if len(given) > MAX_SESSION_BYTES:
         raise ValueError(f"has more than {MAX_SESSION_BYTES} bytes")
     try:
@@ -69,23 +68,14 @@ def session_of(options: RealtimeOptions, given: bytes = b"{}") -> dict[str, obje
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         raise ValueError("is no JSON object") from None
     if options.dialect == "beta":
-        return {"modalities": ["audio", "text"]} | session | {
-            "input_audio_format": "pcm16",
-            "output_audio_format": "pcm16",
-        }  # fmt: skip
+        return {"modalities": ["audio", "text"]} | session
     if session.get("type", "realtime") != "realtime":
         raise ValueError("is a session of another type than realtime")
-    audio = {**_object(session, "audio")}
-    for direction in ("input", "output"):
-        audio[direction] = _object(audio, direction) | {"format": {"type": "audio/pcm", "rate": options.rate}}
-    return {"type": "realtime", "output_modalities": ["audio"]} | session | {"audio": audio}
-
-
-def _object(session: dict[str, object], name: str) -> dict[str, object]:
     try:
-        return msgspec.convert(session.get(name, {}), dict[str, object])
+        msgspec.convert(session.get("audio", {}), dict[Literal["input", "output"], dict[str, object]])
     except msgspec.ValidationError:
-        raise ValueError(f"has a member {name} that is no object") from None
+        raise ValueError("has a member audio that is no object with input and output") from None
+    return {"type": "realtime", "output_modalities": ["audio"]} | session
 
 
 def _is_bearer(options: RealtimeOptions) -> bool:
