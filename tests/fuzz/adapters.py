@@ -15,6 +15,7 @@ from sottovoce.relay.errors import BackendMisbehaved
 from sottovoce.relay.link import Dialect, MeteredSink
 from sottovoce.relay.link.playout import MAX_WAITING_SECONDS
 from sottovoce.relay.realtime import CODECS, RealtimeDialect, RealtimeOptions, session_of
+from sottovoce.relay.realtime.formats import format_to_client, format_to_server, with_formats
 from sottovoce.relay.realtime.resample import Resampler
 from sottovoce.transport import PeerClosed, WsFailed
 from sottovoce.wire import FRAME_MILLISECONDS, Codec, frames
@@ -110,8 +111,9 @@ def fuzz_realtime(data: bytes) -> None:
 
 def _converse(choices: Choices) -> None:
     call = _Call(choices, CODECS)
-    options = RealtimeOptions(rate=choices.pick((16_000, 24_000)))
-    dialect = RealtimeDialect(call.start, session_of(options), rate=options.rate, speaks_first=False)
+    options = RealtimeOptions(rate=choices.pick((16_000, 24_000)), g711=choices.flag())
+    dialect = RealtimeDialect(call.start, session_of(options), options)
+    said = format_to_client(call.start.receive_codec, options)
     heard = 0
     try:
         while choices.are_left:
@@ -124,11 +126,11 @@ def _converse(choices: Choices) -> None:
                 assert read["type"] in {"response.cancel", "conversation.item.truncate"}
                 end = read.get("audio_end_ms", 0)
                 assert isinstance(end, int)
-                assert 0 <= end <= 1000 * min(heard / (2 * options.rate), MAX_WAITING_SECONDS + 200)
+                assert 0 <= end <= 1000 * min(heard / said.bytes_per_second, MAX_WAITING_SECONDS + 200)
             call.go_on(dialect, choices)
     except BackendMisbehaved as fault:
         one_line(fault)
-    call.check(heard / (2 * options.rate) + 0.001 * len(call.sink.told))
+    call.check(heard / said.bytes_per_second + 0.001 * len(call.sink.told))
 
 
 def _read_files(choices: Choices) -> None:
@@ -138,7 +140,9 @@ def _read_files(choices: Choices) -> None:
     except ValueError as error:
         one_line(error)
         return
-    assert "audio" in made or made["input_audio_format"] == "pcm16"
+    codec = choices.pick(sorted(CODECS))
+    formats = format_to_server(codec, options, 20), format_to_client(codec, options)
+    with_formats(made, options, *formats)
 
 
 def _resample(choices: Choices) -> None:
@@ -173,9 +177,11 @@ def realtime_seeds() -> Iterator[bytes]:
         b'{"type":"rate_limits.updated","rate_limits":[]}',
     )
     for codec in range(6):
-        yield bytes([2, codec, codec, 1, 1]) + b"".join(len(each).to_bytes(2) + each + bytes(4) for each in events[:5])
+        yield bytes([2, codec, codec, 1, 1, codec & 1]) + b"".join(
+            len(each).to_bytes(2) + each + bytes(4) for each in events[:5]
+        )
     for event in events:
-        yield bytes([3, 0, 0, 1, 0]) + len(event).to_bytes(2) + event + b"\0\0\0\2"
+        yield bytes([3, 0, 0, 1, 0, 0]) + len(event).to_bytes(2) + event + b"\0\0\0\2"
     yield b"\0\0" + b'{"type":"realtime","audio":{"input":{"turn_detection":null},"output":{"voice":"v"}},"tools":[{}]}'
     yield b"\0\1" + b'{"voice":"v","modalities":["audio"]}'
     yield b"\1\0\2" + (b"\x60" + bytes(range(96))) * 3
