@@ -11,6 +11,7 @@ _COMMANDS = {
     "run": ("loadtest.commands.run", "Replay audio against a proxy and say what becomes of each frame."),
     "scenarios": ("loadtest.commands.scenarios", "List the scenarios that come with this."),
     "compare": ("loadtest.peers.command", "The same load through Sottovoce and other proxies, in turns."),
+    "knee": ("loadtest.knee.command", "Find the most calls that one core holds."),
     "bench": ("loadtest.bench.command", "Measure what is promised about speed."),
 }
 _WANTS_JSON = "loadtest.json"

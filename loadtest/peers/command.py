@@ -16,7 +16,10 @@ _MAX_TICK_US = 20_000
 _FAILED, _INTERRUPTED = 1, 130
 
 
-def _peers(_: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
+def peers_of(_: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
+    """Take names with commas between them apart."""
+    if value is None:
+        return ()
     names = tuple(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
     if not names or set(names) - set(_KNOWN):
         text = f"{value!r}: name one or more of {', '.join(_KNOWN)}, with commas between them"
@@ -25,7 +28,7 @@ def _peers(_: click.Context, parameter: click.Parameter, value: str) -> tuple[st
 
 
 @click.command("compare")
-@click.option("--against", required=True, callback=_peers, metavar="PEERS", help="As in haproxy,nginx.")
+@click.option("--against", required=True, callback=peers_of, metavar="PEERS", help="As in haproxy,nginx.")
 @click.option("--sessions", type=click.IntRange(1, 5000), default=200, show_default=True, help="Calls at a time.")
 @click.option("--seconds", type=click.FloatRange(1, 3600), default=5.0, show_default=True, help="Of each run.")
 @click.option("--rounds", type=click.IntRange(1, 99), default=3, show_default=True, help="How often all take turns.")
@@ -65,7 +68,7 @@ def command(  # noqa: PLR0913  a command's options
 
     if not math.isfinite(seconds):  # which no range forbids
         raise click.BadParameter("give a number that ends", param_hint="--seconds")
-    programs, missing = _programs(against, may_install=may_install)
+    programs, missing = find_programs(against, may_install=may_install)
     wanted = Wanted(
         programs=programs, sessions=sessions, seconds=seconds, rounds=rounds, ticks=tuple(dict.fromkeys(ticks))
     )
@@ -87,7 +90,7 @@ def command(  # noqa: PLR0913  a command's options
     sys.exit(0 if could_run else _FAILED)
 
 
-def _programs(names: tuple[str, ...], *, may_install: bool) -> "tuple[tuple[Program, ...], dict[str, str]]":
+def find_programs(names: tuple[str, ...], *, may_install: bool) -> "tuple[tuple[Program, ...], dict[str, str]]":
     """Find the peers, or fetch them; give what is missing, with its remedy."""
     from loadtest.peers.servers import InstallationFailed, find_program, install, remedy  # noqa: PLC0415  as above
 

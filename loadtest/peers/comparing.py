@@ -4,25 +4,19 @@ The same calls, frames and instants are offered to all (`Plan.seed`), messages o
 answers.  What cannot run is named with its remedy, and the others are compared.
 """
 
-import tempfile
 from collections.abc import Callable, Generator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from functools import partial
-from importlib.metadata import version as version_of
-from pathlib import Path
 
 import msgspec
 from msgspec.structs import replace
 
-from loadtest.peers import servers
-from loadtest.peers.servers import Cores, Program, Running, ServerFailed
+from loadtest.peers.contenders import SOTTOVOCE, Run, contenders
+from loadtest.peers.servers import Cores, Program, ServerFailed
 from loadtest.peers.statistics import Row, Standing, standings
-from loadtest.replay import Outcome, Plan, Watched, run_load
+from loadtest.replay import Outcome, Plan, run_load
 from loadtest.replay.plan import SEALED_BYTES
 from loadtest.replay.processes.looking import describe_machine
 
 SCHEMA = "loadtest.compare/1"
-SOTTOVOCE = "sottovoce"
 SESSIONS, SECONDS, ROUNDS, TICKS = 200, 5.0, 3, (0, 1000)
 ENOUGH_ROUNDS = 3
 _SESSIONS_PER_SECOND = 100.0
@@ -33,6 +27,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
     programs: tuple[Program, ...]
     """The peers that are there; the first one is the yardstick."""
+    ours: tuple[str, ...] = (SOTTOVOCE,)
+    """Sottovoce, and what else of it takes part."""
     sessions: int = SESSIONS
     seconds: float = SECONDS
     rounds: int = ROUNDS
@@ -61,9 +57,6 @@ class Turn(msgspec.Struct, frozen=True):
     tick_us: int
 
 
-Run = Callable[[], AbstractContextManager[Running]]
-
-
 def compare(
     wanted: Wanted, cores: Cores, missing: dict[str, str], progress: Callable[[Turn], None] = lambda _: None
 ) -> Comparison:
@@ -72,21 +65,22 @@ def compare(
     rows: list[Row] = []
     failed = dict(missing)
     is_partial = False
-    with _contenders(wanted, cores) as (contenders, backend_pid):
+    with contenders(wanted.ours, wanted.programs, wanted.sessions, cores) as taking_part:
         try:
-            for turn in _turns(wanted, list(contenders)):
+            for turn in _turns(wanted, list(taking_part)):
                 if turn.name in failed:
                     continue
                 progress(turn)
-                version, run = contenders[turn.name]
+                contender = taking_part[turn.name]
                 try:
-                    outcome = _one(wanted, turn, cores, run, backend_pid)
+                    outcome = _one(wanted, turn, cores, contender.run)
                 except ServerFailed as error:
-                    if turn.name == SOTTOVOCE:
+                    if not contender.may_be_missing:
                         raise
-                    failed[turn.name] = str(error)
+                    text = str(error)
+                    failed[turn.name] = text if turn.name in text else f"{turn.name}: {text}"
                     continue
-                rows.append(Row(turn.round, version, replace(outcome, machine=machine)))
+                rows.append(Row(turn.round, contender.version, replace(outcome, machine=machine)))
         except KeyboardInterrupt:
             is_partial = True
     yardstick = next((program.name for program in wanted.programs if program.name not in failed), SOTTOVOCE)
@@ -100,23 +94,6 @@ def compare(
     )
 
 
-@contextmanager
-def _contenders(wanted: Wanted, cores: Cores) -> Generator[tuple[dict[str, tuple[str, Run]], int]]:
-    """Run the backend; give what starts each contender, by name with its version, and the backend's pid."""
-    with tempfile.TemporaryDirectory(prefix="sottovoce-compare-") as temporary:
-        place = Path(temporary)
-        with servers.run_echo(cores, place) as (port, pid):
-            voice = place / "voice"
-            servers.prepare_sottovoce(voice, port)
-            contenders: dict[str, tuple[str, Run]] = {
-                SOTTOVOCE: (version_of("sottovoce"), partial(servers.run_sottovoce, cores, voice))
-            }
-            for program in wanted.programs:
-                run = partial(servers.run_peer, program, cores, place, port, wanted.sessions)
-                contenders[program.name] = (program.version, run)
-            yield contenders, pid
-
-
 def _turns(wanted: Wanted, names: Sequence[str]) -> Generator[Turn]:
     """Give the runs in their order: each round begins with another contender."""
     for number in range(wanted.rounds):
@@ -126,9 +103,8 @@ def _turns(wanted: Wanted, names: Sequence[str]) -> Generator[Turn]:
                 yield Turn(number + 1, name, tick)
 
 
-def _one(wanted: Wanted, turn: Turn, cores: Cores, run: Run, backend_pid: int) -> Outcome:
+def _one(wanted: Wanted, turn: Turn, cores: Cores, run: Run) -> Outcome:
     with run() as running:
-        watched = running.watched
         plan = Plan(
             targets=(running.target,),
             sessions=wanted.sessions,
@@ -136,7 +112,7 @@ def _one(wanted: Wanted, turn: Turn, cores: Cores, run: Run, backend_pid: int) -
             tick_us=turn.tick_us,
             payload_bytes=SEALED_BYTES,
             sessions_per_second=_SESSIONS_PER_SECOND,
-            watched=Watched(proxy=watched.proxy, token=watched.token, backend=(backend_pid,)),
+            watched=running.watched,
             name=turn.name,
         )
         with cores.as_generator():

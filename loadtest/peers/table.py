@@ -1,6 +1,7 @@
 """A comparison as a table for a terminal and for the page."""
 
-from loadtest.peers.comparing import SOTTOVOCE, Comparison
+from loadtest.peers.comparing import Comparison
+from loadtest.peers.contenders import OURS
 from loadtest.peers.statistics import Spread, Standing, discarded, saturated
 from loadtest.report import words
 from loadtest.report.table import aligned
@@ -74,7 +75,7 @@ def show(found: Spread | None, absent: str) -> str:
 
 def _line(standing: Standing) -> list[str]:
     absent = _NOT_SEEN if standing.rounds else _NO_ROUND
-    has_token = standing.name == SOTTOVOCE
+    has_token = standing.name in OURS
     lost = words.count(standing.lost) + (f", {words.count(standing.wrong)} WRONG" if standing.wrong else "")
     return [
         f"{standing.name} {standing.version}",

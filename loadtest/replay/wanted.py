@@ -95,7 +95,7 @@ def prepare(wanted: Wanted, stack: ExitStack, say: Say) -> Plan:
         urls = tuple(f"wss://localhost:{port}/{route}" for route in routes)
         watched = Watched(proxy=(proxy.pid,), token=proxy.tokens, backend=backends)
     else:
-        watched = _watched(wanted)
+        watched = watched_behind(wanted)
     plan = Plan(
         targets=tuple(_targets(wanted, urls, token)),
         sessions=wanted.sessions,
@@ -128,6 +128,11 @@ def _with_scenario(plan: Plan, scenario: Scenario) -> Plan:
     )
 
 
+def target_of(wanted: Wanted) -> Target:
+    """Give the first of the targets that are called with what a directory is trusted for.  Raises SottovoceError."""
+    return _targets(wanted, wanted.urls, None)[0]
+
+
 def _recordings(wanted: Wanted, say: Say) -> tuple[Recording, ...]:
     if wanted.audio is None:
         return ()
@@ -158,7 +163,7 @@ def _trust(wanted: Wanted) -> Trust:
     return Trust(read_anchors(wanted.anchor), b"" if wanted.ca is None else read_ca(wanted.ca))
 
 
-def _watched(wanted: Wanted) -> Watched:
+def watched_behind(wanted: Wanted) -> Watched:
     """Find the processes behind URLs of this machine, as far as they may be looked at."""
     ports = {port for url in wanted.urls if (port := _port_here(url))}
     proxies = sorted({pid for port in ports for pid in listeners_of(port)})
