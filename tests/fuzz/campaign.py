@@ -32,6 +32,7 @@ RUNS = {
     "realtime": 60_000,
     "websocket_server": 120_000,
     "websocket_client": 75_000,
+    "tls_records": 4_000,
     "server_session": 16_000,
     "client_session": 18_000,
     "two_ends": 5_000,

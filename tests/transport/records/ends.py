@@ -78,7 +78,7 @@ def openssl_server(name: str) -> tuple[TlsCore, tuple[bytes, bytes], int]:
     theirs.receive(ours.to_send())
     ours.receive(theirs.to_send())
     theirs.receive(ours.to_send())
-    return theirs, secrets_in(lines), _records(theirs.to_send())
+    return theirs, secrets_in(lines), count_records(theirs.to_send())
 
 
 def openssl_client(name: str) -> tuple[TlsCore, tuple[bytes, bytes], int]:
@@ -101,7 +101,8 @@ def secrets_in(lines: list[bytes]) -> tuple[bytes, bytes]:
     return found["CLIENT"], found["SERVER"]
 
 
-def _records(data: bytes) -> int:
+def count_records(data: bytes) -> int:
+    """Count whole records."""
     count = 0
     while data:
         data = data[5 + int.from_bytes(data[3:5]) :]
