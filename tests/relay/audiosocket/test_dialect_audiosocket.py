@@ -133,6 +133,16 @@ def test_routes_offer_what_the_server_understands() -> None:
     assert not {Codec.NONE, Codec.OPUS_48K_MONO, Codec.OPUS_48K_STEREO} & codecs_of(ALL)
 
 
+def test_over_tls_or_by_leave_over_a_network() -> None:
+    secure = build_route("pbx", RouteConfig(adapter="audiosocket", url="tls://pbx.example.com:9093"))
+    assert not secure.plaintext_network
+    plain = RouteConfig(adapter="audiosocket", url="tcp://192.0.2.1:9092", allow_plaintext_network=True)
+    route = build_route("pbx", plain)
+    assert route.plaintext_network
+    (warning,) = route.warnings
+    assert warning.endswith("audio goes unencrypted to 192.0.2.1:9092; use tls:// instead")
+
+
 @pytest.mark.parametrize("rates", [(), (8_000, 8_000), (44_100,)])
 def test_rates_that_are_refused(rates: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="rates: "):
