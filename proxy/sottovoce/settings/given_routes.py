@@ -14,7 +14,7 @@ from sottovoce.settings.load import build
 _WRITE = "write NAME=ws://HOST:PORT/, or NAME=ADAPTER+ws://HOST:PORT/ for another adapter than raw"
 _DEFAULT_PORTS = {"ws": 80, "wss": 443}
 """Other schemes have none: their URLs name the port."""
-_adapter_and_url = re.compile(r"(?:([a-z0-9]+)\+)?((?:wss?|tcp|tls)://.*)", re.DOTALL).fullmatch
+_adapter_and_url = re.compile(r"(?:([a-z0-9]+)\+)?((?:wss?|tcp|tls)://.*|unix:.*)", re.DOTALL).fullmatch
 _is_bare = re.compile(r"[A-Za-z0-9_-]+").fullmatch
 
 
@@ -27,9 +27,9 @@ class GivenRoute(msgspec.Struct, frozen=True):
 
     @property
     def port(self) -> int:
-        """The port of its backend."""
+        """The port of its backend; 0 of a socket in the file system."""
         parts = urlsplit(self.url)
-        return parts.port or _DEFAULT_PORTS[parts.scheme]
+        return parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)
 
 
 def given_routes(words: Sequence[str]) -> tuple[GivenRoute, ...]:
