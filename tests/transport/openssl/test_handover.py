@@ -7,20 +7,19 @@ import pytest
 from OpenSSL import SSL
 
 from sottovoce.primitives import Secret
-from sottovoce.transport import PqPolicy, RecordLayer, TlsContext, TlsCore, TlsError, TlsTruncated
-from sottovoce.transport.openssl import OpenSslRecords, RecordPipe, Role, TrafficSecrets, handover
+from sottovoce.transport import KeyLog, PqPolicy, RecordLayer, TlsContext, TlsCore, TlsError, TlsTruncated
+from sottovoce.transport.openssl import OpenSslRecords, RecordPipe, Role, TrafficSecrets, contexts, handover
 from sottovoce.transport.records import RecordCore
 from tests.transport.ends import client, connected, server
 from tests.transport.records.ends import secrets_in
 from tests.transport.records.forge import Direction, Opened
 
 OWN = RecordLayer.OWN
-SECRET = "ab" * 32
 
 
-def in_handshake(records: RecordLayer = OWN) -> tuple[TlsCore, TlsCore]:
+def in_handshake(records: RecordLayer = OWN, key_log: KeyLog | None = None) -> tuple[TlsCore, TlsCore]:
     """Give a client that has completed its handshake, and a server that has not heard so."""
-    ours, theirs = TlsCore(client(records=records)), TlsCore(server())
+    ours, theirs = TlsCore(client(records=records)), TlsCore(server(key_log=key_log))
     theirs.receive(ours.to_send())
     ours.receive(theirs.to_send())
     return ours, theirs
@@ -94,7 +93,6 @@ def test_secrets_are_kept_with_the_connection_and_die_with_it() -> None:
         theirs.receive_eof()
     theirs.release()
     assert secret.is_wiped
-    assert not hasattr(handover, "_secrets")
 
 
 def test_a_key_log_does_not_spoil_it() -> None:
@@ -106,38 +104,24 @@ def test_a_key_log_does_not_spoil_it() -> None:
     assert ours.failure is None
 
 
-@pytest.mark.parametrize(
-    ("line", "client", "server"),
-    [
-        (f"CLIENT_TRAFFIC_SECRET_0 {SECRET} {SECRET}", True, False),
-        (f"SERVER_TRAFFIC_SECRET_0 {SECRET} {SECRET}{'cd' * 16}", False, True),
-        (f"CLIENT_HANDSHAKE_TRAFFIC_SECRET {SECRET} {SECRET}", False, False),
-        (f"EXPORTER_SECRET {SECRET} {SECRET}", False, False),
-        (f"CLIENT_TRAFFIC_SECRET_1 {SECRET} {SECRET}", False, False),
-        (f"CLIENT_TRAFFIC_SECRET_0 {SECRET} {SECRET}ab", False, False),
-        (f"CLIENT_TRAFFIC_SECRET_0 {SECRET} {'zz' * 32}", False, False),
-        ("", False, False),
-    ],
-)
-def test_a_line_of_the_key_log(line: str, client: bool, server: bool) -> None:  # noqa: FBT001  parameters of pytest
-    kept = TrafficSecrets()
-    kept.note(line.encode())
-    assert (kept.client is not None, kept.server is not None) == (client, server)
-    for secret in (kept.client, kept.server):
-        assert secret is None or secret.expose().hex() == line.split()[2]
-    kept.wipe()
+def test_what_openssl_tells_is_what_its_key_log_would() -> None:
+    lines: list[bytes] = []
+    _, theirs = in_handshake(key_log=lines.append)
+    assert theirs._connection is not None
+    kept = theirs._connection.get_app_data()
+    assert isinstance(kept, TrafficSecrets)
+    assert kept.server is not None
+    told = [line.split() for line in lines]
+    assert [bytes.fromhex(secret.decode()) for label, _, secret in told if label == b"SERVER_TRAFFIC_SECRET_0"] == [
+        kept.server.expose()
+    ]
+    assert kept.client is None
 
 
-def test_the_line_is_overwritten() -> None:
-    connection = SSL.Connection(SSL.Context(SSL.TLS_METHOD), None)
-    connection.set_app_data(TrafficSecrets())
-    line = f"CLIENT_TRAFFIC_SECRET_0 {SECRET} {SECRET}".encode()
-    handover.keep_secrets(connection, line)
-    assert not any(line)
-    connection.set_app_data(None)
-    other = f"CLIENT_TRAFFIC_SECRET_0 {SECRET} {SECRET}".encode()
-    handover.keep_secrets(connection, other)
-    assert other.startswith(b"CLIENT")
+def test_a_secret_that_nobody_is_to_have_is_wiped() -> None:
+    secret = Secret("secret", b"x" * 48)
+    handover.keep_secret(SSL.Connection(SSL.Context(SSL.TLS_METHOD), None), secret, of_client=True)
+    assert secret.is_wiped
 
 
 # Where it is not certain there is none.
@@ -155,19 +139,17 @@ def goes_on_with_openssl() -> None:
 
 
 def test_without_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(TrafficSecrets, "note", lambda _self, _line: None)
+    monkeypatch.setattr(contexts, "keep_secret", lambda *_, **__: None)
     goes_on_with_openssl()
 
 
 def test_with_wrong_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
-    note = TrafficSecrets.note
+    keep = handover.keep_secret
 
-    def lie(kept: TrafficSecrets, line: bytes) -> None:
-        note(kept, line)
-        if line.startswith(b"SERVER_TRAFFIC"):
-            kept.server = Secret("wrong", bytes(48))
+    def lie(connection: SSL.Connection, secret: Secret, *, of_client: bool) -> None:
+        keep(connection, secret if of_client else Secret("wrong", bytes(48)), of_client=of_client)
 
-    monkeypatch.setattr(TrafficSecrets, "note", lie)
+    monkeypatch.setattr(contexts, "keep_secret", lie)
     goes_on_with_openssl()
 
 

@@ -8,7 +8,7 @@ from OpenSSL import SSL
 from sottovoce.primitives import Secret
 from sottovoce.transport import PqPolicy, RecordLayer, TlsContext, TlsCore, TlsError
 from sottovoce.transport.openssl import Role
-from sottovoce.transport.records import KEY_LIMITS, SUITES, KeyLimits, RecordCore, Traffic
+from sottovoce.transport.records import KEY_LIMITS, SUITES, KeyLimits, RecordCore, Traffic, TrafficKey
 from tests.transport.ends import client, server, shake_hands
 from tests.transport.records.forge import ALERT, NAMES, Direction
 
@@ -47,7 +47,9 @@ def forged(
     """Give our end, a server's unless said otherwise, and its peer."""
     of_client, of_server = secrets or SECRETS[name]
     ours, theirs = (of_server, of_client) if is_server else (of_client, of_server)
-    traffic = Traffic(SUITES[name], Secret("sending", ours), Secret("receiving", theirs), sent=sent)
+    suite = SUITES[name]
+    keys = TrafficKey.of(suite, Secret("sending", ours)), TrafficKey.of(suite, Secret("receiving", theirs))
+    traffic = Traffic(suite, *keys, sent=sent)
     core = RecordCore(traffic, is_server=is_server, pq="prefer", limits=limits)
     return Forged(core, Direction(name, theirs), Direction(name, ours, sent))
 

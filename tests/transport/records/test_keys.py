@@ -6,7 +6,7 @@ import pytest
 
 from sottovoce.primitives import Secret, tls13_expand
 from sottovoce.transport.records import SUITES, RecordCore, Traffic
-from sottovoce.transport.records.keys import following, keyed
+from sottovoce.transport.records.keys import TrafficKey, following
 from tests.transport.records.forge import NAMES, Direction, expand
 from tests.vector_report import VectorRun
 
@@ -19,15 +19,15 @@ def test_the_traces(vector_run: Callable[[str], VectorRun]) -> None:
         for end in ends:
             secret = Secret(end, secrets[end])
             key = bytes(tls13_expand(secret, "key", suite.key_bytes).expose())
-            iv = keyed(suite, secret)[1].to_bytes(12)
+            iv = TrafficKey.of(suite, secret).iv.to_bytes(12)
             known = trace["keys"][end]
             run.check(f"keys of the {end}", (key.hex(), iv.hex()) == (known["key"], known["iv"]), positive=True)
         for case in trace["records"]:
             sender, other = case["from"], ends[case["from"] == "client"]
 
             def core(end: str, sent: int, peer: str) -> RecordCore:
-                ours, theirs = Secret(end, secrets[end]), Secret(peer, secrets[peer])
-                return RecordCore(Traffic(suite, ours, theirs, sent=sent), is_server=end == "server", pq="off")
+                keys = (TrafficKey.of(suite, Secret(each, secrets[each])) for each in (end, peer))
+                return RecordCore(Traffic(suite, *keys, sent=sent), is_server=end == "server", pq="off")
 
             record, hears = bytes.fromhex(case["record"]), core(other, 0, sender)
             hears._rx_number = case["number"]
@@ -47,8 +47,8 @@ def test_the_traces(vector_run: Callable[[str], VectorRun]) -> None:
 def test_the_next_generation(name: str) -> None:
     suite = SUITES[name]
     secret = Secret("secret", bytes(range(suite.secret_bytes)))
-    known, after = Direction(name, bytes(secret.expose())), following(secret)
+    known, after = Direction(name, bytes(secret.expose())), following(suite, secret)
     known.update()
-    assert bytes(after.expose()) == known.secret
+    assert after.secret.expose() == known.secret
     assert secret.is_wiped
-    assert keyed(suite, after)[1].to_bytes(12) == expand(known.secret, b"iv", 12)
+    assert after.iv.to_bytes(12) == expand(known.secret, b"iv", 12)

@@ -10,17 +10,21 @@ serve; `tests/transport/openssl/test_binding.py` fails when one of these names c
 - Moving bytes: `Connection.recv` and `bio_read` allocate a buffer for each call and raise for each "nothing yet", which
   costs 8.8 µs where the calls below cost 2.7 (a 200-byte record; measured, ratios hold).
 - Errors: pyOpenSSL keeps the text of a fault and drops its number, which alone says that it was the peer's alert.
+- The key log: it makes text of every secret, and of a line it gives no part.
 - ALPN: its callback can refuse only by raising, and keeps what was raised.
 """
 # ruff: noqa: SLF001 - private attributes of pyOpenSSL are this module's business
 
 import threading
+from binascii import unhexlify
+from collections.abc import Callable
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Address
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from OpenSSL import SSL, _util
 
+from sottovoce.primitives import Secret, wipe_bytes
 from sottovoce.transport.limits import READ_BYTES, RECORD_PLAINTEXT_BYTES
 
 _lib: Any = _util.lib
@@ -35,6 +39,22 @@ _HEADER_BYTES: Final = 5
 
 _ALERT_REASONS: Final = 1000
 """SSL_AD_REASON_OFFSET: an OpenSSL reason from here on is an alert that the peer sent."""
+
+
+_CLIENT_SECRET: Final = b"CLIENT_TRAFFIC_SECRET_0 "
+_SERVER_SECRET: Final = b"SERVER_TRAFFIC_SECRET_0 "
+"""How the lines of a key log begin that tell the secrets of data; every line is longer than this."""
+
+_RANDOM_HEX_BYTES: Final = 65
+"""The client's random in hexadecimal, and the space behind it."""
+
+
+class TellSecret(Protocol):
+    """Takes an application traffic secret of a connection's (RFC 8446 §7.1), which is the taker's to wipe."""
+
+    def __call__(self, connection: SSL.Connection, secret: Secret, *, of_client: bool) -> None:
+        """Take it."""
+        ...
 
 
 class _Scratch(threading.local):
@@ -259,6 +279,30 @@ def take_fault() -> Fault:
     return Fault(
         _text(_lib.ERR_reason_error_string(first)), reason - _ALERT_REASONS if reason >= _ALERT_REASONS else None
     )
+
+
+def tell_secrets(context: SSL.Context, tell: TellSecret, log: Callable[[bytes], None] | None) -> None:
+    """Have OpenSSL tell the secrets that the data of its connections begins with; and to `log` whole lines of all.
+
+    Of the other secrets nothing is copied out of OpenSSL, unless there is a log, and of these two nothing stays but
+    what is told.  pyOpenSSL's call makes text of each line first.
+    """
+    raw: Any = context
+    connections: Any = SSL.Connection
+
+    def on_line(ssl: Any, line: Any) -> None:  # noqa: ANN401  OpenSSL's objects
+        if log is not None:
+            log(_ffi.string(line))
+        label: bytes = _ffi.buffer(line, len(_CLIENT_SECRET))[:]
+        if label in {_CLIENT_SECRET, _SERVER_SECRET}:
+            text: bytes = _ffi.string(line + len(label) + _RANDOM_HEX_BYTES)
+            secret = Secret.take("TLS traffic secret", unhexlify(text))
+            wipe_bytes(text)
+            tell(connections._reverse_mapping[ssl], secret, of_client=label == _CLIENT_SECRET)
+
+    # Kept where pyOpenSSL keeps its own: a callback that OpenSSL still knows must never be collected.
+    raw._keylog_callback = _ffi.callback("void (*)(const SSL *, const char *)", on_line)
+    _lib.SSL_CTX_set_keylog_callback(raw._context, raw._keylog_callback)
 
 
 def set_groups(context: SSL.Context, groups: str) -> bool:

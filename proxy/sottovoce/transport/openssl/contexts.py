@@ -24,8 +24,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL, crypto
 
 from sottovoce.transport.errors import TransportMisconfigured
-from sottovoce.transport.openssl.binding import require_host, select_alpn, set_groups
-from sottovoce.transport.openssl.handover import TrafficSecrets, keep_secrets
+from sottovoce.transport.openssl.binding import require_host, select_alpn, set_groups, tell_secrets
+from sottovoce.transport.openssl.handover import TrafficSecrets, keep_secret
 
 TlsKey = EllipticCurvePrivateKey | Ed25519PrivateKey | RSAPrivateKey
 """The kinds of key that TLS certificates here may have; our own leaves have ECDSA P-256."""
@@ -236,22 +236,9 @@ def _context(
         raise TransportMisconfigured(
             f"this OpenSSL does not know the groups {groups}: install the versions of requirements.lock"
         )
-    _tell_secrets(context, key_log, records)
+    if key_log is not None or records is RecordLayer.OWN:
+        tell_secrets(context, keep_secret, key_log)
     return context
-
-
-def _tell_secrets(context: SSL.Context, key_log: KeyLog | None, records: RecordLayer) -> None:
-    """Have OpenSSL tell the secrets of its handshakes to whoever needs them, if anybody does."""
-    if key_log is not None:
-        sink = key_log
-
-        def tell(connection: SSL.Connection, line: bytes) -> None:
-            sink(bytes(bytearray(line)))  # a copy: the line is overwritten
-            keep_secrets(connection, line)
-
-        context.set_keylog_callback(tell)
-    elif records is RecordLayer.OWN:
-        context.set_keylog_callback(keep_secrets)
 
 
 def _accept_for_judgement(*_: object) -> bool:

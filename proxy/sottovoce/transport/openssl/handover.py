@@ -1,7 +1,7 @@
 """From OpenSSL's connection to `RecordCore`, when the handshake is over: the secrets, and how many records they served.
 
-The secrets come the one way that OpenSSL gives them, its key log, which is called within the handshake; they are kept
-with the connection, and die with it if the handshake does.  The line that they came in is overwritten.
+The secrets come the one way that OpenSSL gives them, its key log (`binding.tell_secrets`), which is called within the
+handshake; they are kept with the connection, and die with it if the handshake does.
 
 Nothing is assumed of where OpenSSL stands, all of it is counted or seen:
 
@@ -14,19 +14,15 @@ Nothing is assumed of where OpenSSL stands, all of it is counted or seen:
 Where one of these is not as it must be there is no hand-over: the connection goes on with OpenSSL.
 """
 
-import re
-from binascii import unhexlify
 from contextlib import suppress
 from typing import Final
 
 from OpenSSL import SSL
 
-from sottovoce.primitives import Secret, TagError, wipe_bytes
+from sottovoce.primitives import Secret, TagError
 from sottovoce.transport.openssl.binding import RecordPipe
-from sottovoce.transport.records import SUITES, TlsSuite, Traffic
-from sottovoce.transport.records.keys import keyed
+from sottovoce.transport.records import SUITES, Traffic, TrafficKey
 
-_line: Final = re.compile(rb"(CLIENT|SERVER)_TRAFFIC_SECRET_0 [0-9a-f]{64} ([0-9a-f]{64}|[0-9a-f]{96})", re.IGNORECASE)
 _HEADER_BYTES: Final = 5
 _DATA: Final = 23
 
@@ -40,19 +36,6 @@ class TrafficSecrets:
         self.client: Secret | None = None
         self.server: Secret | None = None
 
-    def note(self, line: bytes) -> None:
-        """Take a line of the key log, if it has one of these."""
-        found = _line.fullmatch(line)
-        if found is None:
-            return
-        start, end = found.span(2)
-        with memoryview(line) as view:
-            secret = Secret.take("TLS traffic secret", unhexlify(view[start:end]))
-        if found[1] == b"CLIENT":
-            self.client = secret
-        else:
-            self.server = secret
-
     def wipe(self) -> None:
         """Overwrite them."""
         for secret in (self.client, self.server):
@@ -60,12 +43,15 @@ class TrafficSecrets:
                 secret.wipe()
 
 
-def keep_secrets(connection: SSL.Connection, line: bytes) -> None:
-    """Keep with a connection what its key log tells of its data, and overwrite the line: nobody else sees it."""
+def keep_secret(connection: SSL.Connection, secret: Secret, *, of_client: bool) -> None:
+    """Keep one with its connection, if that is to be handed over."""
     kept = connection.get_app_data()
-    if isinstance(kept, TrafficSecrets):
-        kept.note(line)
-        wipe_bytes(line)
+    if not isinstance(kept, TrafficSecrets):
+        secret.wipe()
+    elif of_client:
+        kept.client = secret
+    else:
+        kept.server = secret
 
 
 def hand_over(connection: SSL.Connection, pipe: RecordPipe, *, is_server: bool) -> Traffic | None:
@@ -77,18 +63,17 @@ def hand_over(connection: SSL.Connection, pipe: RecordPipe, *, is_server: bool) 
     if not isinstance(kept, TrafficSecrets) or kept.client is None or kept.server is None or suite is None:
         return None
     sending, receiving = (kept.server, kept.client) if is_server else (kept.client, kept.server)
-    written = pipe.drain()
-    encrypted, sent = _count(written, suite, sending)
+    key, written = TrafficKey.of(suite, sending), pipe.drain()
+    encrypted, sent = _count(written, key)
     if sent != (encrypted if is_server else 0) or not pipe.has_taken_all():
         pipe.put_back(written)
         return None
     connection.set_app_data(None)
-    return Traffic(suite, sending, receiving, sent=sent, outgoing=written)
+    return Traffic(suite, key, TrafficKey.of(suite, receiving), sent=sent, outgoing=written)
 
 
-def _count(written: bytes, suite: TlsSuite, secret: Secret) -> tuple[int, int]:
-    """Count the encrypted records, and those of them that open under the secret of the data."""
-    aead, iv = keyed(suite, secret)
+def _count(written: bytes, key: TrafficKey) -> tuple[int, int]:
+    """Count the encrypted records, and those of them that open under the key of the data."""
     at, encrypted, opened = 0, 0, 0
     while at < len(written):
         header = written[at : at + _HEADER_BYTES]
@@ -97,6 +82,6 @@ def _count(written: bytes, suite: TlsSuite, secret: Secret) -> tuple[int, int]:
         if header[0] == _DATA:
             encrypted += 1
             with suppress(TagError, ValueError):
-                aead.decrypt((iv ^ opened).to_bytes(12), written[body:at], header)
+                key.aead.decrypt((key.iv ^ opened).to_bytes(12), written[body:at], header)
                 opened += 1
     return encrypted, opened

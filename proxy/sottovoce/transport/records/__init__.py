@@ -2,7 +2,17 @@
 
 from sottovoce.transport.records.alerts import Alert, ended_by_alert
 from sottovoce.transport.records.core import RecordCore, Traffic
-from sottovoce.transport.records.keys import SUITES, TlsSuite
+from sottovoce.transport.records.keys import SUITES, TlsSuite, TrafficKey
 from sottovoce.transport.records.limits import KEY_LIMITS, KeyLimits
 
-__all__ = ["KEY_LIMITS", "SUITES", "Alert", "KeyLimits", "RecordCore", "TlsSuite", "Traffic", "ended_by_alert"]
+__all__ = [
+    "KEY_LIMITS",
+    "SUITES",
+    "Alert",
+    "KeyLimits",
+    "RecordCore",
+    "TlsSuite",
+    "Traffic",
+    "TrafficKey",
+    "ended_by_alert",
+]

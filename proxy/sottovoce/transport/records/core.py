@@ -9,10 +9,10 @@ what a caller sees does not depend on how the bytes were cut.
 
 from typing import Final, NamedTuple, cast
 
-from sottovoce.primitives import Aead, ApiMisuse, Secret, TagError
+from sottovoce.primitives import Aead, ApiMisuse, TagError
 from sottovoce.transport.errors import TlsError, TlsTruncated
 from sottovoce.transport.records.alerts import Alert, RecordRefused, ended_by_alert
-from sottovoce.transport.records.keys import TlsSuite, following, keyed
+from sottovoce.transport.records.keys import TlsSuite, TrafficKey, following
 from sottovoce.transport.records.limits import (
     CIPHERTEXT_BYTES,
     EMPTY_RECORDS,
@@ -41,9 +41,9 @@ class Traffic(NamedTuple):
     """Where two ends stand when a handshake is over."""
 
     suite: TlsSuite
-    sending: Secret
-    """The application traffic secret of what is sent, which becomes the connection's own (RFC 8446 §7.1)."""
-    receiving: Secret
+    sending: TrafficKey
+    """Of what is sent; it becomes the connection's own."""
+    receiving: TrafficKey
     """Likewise of what is received, of which nothing was opened yet."""
     sent: int = 0
     """Records that were encrypted under it already."""
@@ -76,8 +76,7 @@ class RecordCore(RecordSender):
     def __init__(self, traffic: Traffic, *, is_server: bool, pq: str, limits: KeyLimits = KEY_LIMITS) -> None:
         """Go on from `traffic`; `pq` is the policy of this side, for the words of an error."""
         super().__init__(traffic.suite, traffic.sending, traffic.sent, traffic.outgoing, limits)
-        self._rx_secret = traffic.receiving
-        self._rx_aead, self._rx_iv = keyed(traffic.suite, traffic.receiving)
+        self._rx_secret, self._rx_aead, self._rx_iv = traffic.receiving
         self._rx_number = 0
         self._rest = b""  # of a record, as far as it has come
         self._messages = MessageReader(takes_tickets=not is_server)
@@ -244,8 +243,7 @@ class RecordCore(RecordSender):
         self._hasty_keys = self._hasty_keys + 1 if self._rx_number <= RECORDS_OF_A_KEY else 0
         if self._hasty_keys > HASTY_KEYS:
             raise RecordRefused(Alert.UNEXPECTED_MESSAGE, "too many changes of keys")
-        self._rx_secret = following(self._rx_secret)
-        self._rx_aead, self._rx_iv = keyed(self._suite, self._rx_secret)
+        self._rx_secret, self._rx_aead, self._rx_iv = following(self._suite, self._rx_secret)
         self._rx_number = 0
         self._has_asked = False
         if request == UPDATE_REQUESTED:

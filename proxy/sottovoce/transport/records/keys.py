@@ -1,6 +1,6 @@
 """The keys of one direction: what a traffic secret gives, and the secret that follows it (RFC 8446 §7.2, §7.3)."""
 
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 from sottovoce.primitives import NONCE_BYTES, Aead, Cipher, Secret, cipher_with_key, nonce_number, tls13_expand
 
@@ -22,13 +22,23 @@ SUITES: Final = {
 """By IANA's names.  All three have nonces of 12 bytes and tags of 16."""
 
 
-def keyed(suite: TlsSuite, secret: Secret) -> tuple[Aead, int]:
-    """Give the cipher of a traffic secret, and its write IV as a number to xor record numbers into (RFC 8446 §5.3)."""
-    with tls13_expand(secret, "key", suite.key_bytes) as key, tls13_expand(secret, "iv", NONCE_BYTES) as iv:
-        return cipher_with_key(suite.cipher, key), nonce_number(iv)
+class TrafficKey(NamedTuple):
+    """What protects one direction, until the next change of keys."""
+
+    secret: Secret
+    """The application traffic secret, from which the next one follows."""
+    aead: Aead
+    iv: int
+    """The write IV as a number, to xor record numbers into (RFC 8446 §5.3)."""
+
+    @classmethod
+    def of(cls, suite: TlsSuite, secret: Secret) -> Self:
+        """Give the key of a traffic secret, which it owns from now on (RFC 8446 §7.3)."""
+        with tls13_expand(secret, "key", suite.key_bytes) as key, tls13_expand(secret, "iv", NONCE_BYTES) as iv:
+            return cls(secret, cipher_with_key(suite.cipher, key), nonce_number(iv))
 
 
-def following(secret: Secret) -> Secret:
-    """Give the next generation's traffic secret, and wipe this one's."""
+def following(suite: TlsSuite, secret: Secret) -> TrafficKey:
+    """Give the next generation's key, and wipe this one's secret (RFC 8446 §7.2)."""
     with secret:
-        return tls13_expand(secret, "traffic upd", len(secret))
+        return TrafficKey.of(suite, tls13_expand(secret, "traffic upd", len(secret)))

@@ -7,10 +7,10 @@ else.
 
 from typing import Final, cast
 
-from sottovoce.primitives import Aead, ApiMisuse, Secret
+from sottovoce.primitives import Aead, ApiMisuse
 from sottovoce.transport.errors import TlsError
 from sottovoce.transport.records.alerts import FATAL, WARNING, Alert
-from sottovoce.transport.records.keys import TlsSuite, following, keyed
+from sottovoce.transport.records.keys import TlsSuite, TrafficKey, following
 from sottovoce.transport.records.limits import CONTENT_BYTES, KeyLimits
 from sottovoce.transport.records.messages import key_update
 
@@ -60,11 +60,10 @@ class RecordSender:
         "failure",
     )
 
-    def __init__(self, suite: TlsSuite, secret: Secret, number: int, outgoing: bytes, limits: KeyLimits) -> None:
-        """Go on with the record `number` under `secret`, behind `outgoing`, which is encrypted and has not left."""
+    def __init__(self, suite: TlsSuite, key: TrafficKey, number: int, outgoing: bytes, limits: KeyLimits) -> None:
+        """Go on with the record `number` under `key`, behind `outgoing`, which is encrypted and has not left."""
         self._suite = suite
-        self._secret = secret
-        self._aead, self._iv = keyed(suite, secret)
+        self._secret, self._aead, self._iv = key
         self._number = number
         self._limits = limits
         self._outgoing = outgoing
@@ -151,8 +150,7 @@ class RecordSender:
 
     def _update(self, *, requests: bool) -> bytes:
         record = self._sealed(key_update(requests=requests), bytes((HANDSHAKE,)))
-        self._secret = following(self._secret)
-        self._aead, self._iv = keyed(self._suite, self._secret)
+        self._secret, self._aead, self._iv = following(self._suite, self._secret)
         self._number = 0
         self._owes_update = False
         return record
