@@ -13,6 +13,7 @@ import trio
 from sottovoce.audit import AuditEvent, AuditFailed
 from sottovoce.edge import EdgeServices, Journal, ServedRoute, VoiceCall, VoiceConfig, serve_connection
 from sottovoce.hsm import HsmTimeout
+from sottovoce.plane import PortablePlane
 from sottovoce.primitives import SystemKem
 from sottovoce.relay import CallEnd, CallSink, CallStart, Leg, LegStatistics, RouteConfig, build_route
 from sottovoce.session import (
@@ -227,6 +228,7 @@ class Proxy:
             ),
             signer=self.signer,
             clock=TrioClock(),
+            plane=PortablePlane(TrioClock()),
             journal=Journal(self.log, self.log),
         )
 

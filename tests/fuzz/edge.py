@@ -14,7 +14,7 @@ import trio
 import trio.testing
 
 from sottovoce.edge import connection, serve_connection
-from sottovoce.edge.call import carrier
+from sottovoce.plane import flow
 from sottovoce.session import (
     Carriage,
     ClientSession,
@@ -127,7 +127,7 @@ class Served:
         """Serve it to its end, in virtual time."""
         with (
             patch.object(connection, "TlsStream", lambda *_: self.stream),
-            patch.object(carrier, "TlsLine", StreamLine),
+            patch.object(flow, "TlsLine", StreamLine),
         ):
             trio.run(self._serve, clock=trio.testing.MockClock(autojump_threshold=0))
         return self

@@ -1,7 +1,8 @@
-"""One voice session over one WebSocket: the pure machine between two connections that push what comes.
+"""One voice session over one WebSocket: the pure machine, the client's flow in the data plane, the backend's leg.
 
-    carrier: websocket ─▶ session.open_audio ─▶ leg                             (one flush for all that a read brought)
-    leg ─▶ ClientSink ─▶ ClientQueue ─▶ session.seal_audio ─▶ carrier: websocket ─▶ one write
+    flow ─▶ leg                    audio, which passes without this
+    leg ─▶ ClientSink ─▶ flow      likewise, back
+    flow ─▶ session ─▶ events      everything else
     clock: session.on_deadline
 
 One task goes through the session's life in order: handshake, connect the backend, converse, close.  In a conversation
@@ -12,18 +13,16 @@ in one place (`_finish`): the backend is told at once, the client within `CLOSE_
 Not here: TLS and HTTP (`connection`), what is said to whom about it (`journal`).
 """
 
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import trio
 
 from sottovoce.edge.call import (
     NO_LEG,
     SILENCE_SECONDS,
-    Carrier,
+    ClientSink,
     Dues,
     Errands,
-    Outlet,
     Vigil,
     call_counts,
     call_end,
@@ -33,12 +32,12 @@ from sottovoce.edge.call import (
 )
 from sottovoce.edge.gate import ServedRoute
 from sottovoce.edge.journal import side_of
-from sottovoce.edge.outbound import ClientQueue
 from sottovoce.edge.services import EdgeServices
 from sottovoce.hsm.seal import Effects
 from sottovoce.observe import CallCounts
+from sottovoce.plane import Client
 from sottovoce.relay import BackendDown, CallEnd, CallStart, Leg
-from sottovoce.session import NO_MORE_EPOCHS, Carriage, CredentialCheck, ServerSession, events
+from sottovoce.session import NO_MORE_EPOCHS, Carriage, CredentialCheck, Heartbeat, ServerSession, events
 from sottovoce.transport import CLOSE_SECONDS, PeerClosed, ServerWebSocket, TextMessage, TlsStream, WsEvent, WsFailed
 from sottovoce.wire import Code
 
@@ -61,7 +60,6 @@ class VoiceCall:
         `agreed` is told once that the voice handshake is over; and the code, where we refused it.
         """
         self._group = stream.core.group
-        self._carrier = Carrier(stream, websocket, services.clock, services.voice.write_stall_seconds, self)
         self._route = served.route
         self._services = services
         self._journal = services.journal
@@ -78,22 +76,23 @@ class VoiceCall:
             self._clock.wall(),
         )
         self._errands = Errands(self._session, services, client, self.settle)
-        self._queue = ClientQueue(services.voice.queue_frames)
         self._leg: Leg | None = None
         self._last_leg: Leg | None = None
         self._last_counts: CallCounts | None = None
         self._established: events.Established | None = None
         self._end: CallEnd | None = None
         self._arrived: list[WsEvent] = []
-        self._held: deque[WsEvent] = deque()
+        self._held: list[WsEvent] = []
         self._epochs = 1
-        self._frames_from_client = 0
         self._ended_by_backend = False
         self._is_sent_away = False
-        self._vigil = Vigil(services.voice.heartbeat_seconds, self._started_at)
-        self._dues = Dues(self._session, self._carrier, self._vigil, self._clock, services.parts.entropy)
-        parts = self._queue, self._session, self._carrier, self._clock, self._vigil
-        self._outlet = Outlet(*parts, self._dues.wake, self.end, self._on_first_word)
+        self._heartbeat = Heartbeat(services.voice.heartbeat_seconds, self._started_at)
+        self._vigil = Vigil(self._heartbeat)
+        voice = services.voice
+        client_side = Client(stream, websocket, voice.write_stall_seconds, voice.queue_frames, self._heartbeat)
+        self._flow = services.plane.add(client_side, self._session, self)
+        self._sink = ClientSink(self._flow, self.end, self._on_first_word)
+        self._dues = Dues(self._session, self._flow, self._vigil, self._clock, services.parts.entropy)
         self._news = trio.lowlevel.ParkingLot()
         self._conversation_over = trio.Event()
         self._is_conversing = False
@@ -106,9 +105,9 @@ class VoiceCall:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
                 nursery.start_soon(self._dues.run, self, lambda: self._leg, self._on_first_word)
-                self._outlet.write()  # the answer to the request
+                self._flow.flush()  # the answer to the request
                 await self._live(early)
-                await self._outlet.write_the_rest()
+                await self._flow.flush_all()
                 nursery.cancel_scope.cancel()
         finally:
             self._nursery = None
@@ -116,7 +115,7 @@ class VoiceCall:
                 self.take_events(self._session.carriage_ended())
                 self._session.erase()
             finally:
-                await self._carrier.release()  # whatever happens: behind this the stream is closed
+                await self._flow.drop()  # whatever happens: behind this the stream is closed
                 self._let_go()
         if self._crash is not None:
             raise self._crash
@@ -124,8 +123,7 @@ class VoiceCall:
     def _let_go(self) -> None:
         """Drop what points back here: an ended call is freed at once, where full collections are rare."""
         self._last_counts = self.counts
-        self._outlet.let_go()
-        del self._carrier, self._dues, self._errands, self._outlet, self._last_leg, self._agreed
+        del self._flow, self._dues, self._errands, self._sink, self._last_leg, self._agreed
 
     def end(self, code: Code, reason: str) -> None:
         """End the session from this side; harmless when it has ended.  The connection follows in `CLOSE_SECONDS`."""
@@ -163,36 +161,28 @@ class VoiceCall:
     @property
     def counts(self) -> CallCounts:
         """What it has carried so far; when it is over, in all."""
-        return self._last_counts or call_counts(self._frames_from_client, self._queue, self._session, self._last_leg)
+        return self._last_counts or call_counts(self._flow.statistics, self._session, self._last_leg)
 
-    # What the carrier tells.
+    # What the flow tells.
 
-    def heard(self, message: bytes) -> None:
-        """Take a message that came by itself: in a conversation it is a frame of audio, nearly always."""
-        leg = self._leg
-        if leg is None or not self._is_conversing:
-            self.arrived([message])
-            return
-        session, now = self._session, self._clock.now()
-        self._vigil.heard_client(now)
-        payload = session.open_audio(message, now)
-        if payload is not None:
-            self._frames_from_client += 1
-            leg.audio(payload, 0)
-        self._flush(leg)
-
-    def arrived(self, events: list[WsEvent]) -> None:
+    def arrived(self, events: Sequence[WsEvent]) -> None:
         """Take what has come: in a conversation at once, else when it is asked for."""
         if self._is_conversing:
             self._receive(events)
             return
-        self._carrier.hold()
+        self._flow.hold()
         self._arrived += events
         self._news.unpark_all()
 
-    def drained(self) -> None:
-        """Write on."""
-        self._outlet.write()
+    def made_room(self) -> None:
+        """Have the backend read on, if it was held up."""
+        self._sink.look()
+
+    def falls_due(self, retry_at: float | None) -> None:
+        """Look at the clock."""
+        if retry_at is not None:
+            self._vigil.retry(retry_at)
+        self._dues.wake()
 
     def connection_lost(self) -> None:
         """Nothing more can be read or written."""
@@ -213,7 +203,7 @@ class VoiceCall:
 
     async def _live(self, early: list[WsEvent]) -> None:
         self._receive(early)
-        while self._established is None and not self._carrier.is_over:
+        while self._established is None and not self._flow.is_over:
             if self._errands.is_judging:
                 await self._errands.wait_for_verdict()
                 self._receive(self._take_held())
@@ -222,12 +212,12 @@ class VoiceCall:
         if self._established is not None and not self._session.has_ended:
             start = call_start(self._established, self._route.name, self._session.epoch, self._client)
             await self._converse(start)
-        while not self._carrier.is_over:
+        while not self._flow.is_over:
             await self._read()
 
     async def _converse(self, start: CallStart) -> None:
         try:
-            async with self._route.connect(start, self._outlet.sink) as leg:
+            async with self._route.connect(start, self._sink) as leg:
                 if self._end is None:
                     self._leg = self._last_leg = leg
                     self._vigil.begin(self._clock.now())
@@ -236,14 +226,17 @@ class VoiceCall:
                     leg.stop(self._end)  # it ended while the backend was being connected
                 try:
                     self._is_conversing = True
-                    self._receive(self._take_held())
+                    self._flow.ear = self._leg
+                    self._flow.take(self._take_held())
+                    self.settle()
                     if not self._session.has_ended:
-                        self._carrier.resume()
+                        self._flow.resume()
                         await self._conversation_over.wait()
                 finally:
                     self._is_conversing = False
                     self._vigil.end()
-                    self._carrier.hold()
+                    self._flow.ear = None
+                    self._flow.hold()
                     # Cancelled or crashed, the backend is told that the call was cut off.
                     self.take_events(self._session.carriage_ended())
         except BackendDown as down:
@@ -254,37 +247,30 @@ class VoiceCall:
     async def _read(self) -> None:
         """Wait for what comes next, and take it."""
         if not self._arrived:
-            self._carrier.resume()
+            self._flow.resume()
             await self._news.park()
         if self._established is None:
             await self._services.turnstile.go_through()
         arrived, self._arrived = self._arrived, []
         self._receive(arrived)
 
-    def _receive(self, arrived: "list[WsEvent] | deque[WsEvent]") -> None:
-        now = self._clock.now()
-        session, leg = self._session, self._leg
+    def _receive(self, arrived: Sequence[WsEvent]) -> None:
+        """Take what the flow does not open, or not yet."""
+        now, session = self._clock.now(), self._session
         if arrived:
-            self._vigil.heard_client(now)
+            self._heartbeat.heard_at = now
         for event in arrived:
-            if leg is not None and type(event) is bytes:
-                payload = session.open_audio(event, now)
-                if payload is None:
-                    self.take_events(session.events())
-                else:
-                    self._frames_from_client += 1
-                    leg.audio(payload, 0)
-            elif leg is None and (session.is_open or self._errands.is_judging):
+            if self._leg is None and (session.is_open or self._errands.is_judging):
                 self._held.append(event)
             elif isinstance(event, bytes):
                 session.open_audio(event, now)
                 self.take_events(session.events())
             else:
                 self._on_carriage(event)
-        self._flush(leg)
+        self.settle()
 
-    def _take_held(self) -> deque[WsEvent]:
-        held, self._held = self._held, deque()
+    def _take_held(self) -> list[WsEvent]:
+        held, self._held = self._held, []
         return held
 
     def _on_carriage(self, event: WsEvent) -> None:
@@ -295,22 +281,14 @@ class VoiceCall:
 
     # What the session says.
 
-    def _flush(self, leg: Leg | None) -> None:
-        """Have go out what the client's records have brought about."""
-        if leg is None or self._session.has_news:
-            self.settle()
-            return
-        leg.flush()
-        if self._outlet.has_news:  # an echo's answer, the WebSocket's own
-            self._outlet.write()
-
     def settle(self) -> None:
-        """Take the session's events and records after any call into it."""
+        """Take the session's keys, events and records after any call into it."""
+        self._flow.rekey()
         self.take_events(self._session.events())
         leg = self._leg
         if leg is not None:
             leg.flush()
-        self._outlet.write()
+        self._flow.flush()
 
     def take_events(self, arrived: list[events.Event]) -> None:
         """Do what the session says; `settle` follows."""
@@ -337,7 +315,6 @@ class VoiceCall:
     def _on_established(self, established: events.Established) -> None:
         self._established = established
         self._agreed(None)
-        self._queue.is_paced = self._session.slot_milliseconds > 0
         self._dues.wake()
         self._journal.session_established(self._client, self._route.name, self._group, established)
         if self._is_sent_away:
@@ -355,8 +332,9 @@ class VoiceCall:
         """The session is over: tell the backend, begin the closing handshake, give it a limit."""
         established = self._established
         self._errands.stop()
-        self._queue.clear()
-        self._outlet.sink.look()
+        self._flow.ear = None
+        self._flow.forget_all()
+        self._sink.look()
         self._held.clear()
         if established is None:
             self._agreed(ended.code if ended.local else None)
@@ -372,7 +350,7 @@ class VoiceCall:
                 established.session_id, self._route.name, end, side, ended.reason, leg.statistics if leg else NO_LEG
             )
         if ended.local:
-            self._outlet.close_code = ended.code
+            self._flow.close_code = ended.code
         self._conversation_over.set()
         if self._nursery is not None:
             self._nursery.cancel_scope.deadline = trio.current_time() + CLOSE_SECONDS

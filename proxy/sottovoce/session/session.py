@@ -17,7 +17,7 @@ from abc import abstractmethod
 from enum import Enum, auto
 
 from sottovoce.primitives import ApiMisuse
-from sottovoce.session.carriers import EpochChains, LossyChain, chains_of
+from sottovoce.session.carriers import EpochChains, FrameKeys, LossyChain, chains_of
 from sottovoce.session.config import Dependencies
 from sottovoce.session.events import Audio, Ended, Established, Event
 from sottovoce.session.handshake import Agreement, EpochSecrets
@@ -114,12 +114,9 @@ class Session(Sending):
             ):
                 return plaintext[:-1]
             return self._on_frame(plaintext, len(record), now)
-        except WireError as error:
-            self._fail(error.code, error.reason)
+        except BaseException as fault:  # noqa: BLE001  raised again, unless it is the peer's
+            self.refuse_record(fault)
             return None
-        except BaseException:
-            self._fail(Code.INTERNAL, "a fault of this side")
-            raise
 
     def open_datagram(self, record: bytes, now: float) -> bytes | None:
         """Take one datagram; gives its audio as `open_audio` does, or None: see `events()`.
@@ -151,12 +148,32 @@ class Session(Sending):
             ):
                 return plaintext[:-1]
             return self._on_frame(plaintext, len(record), now, is_datagram=True)
-        except WireError as error:
-            self._fail(error.code, error.reason)
+        except BaseException as fault:  # noqa: BLE001  raised again, unless it is the peer's
+            self.refuse_record(fault)
             return None
-        except BaseException:
+
+    @property
+    def frame_keys(self) -> FrameKeys | None:
+        """What a data plane opens and seals audio with, until any other method is called; None: not now."""
+        receiver, sender = self._receiver, self._sender
+        if not (receiver and sender) or self._next_chains or self._seals_no_audio or self._lossy:
+            return None
+        return FrameKeys(receiver, self._ends_at, sender, self._seal_until, bool(self._padding))
+
+    def take_opened(self, plaintext: bytes, record_bytes: int, now: float) -> bytes | None:
+        """Take a frame that a data plane has opened and leaves to us; gives what `open_audio` does."""
+        try:
+            return self._on_frame(plaintext, record_bytes, now)
+        except BaseException as fault:  # noqa: BLE001  raised again, unless it is the peer's
+            self.refuse_record(fault)
+            return None
+
+    def refuse_record(self, fault: BaseException) -> None:
+        """End the session: a record did not open, or could not be taken.  Raises what is no fault of the peer's."""
+        if not isinstance(fault, WireError):
             self._fail(Code.INTERNAL, "a fault of this side")
-            raise
+            raise fault
+        self._fail(fault.code, fault.reason)
 
     @property
     def datagrams_lost(self) -> int:

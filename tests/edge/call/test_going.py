@@ -1,13 +1,14 @@
 """A client that goes while something is on its way to it: the call is over then, and not at its last deadline."""
 
 import socket
+from typing import cast
 
 import pytest
 import trio
 from trio.testing import MockClock
 
 from sottovoce.audit import CallEnded
-from sottovoce.edge.call import Carrier
+from sottovoce.plane import Flow
 from sottovoce.session import ServerSession
 from sottovoce.transport import CLOSE_SECONDS
 from tests.edge.proxy import Peer, Proxy
@@ -39,7 +40,7 @@ class Scene:
 
     async def clog(self) -> None:
         call = self.proxy.calls[0]
-        while not call._carrier.is_clogged:
+        while not call._flow.is_clogged:
             self.proxy.hand.sinks[0].audio(FRAME, 0, None)
         await settle()
 
@@ -157,13 +158,13 @@ async def test_a_crash_at_the_end_leaves_no_line_behind(
     def crash(_session: ServerSession) -> None:
         raise ZeroDivisionError
 
-    carriers = list[Carrier]()
+    flows = list[Flow]()
 
     async def call() -> None:
         async with trio.open_nursery() as nursery:
             scene = Scene(nursery)
             peer = await scene.open()
-            carriers.append(scene.proxy.calls[0]._carrier)
+            flows.append(cast("Flow", scene.proxy.calls[0]._flow))
             monkeypatch.setattr(ServerSession, "erase", crash)
             await trio.aclose_forcefully(peer.tls.transport)
             await trio.sleep_forever()
@@ -171,4 +172,4 @@ async def test_a_crash_at_the_end_leaves_no_line_behind(
     with pytest.raises(BaseExceptionGroup) as caught:
         await call()
     assert caught.group_contains(ZeroDivisionError)
-    assert carriers[0]._line._is_released
+    assert flows[0]._line._is_released

@@ -5,8 +5,8 @@ from typing import Protocol
 
 import trio
 
-from sottovoce.edge.call.carrier import Carrier
 from sottovoce.edge.call.vigil import Vigil
+from sottovoce.plane import CallFlow
 from sottovoce.primitives import Entropy
 from sottovoce.relay import Leg
 from sottovoce.session import Beat, ServerSession, events
@@ -40,10 +40,10 @@ class DuesUser(Protocol):
 class Dues:
     """One call's."""
 
-    def __init__(self, session: ServerSession, carrier: Carrier, vigil: Vigil, clock: Clock, entropy: Entropy) -> None:
+    def __init__(self, session: ServerSession, flow: CallFlow, vigil: Vigil, clock: Clock, entropy: Entropy) -> None:
         """Look at these."""
         self._session = session
-        self._carrier = carrier
+        self._flow = flow
         self._vigil = vigil
         self._clock = clock
         self._entropy = entropy
@@ -56,12 +56,12 @@ class Dues:
     async def run(self, call: DuesUser, leg: Callable[[], Leg | None], first_word: Callable[[], None]) -> None:
         """Do what is due, when it is due, until the session is over; `leg` gives the backend's, if there is one."""
         while (deadline := self._session.next_deadline()) is not None:
-            due_at = min(deadline, self._vigil.next_at, self._carrier.stalls_at)
+            due_at = min(deadline, self._vigil.next_at, self._flow.stalls_at)
             with trio.move_on_after(min(max(due_at - self._clock.now(), 0), _NAP_SECONDS)):
                 await self._bell.park()
             now = self._clock.now()
             call.take_events(self._session.on_deadline(now))
-            if self._carrier.is_stalled(now):
+            if self._flow.is_stalled(now):
                 call.end(Code.RATE_LIMITED, "the client does not read")
             else:
                 self._look_at_client(call, now)
@@ -72,7 +72,7 @@ class Dues:
         beat = self._vigil.beat(now)
         if beat is Beat.ASK:
             data = self._entropy.random(PING_BYTES)
-            if self._carrier.is_clogged or not self._session.send_ping(data, now):
+            if self._flow.is_clogged or not self._session.send_ping(data, now):
                 self._vigil.put_off(now)
         elif beat is Beat.GIVE_UP:
             call.end(Code.GOING_AWAY, "idle: nothing came in three heartbeats")

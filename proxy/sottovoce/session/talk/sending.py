@@ -41,6 +41,24 @@ _TAILS = [b"\x01".ljust(frames.padded_bytes(payload + 1) - payload, b"\0") for p
 _TOO_LARGE = "an audio frame is too large for a record"
 
 
+def audio_plaintext(codec_bytes: bytes, flags: int, timestamp: int | None, *, is_padded: bool) -> bytes:
+    """Build what is sealed of an audio frame.  Raises ApiMisuse for one that a peer would refuse."""
+    if timestamp is None and not flags & _NOT_CALLERS_FLAGS:
+        payload = _FLAGS[flags] + codec_bytes
+    else:
+        payload = outbound.audio(codec_bytes, flags, timestamp)
+    length = len(payload)
+    if not is_padded:
+        plaintext = payload + _AUDIO_TYPE
+    elif length < len(_TAILS):
+        return payload + _TAILS[length]
+    else:
+        plaintext = (payload + _AUDIO_TYPE).ljust(min(frames.padded_bytes(length + 1), _SMALL_LIMIT), b"\0")
+    if len(plaintext) > _SMALL_LIMIT:
+        raise ApiMisuse(_TOO_LARGE)
+    return plaintext
+
+
 class Sending(Controls):
     """The part of a session that seals."""
 
@@ -108,20 +126,7 @@ class Sending(Controls):
             return None
         if self._outbox or self._seals_no_audio:
             raise ApiMisuse("audio where there is none to seal, or before the records of to_send() were written")
-        if timestamp is None and not flags & _NOT_CALLERS_FLAGS:
-            payload = _FLAGS[flags] + codec_bytes
-        else:
-            payload = outbound.audio(codec_bytes, flags, timestamp)
-        length = len(payload)
-        if not self._padding:
-            plaintext = payload + _AUDIO_TYPE
-        elif length < len(_TAILS):
-            plaintext = payload + _TAILS[length]
-        else:
-            plaintext = (payload + _AUDIO_TYPE).ljust(min(frames.padded_bytes(length + 1), _SMALL_LIMIT), b"\0")
-        if len(plaintext) > _SMALL_LIMIT:
-            raise ApiMisuse(_TOO_LARGE)
-        return sender.seal(plaintext)
+        return sender.seal(audio_plaintext(codec_bytes, flags, timestamp, is_padded=bool(self._padding)))
 
     def seal_datagram(
         self, codec_bytes: bytes, now: float, *, flags: int = 0, timestamp: int | None = None

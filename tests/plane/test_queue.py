@@ -1,4 +1,4 @@
-from sottovoce.edge.outbound import CROWD_CONTROLS, MAX_CONTROLS, AudioFrame, ClientQueue, ClientSink
+from sottovoce.plane import MAX_CONTROLS, AudioFrame, ClientQueue
 from sottovoce.session import ServerSession
 from tests.session.dialogue import Pair, talking
 
@@ -108,19 +108,3 @@ def test_under_padding_class_2_frames_wait_here_until_the_session_takes_one() ->
         queue.put_audio(frame(number))
     assert sealed(queue, pair.server) == []
     assert (len(queue.items), queue.sealed_frames, pair.server.frames_waiting) == (2, 1, 1)
-
-
-def test_a_backend_is_called_back_when_the_queue_is_no_longer_crowded() -> None:
-    pair, queue = talking(), ClientQueue(1)
-    sink = ClientSink(queue, lambda *_, **__: None, lambda: None, lambda *_: None, lambda: None)
-    called: list[str] = []
-    assert sink.has_room(lambda: called.append("never"))
-    for number in range(CROWD_CONTROLS):
-        sink.mark(str(number))
-    assert not sink.has_room(lambda: called.append("now"))
-    sink.look()
-    assert called == []
-    sealed(queue, pair.server)
-    sink.look()
-    sink.look()
-    assert called == ["now"]

@@ -7,11 +7,9 @@ reading.  The order in which things were put is the order in which they are seal
 
 from collections import deque
 from collections.abc import Callable
-from functools import partial
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 from sottovoce.session import ServerSession
-from sottovoce.wire import Code
 
 MAX_CONTROLS = 1024
 """Four times the burst that protocol §9 grants, and twice what a backend is read for: only `echo` gets here."""
@@ -112,98 +110,3 @@ class ClientQueue:
         """Forget what waits: the session is over."""
         self.items.clear()
         self._frames = self._controls = 0
-
-
-class TakesAudio(Protocol):
-    """Is told a frame of the backend."""
-
-    def __call__(self, codec_bytes: bytes, flags: int, timestamp: int | None) -> None:
-        """Seal it, or have it wait."""
-        ...
-
-
-class ClientSink:
-    """The `CallSink` of one call.  `write` has the call write what waits in the queue."""
-
-    __slots__ = ("_call_back", "_end", "_first_word", "_queue", "_write", "audio")
-
-    def __init__(
-        self,
-        queue: ClientQueue,
-        audio: TakesAudio,
-        write: Callable[[], None],
-        end: Callable[[Code, str], None],
-        first_word: Callable[[], None],
-    ) -> None:
-        """Put into `queue`; `end` ends the session with a code and a reason for the log.
-
-        `audio` is told each frame, which it seals at once or queues; the oldest is dropped when there is no room.
-        `first_word` is told when the backend has said its first thing.
-        """
-        self._queue = queue
-        self.audio: TakesAudio = audio
-        self._write = write
-        self._end = end
-        self._first_word: Callable[[], None] | None = first_word
-        self._call_back: Callable[[], None] | None = None
-
-    def data(self, data: bytes) -> None:
-        """Queue data of a data session."""
-        self._put(lambda session, now: session.send_data(data, now))
-
-    def dtmf(self, event: int, duration_ms: int) -> None:
-        """Queue a key press."""
-        self._put(lambda session, now: session.send_dtmf(event, duration_ms, now))
-
-    def mark(self, name: str) -> None:
-        """Queue a mark, behind the audio before it."""
-        self._put(lambda session, now: session.send_mark(name, now))
-
-    def clear(self) -> None:
-        """Drop the audio that still waits here, and tell the client to do the same."""
-        self._queue.drop_audio()
-        self._put(ServerSession.send_clear)
-
-    def json(self, data: bytes) -> None:
-        """Queue a JSON object."""
-        self._put(lambda session, now: session.send_json(data, now))
-
-    def hung_up(self, reason: str) -> None:
-        """End the call in good order, behind what the backend had said before."""
-        self._put(partial(self._end_behind, reason))
-
-    def backend_closed(self, reason: str) -> None:
-        """End the call at once."""
-        self._end(Code.BACKEND_DOWN, reason)
-
-    def flush(self) -> None:
-        """Have the call write what waits."""
-        if self._first_word is not None and (self._queue.items or self._queue.sealed_frames):
-            first_word, self._first_word = self._first_word, None
-            first_word()
-        self._write()
-
-    def has_room(self, call_back: Callable[[], None]) -> bool:
-        """Whether the queue is not crowded; if it is, `call_back` hears when it no longer is."""
-        if not self._queue.is_crowded:
-            return True
-        self._call_back = call_back
-        return False
-
-    def look(self) -> None:
-        """Call back who waits for room, if there is some: the queue has become shorter."""
-        if self._call_back is not None and not self._queue.is_crowded:
-            call_back, self._call_back = self._call_back, None
-            call_back()
-
-    def _end_behind(self, reason: str, session: ServerSession, now: float) -> bool:
-        del now
-        if session.frames_waiting:
-            return False  # their slots come first
-        self._end(Code.NORMAL, reason)
-        return True
-
-    def _put(self, control: Control) -> None:
-        self._queue.put_control(control)
-        if self._queue.is_full:
-            self._end(Code.RATE_LIMITED, "the client does not read")

@@ -1,0 +1,298 @@
+"""A flow in Python: what comes on a client's TLS line is opened, what a backend says is sealed, in plain calls.
+
+    line: TLS ─▶ WebSocket ─▶ receiver.open ─▶ ear                               (one flush for all that a read brought)
+    send_audio ─▶ sender.seal ─▶ flush: WebSocket ─▶ TLS ─▶ one write
+
+The short way is that of a record of plain audio which nothing is in the way of: no task, no event, no object but bytes.
+Everything else goes through the session, the queue and the user.
+"""
+
+from collections.abc import Sequence
+
+import trio
+
+from sottovoce.plane.queue import ClientQueue, Control
+from sottovoce.plane.seam import MAX_REPLY_BYTES, Client, Ear, FlowStatistics, FlowUser
+from sottovoce.session import FrameKeys, ServerSession, audio_plaintext
+from sottovoce.transport import Clock, TlsLine, WsEvent
+from sottovoce.wire import MAX_SMALL_RECORD_BYTES, frames
+
+_PIECE_BYTES = 16_384
+"""A client that takes so many is reading, however much waits behind them."""
+_NOT_PLAIN_FLAGS = frames.UNKNOWN_FLAGS | frames.FLAG_TIMESTAMP
+_AUDIO_TYPE = 1
+_NEVER = float("inf")
+
+
+class Flow:
+    """One call's (`seam.CallFlow`)."""
+
+    __slots__ = (
+        "_from_client",
+        "_has_written_all",
+        "_heartbeat",
+        "_is_leaving",
+        "_is_writing",
+        "_keys",
+        "_line",
+        "_now",
+        "_owed",
+        "_patience_seconds",
+        "_queue",
+        "_sealed",
+        "_session",
+        "_taken",
+        "_user",
+        "_websocket",
+        "close_code",
+        "ear",
+        "is_clogged",
+        "stalls_at",
+    )
+
+    def __init__(self, client: Client, session: ServerSession, clock: Clock, user: FlowUser) -> None:
+        """Take over an accepted WebSocket."""
+        self._line = TlsLine(client.stream)
+        self._websocket = client.websocket
+        self._session = session
+        self._now = clock.now
+        self._user = user
+        self._heartbeat = client.heartbeat
+        self._patience_seconds = client.patience_seconds
+        self._queue = ClientQueue(client.queue_frames)
+        self._keys: FrameKeys | None = None
+        self._sealed: list[bytes] = []  # nothing was in their way: to be written before all else
+        self._owed = client.websocket.to_send()  # what the WebSocket says by itself: with the next write
+        self._from_client = 0
+        self._taken = 0
+        self._is_writing = False
+        self._is_leaving = False
+        self._has_written_all = trio.Event()
+        self.ear: Ear | None = None
+        self.close_code: int | None = None
+        self.is_clogged = False
+        self.stalls_at = _NEVER
+        self._line.begin(self)
+
+    @property
+    def is_over(self) -> bool:
+        """See `CallFlow`."""
+        return self._websocket.is_over
+
+    @property
+    def is_crowded(self) -> bool:
+        """See `CallFlow`."""
+        return self._queue.is_crowded
+
+    @property
+    def is_full(self) -> bool:
+        """See `CallFlow`."""
+        return self._queue.is_full
+
+    @property
+    def has_said(self) -> bool:
+        """See `CallFlow`."""
+        return bool(self._queue.items or self._queue.sealed_frames)
+
+    @property
+    def statistics(self) -> FlowStatistics:
+        """See `CallFlow`."""
+        return FlowStatistics(self._from_client, self._queue.sealed_frames, self._queue.dropped_frames)
+
+    def hold(self) -> None:
+        """See `CallFlow`."""
+        self._line.hold()
+
+    def resume(self) -> None:
+        """See `CallFlow`."""
+        self._line.resume()
+
+    def rekey(self) -> None:
+        """See `CallFlow`."""
+        self._keys = self._session.frame_keys
+        self._queue.is_paced = self._session.slot_milliseconds > 0
+
+    async def drop(self) -> None:
+        """See `CallFlow`."""
+        self.ear = self._keys = None
+        self._is_writing = True  # so that nobody else does
+        await self._line.release()
+
+    # What comes from the client.
+
+    def received(self, data: bytes) -> None:
+        """Open what the bytes hold."""
+        ear = self.ear
+        message = None if ear is None else self._websocket.receive_message(data)
+        if ear is None or message is None:
+            self._receive(data)
+            return
+        self._heartbeat.heard_at = now = self._now()
+        if self._open(message, ear, now):
+            self._user.settle()
+            return
+        ear.flush()
+        if self._sealed or self._queue.items or self._owed:  # an echo's answer
+            self.flush()
+
+    def drained(self) -> None:
+        """Write on: what was written before has left."""
+        self.is_clogged = False
+        self.stalls_at = _NEVER
+        self.flush()
+
+    def lost(self, reason: str) -> None:
+        """Pass on; why is nobody's business here."""
+        del reason
+        self.take(self._websocket.receive_eof())
+        self._user.connection_lost()
+
+    def crashed(self, error: Exception) -> None:
+        """Pass on."""
+        self._user.crashed(error)
+
+    def _receive(self, data: bytes) -> None:
+        """Take whatever it is: several messages, parts of some, what is no record."""
+        websocket = self._websocket
+        events = websocket.receive(data)
+        if websocket.outgoing:
+            self._owed += websocket.to_send()
+            if len(self._owed) > MAX_REPLY_BYTES:
+                self.take(events)
+                self._user.connection_lost()
+                return
+        self.take(events)
+
+    def take(self, events: Sequence[WsEvent]) -> None:
+        """See `CallFlow`."""
+        now = self._now()
+        for number, event in enumerate(events):
+            ear = self.ear
+            if ear is None:
+                self._user.arrived(events[number:])
+                return
+            self._heartbeat.heard_at = now
+            if type(event) is not bytes:
+                self._user.arrived([event])
+            elif self._open(event, ear, now):
+                self._user.settle()
+        if self.ear is not None:
+            self.ear.flush()
+        if self._sealed or self._queue.items or self._owed:
+            self.flush()
+
+    def _open(self, record: bytes, ear: Ear, now: float) -> bool:
+        """Open one record, and tell the ear of audio; whether there may be news in the session."""
+        keys, session = self._keys, self._session
+        if keys is None or now >= keys.open_until or len(record) > MAX_SMALL_RECORD_BYTES:
+            payload = session.open_audio(record, now)
+        else:
+            try:
+                plaintext = keys.receiver.open(record).rstrip(b"\0")
+            except BaseException as fault:  # noqa: BLE001  raised again, unless it is the peer's
+                session.refuse_record(fault)
+                return True
+            if plaintext and plaintext[-1] == _AUDIO_TYPE and not plaintext[0] & _NOT_PLAIN_FLAGS:
+                self._from_client += 1
+                ear.audio(plaintext[:-1], 0)
+                return session.has_news  # an echo's, a leg's that has just ended
+            payload = session.take_opened(plaintext, len(record), now)
+        if payload is not None:
+            self._from_client += 1
+            ear.audio(payload, 0)
+        return True
+
+    # What goes to it.
+
+    def send_audio(self, codec_bytes: bytes, flags: int, timestamp: int | None) -> None:
+        """See `CallFlow`: sealed at once, where it can be written."""
+        keys, queue = self._keys, self._queue
+        is_free = not (queue.items or self.is_clogged or self._is_writing or self._session.has_news)
+        if keys is not None and is_free and self._now() < keys.seal_until:
+            plaintext = audio_plaintext(codec_bytes, flags, timestamp, is_padded=keys.is_padded)
+            self._sealed.append(keys.sender.seal(plaintext))
+            queue.sealed_frames += 1
+        else:
+            queue.put_audio((codec_bytes, flags, timestamp))
+
+    def send(self, control: Control) -> None:
+        """See `CallFlow`."""
+        self._queue.put_control(control)
+
+    def forget_audio(self) -> None:
+        """See `CallFlow`."""
+        self._queue.drop_audio()
+
+    def forget_all(self) -> None:
+        """See `CallFlow`."""
+        self._queue.clear()
+
+    def flush(self) -> None:
+        """See `CallFlow`."""
+        if self._is_writing or self.is_clogged:
+            return
+        if self._queue.items or self._session.has_news or self._owed or self.close_code is not None:
+            self._is_writing = True
+            try:
+                while self._write_once():
+                    pass  # to take something from the queue may have ended the session
+            finally:
+                self._is_writing = False
+        elif self._sealed:
+            sealed, self._sealed = self._sealed, []
+            self._write(sealed, None)
+        if self._is_leaving and not self.is_clogged:
+            self._has_written_all.set()
+
+    async def flush_all(self) -> None:
+        """See `CallFlow`."""
+        self._is_leaving = True
+        self.flush()
+        await self._has_written_all.wait()
+
+    def is_stalled(self, now: float) -> bool:
+        """See `CallFlow`."""
+        if now < self.stalls_at:
+            return False
+        if self._line.sent_bytes - self._taken < _PIECE_BYTES:
+            return True
+        self._renew()
+        return False
+
+    def _write_once(self) -> bool:
+        """Seal and write; whether there is more, and room for it."""
+        now, session, queue = self._now(), self._session, self._queue
+        records, self._sealed = self._sealed, []
+        if queue.items:
+            queue.seal_into(records, session, now)
+            self._user.made_room()
+        else:
+            records += session.to_send()
+        close_code, self.close_code = self.close_code, None
+        self._write(records, close_code)
+        if queue.items and not queue.is_paced and session.may_send(now):
+            self._user.falls_due(now)
+        return not self.is_clogged and self.close_code is not None
+
+    def _write(self, records: list[bytes], close_code: int | None) -> None:
+        """Write records, then perhaps a close, and whatever the WebSocket owes."""
+        websocket = self._websocket
+        if websocket.is_open:
+            for record in records:
+                websocket.send_binary(record)
+            if close_code is not None:
+                websocket.close(close_code)
+        data = websocket.to_send()
+        if self._owed:
+            data, self._owed = self._owed + data, b""
+        if data:
+            line = self._line
+            line.write(data)
+            if line.is_clogged:
+                self.is_clogged = True
+                self._renew()
+                self._user.falls_due(None)
+
+    def _renew(self) -> None:
+        self._taken = self._line.sent_bytes
+        self.stalls_at = self._now() + self._patience_seconds
