@@ -26,8 +26,8 @@ def test_the_traces(vector_run: Callable[[str], VectorRun]) -> None:
             sender, other = case["from"], ends[case["from"] == "client"]
 
             def core(end: str, sent: int, peer: str) -> RecordCore:
-                keys = (TrafficKey.of(suite, Secret(each, secrets[each])) for each in (end, peer))
-                return RecordCore(Traffic(suite, *keys, sent=sent), is_server=end == "server", pq="off")
+                ours, theirs = (TrafficKey.of(suite, Secret(each, secrets[each])) for each in (end, peer))
+                return RecordCore(Traffic(suite, ours, theirs, sent=sent), is_server=end == "server", pq="off")
 
             record, hears = bytes.fromhex(case["record"]), core(other, 0, sender)
             hears._rx_number = case["number"]
