@@ -12,6 +12,7 @@ _COMMANDS = {
     "scenarios": ("loadtest.commands.scenarios", "List the scenarios that come with this."),
     "compare": ("loadtest.peers.command", "The same load through Sottovoce and other proxies, in turns."),
     "knee": ("loadtest.knee.command", "Find the most calls that one core holds."),
+    "diff": ("loadtest.difference.command", "Hold two results against each other."),
     "bench": ("loadtest.bench.command", "Measure what is promised about speed."),
 }
 _WANTS_JSON = "loadtest.json"
