@@ -2,8 +2,6 @@
 
 import json
 import struct
-from collections.abc import Iterable
-
 from sottovoce.relay import CallSink, CallStart
 from sottovoce.relay.mux.leg import MuxLeg
 from sottovoce.relay.mux.machine import MuxMachine
@@ -88,6 +86,7 @@ class Talk:
         return leg
 
 
-def told(sinks: Iterable[RecordingSink]) -> list[list[object]]:
-    """The names of what each sink was told."""
-    return [[each[0] for each in sink.told] for sink in sinks]
+def down(sink: RecordingSink) -> str:
+    """Why a sink's backend is down."""
+    ((_, reason),) = sink.named("backend_closed")
+    return str(reason)

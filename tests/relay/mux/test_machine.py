@@ -13,15 +13,9 @@ from sottovoce.relay.mux.leg import GRANT_FRAMES, WINDOW_FRAMES
 from sottovoce.relay.mux.machine import IDLE_SECONDS
 from sottovoce.wire import frames
 from tests.relay.calls import DATA_START, END, START, RecordingSink
-from tests.relay.mux.talking import SILENCE_SECONDS, Talk, code_of, credit, frame, split
+from tests.relay.mux.talking import SILENCE_SECONDS, Talk, credit, down, frame
 
 SOUND = frames.encode_audio(b"abc", 0, None)
-
-
-def down(sink: RecordingSink) -> str:
-    """Why a sink's backend is down."""
-    ((_, reason),) = sink.named("backend_closed")
-    return str(reason)
 
 
 # A call from its beginning to its end.
@@ -293,168 +287,6 @@ def test_what_happens_in_a_turn_is_asked_for_once() -> None:
     assert talk.wishes == before + 1
 
 
-# Faults.
-
-
-@pytest.mark.parametrize(
-    ("said", "fault"),
-    [
-        (frame("mute", 1, b"\1"), "bad_framing: a frame of type 0x16"),
-        (frame("data", 1, b"x"), "bad_framing: a frame of type 0x11 has no place in this call"),
-        (frame("open", 1), "bad_framing: a frame of type 0x01"),
-        (frame(0x40, 1), "bad_framing: a frame of type 0x40"),
-        (frame("ping", 1, bytes(8)), "bad_framing: a frame of type 0x30"),
-        (frame("opened", 1), "bad_framing: it answered an `open` twice"),
-        (frame("refused", 1), "bad_framing: it answered an `open` twice"),
-        (frame("credit", 1, b"\0\1"), "bad_framing: a credit of 2 bytes for 1 frames"),
-        (credit(1, 0), "bad_framing: a credit of 4 bytes for 0 frames"),
-        (credit(1, mux.MAX_CREDIT), "flood: more credit than can be counted"),
-        (frame("dtmf", 1, b"\x10\0\1"), "bad_text: "),
-        (frame("dtmf", 1, b"\1\0"), "bad_text: "),
-        (frame("mark", 1, b"\xff"), "bad_text: "),
-        (frame("mark", 1, bytes(65)), "bad_text: "),
-        (frame("clear", 1, b"x"), "bad_text: "),
-        (frame("json", 1, b"[]"), "bad_text: "),
-        (frame("stop", 1, b"[]"), "bad_text: "),
-        (frame("stop", 1, b'{"x":' * 3000), "bad_text: "),
-        (frame("audio", 1), "bad_audio: an audio frame without flags"),
-        (frame("audio", 1, b"\x10\0\0\0"), "bad_audio: a timestamp is cut off"),
-        (frame("audio", 1, b"\1\0\1x"), "bad_audio: unknown flags 0x01"),
-        (frame("audio", 1, bytes(162)), "bad_audio: 161 bytes, a frame has at most 160"),
-        (frame("mark", 1) * 251, "flood: "),
-    ],
-)
-def test_a_fault_in_a_call_ends_it_and_no_other(said: bytes, fault: str) -> None:
-    talk, sinks = Talk(), [RecordingSink(), RecordingSink()]
-    legs = [talk.call(sink) for sink in sinks]
-    talk.say(said, frame("audio", 1, b"\0late"), frame("audio", 2, b"\0abc"))
-    assert down(sinks[0]).startswith(fault)
-    assert sinks[1].told == [("audio", b"abc", 0, None)]
-    ((name, number, body),) = talk.hear()
-    assert (name, number, code_of(body)) == ("error", 1, fault.partition(":")[0])
-    legs[0].stop(END)
-    assert talk.hear() == []
-    legs[1].audio(SOUND, 0)
-    assert talk.hear() == [("audio", 2, b"\0abc")]
-
-
-@pytest.mark.parametrize(
-    ("said", "fault"),
-    [
-        (frame("data", 1, bytes(8001)), "bad_audio: 8001 bytes of data, 8000 are allowed"),
-        (frame("audio", 1, b"\0abc"), "bad_framing: a frame of type 0x10 has no place in this call"),
-        (frame("mark", 1, b"m"), "bad_framing: a frame of type 0x13 has no place in this call"),
-    ],
-)
-def test_a_fault_in_a_data_session(said: bytes, fault: str) -> None:
-    talk, sink = Talk(), RecordingSink()
-    talk.call(sink, DATA_START)
-    talk.say(said)
-    assert down(sink) == fault
-
-
-@pytest.mark.parametrize(
-    ("said", "fault"),
-    [
-        (frame("audio", 3, b"\0abc"), "bad_framing: a frame of call 3, which there never was"),
-        (frame("clear", 0), "bad_framing: a frame of type 0x14 of no call"),
-        (frame("open", 0), "bad_framing: a frame of type 0x01 of no call"),
-        (frame("ping", 0, b"x"), "bad_framing: a ping of 1 bytes"),
-        (frame("pong", 0, b"x"), "bad_framing: a ping of 1 bytes"),
-        (bytes.fromhex("4001 00000001 10"), "bad_framing: a frame of 16385 bytes"),
-        (frame("stop", 2) + frame(0x40, 2), "bad_framing: a frame of type 0x40"),
-        (b"HTTP/1.1 400 Bad Request\r\n", "bad_framing: a frame of 18516 bytes"),
-    ],
-)
-def test_a_fault_of_the_connection_ends_all_calls(said: bytes, fault: str) -> None:
-    talk, sinks = Talk(), [RecordingSink(), RecordingSink()]
-    legs = [talk.call(sink) for sink in sinks]
-    if said.startswith(frame("stop", 2)):
-        said = said[7:]
-        legs[1].stop(END)
-        talk.hear()
-    talk.say(said, frame("audio", 1, b"\0late"))
-    assert down(sinks[0]) == fault
-    ((name, number, body),) = talk.hear()
-    assert (name, number, code_of(body)) == ("error", 0, "bad_framing")
-    assert talk.machine.is_ended
-    assert not talk.machine.takes_calls
-    legs[0].stop(END)
-    legs[0].audio(SOUND, 0)
-    talk.say(frame("clear", 0))
-    assert talk.hear() == []
-
-
-def test_a_backend_gives_the_connection_up() -> None:
-    talk, sink = Talk(), RecordingSink()
-    talk.call(sink)
-    talk.say(frame("error", 0, b'{"code": "confused"}'), frame("audio", 1, b"\0late"))
-    assert down(sink) == "failed: it gave the connection up: confused"
-    assert talk.hear() == []
-
-
-def test_of_calls_that_are_over_no_more_may_come_than_can_have_been_on_its_way() -> None:
-    talk = Talk()
-    talk.call().stop(END)
-    sound = frame("audio", 1, b"\0abc")
-    talk.say(sound * WINDOW_FRAMES, credit(1, 1) * 10, frame("stop", 1), frame(0x80, 1), sound)
-    assert not talk.machine.is_ended
-    talk.say(sound)
-    assert str(talk.machine.fault) == "flood: it goes on sending in calls that are over"
-
-
-def test_what_later_versions_may_say_is_ignored() -> None:
-    talk, sink = Talk(), RecordingSink()
-    talk.call(sink)
-    talk.say(frame(0x80, 0, b"x"), frame(0xFF, 1, b"x"), frame("audio", 1, b"\0abc"))
-    assert sink.told == [("audio", b"abc", 0, None)]
-
-
-class _Faulty(RecordingSink):
-    """A sink that breaks its word."""
-
-    def __init__(self, where: str) -> None:
-        super().__init__()
-        self._where = where
-
-    def mark(self, name: str) -> None:
-        if self._where == "mark":
-            raise LookupError("ours")
-        super().mark(name)
-
-    def flush(self) -> None:
-        if self._where == "flush" and self.told:
-            raise LookupError("ours")
-
-    def backend_closed(self, reason: str) -> None:
-        if self._where == "backend_closed":
-            raise LookupError("ours")
-        super().backend_closed(reason)
-
-
-@pytest.mark.parametrize("where", ["mark", "flush", "backend_closed"])
-def test_a_fault_of_our_own_in_one_call_is_that_calls_crash(where: str) -> None:
-    talk, other, crashes = Talk(), RecordingSink(), list[Exception]()
-    leg = talk.call(_Faulty(where))
-    leg.crashed = crashes.append
-    talk.call(other)
-    talk.say(frame("mark", 1, b"m"), frame("mark", 1, b"n"), frame("mark", 2, b"m"))
-    if where == "backend_closed":
-        talk.say(frame("clear", 0))
-    else:
-        assert talk.hear() == [("error", 1, b'{"code":"internal","reason":"a fault in the proxy"}')]
-        assert other.told == [("mark", "m")]
-    assert [type(each) for each in crashes] == [LookupError]
-    assert talk.machine.calls == (0 if where == "backend_closed" else 1)
-
-
-def test_a_crash_before_the_call_has_begun_is_its_refusal() -> None:
-    talk = Talk()
-    leg = talk.ask(RecordingSink())
-    leg.crash(LookupError("ours"))
-    assert str(leg.refusal) == "lost: a fault in the proxy: LookupError"
-
-
 # The connection's own.
 
 
@@ -530,15 +362,3 @@ def test_however_the_bytes_are_cut(cuts: list[int], order: list[int]) -> None:
     talk.say(data)
     for number, sink in enumerate(sinks, 1):
         assert [each[1] for each in sink.told] == [bytes([at]) for at, call in enumerate(order) if call == number]
-
-
-@given(st.binary(max_size=300))
-def test_any_bytes_leave_one_clear_end_or_none(data: bytes) -> None:
-    talk, sink = Talk(), RecordingSink()
-    talk.call(sink)
-    talk.say(data)
-    assert sum(each[0] in {"backend_closed", "hung_up"} for each in sink.told) <= 1
-    assert bool(talk.machine.fault) == talk.machine.is_ended
-    if talk.machine.is_ended:
-        assert sink.told[-1][0] in {"backend_closed", "hung_up"}
-    split(talk.machine.to_send())

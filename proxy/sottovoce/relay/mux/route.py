@@ -67,6 +67,7 @@ class Backend:
         except trio.TooSlowError:
             raise self._unreachable(f"no answer in {self._timeout_seconds:g} s") from None
         if leg.refusal is not None:
+            leg.leave("gave_up", "the call did not begin")
             raise BackendDown(leg.refusal.fault, f"{self._place}: {leg.refusal.detail}")
         return leg
 
