@@ -2,6 +2,7 @@
 
 import json
 import struct
+
 from sottovoce.relay import CallSink, CallStart
 from sottovoce.relay.mux.leg import MuxLeg
 from sottovoce.relay.mux.machine import MuxMachine
