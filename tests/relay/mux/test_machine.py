@@ -100,6 +100,7 @@ def test_a_backend_hangs_up_and_is_answered() -> None:
     talk, sink = Talk(), RecordingSink()
     leg = talk.call(sink)
     talk.say(frame("audio", 1, b"\0abc"), frame("stop", 1, b'{"reason": "a\\nb"}'), frame("audio", 1, b"\0xyz"))
+    talk.say(frame("mark", 1, b"late"))
     assert sink.told == [("audio", b"abc", 0, None), ("hung_up", "a?b")]
     leg.audio(SOUND, 0)  # the proxy may still speak
     leg.stop(END)

@@ -138,7 +138,7 @@ async def test_a_backend_that_greets_otherwise(autojump_clock: MockClock, said: 
 
 async def test_a_backend_that_closes_instead_of_greeting() -> None:
     ours, theirs = memory_stream_pair()
-    await theirs.aclose()
+    await theirs.send_eof()
 
     async def open_stream() -> trio.abc.Stream:
         await trio.lowlevel.checkpoint()

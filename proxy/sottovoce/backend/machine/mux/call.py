@@ -46,6 +46,7 @@ class MuxCall:
         self._taken = 0
         self._has_hung_up = False
         self.number = number
+        self._started = start
         self.start: Start | None = start
         """What the proxy said first."""
         self.ended: Ended | None = None
@@ -150,12 +151,6 @@ class MuxCall:
         self.end(Ended(_INTERNAL, "the handler failed", truncated=True))
 
     # How it is done.
-
-    @property
-    def _started(self) -> Start:
-        if self.start is None:
-            raise CallOver("there was no call")
-        return self.start
 
     def _leave(self, now: float) -> None:
         self._has_hung_up = True
