@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Sequence
 import msgspec
 from msgspec.structs import replace
 
+from loadtest.peers.connecting import Connected, Connecting, connect, over_rounds
 from loadtest.peers.contenders import SOTTOVOCE, Run, contenders
 from loadtest.peers.servers import Cores, Program, ServerFailed
 from loadtest.peers.statistics import Row, Standing, standings
@@ -20,6 +21,8 @@ SCHEMA = "loadtest.compare/1"
 SESSIONS, SECONDS, ROUNDS, TICKS = 200, 5.0, 3, (0, 1000)
 ENOUGH_ROUNDS = 3
 _SESSIONS_PER_SECOND = 100.0
+_FEWER = 4
+"""A quarter of the calls are there before what calls cost is measured."""
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +36,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = SECONDS
     rounds: int = ROUNDS
     ticks: tuple[int, ...] = TICKS
+    counts_connections: bool = False
+    """Whether handshakes and idle calls are measured, too: once a round."""
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +51,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """Who was asked for and could not run, and what to do."""
     standings: tuple[Standing, ...]
     rows: tuple[Row, ...]
+    connections: tuple[Connecting, ...] = ()
     is_partial: bool = False
 
 
@@ -54,7 +60,8 @@ class Turn(msgspec.Struct, frozen=True):
 
     round: int
     name: str
-    tick_us: int
+    tick_us: int | None
+    """None: of calls that are silent."""
 
 
 def compare(
@@ -63,6 +70,7 @@ def compare(
     """Have everybody run.  Interrupted (KeyboardInterrupt), it gives what there is.  Raises ServerFailed."""
     machine = describe_machine()  # while nothing is pinned: then all of its cores are seen
     rows: list[Row] = []
+    connected: list[Connected] = []
     failed = dict(missing)
     is_partial = False
     with contenders(wanted.ours, wanted.programs, wanted.sessions, cores) as taking_part:
@@ -73,6 +81,9 @@ def compare(
                 progress(turn)
                 contender = taking_part[turn.name]
                 try:
+                    if turn.tick_us is None:
+                        connected.append(_connected(wanted, turn, cores, contender.run))
+                        continue
                     outcome = _one(wanted, turn, cores, contender.run)
                 except ServerFailed as error:
                     if not contender.may_be_missing:
@@ -90,6 +101,7 @@ def compare(
         missing=failed,
         standings=standings(rows, yardstick),
         rows=tuple(rows),
+        connections=over_rounds(connected, yardstick),
         is_partial=is_partial,
     )
 
@@ -98,9 +110,15 @@ def _turns(wanted: Wanted, names: Sequence[str]) -> Generator[Turn]:
     """Give the runs in their order: each round begins with another contender."""
     for number in range(wanted.rounds):
         first = number % len(names)
-        for tick in wanted.ticks:
+        for tick in (*wanted.ticks, *((None,) if wanted.counts_connections else ())):
             for name in (*names[first:], *names[:first]):
                 yield Turn(number + 1, name, tick)
+
+
+def _connected(wanted: Wanted, turn: Turn, cores: Cores, run: Run) -> Connected:
+    with run() as running:
+        few = max(1, wanted.sessions // _FEWER)
+        return connect((turn.round, turn.name), running, cores, (few, wanted.sessions))
 
 
 def _one(wanted: Wanted, turn: Turn, cores: Cores, run: Run) -> Outcome:
@@ -109,7 +127,7 @@ def _one(wanted: Wanted, turn: Turn, cores: Cores, run: Run) -> Outcome:
             targets=(running.target,),
             sessions=wanted.sessions,
             seconds=wanted.seconds,
-            tick_us=turn.tick_us,
+            tick_us=turn.tick_us or 0,
             payload_bytes=SEALED_BYTES,
             sessions_per_second=_SESSIONS_PER_SECOND,
             watched=running.watched,

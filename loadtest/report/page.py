@@ -30,6 +30,8 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     summary: Sequence[Sequence[str]] = ()
     """A table, its heads first."""
+    tables: Sequence[Sequence[Sequence[str]]] = ()
+    """Further ones."""
     remarks: Sequence[str] = ()
 
 
@@ -53,6 +55,7 @@ def html_page(outcomes: Sequence[Outcome], opening: Opening | None = None) -> st
             f"<title>{escape(title)}</title><style>{_STYLE.read_text(encoding='utf-8')}</style></head><body>",
             f"<h1>{escape(title)}</h1>",
             *(_table(summary[0], summary[1:]) if summary else []),
+            *(part for table in opening.tables for part in _table(table[0], table[1:])),
             *(f"<p>{escape(line)}</p>" for line in [*remarks, *_verdicts(outcomes, labels)]),
             "<h2>Added latency over time</h2>",
             latency_over_time(outcomes, labels),
