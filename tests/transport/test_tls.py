@@ -7,15 +7,7 @@ from hypothesis import given
 from OpenSSL import SSL, _util
 
 from sottovoce.primitives import ApiMisuse
-from sottovoce.transport import (
-    PqPolicy,
-    RecordLayer,
-    TlsContext,
-    TlsCore,
-    TlsError,
-    TlsReason,
-    TlsTruncated,
-)
+from sottovoce.transport import PqPolicy, RecordLayer, TlsContext, TlsCore, TlsError, TlsReason, TlsTruncated
 from sottovoce.transport.limits import HANDSHAKE_BYTES, READ_BYTES
 from sottovoce.transport.openssl import Outcome, Role, probe_context
 from tests.transport.certificates import HOST, leaf
