@@ -23,6 +23,7 @@ from sottovoce.wire import Codec, WireError, frames
 WINDOW_FRAMES: Final = 256
 """What a backend may send of a call before more is granted: half of what makes a client's queue crowded."""
 GRANT_FRAMES: Final = WINDOW_FRAMES // 2
+_GRANT_BELOW: Final = WINDOW_FRAMES - GRANT_FRAMES
 _AT_ONCE: Final = 16
 """Frames of one call that waited and are passed on, before another call's turn."""
 _AUDIO_ONLY: Final = frozenset({mux.AUDIO, mux.DTMF, mux.MARK, mux.CLEAR})
@@ -56,6 +57,7 @@ class MuxLeg:
         "_carrier",
         "_changed",
         "_credit",
+        "_full_bytes",
         "_head",
         "_head_bytes",
         "_hears",
@@ -66,7 +68,6 @@ class MuxLeg:
         "_queue",
         "_shape",
         "_sink",
-        "_taken",
         "_talks",
         "_written",
         "crashed",
@@ -93,12 +94,12 @@ class MuxLeg:
         self._sink = sink
         self._inbox = MeteredSink(start, sink, now)
         self._shape = raw_messages.audio_shape(start.receive_codec, start.frame_milliseconds)
+        self._full_bytes = 1 + self._shape.max_bytes  # of a body: the common one, where frames have a size
         self._is_data = start.receive_codec is Codec.NONE
         self._queue = OutboundQueue(queue_frames)
         self._changed = changed
         self._credit = 0
         self._allowance = 0
-        self._taken = 0
         self._written = 0
         self._head, self._head_bytes = b"", -1
         self._hears = self._talks = True
@@ -181,7 +182,6 @@ class MuxLeg:
             self._sink.hung_up(self._hung_up)
             self._sink.flush()
         else:
-            self._taken = WINDOW_FRAMES
             self._grant()
 
     def leave(self, code: str, reason: str) -> None:
@@ -199,10 +199,12 @@ class MuxLeg:
         self._allowance -= 1
         if self._allowance < 0 or self._is_data:
             self._refuse_untimely(mux.AUDIO)
-        self._taken += 1
         inbox = self._inbox
         inbox.now = now
-        inbox.audio(*mux.decode_audio_untrusted(buffer, at, end, self._shape))
+        if end - at == self._full_bytes and not buffer[at]:
+            inbox.audio(buffer[at + 1 : end], 0, None)
+        else:
+            inbox.audio(*mux.decode_audio_untrusted(buffer, at, end, self._shape))
 
     def hear(self, kind: int, body: bytes, now: float) -> None:
         """Take any other frame.  Raises BackendMisbehaved."""
@@ -230,7 +232,7 @@ class MuxLeg:
     def settle(self) -> None:
         """Have go out what has come, and let the backend say more if there is room for it."""
         self._sink.flush()
-        if self._taken >= GRANT_FRAMES and self._hears and self._sink.has_room(self._grant):
+        if self._allowance <= _GRANT_BELOW and self._is_begun and self._hears and self._sink.has_room(self._grant):
             self._grant()
 
     def pass_on(self) -> int:
@@ -329,7 +331,6 @@ class MuxLeg:
         self._allowance -= 1
         if self._allowance < 0 or (kind in _AUDIO_ONLY if self._is_data else kind == mux.DATA):
             self._refuse_untimely(kind)
-        self._taken += 1
         inbox = self._inbox
         try:
             if kind == mux.DATA:
@@ -358,8 +359,7 @@ class MuxLeg:
     def _grant(self) -> None:
         """Let the backend send as much more as has been taken."""
         if self._hears:
-            count, self._taken = self._taken, 0
-            self._allowance += count
+            count, self._allowance = WINDOW_FRAMES - self._allowance, WINDOW_FRAMES
             self._carrier.out.append(mux.encode_credit(self.number, count))
             self._carrier.flush()
 
