@@ -1,0 +1,79 @@
+"""When descriptors run out new calls are told so, and those that run notice nothing."""
+
+import errno
+import resource
+
+import trio
+from hypothesis import given
+from hypothesis import strategies as st
+from trio.testing import MockClock
+
+from sottovoce.edge.gate.accepting import MAX_RESERVE, accept_all, descriptor_limit, is_full
+from sottovoce.observe import events
+from tests.edge.house import house
+from tests.edge.proxy import Peer, Proxy
+from tests.edge.sockets import MemoryListener
+
+
+@given(st.integers(0, 1 << 20), st.integers(0, 10_000), st.integers(64, 1 << 20))
+def test_the_last_descriptors_are_kept_for_backends_of_calls_that_were_let_in(
+    descriptor: int, half_open: int, limit: int
+) -> None:
+    kept = limit - limit // 8 if limit // 8 < MAX_RESERVE else limit - MAX_RESERVE
+    assert is_full(descriptor, half_open, limit) == (descriptor + half_open >= kept)
+    assert not is_full(descriptor, half_open, resource.RLIM_INFINITY)
+
+
+def test_the_limit_is_the_processes() -> None:
+    assert descriptor_limit() == resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+async def test_a_call_that_comes_then_hears_503_once_logged_and_the_others_go_on() -> None:
+    proxy = Proxy()
+    async with house(proxy) as served:
+        first = Peer(await served.dial())
+        await first.open()
+        served.listener._descriptors = 1
+        for _ in range(2):
+            late = Peer(await served.dial())
+            assert not await late.upgrade()
+            await late.tls.aclose()
+        await first.say(b"x" * 160)
+        await first.until(lambda: len(first.audio) == 1)
+        served.listener._descriptors = 1024
+        again = Peer(await served.dial())
+        await again.open()
+    refused = proxy.log.named(events.UPGRADE_REFUSED)
+    assert [(each["status"], each["reason"]) for each in refused] == [(503, "no descriptor is left for a call")] * 2
+    (line,) = proxy.log.named(events.CONNECTION_REFUSED)
+    assert str(line["reason"]).startswith("open_files: 1 may be open")
+
+
+class Full(MemoryListener):
+    """Without a descriptor for the first three."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left = 3
+
+    async def accept(self) -> object:  # type: ignore[override]
+        if self.left:
+            self.left -= 1
+            await trio.lowlevel.checkpoint()
+            raise OSError(errno.EMFILE, "Too many open files")
+        return await super().accept()
+
+
+async def test_what_cannot_be_accepted_waits_until_it_can(autojump_clock: MockClock) -> None:
+    listener, told, came = Full(), list[int](), trio.Event()
+
+    async def handle(_: object) -> None:
+        await trio.lowlevel.checkpoint()
+        came.set()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(accept_all, listener.bound, handle, nursery, lambda: told.append(1))
+        await listener.dial()
+        await came.wait()
+        nursery.cancel_scope.cancel()
+    assert len(told) == 3
