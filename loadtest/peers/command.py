@@ -48,7 +48,7 @@ def _ours(_: click.Context, parameter: click.Parameter, value: str) -> tuple[str
     help="Which of Sottovoce take part; `raw` always.",
 )
 @click.option("--sessions", type=click.IntRange(1, 5000), default=400, show_default=True, help="Calls at a time.")
-@click.option("--seconds", type=click.FloatRange(1, 3600), default=5.0, show_default=True, help="Of each run.")
+@click.option("--seconds", type=click.FloatRange(0.5, 3600), default=5.0, show_default=True, help="Of each run.")
 @click.option("--rounds", type=click.IntRange(1, 99), default=3, show_default=True, help="How often all take turns.")
 @click.option(
     "--tick",

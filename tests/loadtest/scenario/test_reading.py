@@ -1,6 +1,7 @@
 """Scenarios: those that come with this can be read, and whatever is wrong with one is a line with place and remedy."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,16 @@ from click.testing import CliRunner, Result
 from loadtest.commands.tree import main
 from loadtest.replay.book import Phase
 from loadtest.replay.plan import Group, Outage
-from loadtest.scenario import ScenarioInvalid, find_scenario, read_scenario, shipped_scenarios
+from loadtest.scenario import (
+    GroupSection,
+    OutageSection,
+    ScenarioInvalid,
+    find_scenario,
+    read_scenario,
+    shipped_scenarios,
+)
 from sottovoce.wire import Codec
+from tests.running import ROOT
 
 WHOLE = """
 about = "everything that a file may hold"
@@ -83,6 +92,18 @@ def test_those_that_come_with_this(name: str) -> None:
     text = find_scenario(name).read_text()
     assert read_scenario(find_scenario(name)).about
     assert text.startswith("# "), "each says what it is for"
+
+
+def test_the_example_of_the_document_is_one(file: Path) -> None:
+    (example,) = re.findall(r"^```toml\n(.*?)^```", (ROOT / "docs/load-tests.md").read_text(), re.MULTILINE | re.DOTALL)
+    file.write_text(example)
+    assert set(read_scenario(file).groups) == {"running", "coming"}
+
+
+def test_the_document_tells_of_every_key() -> None:
+    text = (ROOT / "docs/load-tests.md").read_text()
+    keys = {*GroupSection.__struct_fields__, *OutageSection.__struct_fields__}
+    assert {key for key in keys if f"`{key}`" not in text} == set()
 
 
 def test_all_that_was_asked_for_is_there() -> None:
