@@ -21,7 +21,7 @@ _FIN: Final = 0x80
 _OPCODES: Final = frozenset({0, 1, 2, 8, 9, 10})
 _CONTROLS: Final = 8
 _KEY_BYTES: Final = 4
-_KEYS_AT_ONCE: Final = 256
+_KEYS_AT_ONCE: Final = 32
 _HEADS: Final = [bytes((BINARY_FRAME, size)) for size in range(_SHORT_SIZES)]
 _MASKED_HEADS: Final = [bytes((BINARY_FRAME, _MASKED | size)) for size in range(_SHORT_SIZES)]
 

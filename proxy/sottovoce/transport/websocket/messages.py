@@ -30,7 +30,7 @@ from sottovoce.transport.websocket.binary import (
     is_unsound,
     unmasked_frame,
 )
-from sottovoce.transport.websocket.core import ClientCore, ServerCore
+from sottovoce.transport.websocket.core import ClientCore, ServerCore, client_core, server_core
 from sottovoce.transport.websocket.events import PeerClosed, TextMessage, WsEvent, WsFailed
 
 _PROTOCOL_ERROR: Final = 1002
@@ -58,7 +58,7 @@ class WebSocket:
     def __init__(
         self, core: ServerCore | ClientCore, max_message_bytes: int, max_idle_frames: int | None = None
     ) -> None:
-        self._core = core
+        self._kept_core: ServerCore | ClientCore | None = core
         self._max_message_bytes = max_message_bytes
         self._max_idle_frames = max_idle_frames
         self._idle_frames = 0
@@ -166,6 +166,24 @@ class WebSocket:
         """Give all bytes that the network should carry now, perhaps none."""
         written, self.outgoing = self.outgoing, []
         return written[0] if len(written) == 1 else b"".join(written)
+
+    @property
+    def _core(self) -> ServerCore | ClientCore:
+        """The library's.
+
+        That of the opening knows both heads and is let go behind it; another is made when there is something for it to
+        do, which in most calls there is not before the end: they are more memory than all else of a WebSocket.
+        """
+        core = self._kept_core
+        if core is None:
+            make = server_core if self._is_server else client_core
+            core = self._kept_core = make(self._max_message_bytes, State.OPEN)
+        return core
+
+    def _opened(self) -> None:
+        """The opening is over."""
+        self._enter(Phase.RUNNING)
+        self._kept_core = None
 
     def _gather(self) -> None:
         """Take what the core has written, after each step of it: what is written past it keeps its place."""
