@@ -1,11 +1,15 @@
 import errno
+from functools import partial
 from typing import Any
 
 import pytest
+import trio
 
 from sottovoce.app.doctor import State, network
-from sottovoce.app.doctor.network import port_findings, tls_findings
+from sottovoce.app.doctor.network import backend_findings, port_findings, tls_findings
 from sottovoce.app.doctor.sockets import Holder
+from sottovoce.backend.trio import Call, serve
+from sottovoce.relay import RouteConfig, build_route
 from sottovoce.settings import Configuration, build
 from sottovoce.transport import PqPolicy, SelfTestFailed
 
@@ -71,3 +75,20 @@ def test_an_address_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch, number: 
     assert finding.state is State.FAIL
     assert "cannot be had (no)" in finding.what
     assert remedy in finding.remedy
+
+
+async def test_backends_are_reached_whatever_their_adapter_speaks() -> None:
+    async def nobody(call: Call) -> None:
+        """Hold no call."""
+
+    async with trio.open_nursery() as nursery:
+        mux: str = await nursery.start(partial(serve, nobody, "127.0.0.1", adapter="mux"))
+        raw: str = await nursery.start(serve, nobody, "127.0.0.1")
+        routes = {
+            name: build_route(name, RouteConfig(adapter=adapter, url=url, connect_attempts=1))
+            for name, adapter, url in (("a", "mux", mux), ("b", "raw", raw), ("c", "mux", "unix:/none"))
+        }
+        found = {finding.name: finding for finding in await backend_findings(routes)}
+        nursery.cancel_scope.cancel()
+    assert [found[f"backend {name}"].state for name in "abc"] == [State.OK, State.OK, State.WARN]
+    assert "unreachable: unix:/none: No such file" in found["backend c"].what

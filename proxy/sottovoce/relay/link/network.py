@@ -17,7 +17,10 @@ async def open_network_stream(
     With `loopback_only` a name that leads anywhere else is refused before a byte is sent.
     """
     if address.scheme == UNIX:
-        return await trio.open_unix_socket(address.target)
+        try:
+            return await trio.open_unix_socket(address.target)
+        except OSError as error:
+            raise OSError(_cause(error)) from error
     stream = await _open_tcp(address)
     try:
         if loopback_only:
