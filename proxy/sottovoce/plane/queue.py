@@ -7,7 +7,7 @@ reading.  The order in which things were put is the order in which they are seal
 
 from collections import deque
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, Final, TypeAlias
 
 from sottovoce.session import ServerSession
 
@@ -23,6 +23,9 @@ Control: TypeAlias = Callable[[ServerSession, float], bool]
 AudioFrame: TypeAlias = tuple[bytes, int, int | None]
 """A frame of the backend: codec bytes, flags, timestamp.  A bare tuple: one is made for each frame."""
 
+_NOTHING: Final[deque[Any]] = deque(maxlen=0)
+"""What waits while nothing does: a deque of its own is 700 bytes, and most calls never have a use for one."""
+
 
 class ClientQueue:
     """Frames and control frames in order; drops the oldest audio beyond `max_frames`."""
@@ -31,7 +34,7 @@ class ClientQueue:
 
     def __init__(self, max_frames: int) -> None:
         """Hold at most `max_frames` audio frames, one or more."""
-        self.items: deque[AudioFrame | Control] = deque()
+        self.items: deque[AudioFrame | Control] = _NOTHING
         """What waits, the oldest first: to be looked at, not touched."""
         self._max_frames = max_frames
         self._frames = 0
@@ -53,7 +56,7 @@ class ClientQueue:
 
     def put_audio(self, frame: AudioFrame) -> None:
         """Append a frame.  When it is one too many, the oldest waiting frame is dropped and counted."""
-        self.items.append(frame)
+        self._items().append(frame)
         if self._frames < self._max_frames:
             self._frames += 1
             return
@@ -66,7 +69,7 @@ class ClientQueue:
     def put_control(self, control: Control) -> None:
         """Append a control frame.  Look at `is_full` afterwards."""
         self._controls += 1
-        self.items.append(control)
+        self._items().append(control)
 
     def seal_into(self, records: list[bytes], session: ServerSession, now: float) -> None:
         """Seal what may be sealed now and append the records, the session's own ones first.
@@ -98,6 +101,12 @@ class ClientQueue:
                 self.items.appendleft(item)
                 return
             records += session.to_send()
+        self.items = _NOTHING
+
+    def _items(self) -> deque[AudioFrame | Control]:
+        if self.items is _NOTHING:
+            self.items = deque()
+        return self.items
 
     def drop_audio(self) -> None:
         """Forget the audio that waits: somebody speaks over it."""
