@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sottovoce.relay import LegStatistics
 from sottovoce.relay.link.outbound import MAX_CONTROLS
 from sottovoce.relay.mux import frames as mux
-from sottovoce.relay.mux.leg import GRANT_FRAMES, WINDOW_FRAMES
+from sottovoce.relay.mux.inbound import GRANT_FRAMES, WINDOW_FRAMES
 from sottovoce.relay.mux.machine import IDLE_SECONDS
 from sottovoce.wire import frames
 from tests.relay.calls import DATA_START, END, START, RecordingSink

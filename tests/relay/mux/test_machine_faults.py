@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sottovoce.relay.mux import frames as mux
-from sottovoce.relay.mux.leg import WINDOW_FRAMES
+from sottovoce.relay.mux.inbound import WINDOW_FRAMES
 from sottovoce.wire import frames
 from tests.relay.calls import DATA_START, END, RecordingSink
 from tests.relay.mux.talking import Talk, code_of, credit, down, frame, split

@@ -11,22 +11,14 @@ A leg hears until its backend has ended, or the edge said `stop`, and talks unti
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from sottovoce.primitives import one_line
-from sottovoce.relay import raw_messages
 from sottovoce.relay.call import CallEnd, CallSink, CallStart, LegStatistics
 from sottovoce.relay.errors import BackendDown, BackendFault, BackendMisbehaved
-from sottovoce.relay.link import MeteredSink
 from sottovoce.relay.link.outbound import OutboundQueue
 from sottovoce.relay.mux import frames as mux
-from sottovoce.wire import Codec, WireError, frames
+from sottovoce.relay.mux.inbound import GRANT_BELOW, Inbound
 
-WINDOW_FRAMES: Final = 256
-"""What a backend may send of a call before more is granted: half of what makes a client's queue crowded."""
-GRANT_FRAMES: Final = WINDOW_FRAMES // 2
-_GRANT_BELOW: Final = WINDOW_FRAMES - GRANT_FRAMES
 _AT_ONCE: Final = 16
 """Frames of one call that waited and are passed on, before another call's turn."""
-_AUDIO_ONLY: Final = frozenset({mux.AUDIO, mux.DTMF, mux.MARK, mux.CLEAR})
 
 
 class Carrier(Protocol):
@@ -53,25 +45,20 @@ class MuxLeg:
     """A `Leg`.  Until `begin` the sink hears nothing; until then `refusal` says what went wrong."""
 
     __slots__ = (
-        "_allowance",
         "_carrier",
         "_changed",
         "_credit",
-        "_full_bytes",
         "_head",
         "_head_bytes",
-        "_hears",
         "_hung_up",
-        "_inbox",
+        "_inbound",
         "_is_begun",
-        "_is_data",
         "_queue",
-        "_shape",
         "_sink",
         "_talks",
         "_written",
         "crashed",
-        "is_opened",
+        "hear_audio",
         "is_touched",
         "number",
         "refusal",
@@ -92,20 +79,17 @@ class MuxLeg:
         self.number = number
         self._carrier = carrier
         self._sink = sink
-        self._inbox = MeteredSink(start, sink, now)
-        self._shape = raw_messages.audio_shape(start.receive_codec, start.frame_milliseconds)
-        self._full_bytes = 1 + self._shape.max_bytes  # of a body: the common one, where frames have a size
-        self._is_data = start.receive_codec is Codec.NONE
+        self._inbound = Inbound(start, sink, now)
+        self.hear_audio = self._inbound.hear_audio
+        """Takes a frame of audio, the quick way; see `Inbound`."""
         self._queue = OutboundQueue(queue_frames)
         self._changed = changed
         self._credit = 0
-        self._allowance = 0
         self._written = 0
         self._head, self._head_bytes = b"", -1
-        self._hears = self._talks = True
+        self._talks = True
         self._is_begun = False
         self._hung_up: str | None = None
-        self.is_opened = False
         self.is_touched = False
         """Whether it is among those that the connection settles behind what has come."""
         self.refusal: BackendDown | None = None
@@ -114,13 +98,22 @@ class MuxLeg:
         """Whom to tell of a fault of our own, which has ended it."""
 
     @property
+    def is_opened(self) -> bool:
+        """Whether the backend has taken the call."""
+        return self._inbound.is_opened
+
+    @property
+    def _hears(self) -> bool:
+        return not self._inbound.is_deaf
+
+    @property
     def statistics(self) -> LegStatistics:
         """What was written, heard and dropped so far."""
         return LegStatistics(
             frames_to_backend=self._written,
-            frames_from_backend=self._inbox.frames,
+            frames_from_backend=self._inbound.meter.frames,
             frames_dropped_to_backend=self._queue.dropped_frames,
-            frames_dropped_from_backend=self._inbox.dropped_frames,
+            frames_dropped_from_backend=self._inbound.meter.dropped_frames,
         )
 
     # What the edge says.
@@ -166,7 +159,7 @@ class MuxLeg:
 
     def stop(self, end: CallEnd) -> None:
         """Send what may still be sent, and the call's last frame behind it; what waits for credit is dropped."""
-        self._hears = False
+        self._inbound.is_deaf = True
         if self._talks:
             while self._queue.items and self._credit > 0:
                 self._send_oldest()
@@ -186,25 +179,11 @@ class MuxLeg:
 
     def leave(self, code: str, reason: str) -> None:
         """Give the call up, if its end was not told."""
-        self._hears = False
+        self._inbound.is_deaf = True
         if self._talks:
             self._finish(mux.encode_error(self.number, code, reason))
 
     # What the connection says.
-
-    def hear_audio(self, buffer: bytes, at: int, end: int, now: float) -> None:
-        """Take a frame of audio, whose body is from `at` to `end` of the buffer.  Raises BackendMisbehaved."""
-        if not self._hears:
-            return
-        self._allowance -= 1
-        if self._allowance < 0 or self._is_data:
-            self._refuse_untimely(mux.AUDIO)
-        inbox = self._inbox
-        inbox.now = now
-        if end - at == self._full_bytes and not buffer[at]:
-            inbox.audio(buffer[at + 1 : end], 0, None)
-        else:
-            inbox.audio(*mux.decode_audio_untrusted(buffer, at, end, self._shape))
 
     def hear(self, kind: int, body: bytes, now: float) -> None:
         """Take any other frame.  Raises BackendMisbehaved."""
@@ -213,8 +192,7 @@ class MuxLeg:
         elif not self._hears:
             return
         elif kind in mux.PAID:
-            self._inbox.now = now
-            self._hear_paid(kind, body)
+            self._inbound.hear(kind, body, now)
         elif kind == mux.STOP:
             self._hang_up(mux.decode_hang_up_untrusted(body))
         elif kind == mux.ERROR:
@@ -222,7 +200,7 @@ class MuxLeg:
         elif self.is_opened:
             raise BackendMisbehaved(BackendFault.BAD_FRAMING, "it answered an `open` twice")
         elif kind == mux.OPENED:
-            self.is_opened = True
+            self._inbound.is_opened = True
             self._changed()
         else:
             self._talks = False
@@ -232,7 +210,12 @@ class MuxLeg:
     def settle(self) -> None:
         """Have go out what has come, and let the backend say more if there is room for it."""
         self._sink.flush()
-        if self._allowance <= _GRANT_BELOW and self._is_begun and self._hears and self._sink.has_room(self._grant):
+        if (
+            self._inbound.allowance <= GRANT_BELOW
+            and self._is_begun
+            and self._hears
+            and self._sink.has_room(self._grant)
+        ):
             self._grant()
 
     def pass_on(self) -> int:
@@ -258,7 +241,7 @@ class MuxLeg:
 
     def crash(self, error: Exception) -> None:
         """Our own fault: this call ends, without another word to a sink that may be the one at fault."""
-        self._hears = False
+        self._inbound.is_deaf = True
         self._drop_what_waits()
         self._finish(mux.encode_error(self.number, "internal", "a fault in the proxy"))
         if not self._is_begun:
@@ -314,12 +297,12 @@ class MuxLeg:
         self._credit = 0
         carrier = self._carrier
         carrier.out.append(last)
-        carrier.forget(self, max(self._allowance, 0))
+        carrier.forget(self, max(self._inbound.allowance, 0))
         carrier.flush()
 
     def _take_credit(self, count: int) -> None:
         if not self.is_opened:
-            self._refuse_untimely(mux.CREDIT)
+            raise self._inbound.untimely(mux.CREDIT)
         if self._credit + count > mux.MAX_CREDIT:
             raise BackendMisbehaved(BackendFault.FLOOD, "more credit than can be counted")
         if self._talks:
@@ -327,46 +310,16 @@ class MuxLeg:
             self._carrier.wait(self)
             self._carrier.flush()
 
-    def _hear_paid(self, kind: int, body: bytes) -> None:
-        self._allowance -= 1
-        if self._allowance < 0 or (kind in _AUDIO_ONLY if self._is_data else kind == mux.DATA):
-            self._refuse_untimely(kind)
-        inbox = self._inbox
-        try:
-            if kind == mux.DATA:
-                inbox.data(mux.decode_data_untrusted(body))
-            elif kind == mux.DTMF:
-                inbox.dtmf(*frames.decode_dtmf_untrusted(body))
-            elif kind == mux.MARK:
-                inbox.mark(frames.decode_mark_untrusted(body))
-            elif kind == mux.CLEAR:
-                frames.decode_clear_untrusted(body)
-                inbox.clear()
-            else:
-                inbox.json(frames.decode_json_untrusted(body))
-        except WireError as error:
-            raise BackendMisbehaved(BackendFault.BAD_TEXT, one_line(str(error))) from None
-
-    def _refuse_untimely(self, kind: int) -> None:
-        """Raise BackendMisbehaved for a frame that may not come now, or not in this call."""
-        if not self.is_opened:
-            raise BackendMisbehaved(BackendFault.BAD_FRAMING, f"a frame of type 0x{kind:02x} before `opened`")
-        if self._allowance < 0:
-            raise BackendMisbehaved(BackendFault.FLOOD, "more frames than it has credit for")
-        text = f"a frame of type 0x{kind:02x} has no place in this call"
-        raise BackendMisbehaved(BackendFault.BAD_FRAMING, text)
-
     def _grant(self) -> None:
         """Let the backend send as much more as has been taken."""
         if self._hears:
-            count, self._allowance = WINDOW_FRAMES - self._allowance, WINDOW_FRAMES
-            self._carrier.out.append(mux.encode_credit(self.number, count))
+            self._carrier.out.append(mux.encode_credit(self.number, self._inbound.grant()))
             self._carrier.flush()
 
     def _hang_up(self, reason: str) -> None:
         if not self.is_opened:
-            self._refuse_untimely(mux.STOP)
-        self._hears = False
+            raise self._inbound.untimely(mux.STOP)
+        self._inbound.is_deaf = True
         if self._is_begun:
             self._sink.hung_up(reason)
         else:
@@ -376,7 +329,7 @@ class MuxLeg:
         """Tell of an end, if nobody has heard of one yet."""
         if not self._hears:
             return
-        self._hears = False
+        self._inbound.is_deaf = True
         if self._is_begun:
             self._sink.backend_closed(str(down))
         else:
