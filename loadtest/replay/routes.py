@@ -4,6 +4,8 @@ import socket
 from itertools import count
 from urllib.parse import urlsplit
 
+import msgspec
+
 from loadtest.replay.agenda import Rhythm
 from loadtest.replay.book import Book
 from loadtest.replay.errors import PlanRefused
@@ -12,7 +14,7 @@ from loadtest.replay.speech import Speech, speeches
 from loadtest.replay.streams import NUMBER_BYTES, Endpoint, OpaqueAddress, OpaqueStream, Stream, VoiceStream
 from sottovoce.client.settings import CallOptions, CallSettings, settings_for
 from sottovoce.primitives import one_line
-from sottovoce.transport import PqPolicy, client_context
+from sottovoce.transport import PqPolicy, RecordLayer, TlsContext, client_context
 
 _FRAME_MS = (10, 20, 40, 60)
 _NEAR = 0.01
@@ -76,6 +78,11 @@ def _rhythm(group: Group) -> Rhythm:
     return Rhythm(period, max(1, round(group.talks_seconds / period)), max(1, round(group.pauses_seconds / period)))
 
 
+def _context(host: str, target: Target) -> TlsContext:
+    """Give settings for TLS whose records cost the generator little, and no memory to speak of."""
+    return client_context(host, pq=PqPolicy.PREFER, ca_pem=target.ca, records=RecordLayer.OWN)
+
+
 class _Voice:
     def __init__(self, target: Target, plan: Plan, group: Group, routes: Routes) -> None:
         self._milliseconds = frame_milliseconds(group.frames_per_second)
@@ -94,7 +101,8 @@ class _Voice:
             codec=speech.codec,
             frame_ms=self._milliseconds,
         )
-        return settings_for(target.url, options)
+        settings = settings_for(target.url, options)
+        return msgspec.structs.replace(settings, tls=_context(settings.address.host, target))
 
     def make(self, number: int, turn: int, book: Book, index: int, rhythm: Rhythm) -> Stream:
         """Make a session."""
@@ -116,7 +124,7 @@ class _Opaque:
         if plan.payload_bytes < NUMBER_BYTES:
             raise PlanRefused(f"a message has at least {NUMBER_BYTES} bytes, for its number: give a larger payload")
         is_tls = parts.scheme == "wss"
-        tls = client_context(host, pq=PqPolicy.PREFER, ca_pem=target.ca) if is_tls else None
+        tls = _context(host, target) if is_tls else None
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         self._address = OpaqueAddress(parts.netloc, path, tls)
         self._tails = [bytes(each % 251 for each in range(plan.payload_bytes - NUMBER_BYTES))]

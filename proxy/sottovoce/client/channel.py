@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from sottovoce.client.address import Address
-from sottovoce.transport import ClientWebSocket, TlsContext, TlsCore, TlsError, WsEvent
+from sottovoce.transport import ClientWebSocket, Records, TlsContext, TlsCore, TlsError, WsEvent
 from sottovoce.wire import MAX_TRANSPORT_MESSAGE_BYTES
 
 SUBPROTOCOL: Final = "sottovoce.v1"
@@ -28,6 +28,7 @@ class Channel:
         )
         self._output = b""
         self._tls_may_owe = True  # it has begun to shake hands
+        self._records: Records | None = None  # behind the handshake
         self._is_asked = False
         self._is_mute = False
         self.is_over = False
@@ -52,10 +53,12 @@ class Channel:
         """Take bytes from the network and give what they complete.  Nothing that a peer sends makes it raise."""
         if self.is_over:
             return []
-        if self._websocket.is_open and self._tls.failure is None:
-            plaintext = self._tls.receive_record(data)
+        websocket, records = self._websocket, self._records
+        if records is not None and websocket.is_open and records.failure is None:
+            plaintext = records.receive_record(data)
             if plaintext is not None:
-                return self._websocket.receive(plaintext)
+                message = websocket.receive_message(plaintext)
+                return websocket.receive(plaintext) if message is None else (message,)
             data = b""  # TLS has them
         self._tls_may_owe = True
         try:
@@ -66,6 +69,7 @@ class Channel:
             return []
         if not self._is_asked:
             self._is_asked = True
+            self._records = self._tls.records
             self._websocket.request()
         events: list[ChannelEvent] = list(self._websocket.receive(plaintext)) if plaintext else []
         if self._tls.failure is not None:
@@ -113,6 +117,11 @@ class Channel:
 
     def to_send(self) -> bytes:
         """Give all bytes that the network should carry now, perhaps none."""
+        records, websocket = self._records, self._websocket
+        is_held_up = self._output or self._is_mute or self.is_over
+        if records is not None and websocket.outgoing and records.failure is None and not is_held_up:
+            self._tls_may_owe = False
+            return records.seal(websocket.to_send())
         self._encrypt()
         data, self._output = self._output, b""
         return data

@@ -34,7 +34,7 @@ from sottovoce.transport.openssl import (
 from sottovoce.transport.proxy_protocol import Announced, ProxyHeader
 from sottovoce.transport.selftest import refuse_tls_environment, self_test
 from sottovoce.transport.silence import TcpSocket, limit_silence
-from sottovoce.transport.tls import TlsCore
+from sottovoce.transport.tls import Records, TlsCore
 from sottovoce.transport.websocket import (
     ClientWebSocket,
     PeerClosed,
@@ -84,6 +84,7 @@ __all__ = [
     "ProxyHeader",
     "ProxyHeaderInvalid",
     "RecordLayer",
+    "Records",
     "SelfTestFailed",
     "ServerWebSocket",
     "SystemClock",
