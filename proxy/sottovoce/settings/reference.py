@@ -66,6 +66,7 @@ def _production_text(port: int, names: tuple[str, ...], *, admin_port: int) -> s
 
 [process]
 profile = "production"        # refuses callers without a name, classical key agreement, and calls bound to no TLS
+workers = 0                   # one for each processor; it can be upgraded without a gap (docs/operations.md)
 
 [listener]
 address = "0.0.0.0:{port}"

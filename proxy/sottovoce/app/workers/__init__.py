@@ -4,7 +4,7 @@
     places    listening sockets                    desk   what is said, and how        process  a worker itself
     handover  what stays when the supervisor becomes a newer one
 
-Which process has what: docs/decisions/0016-workers.md.
+Which process has what: docs/decisions/0018-workers.md.
 """
 
 from sottovoce.app.workers.crew import Crew, WorkerFailed
