@@ -2,13 +2,14 @@ import pytest
 
 from sottovoce.transport import (
     PqPolicy,
+    RecordLayer,
     SelfTestFailed,
     TransportMisconfigured,
     refuse_tls_environment,
     self_test,
     server_context,
 )
-from sottovoce.transport.openssl import contexts
+from sottovoce.transport.openssl import contexts, handover
 from tests.transport.certificates import authority, leaf
 from tests.transport.ends import server
 
@@ -37,6 +38,13 @@ def test_a_context_that_does_otherwise(
     monkeypatch.setitem(contexts._GROUPS, policy, groups)
     with pytest.raises(SelfTestFailed, match=f"under pq = {policy.value} a client that {words}: install the versions"):
         self_test(server(policy))
+
+
+def test_a_handshake_that_cannot_be_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handover, "SUITES", {})
+    with pytest.raises(SelfTestFailed, match='set records = "openssl" at the listener'):
+        self_test(server(records=RecordLayer.OWN))
+    assert self_test(server(records=RecordLayer.OPENSSL)) == "X25519MLKEM768"
 
 
 def test_one_that_demands_client_certificates_cannot_be_tested() -> None:

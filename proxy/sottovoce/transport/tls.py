@@ -214,7 +214,7 @@ class TlsCore:
         return self._established().chain_der
 
     def _shake_hands(self, data: bytes) -> bytes:
-        """Advance the handshake, a record at a time; give what is left of `data` when it completes."""
+        """Advance the handshake, no further than to its end; give what is left of `data` when it completes."""
         if self._failure is not None:
             raise self._failure
         connection, pipe = self._connection, self._pipe
@@ -224,7 +224,7 @@ class TlsCore:
         self._handshake_bytes += len(data)
         taken = 0
         while True:
-            taken += pipe.feed_record(allowed[taken:])
+            taken = pipe.feed_flight(allowed, taken)
             outcome = pipe.handshake()
             if outcome is Outcome.DONE:
                 self._complete(connection, pipe)

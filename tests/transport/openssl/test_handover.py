@@ -159,7 +159,7 @@ def test_with_a_suite_that_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_with_bytes_that_openssl_has_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(RecordPipe, "feed_record", lambda pipe, data: (pipe.feed(data), len(data))[1])
+    monkeypatch.setattr(RecordPipe, "feed_flight", lambda pipe, data, _at: (pipe.feed(data), len(data))[1])
     ours, theirs = in_handshake()
     assert theirs.receive(ours.to_send() + ours.seal(b"early")) == b"early"
     assert isinstance(theirs.records, OpenSslRecords)
@@ -167,7 +167,7 @@ def test_with_bytes_that_openssl_has_not_taken(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_with_part_of_a_record_that_openssl_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(RecordPipe, "feed_record", lambda pipe, data: (pipe.feed(data), len(data))[1])
+    monkeypatch.setattr(RecordPipe, "feed_flight", lambda pipe, data, _at: (pipe.feed(data), len(data))[1])
     ours, theirs = in_handshake()
     flight, early = ours.to_send(), ours.seal(b"early")
     assert theirs.receive(flight + early[:9]) == b""

@@ -37,6 +37,9 @@ _CHECK_FLAGS: Final = 0x20 | 0x04
 _HEADER_BYTES: Final = 5
 """Of a TLS record: type, version, length of the rest (RFC 8446 §5.1)."""
 
+_ENCRYPTED: Final = 23
+"""The type of every encrypted record (RFC 8446 §5.2)."""
+
 _ALERT_REASONS: Final = 1000
 """SSL_AD_REASON_OFFSET: an OpenSSL reason from here on is an alert that the peer sent."""
 
@@ -125,17 +128,27 @@ class RecordPipe:
         if not self._is_single:
             self._count(data)
 
-    def feed_record(self, data: bytes) -> int:
-        """Add bytes from the network up to the end of the record that they belong to; give how many these are."""
-        if self._missing:
-            size = self._missing
-        else:
-            head = self._header + data[: _HEADER_BYTES - len(self._header)]
-            size = _HEADER_BYTES + int.from_bytes(head[3:5]) - len(self._header)
+    def feed_flight(self, data: bytes, at: int = 0) -> int:
+        """Add bytes from the network from `at` to the end of an encrypted record, or all; give where that is.
+
+        The record that completes a handshake is an encrypted one.  Others are fed together: of them an unknown peer may
+        send thousands, and a step of the handshake for each would cost ten times as much.
+        """
+        end, size, header = at + self._missing, len(data), self._header
+        may_complete = self._missing > 0  # of what type that record is is not known any more
+        while end < size and not may_complete:
+            head = header + data[end : end + _HEADER_BYTES - len(header)] if header else data[end : end + _HEADER_BYTES]
             if len(head) < _HEADER_BYTES:
-                size = len(data)
-        self.feed(data[:size])
-        return min(size, len(data))
+                header, end = head, size
+                break
+            may_complete = head[0] == _ENCRYPTED
+            end += _HEADER_BYTES - len(header) + (head[3] << 8 | head[4])
+            header = b""
+        self._header, self._missing = header, max(0, end - size)
+        end = min(end, size)
+        if end > at:
+            _lib.BIO_write(self._incoming, data[at:end], end - at)
+        return end
 
     def has_taken_all(self) -> bool:
         """Whether what was fed ends with a record and none of it waits: in the BIO, or decrypted."""

@@ -5,8 +5,8 @@ handshake; they are kept with the connection, and die with it if the handshake d
 
 Nothing is assumed of where OpenSSL stands, all of it is counted or seen:
 
-- received: the handshake is fed record by record, so OpenSSL was given none behind the one that completed it.  That it
-  has taken all of them and keeps none is asked of its buffers;
+- received: encrypted records of the handshake are fed one by one, so OpenSSL was given none behind the one that
+  completed it.  That it has taken all of them and keeps none is asked of its buffers;
 - sent: what OpenSSL wrote in its last step (a server: the session tickets; a client: the end of its handshake) is
   opened under the secret of the data.  What opens, in order from the first number, was sent under it; what does not
   belongs to the handshake.  A server has only the first kind there, a client only the second.
