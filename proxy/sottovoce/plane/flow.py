@@ -13,7 +13,7 @@ import trio
 
 from sottovoce.plane.queue import ClientQueue, Control
 from sottovoce.plane.seam import MAX_REPLY_BYTES, Client, Ear, FlowStatistics, FlowUser
-from sottovoce.session import FrameKeys, ServerSession, audio_plaintext
+from sottovoce.session import ReceiveChain, SendChain, ServerSession, audio_plaintext
 from sottovoce.transport import Clock, TlsLine, WsEvent
 from sottovoce.wire import MAX_SMALL_RECORD_BYTES, frames
 
@@ -21,7 +21,7 @@ _PIECE_BYTES = 16_384
 """A client that takes so many is reading, however much waits behind them."""
 _NOT_PLAIN_FLAGS = frames.UNKNOWN_FLAGS | frames.FLAG_TIMESTAMP
 _AUDIO_TYPE = 1
-_NEVER = float("inf")
+_AGO, _NEVER = float("-inf"), float("inf")
 
 
 class Flow:
@@ -33,13 +33,17 @@ class Flow:
         "_heartbeat",
         "_is_leaving",
         "_is_writing",
-        "_keys",
+        "_is_padded",
         "_line",
         "_now",
+        "_open_until",
         "_owed",
         "_patience_seconds",
         "_queue",
+        "_receiver",
+        "_seal_until",
         "_sealed",
+        "_sender",
         "_session",
         "_taken",
         "_user",
@@ -60,7 +64,10 @@ class Flow:
         self._heartbeat = client.heartbeat
         self._patience_seconds = client.patience_seconds
         self._queue = ClientQueue(client.queue_frames)
-        self._keys: FrameKeys | None = None
+        self._receiver: ReceiveChain | None = None
+        self._sender: SendChain | None = None
+        self._open_until = self._seal_until = _AGO
+        self._is_padded = False
         self._sealed: list[bytes] = []  # nothing was in their way: to be written before all else
         self._owed = client.websocket.to_send()  # what the WebSocket says by itself: with the next write
         self._from_client = 0
@@ -109,12 +116,17 @@ class Flow:
 
     def rekey(self) -> None:
         """See `CallFlow`."""
-        self._keys = self._session.frame_keys
+        keys = self._session.frame_keys
+        if keys is None:
+            self._receiver = self._sender = None
+            self._open_until = self._seal_until = _AGO
+        else:
+            self._receiver, self._open_until, self._sender, self._seal_until, self._is_padded = keys
         self._queue.is_paced = self._session.slot_milliseconds > 0
 
     async def drop(self) -> None:
         """See `CallFlow`."""
-        self.ear = self._keys = None
+        self.ear = self._receiver = self._sender = None
         self._is_writing = True  # so that nobody else does
         await self._line.release()
 
@@ -183,12 +195,12 @@ class Flow:
 
     def _open(self, record: bytes, ear: Ear, now: float) -> bool:
         """Open one record, and tell the ear of audio; whether there may be news in the session."""
-        keys, session = self._keys, self._session
-        if keys is None or now >= keys.open_until or len(record) > MAX_SMALL_RECORD_BYTES:
+        receiver, session = self._receiver, self._session
+        if receiver is None or now >= self._open_until or len(record) > MAX_SMALL_RECORD_BYTES:
             payload = session.open_audio(record, now)
         else:
             try:
-                plaintext = keys.receiver.open(record).rstrip(b"\0")
+                plaintext = receiver.open(record).rstrip(b"\0")
             except BaseException as fault:  # noqa: BLE001  raised again, unless it is the peer's
                 session.refuse_record(fault)
                 return True
@@ -206,11 +218,11 @@ class Flow:
 
     def send_audio(self, codec_bytes: bytes, flags: int, timestamp: int | None) -> None:
         """See `CallFlow`: sealed at once, where it can be written."""
-        keys, queue = self._keys, self._queue
+        sender, queue = self._sender, self._queue
         is_free = not (queue.items or self.is_clogged or self._is_writing or self._session.has_news)
-        if keys is not None and is_free and self._now() < keys.seal_until:
-            plaintext = audio_plaintext(codec_bytes, flags, timestamp, is_padded=keys.is_padded)
-            self._sealed.append(keys.sender.seal(plaintext))
+        if sender is not None and is_free and self._now() < self._seal_until:
+            plaintext = audio_plaintext(codec_bytes, flags, timestamp, is_padded=self._is_padded)
+            self._sealed.append(sender.seal(plaintext))
             queue.sealed_frames += 1
         else:
             queue.put_audio((codec_bytes, flags, timestamp))
@@ -240,7 +252,11 @@ class Flow:
                 self._is_writing = False
         elif self._sealed:
             sealed, self._sealed = self._sealed, []
-            self._write(sealed, None)
+            data = self._websocket.message_alone(sealed[0]) if len(sealed) == 1 else None
+            if data is None:
+                self._write(sealed, None)
+            else:
+                self._push(data)
         if self._is_leaving and not self.is_clogged:
             self._has_written_all.set()
 
@@ -286,12 +302,15 @@ class Flow:
         if self._owed:
             data, self._owed = self._owed + data, b""
         if data:
-            line = self._line
-            line.write(data)
-            if line.is_clogged:
-                self.is_clogged = True
-                self._renew()
-                self._user.falls_due(None)
+            self._push(data)
+
+    def _push(self, data: bytes) -> None:
+        line = self._line
+        line.write(data)
+        if line.is_clogged:
+            self.is_clogged = True
+            self._renew()
+            self._user.falls_due(None)
 
     def _renew(self) -> None:
         self._taken = self._line.sent_bytes

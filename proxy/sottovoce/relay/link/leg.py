@@ -34,6 +34,25 @@ CLOSE_POLICY = 1008
 class BackendLeg:
     """The `Leg` of every adapter that has a connection for each call.  Its line tells it what comes, from `run` on."""
 
+    __slots__ = (
+        "_close_code",
+        "_crash",
+        "_dialect",
+        "_early",
+        "_framing",
+        "_hears",
+        "_inbox",
+        "_is_paced",
+        "_line",
+        "_news",
+        "_queue",
+        "_replies",
+        "_sink",
+        "_talks",
+        "_written_frames",
+        "finished",
+    )
+
     def __init__(self, link: Link, dialect: Dialect, start: CallStart, sink: CallSink, queue_frames: int) -> None:
         """Queue the dialect's opening messages."""
         self._framing = link.framing

@@ -28,6 +28,14 @@ _status_line = re.compile(rb"HTTP/1\.1 ([1-5][0-9][0-9])[ \r]").match
 class ClientWebSocket(WebSocket):
     """The client's end: send what `request` queues, then feed `receive` until it gives `UpgradeAccepted`."""
 
+    __slots__ = (
+        "_authority",
+        "_head",
+        "_opening",
+        "_subprotocol",
+        "_target",
+    )
+
     def __init__(self, authority: str, target: str, *, max_message_bytes: int, subprotocol: str | None = None) -> None:
         """`authority` and `target` are sent as they are: the Host header, and the path with its query."""
         if not (authority.isascii() and is_authority(authority.encode())):

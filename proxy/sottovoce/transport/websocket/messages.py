@@ -55,6 +55,25 @@ class Phase(Enum):
 class WebSocket:
     """One WebSocket of either role, in and after its opening."""
 
+    __slots__ = (
+        "_due_to_core",
+        "_encode",
+        "_idle_frames",
+        "_is_between_frames",
+        "_is_server",
+        "_kept_core",
+        "_long_head",
+        "_mask_bit",
+        "_max_idle_frames",
+        "_max_message_bytes",
+        "_message",
+        "_message_is_text",
+        "_phase",
+        "_unread",
+        "is_open",
+        "outgoing",
+    )
+
     def __init__(
         self, core: ServerCore | ClientCore, max_message_bytes: int, max_idle_frames: int | None = None
     ) -> None:
@@ -73,7 +92,7 @@ class WebSocket:
         """Whether messages can be sent: the upgrade is done, and neither side has closed."""
         self._is_server = isinstance(core, ServerCore)
         self._mask_bit, self._long_head = (0x80, 8) if self._is_server else (0, 4)
-        self._least_bytes = self._long_head  # of a message that is worth the short way: its head can be read
+        self._is_between_frames = False
         self._encode = unmasked_frame if self._is_server else MaskingKeys().masked_frame
 
     @property
@@ -86,14 +105,7 @@ class WebSocket:
 
         None: they are something else, and nothing was taken; call `receive` with them.
         """
-        if (
-            len(data) < self._least_bytes
-            or data[0] != BINARY_FRAME
-            or self._unread
-            or self._due_to_core
-            or self._message is not None
-            or self._phase is not Phase.RUNNING
-        ):
+        if len(data) < self._long_head or data[0] != BINARY_FRAME or not self._is_between_frames:
             return None
         short = data[1] - self._mask_bit
         if short == _TWO_BYTES_FOLLOW:
@@ -127,6 +139,10 @@ class WebSocket:
             self._gather()
         else:
             self.outgoing.append(frame)
+
+    def message_alone(self, message: bytes) -> bytes | None:
+        """Give a binary message's bytes, to be written now; None: `send_binary` has to, as others go before it."""
+        return None if self.outgoing or not self.is_open else self._encode(message)
 
     def send_text(self, message: str) -> None:
         """Queue a text message.  Raises `WebSocketClosed` once either side has closed or failed."""
@@ -184,6 +200,7 @@ class WebSocket:
         """The opening is over."""
         self._enter(Phase.RUNNING)
         self._kept_core = None
+        self._is_between_frames = True
 
     def _gather(self) -> None:
         """Take what the core has written, after each step of it: what is written past it keeps its place."""
@@ -192,9 +209,16 @@ class WebSocket:
 
     def _enter(self, phase: Phase) -> None:
         self._phase = phase
+        self._is_between_frames = False
         self._gather()
 
     def _receive_frames(self, data: bytes) -> list[WsEvent]:
+        events = self._divide(data)
+        is_within = self._unread or self._due_to_core or self._message is not None
+        self._is_between_frames = self._phase is Phase.RUNNING and not is_within
+        return events
+
+    def _divide(self, data: bytes) -> list[WsEvent]:
         events: list[WsEvent] = []
         if self._unread:
             data, self._unread = self._unread + data, b""

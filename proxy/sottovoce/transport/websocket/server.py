@@ -28,6 +28,13 @@ _UPGRADE_HEADERS: Final = {"Upgrade": "websocket", "Sec-WebSocket-Version": _VER
 class ServerWebSocket(WebSocket):
     """The server's end: `receive` gives an `UpgradeRequest`; answer it before the next `receive`."""
 
+    __slots__ = (
+        "_acceptance",
+        "_head",
+        "_offered",
+        "_opening",
+    )
+
     def __init__(self, *, max_message_bytes: int, max_idle_frames: int = MAX_IDLE_FRAMES) -> None:
         self._opening = server_core(max_message_bytes)
         super().__init__(self._opening, max_message_bytes, max_idle_frames)
