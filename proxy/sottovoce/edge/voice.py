@@ -76,7 +76,7 @@ class VoiceCall:
             self._clock.wall(),
         )
         self._errands = Errands(self._session, services, client, self.settle)
-        self._leg: Leg | None = None
+        self.leg: Leg | None = None
         self._last_leg: Leg | None = None
         self._last_counts: CallCounts | None = None
         self._established: events.Established | None = None
@@ -91,7 +91,7 @@ class VoiceCall:
         voice = services.voice
         client_side = Client(stream, websocket, voice.write_stall_seconds, voice.queue_frames, self._heartbeat)
         self._flow = services.plane.add(client_side, self._session, self)
-        self._sink = ClientSink(self._flow, self.end, self._on_first_word)
+        self._sink = ClientSink(self._flow, self.end, self.backend_spoke)
         self._dues = Dues(self._session, self._flow, self._vigil, self._clock, services.parts.entropy)
         self._news = trio.lowlevel.ParkingLot()
         self._conversation_over = trio.Event()
@@ -104,13 +104,14 @@ class VoiceCall:
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
-                nursery.start_soon(self._dues.run, self, lambda: self._leg, self._on_first_word)
+                self._dues.begin(self)
                 self._flow.flush()  # the answer to the request
                 await self._live(early)
                 await self._flow.flush_all()
                 nursery.cancel_scope.cancel()
         finally:
             self._nursery = None
+            self._dues.end()
             try:
                 self.take_events(self._session.carriage_ended())
                 self._session.erase()
@@ -219,14 +220,14 @@ class VoiceCall:
         try:
             async with self._route.connect(start, self._sink) as leg:
                 if self._end is None:
-                    self._leg = self._last_leg = leg
+                    self.leg = self._last_leg = leg
                     self._vigil.begin(self._clock.now())
                     self._dues.wake()
                 else:
                     leg.stop(self._end)  # it ended while the backend was being connected
                 try:
                     self._is_conversing = True
-                    self._flow.ear = self._leg
+                    self._flow.ear = self.leg
                     self._flow.take(self._take_held())
                     self.settle()
                     if not self._session.has_ended:
@@ -242,7 +243,7 @@ class VoiceCall:
         except BackendDown as down:
             self.end(Code.BACKEND_DOWN, str(down))
         finally:
-            self._leg = None
+            self.leg = None
 
     async def _read(self) -> None:
         """Wait for what comes next, and take it."""
@@ -260,7 +261,7 @@ class VoiceCall:
         if arrived:
             self._heartbeat.heard_at = now
         for event in arrived:
-            if self._leg is None and (session.is_open or self._errands.is_judging):
+            if self.leg is None and (session.is_open or self._errands.is_judging):
                 self._held.append(event)
             elif isinstance(event, bytes):
                 session.open_audio(event, now)
@@ -285,14 +286,14 @@ class VoiceCall:
         """Take the session's keys, events and records after any call into it."""
         self._flow.rekey()
         self.take_events(self._session.events())
-        leg = self._leg
+        leg = self.leg
         if leg is not None:
             leg.flush()
         self._flow.flush()
 
     def take_events(self, arrived: list[events.Event]) -> None:
         """Do what the session says; `settle` follows."""
-        leg = self._leg
+        leg = self.leg
         for event in arrived:
             match event:
                 case events.SignatureWanted():
@@ -342,7 +343,7 @@ class VoiceCall:
         else:
             seconds = self._clock.now() - self._started_at
             end = self._end = call_end(ended, self.counts, seconds=seconds, epochs=self._epochs)
-            leg, self._leg = self._leg, None
+            leg, self.leg = self.leg, None
             if leg is not None:
                 leg.stop(end)
             side = side_of(is_local=ended.local, is_backends=self._ended_by_backend)
@@ -360,6 +361,7 @@ class VoiceCall:
         if self._established is not None:
             self._journal.backend_silent(self._established.session_id, self._route.name, SILENCE_SECONDS)
 
-    def _on_first_word(self) -> None:
+    def backend_spoke(self) -> None:
+        """See `DuesUser`."""
         self._vigil.heard_backend()
         self._journal.backend_answered(self._route.name)

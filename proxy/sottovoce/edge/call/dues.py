@@ -1,10 +1,8 @@
 """What falls due in a call: the session's own deadlines, a heartbeat, a client that does not read, a silent backend."""
 
-from collections.abc import Callable
 from typing import Protocol
 
-import trio
-
+from sottovoce.edge.call.timekeeper import Alarm
 from sottovoce.edge.call.vigil import Vigil
 from sottovoce.plane import CallFlow
 from sottovoce.primitives import Entropy
@@ -12,9 +10,6 @@ from sottovoce.relay import Leg
 from sottovoce.session import Beat, ServerSession, events
 from sottovoce.transport import Clock
 from sottovoce.wire import PING_BYTES, Code
-
-_NAP_SECONDS = 30.0
-"""The longest sleep: while the machine is suspended Trio's clock stands still, the session's does not."""
 
 
 class DuesUser(Protocol):
@@ -32,13 +27,28 @@ class DuesUser(Protocol):
         """End the session."""
         ...
 
+    @property
+    def leg(self) -> Leg | None:
+        """The backend's, if there is one."""
+        ...
+
+    def crashed(self, error: Exception) -> None:
+        """One of these methods raised."""
+        ...
+
+    def backend_spoke(self) -> None:
+        """The backend has said something."""
+        ...
+
     def backend_said_nothing(self) -> None:
         """The backend was asked something, and has been silent for too long."""
         ...
 
 
 class Dues:
-    """One call's."""
+    """One call's; nothing is looked at before `begin`."""
+
+    __slots__ = ("_alarm", "_call", "_clock", "_entropy", "_flow", "_session", "_vigil")
 
     def __init__(self, session: ServerSession, flow: CallFlow, vigil: Vigil, clock: Clock, entropy: Entropy) -> None:
         """Look at these."""
@@ -47,26 +57,45 @@ class Dues:
         self._vigil = vigil
         self._clock = clock
         self._entropy = entropy
-        self._bell = trio.lowlevel.ParkingLot()
+        self._alarm: Alarm | None = None
+
+    def begin(self, call: DuesUser) -> None:
+        """Do what is due, when it is due, until the session is over or `end` is called."""
+        self._call = call
+        self._alarm = Alarm(self._clock, self._on_alarm)
+        self.wake()
+
+    def end(self) -> None:
+        """Look at nothing any more."""
+        if self._alarm is not None:
+            self._alarm.drop()
+            self._alarm = None
 
     def wake(self) -> None:
         """Something new falls due."""
-        self._bell.unpark()
+        deadline = self._session.next_deadline()
+        if self._alarm is not None and deadline is not None:
+            self._alarm.set(min(deadline, self._vigil.next_at, self._flow.stalls_at))
 
-    async def run(self, call: DuesUser, leg: Callable[[], Leg | None], first_word: Callable[[], None]) -> None:
-        """Do what is due, when it is due, until the session is over; `leg` gives the backend's, if there is one."""
-        while (deadline := self._session.next_deadline()) is not None:
-            due_at = min(deadline, self._vigil.next_at, self._flow.stalls_at)
-            with trio.move_on_after(min(max(due_at - self._clock.now(), 0), _NAP_SECONDS)):
-                await self._bell.park()
-            now = self._clock.now()
-            call.take_events(self._session.on_deadline(now))
-            if self._flow.is_stalled(now):
-                call.end(Code.RATE_LIMITED, "the client does not read")
-            else:
-                self._look_at_client(call, now)
-                self._look_at_backend(call, leg(), first_word, now)
-            call.settle()
+    def _on_alarm(self, now: float) -> None:
+        call = self._call
+        try:
+            if now >= min(self._session.next_deadline() or now, self._vigil.next_at, self._flow.stalls_at):
+                self._do(call, now)
+        except Exception as error:  # noqa: BLE001  our own fault, in one call
+            self.end()
+            call.crashed(error)
+        else:
+            self.wake()
+
+    def _do(self, call: DuesUser, now: float) -> None:
+        call.take_events(self._session.on_deadline(now))
+        if self._flow.is_stalled(now):
+            call.end(Code.RATE_LIMITED, "the client does not read")
+        else:
+            self._look_at_client(call, now)
+            self._look_at_backend(call, now)
+        call.settle()
 
     def _look_at_client(self, call: DuesUser, now: float) -> None:
         beat = self._vigil.beat(now)
@@ -77,12 +106,13 @@ class Dues:
         elif beat is Beat.GIVE_UP:
             call.end(Code.GOING_AWAY, "idle: nothing came in three heartbeats")
 
-    def _look_at_backend(self, call: DuesUser, leg: Leg | None, first_word: Callable[[], None], now: float) -> None:
+    def _look_at_backend(self, call: DuesUser, now: float) -> None:
+        leg = call.leg
         if not self._vigil.has_fallen_silent(now) or leg is None:
             return
         told = leg.statistics
         if told.frames_from_backend:
-            first_word()
+            call.backend_spoke()
         elif not told.frames_to_backend:
             self._vigil.wait_for_backend(now)  # nobody has asked it anything yet
         else:
