@@ -32,6 +32,7 @@ _path = click.Path(path_type=Path)
 @click.option("--seconds", type=click.FloatRange(0.5, 3600), default=4.0, show_default=True, help="Of each step.")
 @click.option("--within", "percent", type=click.FloatRange(0.5, 50), default=5.0, show_default=True, help="Percent.")
 @click.option("--tick", "tick_us", type=click.IntRange(0, 20_000), default=0, show_default=True, help="As of run.")
+@click.option("--firm", "is_firm", is_flag=True, help="Servers go before others, too: on a machine that is not quiet.")
 @click.option("--html", "page", type=_path, metavar="FILE", help="Write a page, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 def command(  # noqa: PLR0913  a command's options
@@ -41,6 +42,7 @@ def command(  # noqa: PLR0913  a command's options
     percent: float,
     page: Path | None,
     *,
+    is_firm: bool,
     as_json: bool,
     **words: float,
 ) -> None:
@@ -60,7 +62,7 @@ def command(  # noqa: PLR0913  a command's options
         raise click.UsageError("--url goes with --dir, and not with --against: peers are started for the search")
     sought = msgspec.convert({**words, "precision": percent / 100}, Sought)
     try:
-        knees = _search(sought, url, directory, against, as_json=as_json)
+        knees = _search(sought, url, directory, against, is_firm=is_firm, as_json=as_json)
     except (SottovoceError, RuntimeError) as error:
         raise click.ClickException(str(error)) from None
     if as_json:
@@ -77,8 +79,14 @@ def command(  # noqa: PLR0913  a command's options
     sys.exit(0 if any(knee.held for knee in knees.knees) else _FAILED)
 
 
-def _search(
-    sought: "Sought", url: str | None, directory: Path | None, against: tuple[str, ...], *, as_json: bool
+def _search(  # noqa: PLR0913  a command's options
+    sought: "Sought",
+    url: str | None,
+    directory: Path | None,
+    against: tuple[str, ...],
+    *,
+    is_firm: bool,
+    as_json: bool,
 ) -> "Knees":
     from loadtest.knee.stepping import Step, find_knees  # noqa: PLC0415  as above
     from loadtest.knee.table import HEADS, step_cells, step_line  # noqa: PLC0415  likewise
@@ -99,7 +107,7 @@ def _search(
         return find_knees(sought, {url: partial(nullcontext, running)}, None, tell)
     programs, missing = find_programs(against, may_install=False)
     with ExitStack() as stack:
-        cores = find_cores()
+        cores = find_cores(is_firm=is_firm)
         taking_part = stack.enter_context(contenders((SOTTOVOCE, MUX), programs, sought.most, cores))
         runs = {name: contender.run for name, contender in taking_part.items()}
         return find_knees(sought, runs, cores, tell, missing)

@@ -60,6 +60,7 @@ def _ours(_: click.Context, parameter: click.Parameter, value: str) -> tuple[str
     help="Microseconds to which arrivals are gathered; 0: each frame at its own instant.  Repeatable.",
 )
 @click.option("--connections/--no-connections", default=True, help="Handshakes and idle calls, too.  [default: yes]")
+@click.option("--firm", "is_firm", is_flag=True, help="Servers go before others, too: on a machine that is not quiet.")
 @click.option("--install", "may_install", is_flag=True, help="Fetch what is missing from Debian; starts no service.")
 @click.option("--html", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write a page, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
@@ -68,6 +69,7 @@ def command(  # noqa: PLR0913  a command's options
     against: tuple[str, ...],
     ours: tuple[str, ...],
     connections: bool,
+    is_firm: bool,
     sessions: int,
     seconds: float,
     rounds: int,
@@ -102,7 +104,7 @@ def command(  # noqa: PLR0913  a command's options
         counts_connections=connections,
     )
     try:
-        comparison = compare(wanted, find_cores(), missing, _tell)
+        comparison = compare(wanted, find_cores(is_firm=is_firm), missing, _tell)
     except (SottovoceError, RuntimeError) as error:  # RuntimeError: the proxy did not start
         raise click.ClickException(str(error)) from None
     could_run = any(program.name not in comparison.missing for program in programs)

@@ -19,6 +19,8 @@ from loadtest.replay.routes import Routes, books_of
 
 MOST_LATE_MS = 2.0
 MOST_LATE_AT_TICKS_MS = 5.0
+MOST_UNREAD_MS = 5.0
+"""What a frame may have lain in its socket, where that is most of its latency."""
 MOST_CORES = 0.95
 _COLLECT_AFTER = (5_000, 20, 10)
 """As in the proxy: the garbage collector stops the sessions for long but rarely."""
@@ -163,7 +165,7 @@ def why_discarded(
             f"the generator was the limit: 99 % of its frames left within {lateness.p99:.1f} ms of their due instant, "
             f"{most:g} ms is allowed{' at ticks' if tick_us else ''}; offer less, or give it a core of its own"
         )
-    if reading.p99 > most and reading.p99 > latency.p99 / 2:
+    if reading.p99 > MOST_UNREAD_MS and reading.p99 > latency.p99 / 2:
         return (
             f"the generator was the limit: 99 % of what came was read within {reading.p99:.1f} ms, of a latency of "
             f"{latency.p99:.1f} ms; offer less, or give it a core of its own"

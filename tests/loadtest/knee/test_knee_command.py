@@ -89,7 +89,7 @@ def house(monkeypatch: pytest.MonkeyPatch, plans: list[Plan]) -> list[str]:
         yield {name: Contender("1", partial(running, name)) for name in names}
 
     monkeypatch.setattr(contenders, "contenders", taking_part)
-    monkeypatch.setattr(servers, "find_cores", lambda: ANYWHERE)
+    monkeypatch.setattr(servers, "find_cores", lambda **_: ANYWHERE)
     return names
 
 

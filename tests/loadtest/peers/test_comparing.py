@@ -184,7 +184,7 @@ def found(monkeypatch: pytest.MonkeyPatch) -> dict[str, Program]:
     """The peers that the machine has."""
     peers = {"haproxy": HAPROXY, "nginx": NGINX}
     monkeypatch.setattr(servers, "find_program", peers.get)
-    monkeypatch.setattr(servers, "find_cores", lambda: ANYWHERE)
+    monkeypatch.setattr(servers, "find_cores", lambda **_: ANYWHERE)
     return peers
 
 
