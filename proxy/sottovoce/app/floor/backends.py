@@ -6,6 +6,8 @@ would be one more call to it.
 
 from collections import Counter, defaultdict
 
+import trio
+
 from sottovoce.admin import CallCounts
 from sottovoce.app.floor.load import BackendSeen, BackendState, Load
 from sottovoce.primitives import one_line
@@ -37,6 +39,9 @@ class Backends:
 
     def __init__(self, clock: Clock) -> None:
         """Nobody has called yet."""
+        self.changes = 0
+        """How often something was told."""
+        self._changed = trio.lowlevel.ParkingLot()
         self._clock = clock
         self._began_at = clock.now()
         self._all = _Counts()
@@ -46,12 +51,14 @@ class Backends:
 
     def call_started(self, route: str, tls_group: str) -> None:
         """Count a call in."""
+        self._note_change()
         self._all.begin()
         self._routes[route].begin()
         self._groups[tls_group] += 1
 
     def call_ended(self, route: str) -> None:
         """Count a call out."""
+        self._note_change()
         self._all.end()
         self._routes[route].end()
 
@@ -69,9 +76,19 @@ class Backends:
 
     def backend_moved(self, route: str) -> None:
         """From now on another backend is called on this route; of that one nothing is known."""
+        self._note_change()
         self._backends.pop(route, None)
 
+    async def change(self) -> None:
+        """Wait until something more is told."""
+        await self._changed.park()
+
+    def _note_change(self) -> None:
+        self.changes += 1
+        self._changed.unpark_all()
+
     def _note(self, route: str, state: BackendState, reason: str = "") -> None:
+        self._note_change()
         before = self._backends.get(route)
         since = before.since if before is not None and before.state == state else self._clock.now()
         self._backends[route] = BackendSeen(state, since, reason)

@@ -89,6 +89,15 @@ class Floor:
         )
 
     @property
+    def changes(self) -> int:
+        """How often a call or a backend has changed what `load` says."""
+        return self._backends.changes
+
+    async def change(self) -> None:
+        """Wait until one does."""
+        await self._backends.change()
+
+    @property
     def staff(self) -> Staff | None:
         """None: this process carries calls itself."""
         return None

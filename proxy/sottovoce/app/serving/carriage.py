@@ -173,6 +173,7 @@ class Several:
             batch=kept.reports.batch,
             ticket_key=kept.reports.ticket_key,
             metrics=metrics,
+            seal=kept.sealing,
             retire=self._retire,
         )
         self._sockets = bind_places(kept.change.configuration, count, given)

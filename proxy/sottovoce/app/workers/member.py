@@ -10,6 +10,7 @@ from sottovoce.app.workers.child import Child
 from sottovoce.app.workers.desk import messages
 from sottovoce.app.workers.desk.desk import Desk
 from sottovoce.audit import AuditLog
+from sottovoce.edge.services import Seal
 from sottovoce.hsm import Cluster, Operation, OperationRefused
 from sottovoce.identity import (
     SIGN_ROOT,
@@ -45,6 +46,7 @@ class Lending(msgspec.Struct, frozen=True, kw_only=True):
     batch: Callable[[BatchEvent], None]
     ticket_key: Callable[[TicketKeyEvent], None]
     metrics: MergedMetrics
+    seal: Seal
     retire: Callable[[], messages.Retire]
     """How long the calls of workers that are replaced may stay."""
 
@@ -85,7 +87,8 @@ class Member:
                 lending.ticket_key(event)
             case messages.Told(load, metrics):
                 self.load = load
-                lending.metrics.took(self.number, metrics)
+                if metrics is not None:
+                    lending.metrics.took(self.number, metrics)
             case messages.Failed(reason):
                 self.failure = reason
             case messages.Ready() if self.state == "starting":

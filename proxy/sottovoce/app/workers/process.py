@@ -33,6 +33,7 @@ CLOCK = SystemClock()
 ENTROPY = SystemEntropy()
 TELL_SECONDS = 1.0
 """How old what the supervisor knows of a worker may get."""
+_SOON_SECONDS = 0.1
 _TICKETS_SECONDS = 1.0
 """For ticket keys to be opened before calls come; after that they come without."""
 _FAREWELL_SECONDS = 2.0
@@ -167,9 +168,20 @@ class Worker:
         return messages.Told(self.floor.load, self.metrics.snapshot())
 
     async def _tell_load(self) -> None:
+        """Tell everything every second, and of calls and backends when they come and go, ten times a second at most."""
         while True:
             self._desk.tell(self._told())
-            await trio.sleep(TELL_SECONDS)
+            with trio.move_on_after(TELL_SECONDS):
+                await self._tell_changes()
+
+    async def _tell_changes(self) -> None:
+        told = self.floor.changes
+        while True:
+            if self.floor.changes == told:
+                await self.floor.change()
+            told = self.floor.changes
+            self._desk.tell(messages.Told(self.floor.load))
+            await trio.sleep(_SOON_SECONDS)
 
     # What is heard.
 

@@ -54,7 +54,6 @@ class Workers:
         self._sockets = sockets
         self._lending = lending
         self._identity: TlsIdentity | None = None
-        self._effects = Effects()
         without = change.configuration.hsm.pin_variables
         self.crew = Crew(count, sockets, lending, self._welcome, past=past, without=without, logger=logger, clock=clock)
 
@@ -88,7 +87,6 @@ class Workers:
 
     def heed(self, effects: Effects) -> None:
         """Tell what it means that the HSM was sealed or unsealed; never waits."""
-        self._effects = effects
         self._tell(messages.Sealed(effects))
 
     def voice_changed(self) -> None:
@@ -187,7 +185,7 @@ class Workers:
             leaf=self._leaf(),
             voice=self._voice(),
             ticket_keys=lending.ticket_keys.living,
-            effects=self._effects,
+            effects=lending.seal.effects,
         )
 
     def _leaf(self) -> PackedIdentity:

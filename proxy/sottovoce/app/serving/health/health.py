@@ -236,7 +236,7 @@ class Health:
         wall = self._clock.wall()
         if self.is_draining:
             yield "draining"
-        if (staff := self.carrying.staff) is not None and not staff.serving:
+        elif (staff := self.carrying.staff) is not None and not staff.serving:
             yield "no_worker"
         if self._audit_failure:
             yield "audit_log_unwritable"

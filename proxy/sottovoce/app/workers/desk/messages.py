@@ -193,10 +193,10 @@ class TicketKeyTold(msgspec.Struct, frozen=True):
 
 
 class Told(msgspec.Struct, frozen=True):
-    """What the worker carries, and all that it has counted."""
+    """What the worker carries, and now and then all that it has counted."""
 
     load: Load
-    metrics: Snapshot
+    metrics: Snapshot | None = None
 
 
 # Both ways.
