@@ -2,7 +2,6 @@
 
 import sys
 from contextlib import ExitStack, nullcontext
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -104,7 +103,7 @@ def _search(  # noqa: PLR0913  a command's options
 
         wanted = Wanted(urls=(url,), directory=directory)
         running = Running(target_of(wanted), watched_behind(wanted))
-        return find_knees(sought, {url: partial(nullcontext, running)}, None, tell)
+        return find_knees(sought, {url: lambda: nullcontext(running)}, None, tell)
     programs, missing = find_programs(against, may_install=False)
     with ExitStack() as stack:
         cores = find_cores(is_firm=is_firm)
