@@ -34,6 +34,7 @@ from sottovoce.transport.openssl import (
 from sottovoce.transport.proxy_protocol import Announced, ProxyHeader
 from sottovoce.transport.selftest import refuse_tls_environment, self_test
 from sottovoce.transport.silence import TcpSocket, limit_silence
+from sottovoce.transport.timekeeper import Alarm
 from sottovoce.transport.tls import Records, TlsCore
 from sottovoce.transport.websocket import (
     ClientWebSocket,
@@ -70,6 +71,7 @@ __all__ = [
     "HANDSHAKE_SECONDS",
     "READ_BYTES",
     "TURN_BYTES",
+    "Alarm",
     "Announced",
     "CertificateProblem",
     "CertificateRefused",

@@ -2,13 +2,12 @@
 
 from typing import Protocol
 
-from sottovoce.edge.call.timekeeper import Alarm
 from sottovoce.edge.call.vigil import Vigil
 from sottovoce.plane import CallFlow
 from sottovoce.primitives import Entropy
 from sottovoce.relay import Leg
 from sottovoce.session import Beat, ServerSession, events
-from sottovoce.transport import Clock
+from sottovoce.transport import Alarm, Clock
 from sottovoce.wire import PING_BYTES, Code
 
 

@@ -11,8 +11,7 @@ ends only the talking: what the backend said before it went, its `stop` above al
 from within the call that tells it of an end, so talking is always settled before.
 """
 
-import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import trio
 
@@ -22,7 +21,7 @@ from sottovoce.relay.errors import BackendDown, BackendFault, BackendMisbehaved
 from sottovoce.relay.link.dial import Link
 from sottovoce.relay.link.dialect import Dialect, Later, MeteredSink
 from sottovoce.relay.link.outbound import Control, OutboundQueue
-from sottovoce.transport import PeerClosed, TextMessage, WsEvent, WsFailed, line_over
+from sottovoce.transport import Alarm, PeerClosed, TextMessage, WsEvent, WsFailed, line_over
 
 MAX_REPLY_BYTES = 65_536
 """Answers to pings that may wait for a backend that does not read them."""
@@ -31,26 +30,37 @@ CLOSE_POLICY = 1008
 """RFC 6455 §7.4.1: a message that violates the endpoint's policy."""
 
 
+class _TrioClock:
+    """What dialects know the time by."""
+
+    def now(self) -> float:
+        return trio.current_time()
+
+    def wall(self) -> float:
+        raise NotImplementedError
+
+
 class BackendLeg:
-    """The `Leg` of every adapter that has a connection for each call.  Its line tells it what comes, from `run` on."""
+    """The `Leg` of every adapter that has a connection for each call.  Its line pushes what comes, from `begin` on."""
 
     __slots__ = (
+        "_alarm",
         "_close_code",
-        "_crash",
         "_dialect",
         "_early",
+        "_finished",
         "_framing",
         "_hears",
         "_inbox",
-        "_is_paced",
+        "_is_finished",
         "_line",
-        "_news",
         "_queue",
         "_replies",
         "_sink",
         "_talks",
         "_written_frames",
-        "finished",
+        "crash",
+        "on_crash",
     )
 
     def __init__(self, link: Link, dialect: Dialect, start: CallStart, sink: CallSink, queue_frames: int) -> None:
@@ -59,7 +69,6 @@ class BackendLeg:
         self._early = link.early
         self._line = line_over(link.stream)
         self._dialect = dialect
-        self._is_paced = dialect.is_paced
         self._sink = sink
         self._inbox = MeteredSink(start, sink, trio.current_time())
         self._queue = OutboundQueue(queue_frames)
@@ -68,11 +77,12 @@ class BackendLeg:
         self._hears = True
         self._talks = True
         self._close_code: int | None = None
-        self._crash: Exception | None = None
-        self._news = trio.lowlevel.ParkingLot()
-        """Where the task of a paced dialect waits; nobody does for others."""
-        self.finished = trio.Event()
-        """Nothing more will be read or written: the connection is over."""
+        self.crash: Exception | None = None
+        """Our own fault, which ended the connection."""
+        self.on_crash: Callable[[], object] = lambda: None
+        self._is_finished = False
+        self._finished: trio.Event | None = None  # for whoever waits
+        self._alarm = Alarm(_TrioClock(), self._keep_pace) if dialect.is_paced else None
         for message in dialect.start():
             self._queue.put_control(message)
 
@@ -148,28 +158,37 @@ class BackendLeg:
         if data:
             line.write(data)
         if framing.is_over and not line.is_clogged:
-            self.finished.set()
+            self._finish()
 
     def fall_silent(self) -> None:
         """Tell the sink nothing more: its call is over."""
         self._hears = False
 
-    async def run(self) -> None:
-        """Serve until cancelled or the connection is over; then the stream is its owner's again."""
+    def begin(self) -> None:
+        """Serve, until the connection is over or `release` is called; nothing if it was."""
+        if self._is_finished:
+            return
         try:
             self._receive(self._early)  # before anything is written: it may hold the end
             self._line.begin(self)
             self._line.resume()
             self._sink.flush()
             self.flush()
-            if self._is_paced:
-                await self._keep_pace_until_finished()
-            else:
-                await self.finished.wait()
-        finally:
-            await self._line.release()
-        if self._crash is not None:
-            raise self._crash
+        except Exception as error:  # noqa: BLE001  our own fault, in one call
+            self.crashed(error)
+
+    async def wait_finished(self) -> None:
+        """Wait until nothing more will be read or written: the connection is over."""
+        if not self._is_finished:
+            self._finished = self._finished or trio.Event()
+            await self._finished.wait()
+
+    async def release(self) -> None:
+        """Serve no longer: the stream is its owner's again."""
+        self._finish()
+        if self._alarm is not None:
+            self._alarm.drop()
+        await self._line.release()
 
     # What the line tells.
 
@@ -181,14 +200,14 @@ class BackendLeg:
             self._receive(self._framing.receive(data))
         else:
             self._hear(message)
-        if self._is_paced and self._dialect.deadline() is not None:
-            self._news.unpark()
+        if self._alarm is not None:
+            self._set_alarm(self._alarm)
         if self._framing.outgoing:
             self._take_replies()
         sink = self._sink
         sink.flush()
         self.flush()
-        if self.finished.is_set() or not sink.has_room(self._line.resume):
+        if self._is_finished or not sink.has_room(self._line.resume):
             self._line.hold()
 
     def drained(self) -> None:
@@ -205,27 +224,34 @@ class BackendLeg:
         self._give_up(_lost(reason))
 
     def crashed(self, error: Exception) -> None:
-        """Have `run` raise it."""
-        self._crash = error
-        self.finished.set()
+        """End the block of the leg's owner, who finds the error here."""
+        self.crash = error
+        self._hears = False
+        self._finish()
+        self.on_crash()
 
-    async def _keep_pace_until_finished(self) -> None:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._keep_pace)
-            await self.finished.wait()
-            nursery.cancel_scope.cancel()
+    def _set_alarm(self, alarm: Alarm) -> None:
+        deadline = self._dialect.deadline()
+        if deadline is not None:
+            alarm.set(deadline)
 
-    async def _keep_pace(self) -> None:
+    def _keep_pace(self, now: float) -> None:
         """Let the dialect say in its own time what it has heard."""
-        while self._hears:
-            deadline = self._dialect.deadline()
-            with trio.move_on_at(math.inf if deadline is None else deadline):
-                await self._news.park()
-            if self._hears:
-                self._inbox.now = trio.current_time()
-                self._hear(None)
-                self._sink.flush()
-                self.flush()
+        if self._alarm is None or not self._hears:
+            return
+        try:
+            self._inbox.now = now
+            self._hear(None)
+            self._sink.flush()
+            self.flush()
+            self._set_alarm(self._alarm)
+        except Exception as error:  # noqa: BLE001  our own fault, in one call
+            self.crashed(error)
+
+    def _finish(self) -> None:
+        self._is_finished = True
+        if self._finished is not None:
+            self._finished.set()
 
     def _put(self, message: Control | None) -> None:
         if message is None or not self._talks:
@@ -331,7 +357,7 @@ class BackendLeg:
         """Count the connection as over, without a closing handshake."""
         self._end_talk()
         self._fail(down)
-        self.finished.set()
+        self._finish()
 
 
 def _lost(detail: str) -> BackendDown:

@@ -1,7 +1,6 @@
 """A route with a connection for each call: dial, run the leg for the length of a block, close within a second.
 
-The connection is a class and not a generator, so that the nursery inside never sees the block's exceptions: what the
-edge raises in `async with route.connect(…)` passes through as it is, not in a group.
+No task is there for a call: its line pushes, and what falls due is known to the timekeeper.
 """
 
 from collections.abc import Callable
@@ -62,39 +61,37 @@ class _Connection:
         self._start = start
         self._sink = sink
         self._queue_frames = queue_frames
-        self._running = trio.CancelScope(shield=True)
-        """Around the leg's task: a cancelled call still has its end to tell.  Only leaving ends it."""
 
     async def __aenter__(self) -> BackendLeg:
         link = await self._dialer.dial()
         # No checkpoint from here on, so a cancelled call leaves no socket: either `dial` closes it, or `__aexit__`.
         self._stream = link.stream
         self._leg = BackendLeg(link, self._dialect, self._start, self._sink, self._queue_frames)
-        self._nursery_block = trio.open_nursery()
-        nursery = await self._nursery_block.__aenter__()
-        nursery.start_soon(self._run)
+        self._block = trio.CancelScope()
+        self._leg.on_crash = self._block.cancel
+        self._block.__enter__()
+        trio.lowlevel.current_trio_token().run_sync_soon(self._leg.begin)  # when its owner knows it
         return self._leg
-
-    async def _run(self) -> None:
-        with self._running:
-            await self._leg.run()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    ) -> bool:
         """Leave within CLOSE_SECONDS, shielded: a backend that is not told takes a cancelled call as truncated.
 
-        Nothing that is awaited here can end as Cancelled, which would take the place of the block's own exception (a
-        nursery only passes on what its tasks raise, and the task's scope keeps Cancelled in).
+        Raises what crashed the leg, unless the block raised something.
         """
-        self._leg.fall_silent()
-        deadline = trio.current_time() + (CLOSE_SECONDS if self._leg.is_closing else 0)
+        leg = self._leg
+        is_taken = bool(self._block.__exit__(kind, error, traceback))
+        leg.fall_silent()
+        deadline = trio.current_time() + (CLOSE_SECONDS if leg.is_closing else 0)
         try:
             with trio.CancelScope(shield=True, deadline=deadline):
-                if self._leg.is_closing:
-                    await self._leg.finished.wait()
-            self._running.cancel()
-            await self._nursery_block.__aexit__(None, None, None)
+                if leg.is_closing:
+                    await leg.wait_finished()
+            await leg.release()
         finally:
             with trio.CancelScope(shield=True, deadline=deadline):
                 await self._stream.aclose()
+        if leg.crash is not None and (error is None or is_taken):
+            raise leg.crash
+        return is_taken

@@ -9,7 +9,7 @@ from itertools import count
 
 import trio
 
-from sottovoce.transport import Clock
+from sottovoce.transport.host import Clock
 
 _NAP_SECONDS = 30.0
 """The longest sleep: while the machine is suspended Trio's clock stands still, the alarms' clock does not."""

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
-from sottovoce.edge.call.timekeeper import Alarm
+from sottovoce.transport import Alarm
 from tests.edge.proxy import TrioClock
 
 
