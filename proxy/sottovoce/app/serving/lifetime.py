@@ -62,7 +62,7 @@ async def serve(
     handover = find(os.environ)
     if problems := check_loaded(configuration, file).problems:
         raise ConfigurationInvalid(problems)
-    given = given_sockets(os.environ, configuration) if handover is None else handover.sockets
+    given = given_sockets(os.environ, configuration) if handover is None else handover.sockets_for(configuration)
     async with AsyncExitStack() as stack:
         seen = stamps(configuration.clients)
         hangups = stack.enter_context(_noted_hangups())

@@ -29,6 +29,7 @@ from sottovoce.app.serving.measuring import read
 from sottovoce.app.serving.sealing import Sealing, open_keeper
 from sottovoce.app.token_process import COMMAND
 from sottovoce.app.workers import Handover
+from sottovoce.app.workers.handover import ADMIN
 from sottovoce.audit import AuditFailed, AuditLog, ConfigurationLoaded, PlaintextNetworkAllowed, open_audit
 from sottovoce.edge import Address, listen, parse_address
 from sottovoce.hsm import Cluster, open_pool
@@ -43,10 +44,6 @@ from sottovoce.transport import SystemClock, SystemEntropy
 
 CLOCK = SystemClock()
 ENTROPY = SystemEntropy()
-
-
-ADMIN = "admin"
-"""What the admin address's socket is called among those that are handed over."""
 
 
 class Parts:

@@ -13,6 +13,7 @@ import trio
 
 from sottovoce.app.serving.parts import Parts
 from sottovoce.app.workers import Handover, NotPaused, Workers
+from sottovoce.app.workers.handover import ADMIN
 from sottovoce.observe import events
 from sottovoce.primitives import one_line
 
@@ -55,7 +56,7 @@ class Upgrade:
             return None
         handover = carrier.hand_over()
         admin = self._parts.hand_over_admin()
-        return msgspec.structs.replace(handover, sockets={**handover.sockets, "admin": (admin,)})
+        return msgspec.structs.replace(handover, sockets={**handover.sockets, ADMIN: (admin,)})
 
     def _why_not(self) -> str:
         if self._program is None or not isinstance(self._parts.carrier, Workers):

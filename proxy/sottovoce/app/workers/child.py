@@ -10,7 +10,9 @@ from contextlib import suppress
 
 import trio
 
-_NOT_INHERITED = frozenset({"OPENSSL_CONF", "OPENSSL_MODULES", "SSLKEYLOGFILE", "NOTIFY_SOCKET", "WATCHDOG_USEC"})
+TLS_VARIABLES = frozenset({"OPENSSL_CONF", "OPENSSL_MODULES", "SSLKEYLOGFILE"})
+"""Variables that change what the cryptographic library does."""
+_NOT_INHERITED = frozenset({"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"})
 COMMAND = (sys.executable, "-P", "-m", "sottovoce.app.workers.process")
 """-P: nothing is imported from the directory in which the proxy was started."""
 

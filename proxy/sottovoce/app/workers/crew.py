@@ -29,6 +29,7 @@ START_SECONDS = 60.0
 """A worker that cannot take calls by then is killed."""
 HUNG_SECONDS = 30.0
 """A worker that was not heard of for so long is killed: it tells what it carries every second."""
+_LATE_SECONDS = 1.0
 _MAX_NOTED = 100
 _END_SECONDS = 2.0
 """For workers that are cut off."""
@@ -163,7 +164,7 @@ class Crew:
             if self._leaving is not None:
                 return
             if not self._kept.is_set():
-                self._failed = f"worker {place} could not begin: {reason}"
+                self._failed = f"worker {place} could not begin: {reason} (see the lines before this one)"
                 self._changed.unpark_all()
                 return
             self.restarts += 1
@@ -262,7 +263,10 @@ class Crew:
     async def _watch(self, member: Member) -> None:
         """Kill a worker that does not begin, or says nothing any more."""
         while True:
-            await trio.sleep(HUNG_SECONDS / 2)
+            due = trio.current_time() + HUNG_SECONDS / 2
+            await trio.sleep_until(due)
+            if trio.current_time() > due + _LATE_SECONDS:
+                continue  # it was we who stood still: what workers said meanwhile is still to be read
             silent = trio.current_time() - member.heard_at
             if silent > (START_SECONDS if member.state == "starting" else HUNG_SECONDS) and not member.is_paused:
                 member.failure = f"it said nothing for {silent:.0f} s, and was killed"

@@ -15,8 +15,11 @@ from sottovoce.app.floor import Load
 from sottovoce.identity import LivingTicketKey
 from sottovoce.observe.metrics import Snapshot
 from sottovoce.primitives import SottovoceError
+from sottovoce.settings import Configuration
 
 VARIABLE: Final = "SOTTOVOCE_HANDOVER"
+ADMIN: Final = "admin"
+"""What the admin address's socket is called among those that are handed over."""
 
 
 class HandoverInvalid(SottovoceError):
@@ -36,6 +39,8 @@ class Handover(msgspec.Struct, frozen=True):
 
     sockets: dict[str, tuple[int, ...]]
     """Listening sockets by listener, and that of the admin address as `admin`."""
+    addresses: dict[str, str]
+    """Where each of these was configured to be."""
     workers: tuple[OldWorker, ...]
     records: int
     """The record of used tickets."""
@@ -50,6 +55,24 @@ class Handover(msgspec.Struct, frozen=True):
         """All that have to stay open."""
         bound = (number for numbers in self.sockets.values() for number in numbers)
         return (*bound, *(worker.desk for worker in self.workers), self.records)
+
+    def sockets_for(self, configuration: Configuration) -> dict[str, tuple[int, ...]]:
+        """Give those that are where the configuration has them now; the others are closed."""
+        wanted = addresses_of(configuration)
+        kept: dict[str, tuple[int, ...]] = {}
+        for name, numbers in self.sockets.items():
+            if wanted.get(name) == self.addresses.get(name):
+                kept[name] = numbers
+            else:
+                for number in numbers:
+                    os.close(number)
+        return kept
+
+
+def addresses_of(configuration: Configuration) -> dict[str, str]:
+    """Give what is configured of each address that is listened on, by the name of its section."""
+    listeners = {name: each.address for name, each in configuration.all_listeners().items()}
+    return {**listeners, ADMIN: configuration.admin.address}
 
 
 def become(program: tuple[str, ...], handover: Handover) -> NoReturn:

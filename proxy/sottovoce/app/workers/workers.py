@@ -7,15 +7,17 @@ there, too.  A changed configuration is for those that take calls.
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import cast
 
 import msgspec
 import trio
 
 from sottovoce.app.floor import Change, Load, Staff
+from sottovoce.app.workers.child import TLS_VARIABLES
 from sottovoce.app.workers.crew import Crew
 from sottovoce.app.workers.desk import messages
 from sottovoce.app.workers.desk.desk import DeskClosed
-from sottovoce.app.workers.handover import Handover, OldWorker
+from sottovoce.app.workers.handover import Handover, OldWorker, addresses_of
 from sottovoce.app.workers.member import Lending, Member
 from sottovoce.app.workers.places import Sockets, address_of
 from sottovoce.hsm.seal import Effects
@@ -54,7 +56,9 @@ class Workers:
         self._sockets = sockets
         self._lending = lending
         self._identity: TlsIdentity | None = None
-        without = change.configuration.hsm.pin_variables
+        process, without = change.configuration.process, change.configuration.hsm.pin_variables
+        if not process.allow_tls_environment:
+            without |= TLS_VARIABLES
         self.crew = Crew(count, sockets, lending, self._welcome, past=past, without=without, logger=logger, clock=clock)
 
     @property
@@ -156,6 +160,7 @@ class Workers:
         lending = self._lending
         return Handover(
             sockets=sockets,
+            addresses=addresses_of(self.configuration),
             workers=workers,
             records=lending.records.descriptor,
             living=lending.ticket_keys.living,
@@ -210,10 +215,15 @@ async def running(workers: Workers, old: Iterable[OldWorker]) -> AsyncGenerator[
                     await workers.crew.cut_off()
                 nursery.cancel_scope.cancel()
     except BaseExceptionGroup as group:
-        # The nursery is our own affair: an error of the block comes out as it was raised.
-        if len(group.exceptions) == 1:
-            raise group.exceptions[0] from None
-        raise
+        # The nurseries are our own affair: an error of the block, or of a start, comes out as it was raised.
+        raise _alone(group) from None
+
+
+def _alone(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    error = group.exceptions[0] if len(group.exceptions) == 1 else None
+    if isinstance(error, BaseExceptionGroup):
+        return _alone(cast("BaseExceptionGroup[BaseException]", error))
+    return error or group
 
 
 def _given(change: Change) -> messages.Given:

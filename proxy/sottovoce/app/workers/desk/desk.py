@@ -199,7 +199,7 @@ class Desk:
                 self._send(number, reply)
                 if isinstance(reply, Answer):
                     wipe_bytes(reply.fields)
-                if isinstance(question, Pause):
+                if isinstance(question, Pause) and self._held is None:
                     self._held = deque()
         finally:
             del self._answering[number]

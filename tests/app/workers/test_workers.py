@@ -1,0 +1,138 @@
+"""What the supervisor tells its workers: to all or, where one cannot, to none."""
+
+import socket
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, cast
+
+import msgspec
+import pytest
+import trio
+
+from sottovoce.app.floor import Change
+from sottovoce.app.workers.desk import messages
+from sottovoce.app.workers.desk.desk import Desk
+from sottovoce.app.workers.handover import Handover, HandoverInvalid, addresses_of, find
+from sottovoce.app.workers.member import Member
+from sottovoce.app.workers.workers import NotPaused, Workers
+from sottovoce.identity import ClientsConfig, read_contents
+from sottovoce.settings import build
+from sottovoce.transport import SystemClock, SystemEntropy
+
+CHANGE = Change(build({}), {}, read_contents(ClientsConfig(), lambda: 0.0, SystemEntropy()))
+
+
+class Hand:
+    """A worker by hand."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.refuses = ""
+
+    async def answer(self, question: msgspec.Struct) -> msgspec.Struct:
+        await trio.lowlevel.checkpoint()
+        name = type(question).__name__
+        self.told.append(name)
+        if name == self.refuses:
+            raise messages.WorkerFault("a file is not there for me")
+        return messages.Done(3 if name in {"Commit", "Clients"} else 0)
+
+
+def resumed(desk: Desk, message: msgspec.Struct) -> None:
+    if isinstance(message, messages.Resume):
+        desk.release()
+
+
+@asynccontextmanager
+async def two() -> AsyncGenerator[tuple[Workers, list[Hand]]]:
+    """Workers, and what they are by hand."""
+    (bound,) = [socket.socket()]
+    lending = cast("Any", None)
+    workers = Workers(
+        2, CHANGE, "x.toml", {"listener": (bound,)}, lending, past=None, logger=lending, clock=SystemClock()
+    )
+    hands = [Hand(), Hand()]
+    desks: list[Desk] = []
+    async with trio.open_nursery() as nursery:
+        for place, hand in enumerate(hands):
+            ours, theirs = (Desk(each) for each in socket.socketpair())
+            desks += [ours, theirs]
+            member = Member(place + 1, place, lending, ours, lending)
+            member.state = "serving"
+            workers.crew.members.append(member)
+            nursery.start_soon(ours.run, lambda _: None, member.answer)
+            nursery.start_soon(theirs.run, partial(resumed, theirs), hand.answer)
+        yield workers, hands
+        nursery.cancel_scope.cancel()
+    for each in desks:
+        each.close()
+    bound.close()
+
+
+async def test_a_change_is_taken_by_all() -> None:
+    async with two() as (workers, hands):
+        await workers.prepare(CHANGE)
+        assert await workers.apply(CHANGE) == 6
+        assert [hand.told for hand in hands] == [["Prepare", "Commit"]] * 2
+        assert await workers.take_clients(CHANGE.clients) == 6
+
+
+async def test_where_one_cannot_take_it_none_does() -> None:
+    async with two() as (workers, hands):
+        hands[1].refuses = "Prepare"
+        with pytest.raises(messages.WorkerFault, match="a file is not there for me"):
+            await workers.prepare(CHANGE)
+        assert [hand.told for hand in hands] == [["Prepare"]] * 2
+
+
+async def test_one_that_has_gone_keeps_nobody_from_it() -> None:
+    async with two() as (workers, hands):
+        workers.crew.members[0].desk._end()
+        await workers.prepare(CHANGE)
+        assert await workers.apply(CHANGE) == 3
+        assert hands[0].told == []
+
+
+async def test_one_that_drains_is_told_who_may_call_and_nothing_else() -> None:
+    async with two() as (workers, hands):
+        workers.crew.members[0].state = "draining"
+        await workers.prepare(CHANGE)
+        assert await workers.apply(CHANGE) == 6
+        assert [hand.told for hand in hands] == [["Clients"], ["Prepare", "Commit"]]
+
+
+async def test_they_are_handed_over_only_if_each_waits() -> None:
+    async with two() as (workers, hands):
+        hands[1].refuses = "Pause"
+        with pytest.raises(NotPaused):
+            await workers.pause()
+        assert not any(member.is_paused for member in workers.crew.members)
+        hands[1].refuses = ""
+        await workers.pause()
+        assert all(member.is_paused for member in workers.crew.members)
+
+
+def test_sockets_that_are_to_be_elsewhere_now_are_not_taken_over() -> None:
+    before = build({"listeners": {"second": {"address": "127.0.0.1:2"}}})
+    after = build({"listeners": {"second": {"address": "127.0.0.1:3"}}})
+    kept, left = socket.socketpair()
+    handover = Handover(
+        sockets={"listener": (kept.fileno(),), "listeners.second": (left.detach(),)},
+        addresses=addresses_of(before),
+        workers=(),
+        records=0,
+        living=(),
+        past=msgspec.convert({"began_at": 0.0}, type=Handover.__annotations__["past"]),
+        metrics=msgspec.convert([[]], type=Handover.__annotations__["metrics"]),
+    )
+    assert handover.sockets_for(after) == {"listener": (kept.fileno(),)}
+    assert kept.recv(1) == b"", "the other one is closed"
+    kept.close()
+
+
+@pytest.mark.parametrize("value", ["", "x", "999999"])
+def test_what_nobody_has_left_is_named(value: str) -> None:
+    with pytest.raises(HandoverInvalid, match="SOTTOVOCE_HANDOVER"):
+        find({"SOTTOVOCE_HANDOVER": value})
+    assert find({}) is None
