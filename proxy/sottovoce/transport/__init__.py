@@ -34,7 +34,6 @@ from sottovoce.transport.openssl import (
 from sottovoce.transport.proxy_protocol import Announced, ProxyHeader
 from sottovoce.transport.selftest import refuse_tls_environment, self_test
 from sottovoce.transport.silence import TcpSocket, limit_silence
-from sottovoce.transport.timekeeper import Alarm
 from sottovoce.transport.tls import Records, TlsCore
 from sottovoce.transport.websocket import (
     ClientWebSocket,
@@ -48,7 +47,7 @@ from sottovoce.transport.websocket import (
 )
 
 if TYPE_CHECKING:
-    from sottovoce.transport.lines import TURN_BYTES, Line, LineUser, TlsLine, current_hub, line_over
+    from sottovoce.transport.lines import TURN_BYTES, Alarm, Line, LineUser, TlsLine, current_hub, line_over
     from sottovoce.transport.stream import TlsStream
 else:
 
@@ -62,7 +61,7 @@ else:
 _OF_THE_SHELLS = {
     "TlsStream": "sottovoce.transport.stream",
     **dict.fromkeys(
-        ("TURN_BYTES", "Line", "LineUser", "TlsLine", "current_hub", "line_over"), "sottovoce.transport.lines"
+        ("TURN_BYTES", "Alarm", "Line", "LineUser", "TlsLine", "current_hub", "line_over"), "sottovoce.transport.lines"
     ),
 }
 
