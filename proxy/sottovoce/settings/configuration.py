@@ -39,7 +39,6 @@ class ProcessConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     allow_tls_environment: bool = False
     """Start although OPENSSL_CONF, OPENSSL_MODULES or SSLKEYLOGFILE is set, which change or record TLS from outside."""
 
-
     @property
     def worker_count(self) -> int:
         """How many processes carry calls on this machine."""
