@@ -10,8 +10,8 @@ import pytest
 import trio
 
 from sottovoce.app.serving import reload
+from sottovoce.app.serving.announcing import Manager
 from sottovoce.app.serving.reload import Reloader, settle, stamps
-from sottovoce.app.serving.systemd import Manager
 from sottovoce.identity import Clients, ClientsConfig, ClientsContents, read_clients
 from sottovoce.primitives import SottovoceError
 from sottovoce.settings import Configuration, ConfigurationInvalid, build

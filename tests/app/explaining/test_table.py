@@ -14,7 +14,7 @@ from sottovoce.client.errors import upgrade_failure
 from sottovoce.observe import events
 from sottovoce.relay import BackendFault
 from sottovoce.transport import CertificateProblem, TlsReason
-from sottovoce.transport.openssl.faults import _ALERTS  # the alerts that may be named to a person
+from sottovoce.transport.records.alerts import _NAMES as _ALERTS  # the alerts that may be named to a person
 from sottovoce.wire import Code
 
 ROOT = Path(__file__).parents[3]

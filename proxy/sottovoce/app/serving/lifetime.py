@@ -20,10 +20,9 @@ from sottovoce.app.checking import check_loaded
 from sottovoce.app.control import serve_control, socket_path
 from sottovoce.app.hardening import collect_seldom, harden_process
 from sottovoce.app.serving.admin import serve_admin
+from sottovoce.app.serving.announcing import Manager, given_sockets, ready
 from sottovoce.app.serving.parts import Parts
-from sottovoce.app.serving.ready import ready
 from sottovoce.app.serving.reload import Reloader, stamps
-from sottovoce.app.serving.systemd import Manager, given_sockets
 from sottovoce.app.serving.upgrade import Program, Upgrade
 from sottovoce.app.workers import Handover
 from sottovoce.app.workers.handover import find

@@ -16,8 +16,8 @@ import trio
 
 from sottovoce.app.checking import build_routes, check_loaded, read_credentials
 from sottovoce.app.floor import Change
+from sottovoce.app.serving.announcing import Manager
 from sottovoce.app.serving.parts import CLOCK, ENTROPY, Parts
-from sottovoce.app.serving.systemd import Manager
 from sottovoce.identity import ClientsConfig, reread_contents
 from sottovoce.observe import configure_logging, events
 from sottovoce.primitives import SottovoceError

@@ -8,7 +8,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from sottovoce.app.serving.systemd import Manager, given_sockets
+from sottovoce.app.serving.announcing import Manager, given_sockets
 from sottovoce.settings import ConfigurationInvalid, build
 
 CONFIGURATION = build({"listeners": {"second": {"address": "127.0.0.1:2"}}})
