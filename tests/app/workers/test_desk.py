@@ -11,6 +11,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from sottovoce.app.workers.desk import messages
+from sottovoce.app.workers.desk.codec import DeskBroken
 from sottovoce.app.workers.desk.desk import Desk, DeskClosed
 from sottovoce.app.workers.desk.lent import RemoteAudit, RemotePool
 from sottovoce.app.workers.member import _MAY_ASK
@@ -190,3 +191,14 @@ async def test_more_than_a_socket_takes_waits_and_arrives() -> None:
 def test_only_what_calls_need_may_be_asked_of_a_token() -> None:
     assert set(_MAY_ASK) == {"sign_root", "open_ticket_key"}
     assert all(isinstance(each, Operation) for each in _MAY_ASK.values())
+
+
+async def test_what_is_no_frame_ends_the_desk_and_says_so() -> None:
+    ours, theirs = socket.socketpair()
+    desk = Desk(ours)
+    theirs.sendall(b"\x00\x00\x00\x03abc")
+    with pytest.raises(DeskBroken):
+        await desk.run(nothing, paused)
+    assert desk.has_gone
+    desk.close()
+    theirs.close()

@@ -17,7 +17,7 @@ from tests.running import RunningProxy, copy_directory, running_proxy, sottovoce
 __all__ = ["made_directory"]
 
 pytestmark = pytest.mark.interop(tool="softhsm2-util")
-TEXT = '[listener]\naddress = "127.0.0.1:0"\n[process]\nworkers = 2\n'
+TEXT = '[listener]\naddress = "127.0.0.1:0"\n[process]\nworkers = 2\ndrain_seconds = 0.3\n'
 
 
 @pytest.fixture
@@ -107,8 +107,9 @@ async def test_it_becomes_a_newer_one_while_people_talk_and_is_killed_at_last(di
             assert (old["pid"], old["addresses"], old["admin"]) == (new["pid"], new["addresses"], new["admin"])
             assert before == old
             status = await trio.to_thread.run_sync(status_of, proxy)
-            states = sorted(each["state"] for each in status["workers"]["each"])
-            assert states == ["draining", "draining", "serving", "serving"]
+            states = [each["state"] for each in status["workers"]["each"]]
+            assert states.count("serving") == 2
+            assert "draining" in states, "at least one of the old ones has calls"
             for talker in talking:
                 await talker.hang_up()
             assert all(talker.is_whole for talker in talking), "they went on in the old workers"

@@ -243,16 +243,33 @@ class Crew:
         self._changed.unpark_all()
 
     async def _talk(self, member: Member, over: trio.Event) -> None:
+        """Hear a worker and answer it until it has gone; a bug of ours about it ends no other."""
+
         def hear(message: msgspec.Struct) -> None:
             if member.hear(message):
                 self._serves(member)
 
+        async def answer(question: msgspec.Struct) -> msgspec.Struct:
+            try:
+                return await member.answer(question)
+            except SottovoceError:
+                raise
+            except Exception as error:  # noqa: BLE001  the worker goes on, and hears of it
+                self._crashed(error)
+                raise messages.WorkerFault("a bug of the supervisor kept it from answering: see its log") from None
+
         try:
-            await member.desk.run(hear, member.answer)
+            await member.desk.run(hear, answer)
         except DeskBroken as error:
             member.failure = str(error)
             member.child.kill()
+        except Exception as error:  # noqa: BLE001  the others go on
+            self._crashed(error)
+            member.child.kill()
         over.set()
+
+    def _crashed(self, error: Exception) -> None:
+        self._logger.error(events.TASK_CRASHED, task="desk", exc_info=error)
 
     def _serves(self, member: Member) -> None:
         self._logger.info(events.WORKER_STARTED, worker=member.place, pid=member.child.pid)

@@ -31,6 +31,8 @@ from sottovoce.transport import SystemClock, SystemEntropy
 
 CLOCK = SystemClock()
 ENTROPY = SystemEntropy()
+LOGGER = "sottovoce.app.workers.process"
+"""This module, which is called __main__ when it runs."""
 TELL_SECONDS = 1.0
 """How old what the supervisor knows of a worker may get."""
 _SOON_SECONDS = 0.1
@@ -96,7 +98,7 @@ class Worker:
         change = await self._change(welcome.given, welcome.file)
         configure_logging(change.configuration.log)
         self.file = welcome.file
-        self.logger: Logger = get_logger("sottovoce.app.workers.process").bind(worker=welcome.worker)
+        self.logger: Logger = get_logger(LOGGER).bind(worker=welcome.worker)
         self.metrics = Metrics(versions())
         pool = RemotePool(self._desk, welcome.nodes, welcome.most_out)
         self.voice = GivenCertificates(CLOCK)
@@ -261,7 +263,11 @@ def main(words: list[str]) -> None:
     for number in _DEAF_TO:
         signal.signal(number, signal.SIG_IGN)
     harden_process()
-    trio.run(_run, socket.socket(fileno=int(words[0])))
+    try:
+        trio.run(_run, socket.socket(fileno=int(words[0])))
+    except Exception as error:  # noqa: BLE001  the log tells where, and nothing that may be secret
+        get_logger(LOGGER).error(events.TASK_CRASHED, task="worker", exc_info=error)
+        raise SystemExit(1) from None
 
 
 async def _run(channel: socket.socket) -> None:

@@ -15,7 +15,7 @@ from typing import TypeVar
 import msgspec
 import trio
 
-from sottovoce.app.workers.desk.codec import Frame, FrameReader, encode_frame
+from sottovoce.app.workers.desk.codec import DeskBroken, Frame, FrameReader, encode_frame
 from sottovoce.app.workers.desk.messages import (
     ANSWERS,
     KINDS,
@@ -62,6 +62,7 @@ class Desk:
         self._held: deque[bytes] | None = None
         """What waits for `release`, while it does."""
         self._has_gone = False
+        self._trouble: DeskBroken | None = None
         self._sender = trio.lowlevel.ParkingLot()
         self._empty = trio.lowlevel.ParkingLot()
         self._asked: dict[int, _Asked] = {}
@@ -130,6 +131,8 @@ class Desk:
                 nursery.cancel_scope.cancel()
         finally:
             self._end()
+        if self._trouble is not None:
+            raise self._trouble
 
     def close(self) -> None:
         """Let go of the socket."""
@@ -162,10 +165,14 @@ class Desk:
                 return
             if not data:
                 return
-            frames = self._reader.receive(data)
-            wipe_bytes(data)
-            for frame in frames:
-                self._take(frame, hear, answer, answering)
+            try:
+                frames = self._reader.receive(data)
+                wipe_bytes(data)
+                for frame in frames:
+                    self._take(frame, hear, answer, answering)
+            except DeskBroken as error:
+                self._trouble = error
+                return
 
     def _take(self, frame: Frame, hear: Hear, answer: Answerer, answering: trio.Nursery) -> None:
         kind = KINDS.get(frame.kind)
