@@ -35,7 +35,7 @@ demo: $(STAMP)
 	@$(BIN)/sottovoce demo
 
 test: $(STAMP)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(STAMP)
 	@$(BIN)/ruff format --check --quiet .

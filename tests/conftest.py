@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-pytest_plugins = ("tests.vector_report", "tests.soak_report")
+from tests.gathering import all_of, gather
+
+pytest_plugins = ("tests.parallel", "tests.vector_report", "tests.soak_report")
 
 settings.register_profile("default", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
@@ -48,7 +50,9 @@ def find_tool(name: str) -> str | None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_missing_tools] = {}
+    missing: dict[str, list[str]] = {}
+    config.stash[_missing_tools] = missing
+    gather(config, "missing tools", lambda: [[tool, test] for tool, tests in missing.items() for test in tests])
 
 
 def _tools_of(item: pytest.Item) -> list[str] | None:
@@ -86,7 +90,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    missing = config.stash[_missing_tools]
+    missing: dict[str, list[str]] = {}
+    for tool, test in all_of(config, "missing tools"):
+        missing.setdefault(tool, []).append(test)
     if missing:
         terminalreporter.section("interop tools missing")
         for tool, tests in sorted(missing.items()):

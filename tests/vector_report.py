@@ -18,6 +18,8 @@ from typing import Any, Self
 
 import pytest
 
+from tests.gathering import all_of, gather
+
 VECTORS = Path(__file__).parent / "vectors"
 
 _runs = pytest.StashKey[list["VectorRun"]]()
@@ -78,7 +80,8 @@ class VectorRun:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_runs] = []
+    runs = config.stash[_runs] = []
+    gather(config, "vectors", lambda: [[run.name, run.lines()] for run in runs])
 
 
 @pytest.fixture
@@ -94,10 +97,10 @@ def vector_run(request: pytest.FixtureRequest) -> Callable[[str], VectorRun]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    runs = config.stash[_runs]
+    runs = all_of(config, "vectors")
     if runs:
         terminalreporter.section("test vectors")
         terminalreporter.line(f"{'file':<58}{'run':>6}{'passed':>8}{'skipped':>9}{'positives':>11}{'negatives':>11}")
-        for run in sorted(runs, key=lambda run: run.name):
-            for line in run.lines():
+        for _, lines in sorted(runs):
+            for line in lines:
                 terminalreporter.line(line)

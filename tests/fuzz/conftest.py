@@ -1,37 +1,26 @@
-"""The fuzz campaigns of a test run: two at a time, begun when the first of them is asked for, told in a table."""
+"""The fuzz campaigns of a test run are told in a table."""
 
-from collections.abc import Generator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 
 import pytest
 
-from tests.fuzz.campaign import SECONDS, Campaign, run_campaign
+from tests.gathering import all_of, gather
 
-AT_A_TIME = 2
-_campaigns: list[Campaign] = []
-
-
-@pytest.fixture(scope="session")
-def campaigns(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Generator[dict[str, Future[Campaign]]]:
-    """Every campaign that a selected test asks for, running or about to run."""
-    place = tmp_path_factory.mktemp("fuzz")
-    wanted = [
-        str(item.callspec.params["name"])
-        for item in request.session.items
-        if isinstance(item, pytest.Function) and "campaigns" in item.fixturenames
-    ]
-    with ThreadPoolExecutor(AT_A_TIME) as pool:
-        futures = {name: pool.submit(run_campaign, name, place) for name in wanted}
-        yield futures
-        for future in futures.values():
-            future.cancel()
-    _campaigns.extend(future.result() for future in futures.values() if not future.cancelled())
+_told = pytest.StashKey[list[str]]()
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if _campaigns:
-        terminalreporter.section(f"fuzz targets, {SECONDS} s each")
-        for campaign in _campaigns:
-            terminalreporter.line(f"{campaign}{'   FAULT' if campaign.fault else ''}")
+def pytest_configure(config: pytest.Config) -> None:
+    gather(config, "fuzz", config.stash.setdefault(_told, []).copy)
+
+
+@pytest.fixture
+def tell_campaign(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Have a line in the table."""
+    return request.config.stash[_told].append
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if told := all_of(config, "fuzz"):
+        terminalreporter.section("fuzz targets")
+        for line in told:
+            terminalreporter.line(line)

@@ -154,9 +154,9 @@ def test_no_secret_stays_in_memory_after_a_switch_and_after_the_end(proxy: Watch
         client.until("closed")
         eventually(lambda: not of_calls(proxy.told().live), "secrets of a call that is over live in the proxy")
         for one in (proxy, client):
-            told = one.told()
-            assert of_calls(told.live) == []
-            assert found(one.memory(), owned(told.wiped)) == []
+            assert of_calls(one.told().live) == []
+            # A word of a key may lie on the stack below whoever runs, until something else is written there.
+            eventually(lambda one=one: not found(one.memory(), owned(one.told().wiped)), "a wiped secret stays")
 
 
 def look_at_a_call(one: Watched, expected: list[str]) -> tuple[list[tuple[str, bytes]], list[tuple[str, bytes]]]:

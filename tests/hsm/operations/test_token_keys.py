@@ -258,7 +258,7 @@ async def test_what_a_proxy_left_half_made_is_destroyed_by_the_next(three: Three
 
         async def cancel_when_begun() -> None:
             while not all(each.in_flight for each in three.pool.status.nodes):
-                await trio.sleep(0)
+                await trio.lowlevel.checkpoint()
             scope.cancel()
 
         async with trio.open_nursery() as nursery:

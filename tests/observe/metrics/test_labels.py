@@ -55,7 +55,7 @@ def test_statuses_with_which_requests_are_refused() -> None:
     assert {"400", "403", "404", "503"} <= labels.STATUSES
 
 
-@pytest.mark.parametrize("limit", labels.LIMITS)
+@pytest.mark.parametrize("limit", sorted(labels.LIMITS))
 def test_each_limit_is_one_of_a_listener_and_begins_a_refusals_text(limit: str) -> None:
     assert limit in edge.ListenerConfig.__struct_fields__
     assert labels.limit_of(f"{limit} is reached") == limit
