@@ -30,6 +30,7 @@ RUNS = {
     "backend": 250_000,
     "audiosocket": 15_000,
     "realtime": 15_000,
+    "mux": 20_000,
     "websocket_server": 30_000,
     "websocket_client": 18_750,
     "tls_records": 1_000,
