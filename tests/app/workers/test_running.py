@@ -7,12 +7,17 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 
+from sottovoce.client import TicketStore
+from sottovoce.primitives import Secret
+from sottovoce.session import Carriage, ClientTicket
 from tests.app.directories import made_directory
 from tests.app.workers.talking import PATIENCE, Talker, talkers, until_event
 from tests.running import RunningProxy, copy_directory, running_proxy, sottovoce
+from tests.shows.calls import calling, next_frame
 
 __all__ = ["made_directory"]
 
@@ -53,6 +58,42 @@ async def one_call(proxy: RunningProxy) -> Talker:
     async with talkers(proxy, 1) as (talker,):
         await talker.hang_up()
     return talker
+
+
+class Copied(TicketStore):
+    """Offers its first ticket in every call, which no honest client does."""
+
+    kept: ClientTicket | None = None
+
+    def put(self, owner: bytes, ticket: ClientTicket, now: float) -> None:
+        self.kept = self.kept or ticket
+
+    def take(self, owner: bytes, carriage: Carriage, suites: object, now: float) -> ClientTicket | None:
+        if self.kept is None:
+            return None
+        psk = Secret.take("psk", self.kept.psk.copy_for_sealing())
+        return msgspec.structs.replace(self.kept, psk=psk)
+
+
+async def resumed(proxy: RunningProxy, tickets: TicketStore, counts: list[int]) -> None:
+    async with calling(proxy, tickets=tickets) as call:
+        counts.append(call.statistics.is_resumed)
+        await call.send(bytes(640))
+        await next_frame(call)
+
+
+async def test_a_ticket_that_is_shown_to_both_at_once_is_taken_once(directory: Path) -> None:
+    counts: list[int] = []
+    with running_proxy(directory) as proxy, Copied() as tickets:
+        with trio.fail_after(PATIENCE):
+            await resumed(proxy, tickets, counts)
+            while tickets.kept is None:  # noqa: ASYNC110  it comes behind the handshake
+                await trio.sleep(0.01)
+            async with trio.open_nursery() as nursery:
+                for _ in range(12):
+                    nursery.start_soon(resumed, proxy, tickets, counts)
+        assert set(worker_of(proxy, 1)) == {0, 1}
+    assert sum(counts) == 1
 
 
 async def test_one_of_two_is_killed_and_a_configuration_comes_while_people_talk(directory: Path) -> None:

@@ -19,6 +19,7 @@ from sottovoce.app.hardening import collect_seldom, harden_process
 from sottovoce.app.workers.desk import messages
 from sottovoce.app.workers.desk.desk import Desk
 from sottovoce.app.workers.desk.lent import RemoteAudit, RemotePool
+from sottovoce.app.workers.places import Sockets, close_places
 from sottovoce.edge import Listener
 from sottovoce.hsm.seal import Effects
 from sottovoce.identity import ClientsSources, GivenCertificates, SharedRecords, Tickets, contents_of
@@ -126,7 +127,7 @@ class Worker:
         self.tickets.told(welcome.ticket_keys)
         with trio.move_on_after(_TICKETS_SECONDS):
             await self.tickets.first()
-        self._sockets = {
+        self._sockets: Sockets = {
             name: tuple(socket.socket(fileno=number) for number in numbers) for name, numbers in welcome.sockets.items()
         }
         self._taken: dict[int, list[tuple[Listener, trio.SocketListener]]] = {}
@@ -153,7 +154,14 @@ class Worker:
             each.listener.accept_from(bound)
             self._taken.setdefault(place, []).append((each.listener, bound))
 
+    def _let_go_of_sockets(self) -> None:
+        """Close what was inherited, so that an address is free when whoever bound it lets go of it."""
+        close_places(self._sockets)
+        self._sockets = {}
+
     async def _change_places(self, places: tuple[int, ...]) -> None:
+        if not self._sockets:
+            return
         for place in set(places) - self._taken.keys():
             self._accept_from(place)
         for place in self._taken.keys() - set(places):
@@ -226,6 +234,7 @@ class Worker:
             case messages.Drain(spread_seconds, stop_seconds):
                 self._drain(spread_seconds, stop_seconds)
             case messages.Retire(stay_seconds, spread_seconds, stop_seconds):
+                self._let_go_of_sockets()
                 self.floor.retire(stay_seconds, spread_seconds, stop_seconds)
             case messages.Resume():
                 self._desk.release()
@@ -234,6 +243,7 @@ class Worker:
 
     def _drain(self, spread_seconds: float, stop_seconds: float) -> None:
         self._is_draining = True
+        self._let_go_of_sockets()
         self.floor.drain(spread_seconds, stop_seconds)
 
     async def _answer(self, question: msgspec.Struct) -> msgspec.Struct:

@@ -4,7 +4,7 @@ What a worker is told goes to all that live, those that drain among them: whoeve
 there, too.  A changed configuration is for those that take calls.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import cast
@@ -19,7 +19,7 @@ from sottovoce.app.workers.desk import messages
 from sottovoce.app.workers.desk.desk import DeskClosed
 from sottovoce.app.workers.handover import Handover, OldWorker, addresses_of
 from sottovoce.app.workers.member import Lending, Member
-from sottovoce.app.workers.places import Sockets, address_of
+from sottovoce.app.workers.places import Sockets, address_of, close_places
 from sottovoce.hsm.seal import Effects
 from sottovoce.identity import ClientsContents, LivingTicketKey
 from sottovoce.observe import Logger
@@ -53,6 +53,8 @@ class Workers:
         """Take how many there are to be, what they are lent, and what those before them had carried."""
         self._change = change
         self._file = file
+        self.addresses = {name: address_of(sockets, name) for name in sockets}
+        """`host:port` of each listener, as it was got."""
         self._sockets = sockets
         self._lending = lending
         self._identity: TlsIdentity | None = None
@@ -60,11 +62,6 @@ class Workers:
         if not process.allow_tls_environment:
             without |= TLS_VARIABLES
         self.crew = Crew(count, sockets, lending, self._welcome, past=past, without=without, logger=logger, clock=clock)
-
-    @property
-    def addresses(self) -> Mapping[str, str]:
-        """`host:port` of each listener, as it was got."""
-        return {name: address_of(self._sockets, name) for name in self._sockets}
 
     @property
     def load(self) -> Load:
@@ -129,8 +126,9 @@ class Workers:
         await self.crew.gone()
 
     def drain(self, spread_seconds: float, stop_seconds: float) -> None:
-        """Have all let nobody in, send their calls away, and end."""
+        """Have all let nobody in, send their calls away, and end; whoever comes is refused by the kernel."""
         self.crew.drain(spread_seconds, stop_seconds)
+        close_places(self._sockets)
 
     async def pause(self) -> None:
         """Have every worker say nothing more, and answer all that they have asked.
