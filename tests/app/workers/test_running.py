@@ -82,6 +82,7 @@ async def resumed(proxy: RunningProxy, tickets: TicketStore, counts: list[int]) 
         await next_frame(call)
 
 
+@pytest.mark.protocol("P11.27")
 async def test_a_ticket_that_is_shown_to_both_at_once_is_taken_once(directory: Path) -> None:
     counts: list[int] = []
     with running_proxy(directory) as proxy, Copied() as tickets:
