@@ -76,11 +76,12 @@ class Crew:
         """What those had carried that have gone."""
         self._next_number = 1
         self._places = max(len(each) for each in sockets.values())
+        self._may_fail = True
+        """Whether a worker that cannot begin is the end of a start."""
         self._failed = ""
         self._changed = trio.lowlevel.ParkingLot()
         self._leaving: messages.Drain | None = None
         self._told_to_leave = trio.Event()
-        self._kept = trio.Event()
 
     @property
     def load(self) -> Load:
@@ -112,10 +113,12 @@ class Crew:
     async def run(self, old: Iterable[OldWorker], *, task_status: trio.TaskStatus[None]) -> None:
         """Keep them running until told to drain; started when all take calls.
 
-        Those of before go on meanwhile, and are then sent away.  Raises WorkerFailed where one cannot begin.
+        Those of before go on meanwhile, and take nobody any more then.  Without any, raises WorkerFailed where one
+        cannot begin; while they have the calls, it is tried again.
         """
         async with trio.open_nursery() as nursery:
             for each in old:
+                self._may_fail = False
                 nursery.start_soon(self._live, self._adopted(each))
             async with trio.open_nursery() as keeping:
                 for place in range(self.count):
@@ -127,9 +130,8 @@ class Crew:
                 for member in self.members:
                     if member.place is None and self._leaving is None:
                         member.desk.tell(self._lending.retire())
-                self._kept.set()
+                self._may_fail = False
                 task_status.started()
-        await trio.lowlevel.checkpoint()
 
     async def gone(self) -> None:
         """Wait until all have left that were told to drain."""
@@ -163,7 +165,7 @@ class Crew:
             seconds = backoff.ended(trio.current_time() - began)
             if self._leaving is not None:
                 return
-            if not self._kept.is_set():
+            if self._may_fail:
                 self._failed = f"worker {place} could not begin: {reason} (see the lines before this one)"
                 self._changed.unpark_all()
                 return
