@@ -239,6 +239,15 @@ def test_a_record_behind_part_of_another_is_not_taken_alone() -> None:
     assert core.receive_record(second) == b"second"
 
 
+@pytest.mark.parametrize("say", [lambda peer: peer.record(b""), lambda peer: peer.alert(90, 1)], ids=["empty", "alert"])
+def test_what_is_counted_in_a_row_is_not_where_the_short_way_took_data_in_between(say: Say) -> None:
+    core, says, _ = forged()
+    for _ in range(99):
+        assert taken(core.receive_record, core.receive, say(says)) == (b"", False)
+        assert taken(core.receive_record, core.receive, says.record(b"x"))[0] == b"x"
+    assert core.receive_record(says.record(b"as short as ever")) == b"as short as ever"
+
+
 # How long a key may serve.
 
 

@@ -174,7 +174,8 @@ class RecordCore(RecordSender):
                     parts.append(content)
             else:
                 self._take_other(kind, content)
-        is_free = not (self.closed_by_peer or self._messages.is_within)
+        is_counting = self._empty_records or self._mild_alerts  # up to the next data, which the short way does not tell
+        is_free = not (self.closed_by_peer or self._messages.is_within or is_counting)
         self._rest = b"" if self.closed_by_peer else data[at:]
         self._rx_ready_below = self._rx_limit if is_free and not self._rest else 0
 
