@@ -9,7 +9,7 @@ from hypothesis import given
 
 from sottovoce.primitives import ApiMisuse
 from sottovoce.transport import TlsError, TlsReason, TlsTruncated
-from sottovoce.transport.records import Alert, KeyLimits
+from sottovoce.transport.records import Alert, KeyLimits, RecordCore
 from tests.transport.records.ends import forged, verdict
 from tests.transport.records.forge import ALERT, DATA, HANDSHAKE, NAMES, Direction, Opened
 from tests.transport.test_tls import cuts
@@ -246,6 +246,20 @@ def test_what_is_counted_in_a_row_is_not_where_the_short_way_took_data_in_betwee
         assert taken(core.receive_record, core.receive, say(says)) == (b"", False)
         assert taken(core.receive_record, core.receive, says.record(b"x"))[0] == b"x"
     assert core.receive_record(says.record(b"as short as ever")) == b"as short as ever"
+
+
+def test_behind_close_notify_nothing_is_kept() -> None:
+    core, says, _ = forged()
+    core.receive(says.alert(0, 1))
+    for _ in range(9):
+        assert taken(core.receive_record, core.receive, bytes(4_096)) == (b"", False)
+    assert all(len(held) < 100 for held in bytes_in(core))
+
+
+def bytes_in(core: RecordCore) -> list[bytes]:
+    """Give the bytes that an end keeps."""
+    slots = (name for kind in RecordCore.__mro__ for name in getattr(kind, "__slots__", ()))
+    return [held for name in slots if isinstance(held := getattr(core, name), bytes)]
 
 
 # How long a key may serve.

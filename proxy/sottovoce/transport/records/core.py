@@ -107,8 +107,9 @@ class RecordCore(RecordSender):
         if self.failure is not None:
             raise ApiMisuse("TLS: the connection is over")
         self._check_is_held()
-        self._rest += data
         self._rx_ready_below = 0
+        if not self.closed_by_peer:
+            self._rest += data
         return None
 
     def receive(self, data: bytes) -> bytes:
