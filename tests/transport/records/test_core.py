@@ -294,3 +294,11 @@ def test_keys_that_have_served_may_be_changed_for_ever() -> None:
     core, says, _ = forged()
     for _ in range(99):
         assert core.receive(b"".join(says.record(b"x") for _ in range(32)) + says.key_update()) == b"x" * 32
+
+
+def test_asking_for_a_key_is_no_answer_to_who_asked_for_one() -> None:
+    core, says, hears = forged(limits=KeyLimits(sent=100, asked=3, received=6))
+    assert core.receive(says.key_update(1) + b"".join(says.record(b"x") for _ in range(4))) == b"xxxx"
+    assert hears.read(core.to_send()) == [Opened(HANDSHAKE, b"\x18\0\0\1\1")]
+    assert hears.read(core.seal(b"x")) == [Opened(HANDSHAKE, b"\x18\0\0\1\0"), Opened(DATA, b"x")]
+    assert hears.read(core.seal(b"x")) == [Opened(DATA, b"x")]

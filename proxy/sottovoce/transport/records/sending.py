@@ -152,7 +152,7 @@ class RecordSender:
         record = self._sealed(key_update(requests=requests), bytes((HANDSHAKE,)))
         self._secret, self._aead, self._iv = following(self._suite, self._secret)
         self._number = 0
-        self._owes_update = False
+        self._owes_update = self._owes_update and requests  # a request is no answer
         return record
 
     def _sealed(self, content: bytes, kind: bytes) -> bytes:
