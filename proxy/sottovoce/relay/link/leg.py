@@ -53,6 +53,7 @@ class BackendLeg:
         "_hears",
         "_inbox",
         "_is_finished",
+        "_is_released",
         "_line",
         "_queue",
         "_replies",
@@ -80,7 +81,7 @@ class BackendLeg:
         self.crash: Exception | None = None
         """Our own fault, which ended the connection."""
         self.on_crash: Callable[[], object] = lambda: None
-        self._is_finished = False
+        self._is_finished = self._is_released = False
         self._finished: trio.Event | None = None  # for whoever waits
         self._alarm = Alarm(_TrioClock(), self._keep_pace) if dialect.is_paced else None
         for message in dialect.start():
@@ -165,11 +166,14 @@ class BackendLeg:
         self._hears = False
 
     def begin(self) -> None:
-        """Serve, until the connection is over or `release` is called; nothing if it was."""
-        if self._is_finished:
+        """Serve, until the connection is over or `release` is called; nothing if it was.
+
+        The edge may have flushed before: what came with the answer to the upgrade is heard all the same.
+        """
+        if self._is_released:
             return
         try:
-            self._receive(self._early)  # before anything is written: it may hold the end
+            self._receive(self._early)
             self._line.begin(self)
             self._line.resume()
             self._sink.flush()
@@ -185,6 +189,7 @@ class BackendLeg:
 
     async def release(self) -> None:
         """Serve no longer: the stream is its owner's again."""
+        self._is_released = True
         self._finish()
         if self._alarm is not None:
             self._alarm.drop()
