@@ -240,3 +240,21 @@ async def test_a_call_that_is_cancelled_leaves_nothing(autojump_clock: MockClock
         async for _ in cancelled_at_each_step(have_a_call):
             assert calling.network.open_streams == 0
         nursery.cancel_scope.cancel()
+
+
+async def test_what_came_with_the_answer_to_the_upgrade_is_played_to_its_end(autojump_clock: MockClock) -> None:
+    calling = Calling()
+
+    async def serve() -> None:
+        backend = await calling.network.backend()
+        await backend.asked()
+        backend.websocket.accept(None)
+        backend.put(media(CHUNK + CHUNK[:80]), mark("first"), mark("second"))
+        await backend.flush()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(serve)
+        async with calling.connect():
+            await trio.sleep(5)
+    assert len(calling.sink.named("audio")) == 2
+    assert len(calling.sink.named("mark")) == 2

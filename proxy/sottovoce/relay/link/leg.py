@@ -174,6 +174,8 @@ class BackendLeg:
             return
         try:
             self._receive(self._early)
+            if self._alarm is not None:
+                self._set_alarm(self._alarm)
             self._line.begin(self)
             self._line.resume()
             self._sink.flush()
