@@ -174,6 +174,30 @@ async def test_a_server_hangs_up(autojump_clock: MockClock, end: bytes, reason: 
     assert await call(leave) == [("audio", FRAME, 0, None), ("hung_up", reason)]
 
 
+class Waiting(RecordingSink):
+    """Has what it was told wait for a flush, as the edge does."""
+
+    passed_on = 0
+
+    def flush(self) -> None:
+        self.passed_on = len(self.told)
+
+
+async def test_a_hang_up_without_a_message_does_not_wait_for_somebody_to_speak(autojump_clock: MockClock) -> None:
+    calling = Calling()
+    calling.sink = sink = Waiting()
+
+    async def serve() -> None:
+        await (await calling.server()).stream.aclose()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(serve)
+        async with calling.connect():
+            await trio.sleep(5)
+    assert sink.told == [("hung_up", "closed the connection")]
+    assert sink.passed_on == 1
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [

@@ -229,6 +229,7 @@ class BackendLeg:
             else:
                 self._receive([event])
         self._give_up(_lost(reason))
+        self._sink.flush()
 
     def crashed(self, error: Exception) -> None:
         """End the block of the leg's owner, who finds the error here."""
