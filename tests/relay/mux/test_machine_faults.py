@@ -165,6 +165,18 @@ def test_a_fault_of_our_own_in_one_call_is_that_calls_crash(where: str) -> None:
     assert talk.machine.calls == (0 if where == "backend_closed" else 1)
 
 
+def test_a_sink_that_raises_when_it_hears_of_a_fault_ends_no_other_call() -> None:
+    talk, other, crashes = Talk(), RecordingSink(), list[Exception]()
+    leg = talk.call(_Faulty("backend_closed"))
+    leg.crashed = crashes.append
+    talk.call(other)
+    talk.say(frame("open", 1), frame("mark", 2, b"m"))
+    assert [type(each) for each in crashes] == [LookupError]
+    assert other.told == [("mark", "m")]
+    assert talk.machine.calls == 1
+    assert not talk.machine.is_ended
+
+
 def test_a_crash_before_the_call_has_begun_is_its_refusal() -> None:
     talk = Talk()
     leg = talk.ask(RecordingSink())

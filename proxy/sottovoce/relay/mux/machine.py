@@ -114,12 +114,13 @@ class MuxMachine:
                 leg.is_touched = True
                 touched.append(leg)
             try:
-                if kind == mux.AUDIO:
-                    leg.hear_audio(buffer, body_at, at, now)
-                else:
-                    _tell(leg, kind, buffer[body_at:at], now)
-            except BackendMisbehaved as fault:
-                leg.fail(fault)
+                try:
+                    if kind == mux.AUDIO:
+                        leg.hear_audio(buffer, body_at, at, now)
+                    else:
+                        _tell(leg, kind, buffer[body_at:at], now)
+                except BackendMisbehaved as fault:
+                    leg.fail(fault)
             except Exception as error:  # noqa: BLE001  our own fault, in one call: the others go on
                 leg.crash(error)
         self._rest = buffer[at:]
