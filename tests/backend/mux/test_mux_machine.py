@@ -184,6 +184,17 @@ def test_a_proxy_that_does_not_answer_is_waited_for_so_long() -> None:
     assert talk.machine.next_deadline() is None
 
 
+def test_a_handler_that_failed_lets_nobody_wait_who_hangs_up_behind_it() -> None:
+    talk = Talk()
+    failed, other = talk.call(1), talk.call(2)
+    failed.fail(talk.now)
+    other.hang_up(talk.now)
+    due = talk.machine.next_deadline()
+    assert due == talk.now + CLOSE_SECONDS
+    talk.machine.on_deadline(due)
+    assert other.ended is not None
+
+
 def test_a_proxy_gives_a_call_up() -> None:
     talk = Talk()
     first, second = talk.call(1), talk.call(2)

@@ -93,8 +93,8 @@ class MuxMachine:
         """When `on_deadline` has to be called; None while nothing is to be waited for."""
         if self.is_over:
             return None
-        first = next(iter(self._leaving), None)  # all are given the same time
-        dues = [due for due in (self._due, None if first is None else first.due) if due is not None]
+        first = next((call.due for call in self._leaving if call.due is not None), None)  # all are given the same time
+        dues = [due for due in (self._due, first) if due is not None]
         return min(dues, default=None)
 
     def on_deadline(self, now: float) -> None:
