@@ -72,6 +72,25 @@ async def test_what_was_not_passed_on_is_the_owners(autojump_clock: MockClock, k
 
 
 @TLS
+async def test_what_waits_for_its_turn_is_not_lost_by_a_release(autojump_clock: MockClock, kind: str) -> None:
+    async with ends(kind) as both, trio.open_nursery() as nursery:
+        has_gone = trio.Event()
+
+        async def release() -> None:
+            await both.line.release()
+            has_gone.set()
+
+        both.user.on_received = lambda _data: nursery.start_soon(release)
+        both.say(bytes(RECORD))
+        await has_gone.wait()
+        seen = len(both.user.data)
+        with trio.move_on_after(1):
+            while seen < RECORD:
+                seen += len(await both.stream.receive_some())
+        assert seen == RECORD
+
+
+@TLS
 async def test_garbage_ends_it_and_the_peer_learns_why(autojump_clock: MockClock, kind: str) -> None:
     async with ends(kind) as both:
         both.say(b"good so far")

@@ -62,6 +62,8 @@ class TlsLine:
 
     def resume(self) -> None:
         """See `Line`.  What waits here comes in a turn of its own."""
+        if self._is_released:
+            return
         self._is_held = False
         if self._waiting or self._end is not None:
             self._schedule()
@@ -81,6 +83,7 @@ class TlsLine:
     async def release(self) -> None:
         """See `Line`; a record that has left in part is the connection's end."""
         is_cut = self._below.is_clogged
+        self._is_held = True  # what comes or waits until the line below is released is the owner's
         self._user, self._is_released, self.is_clogged = NOBODY, True, False
         await self._below.release()
         self._stream.hand_back(self._waiting, self._owed, is_cut=is_cut)
@@ -91,7 +94,7 @@ class TlsLine:
     def received(self, data: bytes) -> None:
         """Decrypt and pass on; TLS's own answers go back at once."""
         user, core = self._user, self._core
-        if core.failure is None and not self._waiting:
+        if core.failure is None and not (self._waiting or self._is_held):
             plaintext = core.receive_record(data)
             if plaintext is not None:
                 user.received(plaintext)  # a record that came in one piece is shorter than a turn's
