@@ -91,6 +91,29 @@ async def test_what_waits_for_its_turn_is_not_lost_by_a_release(autojump_clock: 
 
 
 @TLS
+@pytest.mark.parametrize("end", ["closed", "garbage"])
+async def test_an_end_that_the_stream_has_read_already_is_told(autojump_clock: MockClock, kind: str, end: str) -> None:
+    async with ends(kind, begun=False) as both:
+        await both.line.release()
+        stream, peer = both.stream, both.peer
+        assert isinstance(stream, TlsStream)
+        assert isinstance(peer, TlsStream)
+        peer.core.send(b"all in one piece")
+        if end == "closed":
+            peer.core.close()
+        send_raw(both, peer.core.to_send() + (GARBAGE if end == "garbage" else b""))
+        if end == "garbage":
+            both.peer_does(both.below.receive_some)
+        assert await stream.receive_some(7) == b"all in "
+        both.line = TlsLine(stream)
+        both.begin()
+        await settle()
+        assert both.user.data == b"one piece"
+        (reason,) = both.user.of("lost")
+        assert ("bad record mac" in str(reason)) if end == "garbage" else (reason == "")
+
+
+@TLS
 async def test_garbage_ends_it_and_the_peer_learns_why(autojump_clock: MockClock, kind: str) -> None:
     async with ends(kind) as both:
         both.say(b"good so far")

@@ -44,6 +44,7 @@ class TlsLine:
         self._is_scheduled = False
         self._is_released = False
         self.is_clogged = False
+        self._note_end()
 
     @property
     def sent_bytes(self) -> int:
@@ -110,10 +111,7 @@ class TlsLine:
         answer = core.to_send()
         if answer:
             self._answer(answer)
-        if core.failure is not None:
-            self._end = str(core.failure)
-        elif core.closed_by_peer:
-            self._end = ""
+        self._note_end()
         self._waiting += plaintext
         self._pass_on(user)
 
@@ -139,6 +137,14 @@ class TlsLine:
         """Pass on, the last that is told."""
         user, self._user = self._user, NOBODY
         user.crashed(error)
+
+    def _note_end(self) -> None:
+        """See whether TLS has read the end already: it is told behind what came before it."""
+        core = self._core
+        if core.failure is not None:
+            self._end = str(core.failure)
+        elif core.closed_by_peer:
+            self._end = ""
 
     def _answer(self, answer: bytes) -> None:
         if answer:
