@@ -33,7 +33,7 @@ RUNS = {
     "mux": 20_000,
     "websocket_server": 30_000,
     "websocket_client": 18_750,
-    "tls_records": 1_000,
+    "tls_records": 3_000,
     "server_session": 4_000,
     "client_session": 4_500,
     "two_ends": 1_250,
