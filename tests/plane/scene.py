@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import trio
 
-from sottovoce.plane import CallFlow, Client, Plane
+from sottovoce.plane import CallFlow, Client, Plane, PortablePlane
 from sottovoce.session import Event, Heartbeat, ServerSession, SignatureWanted
 from sottovoce.transport import ClientWebSocket, ServerWebSocket, TlsStream, UpgradeAccepted, WsEvent
 from tests.edge.proxy import TrioClock
@@ -17,6 +17,8 @@ PATIENCE_SECONDS = 10.0
 QUEUE_FRAMES = 3
 
 MakePlane = Callable[[TrioClock], Plane]
+PLANES: dict[str, MakePlane] = {"portable": PortablePlane}
+"""Each must do the same."""
 
 
 class Call:

@@ -6,14 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
-from sottovoce.plane import CROWD_CONTROLS, MAX_REPLY_BYTES, FlowStatistics, PortablePlane
+from sottovoce.plane import CROWD_CONTROLS, MAX_REPLY_BYTES, FlowStatistics
 from sottovoce.session import Clear, Dtmf, Ended, EpochStarted, Mark, ServerSession
 from sottovoce.transport import PeerClosed, TextMessage, WsFailed
 from sottovoce.wire import Code
-from tests.plane.scene import PATIENCE_SECONDS, QUEUE_FRAMES, MakePlane, Scene, frame, scene
+from tests.plane.scene import PATIENCE_SECONDS, PLANES, QUEUE_FRAMES, MakePlane, Scene, frame, scene
 from tests.transport.lines.ends import settle
 
-PLANES = {"portable": PortablePlane}
 MUCH = bytes(60_000)
 
 pytestmark = pytest.mark.parametrize("make_plane", PLANES.values(), ids=PLANES)

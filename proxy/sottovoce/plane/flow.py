@@ -247,7 +247,7 @@ class Flow:
             self._is_writing = True
             try:
                 while self._write_once():
-                    pass  # to take something from the queue may have ended the session
+                    pass  # to have made room may have ended the session
             finally:
                 self._is_writing = False
         elif self._sealed:
@@ -279,13 +279,15 @@ class Flow:
         """Seal and write; whether there is more, and room for it."""
         now, session, queue = self._now(), self._session, self._queue
         records, self._sealed = self._sealed, []
-        if queue.items:
+        had_items = bool(queue.items)
+        if had_items:
             queue.seal_into(records, session, now)
-            self._user.made_room()
         else:
             records += session.to_send()
         close_code, self.close_code = self.close_code, None
         self._write(records, close_code)
+        if had_items:
+            self._user.made_room()  # which may end the session: its last record goes before the close
         if queue.items and not queue.is_paced and session.may_send(now):
             self._user.falls_due(now)
         return not self.is_clogged and self.close_code is not None
