@@ -16,8 +16,7 @@ freed, or OpenSSL's (`OpenSslRecords`).  Where the hand-over cannot be made with
 import sys
 from typing import Final, NamedTuple, NoReturn
 
-from cryptography.hazmat.primitives.serialization import Encoding
-from OpenSSL import SSL
+from OpenSSL import SSL, crypto
 
 from sottovoce.primitives import ApiMisuse
 from sottovoce.transport.errors import TlsError, TlsReason, TlsTruncated
@@ -60,10 +59,13 @@ class Negotiated(NamedTuple):
 
     @classmethod
     def of(cls, connection: SSL.Connection) -> "Negotiated":
-        """Ask OpenSSL, whose connection may be freed behind this."""
+        """Ask OpenSSL, whose connection may be freed behind this.
+
+        Certificates are not read here: a stranger may show such as OpenSSL alone can read.
+        """
         group, name = connection.get_group_name() or "unknown", connection.get_servername()
-        certificate = connection.get_peer_certificate(as_cryptography=True)
-        chain = connection.get_peer_cert_chain(as_cryptography=True) or [] if certificate is not None else []
+        certificate = connection.get_peer_certificate()
+        chain = connection.get_peer_cert_chain() or [] if certificate is not None else []
         return cls(
             group=_GROUP_NAMES.get(group.casefold(), group),
             cipher=sys.intern(connection.get_cipher_name() or "unknown"),
@@ -71,9 +73,13 @@ class Negotiated(NamedTuple):
             alpn=sys.intern(connection.get_alpn_proto_negotiated().decode("ascii")) or None,
             server_name=None if name is None else name.decode("ascii", "replace"),
             exporter=connection.export_keying_material(b"EXPORTER-Channel-Binding", EXPORTER_BYTES, b""),
-            certificate_der=None if certificate is None else certificate.public_bytes(Encoding.DER),
-            chain_der=tuple(each.public_bytes(Encoding.DER) for each in chain),
+            certificate_der=None if certificate is None else _der(certificate),
+            chain_der=tuple(map(_der, chain)),
         )
+
+
+def _der(certificate: crypto.X509) -> bytes:
+    return crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate)
 
 
 class TlsCore:
