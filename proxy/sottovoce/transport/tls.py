@@ -255,15 +255,21 @@ class TlsCore:
             if traffic is not None:
                 self._records = RecordCore(traffic, is_server=is_server, pq=context.pq.value)
         self._records = self._records or OpenSslRecords(pipe, context.pq)
+        self._wipe_secrets()
         if traffic is not None:
             self._forget()
 
     def _forget(self) -> None:
-        """Let go of OpenSSL's connection, and of secrets that nobody took over."""
-        kept = None if self._connection is None else self._connection.get_app_data()
-        if isinstance(kept, TrafficSecrets):
-            kept.wipe()
+        """Let go of OpenSSL's connection."""
+        self._wipe_secrets()
         self._connection = self._pipe = None
+
+    def _wipe_secrets(self) -> None:
+        """Overwrite secrets that nobody took over."""
+        connection = self._connection
+        if connection is not None and isinstance(kept := connection.get_app_data(), TrafficSecrets):
+            kept.wipe()
+            connection.set_app_data(None)
 
     def _describe(self, pipe: RecordPipe) -> TlsError:
         """Name what OpenSSL has just refused."""
@@ -275,6 +281,7 @@ class TlsCore:
 
     def _fail(self, failure: TlsError) -> TlsError:
         self._failure = failure
+        self._wipe_secrets()
         return failure
 
     def _established(self) -> Negotiated:

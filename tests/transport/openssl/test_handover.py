@@ -91,8 +91,17 @@ def test_secrets_are_kept_with_the_connection_and_die_with_it() -> None:
     assert not secret.is_wiped
     with pytest.raises(TlsTruncated):
         theirs.receive_eof()
-    theirs.release()
     assert secret.is_wiped
+
+
+def test_secrets_of_a_handshake_that_is_given_up_die_with_it() -> None:
+    _, theirs = in_handshake()
+    assert theirs._connection is not None
+    kept = theirs._connection.get_app_data()
+    assert isinstance(kept, TrafficSecrets)
+    assert kept.server is not None
+    theirs.release()
+    assert kept.server.is_wiped
 
 
 def test_a_key_log_does_not_spoil_it() -> None:
@@ -129,9 +138,13 @@ def test_a_secret_that_nobody_is_to_have_is_wiped() -> None:
 
 def goes_on_with_openssl() -> None:
     ours, theirs = in_handshake(RecordLayer.OPENSSL)
+    assert theirs._connection is not None
+    kept = theirs._connection.get_app_data()
+    assert isinstance(kept, TrafficSecrets)
     theirs.receive(ours.to_send())
     assert isinstance(theirs.records, OpenSslRecords)
-    assert theirs._connection is not None
+    assert theirs._connection.get_app_data() is None
+    assert all(secret is None or secret.is_wiped for secret in (kept.client, kept.server))
     talks(ours, theirs)
     ours.close()
     assert theirs.receive(ours.to_send()) == b""
