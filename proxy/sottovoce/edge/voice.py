@@ -336,6 +336,7 @@ class VoiceCall:
         established = self._established
         self._errands.stop()
         self._flow.ear = None
+        self._flow.rekey()  # to none: whoever hears of the end may have something to say to it
         self._flow.forget_all()
         self._sink.look()
         self._held.clear()
