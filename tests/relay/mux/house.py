@@ -24,6 +24,8 @@ class Peer:
         self.greeting = mux.GREETING
         self.answer = True
         self.granted = 100
+        self.with_opened = b""
+        """What it says in the same piece in which it takes a call."""
         self.pongs = True
 
     async def serve(self) -> None:
@@ -45,7 +47,7 @@ class Peer:
                 self.heard += new
                 for name, call, body in new:
                     if name == "open" and self.answer:
-                        await self.say(frame("opened", call) + credit(call, self.granted))
+                        await self.say(frame("opened", call) + credit(call, self.granted) + self.with_opened)
                     if name == "ping" and self.pongs:
                         await self.say(frame("pong", 0, body))
 

@@ -178,6 +178,48 @@ async def test_a_connection_of_an_earlier_run_is_not_used() -> None:
         assert len(home.peers) == 2
 
 
+class _Faulty(RecordingSink):
+    """A sink that breaks its word."""
+
+    def audio(self, codec_bytes: bytes, flags: int, timestamp: int | None) -> None:
+        raise LookupError("ours")
+
+    def hung_up(self, reason: str) -> None:
+        raise LookupError("ours")
+
+
+@pytest.mark.parametrize("over_sockets", [False, True])
+@pytest.mark.parametrize("said", [frame("stop", 2), frame("audio", 2, b"\0abc")])
+async def test_a_fault_of_our_own_ends_its_call_whenever_it_happens_and_no_other(
+    said: bytes, *, over_sockets: bool
+) -> None:
+    async with house(over_sockets=over_sockets) as home:
+        sink = RecordingSink()
+        async with home.call(sink):
+            (peer,) = home.peers
+            peer.with_opened = said if said == frame("stop", 2) else b""
+
+            async def call() -> None:
+                async with home.call(_Faulty()):
+                    await wait_all_tasks_blocked()
+                    await peer.say(said)
+                    await trio.sleep_forever()
+
+            with pytest.raises((LookupError, BaseExceptionGroup)) as caught:
+                await call()
+            assert _is_ours(caught.value)
+            await wait_all_tasks_blocked()
+            await peer.say(frame("audio", 1, b"\0abc"))
+            await sink.hear(1)
+        assert sink.told == [("audio", b"abc", 0, None)]
+
+
+def _is_ours(error: BaseException) -> bool:
+    return isinstance(error, LookupError) or (
+        isinstance(error, BaseExceptionGroup) and all(_is_ours(each) for each in error.exceptions)
+    )
+
+
 async def test_cancelled_at_every_step() -> None:
     """Wherever a call is cancelled, the others go on, and the backend hears an end of every call it heard of."""
     async with house() as home:

@@ -167,7 +167,10 @@ class _Call:
         self._nursery_block = trio.open_nursery()
         self._nursery = await self._nursery_block.__aenter__()
         self._leg.crashed = self._crash
-        self._leg.begin()
+        try:
+            self._leg.begin()
+        except Exception as error:  # noqa: BLE001  our own fault, in one call
+            self._leg.crash(error)
         return self._leg
 
     async def __aexit__(
