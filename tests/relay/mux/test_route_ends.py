@@ -178,6 +178,23 @@ async def test_a_connection_of_an_earlier_run_is_not_used() -> None:
         assert len(home.peers) == 2
 
 
+@pytest.mark.parametrize("over_sockets", [False, True])
+async def test_a_fault_of_our_own_while_writing_ends_the_connection_and_not_the_process(*, over_sockets: bool) -> None:
+    async with house(over_sockets=over_sockets) as home:
+        sink = RecordingSink()
+        async with home.call(sink):
+            await wait_all_tasks_blocked()
+            connection = home.route._backend._connection
+            assert connection is not None
+            connection.machine.out.append("no bytes")  # type: ignore[arg-type]
+            await home.peers[0].say(frame("ping", 0, bytes(8)))
+            ((what, reason),) = await sink.hear(1)
+            assert what == "backend_closed"
+            assert "TypeError" in str(reason)
+        async with home.call():
+            assert len(home.peers) == 2
+
+
 class _Faulty(RecordingSink):
     """A sink that breaks its word."""
 

@@ -85,7 +85,13 @@ class SharedConnection:
             self._is_over.set()
 
     def _write_behind_this_turn(self) -> None:
-        self._hub.after_turn(self._write)
+        self._hub.after_turn(self._write_or_end)
+
+    def _write_or_end(self) -> None:
+        try:
+            self._write()
+        except Exception as error:  # noqa: BLE001  the hub must not hear of it: it serves all connections
+            self.crashed(error)
 
     def _write(self) -> None:
         machine, line = self.machine, self._line
