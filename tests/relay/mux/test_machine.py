@@ -333,6 +333,20 @@ def test_a_connection_that_nobody_uses_is_taken_leave_of() -> None:
     assert talk.machine.fault is None
 
 
+def test_a_connection_is_kept_from_its_last_call_on_and_not_from_its_beginning() -> None:
+    talk = Talk()
+    leg = talk.call()
+    talk.now = 10 * IDLE_SECONDS
+    talk.say(frame("audio", leg.number, b"\0abc"))
+    leg.stop(END)
+    ended_at = talk.now
+    while not talk.machine.is_ended:
+        talk.now = talk.machine.next_deadline()
+        talk.machine.on_deadline(talk.now)
+        talk.say(frame("pong", 0, bytes(8)))
+    assert talk.now >= ended_at + IDLE_SECONDS
+
+
 def test_goaway_takes_no_calls_and_ends_none() -> None:
     talk, sink = Talk(), RecordingSink()
     leg = talk.call(sink)

@@ -77,6 +77,8 @@ class MuxMachine:
         if self.is_ended:
             return
         self._heard_at, self._is_pinged = now, False
+        if self._calls:
+            self._idle_since = now
         try:
             self._read(self._rest + data if self._rest else data, now)
         except BackendMisbehaved as fault:
