@@ -220,6 +220,18 @@ def test_a_backend_is_granted_what_was_passed_on_if_there_is_room() -> None:
     assert sink.told == [("audio", b"abc", 0, None)] * 2 * GRANT_FRAMES
 
 
+def test_room_that_is_told_twice_is_granted_once() -> None:
+    """A credit of nothing would be a fault of the connection, and the end of all its calls."""
+    talk, sink = Talk(), RecordingSink()
+    talk.call(sink)
+    sink.is_crowded = True
+    talk.say(frame("audio", 1, b"\0abc") * WINDOW_FRAMES)
+    assert talk.hear() == []
+    sink.make_room()
+    sink.make_room()
+    assert talk.hear() == [("credit", 1, WINDOW_FRAMES.to_bytes(4))]
+
+
 def test_a_backend_without_credit_ends_its_call_and_no_other() -> None:
     talk, sinks = Talk(), [RecordingSink(), RecordingSink()]
     sinks[0].is_crowded = True

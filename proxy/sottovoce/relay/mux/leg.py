@@ -312,8 +312,8 @@ class MuxLeg:
 
     def _grant(self) -> None:
         """Let the backend send as much more as has been taken."""
-        if self._hears:
-            self._carrier.out.append(mux.encode_credit(self.number, self._inbound.grant()))
+        if self._hears and (count := self._inbound.grant()):
+            self._carrier.out.append(mux.encode_credit(self.number, count))
             self._carrier.flush()
 
     def _hang_up(self, reason: str) -> None:
