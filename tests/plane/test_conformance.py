@@ -338,3 +338,20 @@ async def test_a_dropped_flow_tells_nothing(make_plane: MakePlane, autojump_cloc
         await trio.aclose_forcefully(there.peer.transport)
         await settle()
         assert (there.call.told, there.call.error) == ([], None)
+
+
+@pytest.mark.parametrize("kind", ["memory", "socket"])
+async def test_dropped_while_something_has_not_left_it_tells_nothing_either(
+    make_plane: MakePlane, kind: str, autojump_clock: MockClock
+) -> None:
+    async with scene(make_plane, kind) as there:
+        await clog(there)
+        there.flow.send(mark("waits"))
+        there.call.told.clear()
+        await there.flow.drop()
+        there.flow.flush()
+        there.flow.send_audio(frame(1), 0, None)
+        there.flow.flush()
+        assert Mark("waits") not in await there.read()
+        await settle()
+        assert (there.call.told, there.call.error) == ([], None)

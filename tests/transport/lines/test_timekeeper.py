@@ -67,3 +67,25 @@ async def test_who_sets_it_again_while_it_rings_hears_it_again(autojump_clock: M
     alarm.set(began + 10)
     await trio.sleep(100)
     assert rung == [began + 10, began + 20, began + 30]
+
+
+async def test_of_thousands_at_one_moment_those_are_silent_that_another_has_dropped_meanwhile(
+    autojump_clock: MockClock,
+) -> None:
+    rung: list[int] = []
+    alarms: list[Alarm] = []
+
+    def ring(number: int) -> None:
+        rung.append(number)
+        alarms[number ^ 1].drop()
+        alarms[number].set(trio.current_time() + 5)
+
+    alarms += [Alarm(TrioClock(), lambda _, number=number: ring(number)) for number in range(4_000)]
+    for alarm in alarms:
+        alarm.set(trio.current_time() + 10)
+    await trio.sleep(12)
+    assert rung == list(range(0, 4_000, 2))
+    for alarm in alarms:
+        alarm.drop()
+    await trio.sleep(10)
+    assert len(rung) == 2_000
