@@ -49,7 +49,7 @@ class Generation:
     CTR stays below 65 536 (messages per key), so only the last two bytes of a nonce differ from the salt.
     """
 
-    __slots__ = ("decrypt", "encrypt", "headers", "nonce_head", "nonce_tail", "one_byte", "two_bytes")
+    __slots__ = ("decrypt", "encrypt", "kid", "nonce_head", "nonce_tail", "one_byte", "two_bytes")
     encrypt: Callable[[bytes, bytes, bytes], bytes]
     decrypt: Callable[[bytes, bytes, bytes], bytes]
 
@@ -64,7 +64,7 @@ class Generation:
             self.nonce_head, self.nonce_tail = split_nonce(salt)
         self.encrypt = cipher.encrypt
         self.decrypt = cipher.decrypt
-        self.headers = [sframe.encode_header(kid, counter) for counter in range(INLINE_COUNTERS)]
+        self.kid = kid
         self.one_byte = sframe.encode_header(kid, INLINE_COUNTERS)[:-1]
         self.two_bytes = sframe.encode_header(kid, ONE_BYTE_COUNTERS)[:-2]
 
@@ -74,7 +74,7 @@ class Generation:
             return self.two_bytes + counter.to_bytes(2)
         if counter >= INLINE_COUNTERS:
             return self.one_byte + counter.to_bytes(1)
-        return self.headers[counter]
+        return sframe.encode_header(self.kid, counter)
 
     def wipe(self) -> None:
         """Erase what we own of it; afterwards it refuses to work."""

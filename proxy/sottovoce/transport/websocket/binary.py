@@ -1,4 +1,4 @@
-"""Whole binary messages in one frame, read and written without the core: what a call consists of.
+"""Whole messages in one frame, read (binary ones) and written without the core: what a call consists of.
 
 The core takes 3 µs to read and as long to write one; this takes a third (measured, ratios hold).  Not here: every other
 frame, and whatever is wrong with one (`messages` gives those to the core).  Pure but for the masking keys.
@@ -24,8 +24,10 @@ _KEY_BYTES: Final = 4
 _KEYS_AT_ONCE: Final = 32
 _HEADS: Final = [bytes((BINARY_FRAME, size)) for size in range(_SHORT_SIZES)]
 _MASKED_HEADS: Final = [bytes((BINARY_FRAME, _MASKED | size)) for size in range(_SHORT_SIZES)]
+_TEXT_FRAME: Final = b"\x81"
+"""First byte of a whole text (opcode 1)."""
 
-__all__ = ["BINARY_FRAME", "MaskingKeys", "apply_mask", "frame_extent", "is_unsound", "unmasked_frame"]
+__all__ = ["BINARY_FRAME", "MaskingKeys", "apply_mask", "as_text", "frame_extent", "is_unsound", "unmasked_frame"]
 
 
 def frame_extent(data: bytes, at: int) -> tuple[int, int] | None:
@@ -70,6 +72,11 @@ def unmasked_frame(message: bytes) -> bytes | None:
     if size < _SHORT_SIZES:
         return _HEADS[size] + message
     return b"\x82\x7e" + size.to_bytes(2) + message if size < _LONG_SIZES else None
+
+
+def as_text(frame: bytes) -> bytes:
+    """Give a frame with a binary message in it as one with a text."""
+    return _TEXT_FRAME + frame[1:]
 
 
 class MaskingKeys:

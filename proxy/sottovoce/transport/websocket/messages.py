@@ -26,6 +26,7 @@ from sottovoce.transport.websocket.binary import (
     BINARY_FRAME,
     MaskingKeys,
     apply_mask,
+    as_text,
     frame_extent,
     is_unsound,
     unmasked_frame,
@@ -148,8 +149,13 @@ class WebSocket:
         """Queue a text message.  Raises `WebSocketClosed` once either side has closed or failed."""
         if not self.is_open:
             raise self._not_open()
-        self._core.send_text(message.encode())
-        self._gather()
+        data = message.encode()
+        frame = self._encode(data)
+        if frame is None:
+            self._core.send_text(data)
+            self._gather()
+        else:
+            self.outgoing.append(as_text(frame))
 
     def send_ping(self, payload: bytes) -> None:
         """Queue a ping of at most 125 bytes; its answer is not reported."""
