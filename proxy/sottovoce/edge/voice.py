@@ -45,6 +45,40 @@ from sottovoce.wire import Code
 class VoiceCall:
     """One call, from the HTTP response to the end of the connection."""
 
+    __slots__ = (
+        "_agreed",
+        "_arrived",
+        "_carriage",
+        "_client",
+        "_clock",
+        "_conversation_over",
+        "_crash",
+        "_dues",
+        "_end",
+        "_ended_by_backend",
+        "_epochs",
+        "_errands",
+        "_established",
+        "_flow",
+        "_group",
+        "_heartbeat",
+        "_held",
+        "_is_conversing",
+        "_is_sent_away",
+        "_journal",
+        "_last_counts",
+        "_last_leg",
+        "_news",
+        "_nursery",
+        "_route",
+        "_services",
+        "_session",
+        "_sink",
+        "_started_at",
+        "_vigil",
+        "leg",
+    )
+
     def __init__(  # noqa: PLR0913, PLR0917  what a connection knows of itself
         self,
         stream: TlsStream,
@@ -68,13 +102,9 @@ class VoiceCall:
         self._agreed = agreed
         self._carriage = carriage
         self._started_at = self._clock.now()
-        self._session = ServerSession(
-            services.voice.session_config(served, services.credential_kinds),
-            carriage,
-            services.parts,
-            self._started_at,
-            self._clock.wall(),
-        )
+        voice = services.voice
+        config = voice.session_config(served, services.credential_kinds)
+        self._session = ServerSession(config, carriage, services.parts, self._started_at, self._clock.wall())
         self._errands = Errands(self._session, services, client, self.settle)
         self.leg: Leg | None = None
         self._last_leg: Leg | None = None
@@ -86,9 +116,8 @@ class VoiceCall:
         self._epochs = 1
         self._ended_by_backend = False
         self._is_sent_away = False
-        self._heartbeat = Heartbeat(services.voice.heartbeat_seconds, self._started_at)
+        self._heartbeat = Heartbeat(voice.heartbeat_seconds, self._started_at)
         self._vigil = Vigil(self._heartbeat)
-        voice = services.voice
         client_side = Client(stream, websocket, voice.write_stall_seconds, voice.queue_frames, self._heartbeat)
         self._flow = services.plane.add(client_side, self._session, self)
         self._sink = ClientSink(self._flow, self.end, self.backend_spoke)
