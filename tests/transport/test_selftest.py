@@ -1,5 +1,7 @@
 import pytest
+from OpenSSL import SSL
 
+from sottovoce.primitives import Secret
 from sottovoce.transport import (
     PqPolicy,
     RecordLayer,
@@ -65,3 +67,17 @@ def test_its_value_is_not_told() -> None:
     with pytest.raises(TransportMisconfigured) as caught:
         refuse_tls_environment({"OPENSSL_CONF": "s3cret"}, allowed=False)
     assert "s3cret" not in str(caught.value)
+
+
+def test_it_leaves_no_secret_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Secret] = []
+    keep = handover.keep_secret
+
+    def see(connection: SSL.Connection, secret: Secret, *, of_client: bool) -> None:
+        told.append(secret)
+        keep(connection, secret, of_client=of_client)
+
+    monkeypatch.setattr(contexts, "keep_secret", see)
+    self_test(server(PqPolicy.PREFER, records=RecordLayer.OWN))
+    assert len(told) == 6
+    assert all(secret.is_wiped for secret in told)

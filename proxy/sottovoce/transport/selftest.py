@@ -58,11 +58,18 @@ def _negotiate(context: TlsContext, offer: str) -> str | None:
     """Shake hands as a client that offers `offer`; give the group, None if either end refused."""
     client, server = TlsCore(probe_context(offer)), TlsCore(context)
     try:
-        while not (client.handshake_complete and server.handshake_complete):
-            client.receive(server.to_send())
-            server.receive(client.to_send())
+        return _shake_hands(context, client, server)
     except TlsError:
         return None
+    finally:
+        client.release()
+        server.release()
+
+
+def _shake_hands(context: TlsContext, client: TlsCore, server: TlsCore) -> str:
+    while not (client.handshake_complete and server.handshake_complete):
+        client.receive(server.to_send())
+        server.receive(client.to_send())
     if context.records is RecordLayer.OWN and not isinstance(server.records, RecordCore):
         raise SelfTestFailed(
             "TLS self-test: OpenSSL's handshake could not be handed over to records of our own: install the versions"
