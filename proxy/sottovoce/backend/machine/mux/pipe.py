@@ -43,4 +43,6 @@ class Pipe:
             return b""
         self._is_closed = True
         self._tls.close()
-        return self._tls.to_send()
+        data = self._tls.to_send()
+        self._tls.release()
+        return data
