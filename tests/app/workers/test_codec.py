@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sottovoce.app.workers.desk import codec, messages
 from sottovoce.app.workers.desk.codec import DeskBroken, FrameReader, encode_frame
 from sottovoce.pki import PackedIdentity
-from sottovoce.primitives import Secret
+from sottovoce.primitives import Secret, wipe_bytes
 
 SAID = (
     messages.Resume(),
@@ -81,6 +81,16 @@ def test_a_secret_crosses_and_no_copy_stays_in_the_reader() -> None:
     message = messages.decode_body(messages.Leaf, frame.body)
     assert message.leaf.key == Secret("key", b"private bytes")
     assert "private" not in repr(message)
+    wipe_bytes(frame.body)
+    assert not any(frame.body), "what its reader overwrites is all there is of it"
+
+
+def test_what_came_of_a_frame_is_overwritten_where_no_more_comes() -> None:
+    reader = FrameReader()
+    reader.receive(encode_frame("Answer", 1, messages.Answer("a", b"private bytes"))[:-1])
+    reader.forget()
+    assert len(reader._buffer) > len(b"private bytes")
+    assert not any(reader._buffer)
 
 
 @pytest.mark.parametrize("kind", ["HsmTimeout", "HsmBusy", "HsmSealed", "AuditFailed", "QuorumMissing", "KeyAbsent"])

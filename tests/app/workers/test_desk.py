@@ -10,8 +10,9 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from sottovoce.app.workers.desk import desk as desk_module
 from sottovoce.app.workers.desk import messages
-from sottovoce.app.workers.desk.codec import DeskBroken
+from sottovoce.app.workers.desk.codec import DeskBroken, Frame
 from sottovoce.app.workers.desk.desk import Desk, DeskClosed
 from sottovoce.app.workers.desk.lent import RemoteAudit, RemotePool
 from sottovoce.app.workers.member import _MAY_ASK
@@ -202,3 +203,52 @@ async def test_what_is_no_frame_ends_the_desk_and_says_so() -> None:
     assert desk.has_gone
     desk.close()
     theirs.close()
+
+
+async def test_what_nobody_is_there_to_read_is_overwritten() -> None:
+    ours, theirs = socket.socketpair()
+    desk = Desk(ours)
+    desk.tell(messages.Voice(({"a": bytes(1 << 20)},)))
+    desk.tell(messages.Answer("a", b"private bytes"))
+    waiting = tuple(desk._outbox)
+    theirs.close()
+    desk._write()
+    assert len(waiting) == 2
+    assert not any(map(any, waiting))
+    desk.close()
+
+
+async def test_an_answer_that_comes_too_late_is_overwritten() -> None:
+    ours, theirs = socket.socketpair()
+    desk = Desk(ours)
+    message = messages.Answer("a", msgspec.msgpack.encode(b"the key that was opened"))
+    seen: list[bytes] = []
+
+    def decoded(*_: object) -> messages.Answer:
+        seen.append(message.fields)
+        return message
+
+    frame = Frame("Answer", 7, b"body as it came over")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(desk_module, "decode_body", decoded)
+        async with trio.open_nursery() as nursery:
+            desk._take(frame, nothing, paused, nursery)
+    assert not any(seen[0])
+    assert not any(frame.body)
+    desk.close()
+    theirs.close()
+
+
+async def test_a_worker_that_ends_while_it_is_paused_has_its_last_words_heard(autojump_clock: MockClock) -> None:
+    async with pair() as (worker, supervisor):
+        await supervisor.desk.ask(messages.Pause(), messages.Done)
+        worker.tell(messages.Ready(1))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(worker.released)
+            await trio.sleep(60)
+            assert len(nursery.child_tasks) == 1, "a worker does not end"
+            worker.release()
+        await worker.quiet()
+        while not supervisor.heard:  # noqa: ASYNC110  the kernel carries it
+            await trio.sleep(0.001)
+        await worker.released()

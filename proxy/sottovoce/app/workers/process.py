@@ -71,6 +71,7 @@ class Worker:
             await self._welcomed.wait()
             if self._early:
                 await self._serve(self._early.popleft())
+            await self._desk.released()  # an upgrade takes seconds, and the log wants this worker's last calls
             with trio.move_on_after(_FAREWELL_SECONDS):
                 await self._desk.quiet()
             nursery.cancel_scope.cancel()

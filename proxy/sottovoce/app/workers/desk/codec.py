@@ -24,9 +24,16 @@ class DeskBroken(SottovoceError):
     """What came over a desk is no frame: the other end is no worker or supervisor of ours."""
 
 
-class Frame(msgspec.Struct, frozen=True, array_like=True):
-    """One message on its way."""
+class Frame(msgspec.Struct, frozen=True):
+    """One message that has come."""
 
+    kind: str
+    number: int
+    body: bytes
+    """No other copy of it stays: whoever has read it overwrites it."""
+
+
+class _Packed(msgspec.Struct, frozen=True, array_like=True):
     kind: str
     number: int
     body: msgspec.Raw
@@ -35,7 +42,7 @@ class Frame(msgspec.Struct, frozen=True, array_like=True):
 def encode_frame(kind: str, number: int, message: msgspec.Struct) -> bytes:
     """Make a frame; whoever sends it overwrites it then.  Raises DeskBroken for what is too large."""
     body = msgspec.msgpack.encode(message, enc_hook=lend_secret)
-    packed = msgspec.msgpack.encode(Frame(kind, number, msgspec.Raw(body)))
+    packed = msgspec.msgpack.encode(_Packed(kind, number, msgspec.Raw(body)))
     wipe_bytes(body)
     if len(packed) > MAX_FRAME_BYTES:
         text = f"a {kind} of {len(packed)} bytes is larger than a frame may be"
@@ -57,6 +64,10 @@ class FrameReader:
     def is_between_frames(self) -> bool:
         """Whether nothing has come of a frame that is not complete."""
         return not self._buffer
+
+    def forget(self) -> None:
+        """Overwrite what has come of a frame that is not complete, and never will be: no more may be received."""
+        self._buffer[:] = bytes(len(self._buffer))
 
     def receive(self, data: bytes) -> list[Frame]:
         """Take bytes as they come; give the frames that are complete, whose bodies the caller overwrites.
@@ -83,8 +94,8 @@ class FrameReader:
 def _decoded(packed: memoryview) -> Frame:
     whole = bytes(packed)
     try:
-        frame = msgspec.msgpack.decode(whole, type=Frame)
-        return msgspec.structs.replace(frame, body=msgspec.Raw(bytes(frame.body)))
+        packed_frame = msgspec.msgpack.decode(whole, type=_Packed)
+        return Frame(packed_frame.kind, packed_frame.number, bytes(packed_frame.body))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         text = "what came over a desk is no frame"
         raise DeskBroken(text) from None

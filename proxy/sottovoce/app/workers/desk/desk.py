@@ -114,6 +114,12 @@ class Desk:
         held, self._held = self._held or (), None
         for frame in held:
             self._put(frame)
+        self._empty.unpark_all()
+
+    async def released(self) -> None:
+        """Wait until nothing is held back: what is said then is heard, or nobody is there any more."""
+        while self._held is not None:
+            await self._empty.park()
 
     async def quiet(self) -> None:
         """Wait until every question of the other end is answered, and all is sent."""
@@ -150,6 +156,7 @@ class Desk:
             wipe_bytes(frame)
         self._outbox.clear()
         self._held = None
+        self._reader.forget()
         for asked in self._asked.values():
             asked.done.set()
         self._empty.unpark_all()
@@ -166,13 +173,17 @@ class Desk:
             if not data:
                 return
             try:
-                frames = self._reader.receive(data)
-                wipe_bytes(data)
-                for frame in frames:
+                for frame in self._received(data):
                     self._take(frame, hear, answer, answering)
             except DeskBroken as error:
                 self._trouble = error
                 return
+
+    def _received(self, data: bytes) -> list[Frame]:
+        try:
+            return self._reader.receive(data)
+        finally:
+            wipe_bytes(data)
 
     def _take(self, frame: Frame, hear: Hear, answer: Answerer, answering: trio.Nursery) -> None:
         kind = KINDS.get(frame.kind)
@@ -184,9 +195,10 @@ class Desk:
             if (scope := self._answering.get(frame.number)) is not None:
                 scope.cancel()
             return
-        body = bytes(frame.body)
-        message = decode_body(kind, body)
-        wipe_bytes(body)
+        try:
+            message = decode_body(kind, frame.body)
+        finally:
+            wipe_bytes(frame.body)
         if not frame.number:
             hear(message)
         elif not isinstance(message, ANSWERS):
@@ -195,6 +207,8 @@ class Desk:
         elif (asked := self._asked.get(frame.number)) is not None:
             asked.answer = message
             asked.done.set()
+        elif isinstance(message, Answer):  # too late for whoever asked
+            wipe_bytes(message.fields)
 
     async def _answer(self, number: int, scope: trio.CancelScope, question: msgspec.Struct, answer: Answerer) -> None:
         try:
@@ -249,7 +263,8 @@ class Desk:
             return
         except OSError:
             self._written = 0
-            self._outbox.clear()
+            while self._outbox:
+                wipe_bytes(self._outbox.popleft())
         self._tell_empty()
 
     def _tell_empty(self) -> None:
