@@ -21,19 +21,27 @@ class Child:
     """A process of ours, until `ended` has returned."""
 
     def __init__(self, pid: int, popen: "subprocess.Popen[bytes] | None" = None) -> None:
-        """Take a process that is our child.  Raises OSError where it is not there."""
+        """Take a process that is our child, or was: one that is not there any more has ended.  Raises OSError."""
         self.pid = pid
         self._popen = popen
-        self._ending = os.pidfd_open(pid)
+        try:
+            self._ending: int | None = os.pidfd_open(pid)
+        except ProcessLookupError:
+            self._ending = None
 
     def kill(self) -> None:
         """End it at once; harmless when it has ended."""
+        if self._ending is None:
+            return
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._ending, signal.SIGKILL)
 
     async def ended(self) -> str:
         """Wait until it has ended, and reap it; say how it did.  Called once."""
-        await trio.lowlevel.wait_readable(self._ending)
+        if self._ending is None:
+            await trio.lowlevel.checkpoint()
+        else:
+            await trio.lowlevel.wait_readable(self._ending)
         return _described(self._reap())
 
     def _reap(self) -> int:
@@ -48,7 +56,8 @@ class Child:
 
     def close(self) -> None:
         """Let go of it, whether it has ended or not."""
-        os.close(self._ending)
+        if self._ending is not None:
+            os.close(self._ending)
 
 
 def start_child(channel: socket.socket, inherited: Iterable[int], without: Iterable[str]) -> Child:
