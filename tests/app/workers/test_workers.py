@@ -102,6 +102,33 @@ async def test_one_that_drains_is_told_who_may_call_and_nothing_else() -> None:
         assert [hand.told for hand in hands] == [["Clients"], ["Prepare", "Commit"]]
 
 
+class Process:
+    """A worker's process, which somebody may kill."""
+
+    is_killed = False
+
+    def kill(self) -> None:
+        self.is_killed = True
+
+
+@pytest.mark.parametrize("refused", ["Clients", "Commit"])
+async def test_one_that_cannot_take_what_holds_now_is_killed_and_the_others_go_on(refused: str) -> None:
+    async with two() as (workers, hands):
+        member = workers.crew.members[1]
+        member.child = cast("Any", Process())
+        await workers.prepare(CHANGE)
+        hands[1].refuses = refused
+        assert await (workers.apply(CHANGE) if refused == "Commit" else workers.take_clients(CHANGE.clients)) == 3
+        assert cast("Any", member.child).is_killed
+        assert "a file is not there for me" in member.failure
+
+
+async def test_one_of_before_is_told_who_may_call_now() -> None:
+    async with two() as (workers, hands):
+        await workers.catch_up(workers.crew.members[0])
+        assert [hand.told for hand in hands] == [["Clients"], []]
+
+
 async def test_they_are_handed_over_only_if_each_waits() -> None:
     async with two() as (workers, hands):
         hands[1].refuses = "Pause"

@@ -6,7 +6,7 @@ spawn ─▶ starting ─▶ serving ─▶ gone: another accepts from its socke
 
 import socket
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 import msgspec
 import trio
@@ -38,6 +38,8 @@ _LAST_WORDS_SECONDS = 1.0
 
 Welcome = Callable[[int, tuple[int, ...]], messages.Welcome]
 """Gives the first message to a worker, whose place is named, with the places to accept from."""
+CatchUp = Callable[[Member], Awaitable[None]]
+"""Tells a worker of before what has changed meanwhile."""
 
 
 class WorkerFailed(SottovoceError):
@@ -53,6 +55,7 @@ class Crew:
         sockets: Sockets,
         lending: Lending,
         welcome: Welcome,
+        catch_up: CatchUp,
         *,
         past: Load | None,
         without: Iterable[str],
@@ -70,6 +73,7 @@ class Crew:
         self._sockets = sockets
         self._lending = lending
         self._welcome = welcome
+        self._catch_up = catch_up
         self._without = tuple(without)
         self._logger = logger
         self.past = past or Load(began_at=clock.now())
@@ -119,7 +123,8 @@ class Crew:
         async with trio.open_nursery() as nursery:
             for each in old:
                 self._may_fail = False
-                nursery.start_soon(self._live, self._adopted(each))
+                nursery.start_soon(self._live, member := self._adopted(each))
+                nursery.start_soon(self._catch_up, member)
             async with trio.open_nursery() as keeping:
                 for place in range(self.count):
                     keeping.start_soon(self._keep, place)

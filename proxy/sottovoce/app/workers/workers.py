@@ -61,7 +61,13 @@ class Workers:
         process, without = change.configuration.process, change.configuration.hsm.pin_variables
         if not process.allow_tls_environment:
             without |= TLS_VARIABLES
-        self.crew = Crew(count, sockets, lending, self._welcome, past=past, without=without, logger=logger, clock=clock)
+        self.crew = Crew(
+            *(count, sockets, lending, self._welcome, self.catch_up),
+            past=past,
+            without=without,
+            logger=logger,
+            clock=clock,
+        )
 
     @property
     def load(self) -> Load:
@@ -108,13 +114,18 @@ class Workers:
         """Have all take it, also one that began meanwhile; gives how many calls that ended."""
         self._change = change
         draining = [member for member in self.crew.members if member.state == "draining"]
-        ended = await _by_all(self.crew.taking, partial(_commit, given=_given(change)))
-        return ended + await _by_all(draining, partial(_take_clients, clients=change.clients))
+        ended = await _by_all(self.crew.taking, _or_ended(partial(_commit, given=_given(change))))
+        return ended + await _by_all(draining, _or_ended(partial(_take_clients, clients=change.clients)))
 
     async def take_clients(self, contents: ClientsContents) -> int:
         """Let these call from now on, and end the calls of those who may no longer; gives how many ended."""
         self._change = msgspec.structs.replace(self._change, clients=contents)
-        return await _by_all(self.crew.members, partial(_take_clients, clients=contents))
+        return await _by_all(self.crew.members, _or_ended(partial(_take_clients, clients=contents)))
+
+    async def catch_up(self, member: Member) -> None:
+        """Tell a worker of before who may call now: that may have changed while nobody was there to tell it."""
+        clients = self._change.clients
+        await _by_all((member,), _or_ended(partial(_take_clients, clients=clients)))
 
     async def recheck(self) -> None:
         """End the calls of those whose time is over."""
@@ -247,6 +258,22 @@ async def _by_all(members: Iterable[Member], do: Callable[[Member], Awaitable[in
     if errors:
         raise errors[0]
     return sum(counts)
+
+
+def _or_ended(do: Callable[[Member], Awaitable[int]]) -> Callable[[Member], Awaitable[int]]:
+    """Have it done, or the worker killed: nobody goes on by what holds no longer."""
+
+    async def done(member: Member) -> int:
+        try:
+            return await do(member)
+        except DeskClosed:
+            raise
+        except SottovoceError as error:
+            member.failure = f"it could not take what it was told ({error}), and was killed"
+            member.child.kill()
+            return 0
+
+    return done
 
 
 async def _prepare(member: Member, given: messages.Given) -> int:
