@@ -17,7 +17,7 @@ from sottovoce.app.workers.handover import Handover, HandoverInvalid, addresses_
 from sottovoce.app.workers.member import Member
 from sottovoce.app.workers.workers import NotPaused, Workers
 from sottovoce.identity import ClientsConfig, read_contents
-from sottovoce.settings import build
+from sottovoce.settings import Configuration, build
 from sottovoce.transport import SystemClock, SystemEntropy
 
 CHANGE = Change(build({}), {}, read_contents(ClientsConfig(), lambda: 0.0, SystemEntropy()))
@@ -140,12 +140,10 @@ async def test_they_are_handed_over_only_if_each_waits() -> None:
         assert all(member.is_paused for member in workers.crew.members)
 
 
-def test_sockets_that_are_to_be_elsewhere_now_are_not_taken_over() -> None:
-    before = build({"listeners": {"second": {"address": "127.0.0.1:2"}}})
-    after = build({"listeners": {"second": {"address": "127.0.0.1:3"}}})
-    kept, left = socket.socketpair()
-    handover = Handover(
-        sockets={"listener": (kept.fileno(),), "listeners.second": (left.detach(),)},
+def left_by(before: Configuration, sockets: dict[str, tuple[int, ...]]) -> Handover:
+    """What a supervisor leaves that listens so."""
+    return Handover(
+        sockets=sockets,
         addresses=addresses_of(before),
         workers=(),
         records=0,
@@ -153,9 +151,23 @@ def test_sockets_that_are_to_be_elsewhere_now_are_not_taken_over() -> None:
         past=msgspec.convert({"began_at": 0.0}, type=Handover.__annotations__["past"]),
         metrics=msgspec.convert([[]], type=Handover.__annotations__["metrics"]),
     )
+
+
+def test_sockets_that_are_to_be_elsewhere_now_are_not_taken_over() -> None:
+    before = build({"listeners": {"second": {"address": "127.0.0.1:2"}}})
+    after = build({"listeners": {"second": {"address": "127.0.0.1:3"}}})
+    kept, left = socket.socketpair()
+    handover = left_by(before, {"listener": (kept.fileno(),), "listeners.second": (left.detach(),)})
     assert handover.sockets_for(after) == {"listener": (kept.fileno(),)}
     assert kept.recv(1) == b"", "the other one is closed"
     kept.close()
+
+
+def test_a_listener_that_is_called_something_else_now_keeps_its_sockets() -> None:
+    before = build({"listeners": {"second": {"address": "127.0.0.1:2"}, "third": {"address": "127.0.0.1:3"}}})
+    after = build({"listeners": {"other": {"address": "127.0.0.1:2"}, "second": {"address": "127.0.0.1:3"}}})
+    handover = left_by(before, {"listener": (50,), "listeners.second": (51, 52), "listeners.third": (53, 54)})
+    assert handover.sockets_for(after) == {"listener": (50,), "listeners.other": (51, 52), "listeners.second": (53, 54)}
 
 
 @pytest.mark.parametrize("value", ["", "x", "999999"])

@@ -57,15 +57,20 @@ class Handover(msgspec.Struct, frozen=True):
         return (*bound, *(worker.desk for worker in self.workers), self.records)
 
     def sockets_for(self, configuration: Configuration) -> dict[str, tuple[int, ...]]:
-        """Give those that are where the configuration has them now; the others are closed."""
+        """Give those that are where the configuration has them now, by its names; the others are closed.
+
+        A section that was renamed keeps its sockets: old workers hold them, too, so nobody could bind that address.
+        """
         wanted = addresses_of(configuration)
-        kept: dict[str, tuple[int, ...]] = {}
-        for name, numbers in self.sockets.items():
-            if wanted.get(name) == self.addresses.get(name):
-                kept[name] = numbers
-            else:
-                for number in numbers:
-                    os.close(number)
+        left = dict(self.sockets)
+        kept = {name: left.pop(name) for name in self.sockets if wanted.get(name) == self.addresses.get(name)}
+        for name in wanted.keys() - kept.keys() - {ADMIN}:
+            before = next((each for each in left if each != ADMIN and self.addresses.get(each) == wanted[name]), None)
+            if before is not None:
+                kept[name] = left.pop(before)
+        for numbers in left.values():
+            for number in numbers:
+                os.close(number)
         return kept
 
 
