@@ -9,6 +9,7 @@ from typing import Any, cast
 import msgspec
 import pytest
 import trio
+from trio.testing import wait_all_tasks_blocked
 
 from sottovoce.app.floor import Change
 from sottovoce.app.workers.desk import messages
@@ -29,9 +30,13 @@ class Hand:
     def __init__(self) -> None:
         self.told: list[str] = []
         self.refuses = ""
+        self.is_stopped = False
+        self.resumed = 0
 
     async def answer(self, question: msgspec.Struct) -> msgspec.Struct:
         await trio.lowlevel.checkpoint()
+        if self.is_stopped:
+            await trio.sleep_forever()
         name = type(question).__name__
         self.told.append(name)
         if name == self.refuses:
@@ -39,8 +44,9 @@ class Hand:
         return messages.Done(3 if name in {"Commit", "Clients"} else 0)
 
 
-def resumed(desk: Desk, message: msgspec.Struct) -> None:
+def resumed(desk: Desk, hand: Hand, message: msgspec.Struct) -> None:
     if isinstance(message, messages.Resume):
+        hand.resumed += 1
         desk.release()
 
 
@@ -62,7 +68,7 @@ async def two() -> AsyncGenerator[tuple[Workers, list[Hand]]]:
             member.state = "serving"
             workers.crew.members.append(member)
             nursery.start_soon(ours.run, lambda _: None, member.answer)
-            nursery.start_soon(theirs.run, partial(resumed, theirs), hand.answer)
+            nursery.start_soon(theirs.run, partial(resumed, theirs, hand), hand.answer)
         yield workers, hands
         nursery.cancel_scope.cancel()
     for each in desks:
@@ -138,6 +144,19 @@ async def test_they_are_handed_over_only_if_each_waits() -> None:
         hands[1].refuses = ""
         await workers.pause()
         assert all(member.is_paused for member in workers.crew.members)
+
+
+async def test_a_pause_that_is_given_up_leaves_nobody_waiting() -> None:
+    async with two() as (workers, hands):
+        hands[1].is_stopped = True
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(workers.pause)
+            await wait_all_tasks_blocked()
+            assert all(member.is_paused for member in workers.crew.members)
+            nursery.cancel_scope.cancel()
+        assert not any(member.is_paused for member in workers.crew.members)
+        while hands[0].resumed == 0:  # noqa: ASYNC110  the kernel carries it
+            await trio.sleep(0.001)
 
 
 def left_by(before: Configuration, sockets: dict[str, tuple[int, ...]]) -> Handover:

@@ -155,10 +155,35 @@ async def _until_told_to_stop(
             reloader.ask()
             continue
         manager.reloading()
-        if (handover := await upgrade.begin()) is not None:
+        handover, is_told_to_stop = await _upgraded(signals, reloader, upgrade)
+        if handover is not None or is_told_to_stop:
             return handover
         manager.ready()
     return None
+
+
+async def _upgraded(signals: AsyncIterator[int], reloader: Reloader, upgrade: Upgrade) -> tuple[Handover | None, bool]:
+    """Try an upgrade; a signal that says to stop ends the try.  Gives what comes of it, and whether there was one."""
+    begun: list[Handover | None] = []
+    told: list[int] = []
+    async with trio.open_nursery() as nursery:
+
+        async def begin() -> None:
+            begun.append(await upgrade.begin())
+            nursery.cancel_scope.cancel()
+
+        nursery.start_soon(begin)
+        while not told:
+            number = await anext(signals)
+            if number == signal.SIGHUP:
+                reloader.ask()
+            elif number not in _HEEDED:
+                told.append(number)
+        nursery.cancel_scope.cancel()
+    handover = begun[0] if begun else None
+    if handover is not None and told:
+        signal.raise_signal(told[0])  # a moment too late for this program: it ends with what it has left
+    return handover, bool(told)
 
 
 async def _cut_off_when_told_again(signals: AsyncIterator[int], listening: trio.CancelScope) -> None:

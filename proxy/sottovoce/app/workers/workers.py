@@ -144,7 +144,7 @@ class Workers:
     async def pause(self) -> None:
         """Have every worker say nothing more, and answer all that they have asked.
 
-        Raises NotPaused where one does not; then all go on as before.
+        Raises NotPaused where one does not; then all go on as before, and so they do where this is cancelled.
         """
         try:
             with trio.fail_after(_PAUSE_SECONDS):
@@ -152,6 +152,9 @@ class Workers:
         except (trio.TooSlowError, SottovoceError):
             self.resume()
             raise NotPaused("a worker does not answer: see which one, and end it") from None
+        except BaseException:
+            self.resume()
+            raise
 
     def resume(self) -> None:
         """Have them go on."""
