@@ -3,6 +3,7 @@
 import errno
 import resource
 
+import pytest
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,22 +51,24 @@ async def test_a_call_that_comes_then_hears_503_once_logged_and_the_others_go_on
 
 
 class Full(MemoryListener):
-    """Without a descriptor for the first three."""
+    """Cannot accept the first three: without a descriptor, unless it is for another reason."""
 
-    def __init__(self) -> None:
+    def __init__(self, reason: int = errno.EMFILE) -> None:
         super().__init__()
         self.left = 3
+        self._reason = reason
 
     async def accept(self) -> object:  # type: ignore[override]
         if self.left:
             self.left -= 1
             await trio.lowlevel.checkpoint()
-            raise OSError(errno.EMFILE, "Too many open files")
+            raise OSError(self._reason, "it cannot be accepted")
         return await super().accept()
 
 
-async def test_what_cannot_be_accepted_waits_until_it_can(autojump_clock: MockClock) -> None:
-    listener, told, came = Full(), list[int](), trio.Event()
+@pytest.mark.parametrize(("reason", "count"), [(errno.EMFILE, 3), (errno.ECONNABORTED, 0), (errno.EPROTO, 0)])
+async def test_what_cannot_be_accepted_keeps_no_other_out(reason: int, count: int, autojump_clock: MockClock) -> None:
+    listener, told, came = Full(reason), list[int](), trio.Event()
 
     async def handle(_: object) -> None:
         await trio.lowlevel.checkpoint()
@@ -76,4 +79,4 @@ async def test_what_cannot_be_accepted_waits_until_it_can(autojump_clock: MockCl
         await listener.dial()
         await came.wait()
         nursery.cancel_scope.cancel()
-    assert len(told) == 3
+    assert len(told) == count

@@ -18,6 +18,13 @@ _RESERVE_SHARE = 8
 """One of so many descriptors, but no more than MAX_RESERVE, is kept."""
 _PAUSE_SECONDS = 0.1
 _NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
+_GONE = frozenset(
+    {
+        *(errno.ECONNABORTED, errno.EPROTO, errno.EPERM, errno.ENOPROTOOPT, errno.EOPNOTSUPP),
+        *(errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENONET),
+    }
+)
+"""What accept(2) says of a connection that is not there any more, or that a firewall refuses; the next one may be."""
 Handle = Callable[[trio.SocketStream], Awaitable[None]]
 
 
@@ -50,6 +57,8 @@ async def accept_all(
             except trio.ClosedResourceError:
                 return
             except OSError as error:
+                if error.errno in _GONE:
+                    continue
                 if error.errno not in _NO_ROOM:
                     raise
                 short()
