@@ -4,6 +4,7 @@ import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import msgspec
@@ -14,7 +15,7 @@ from trio.testing import wait_all_tasks_blocked
 from sottovoce.app.floor import Change
 from sottovoce.app.workers.desk import messages
 from sottovoce.app.workers.desk.desk import Desk
-from sottovoce.app.workers.handover import Handover, HandoverInvalid, addresses_of, find
+from sottovoce.app.workers.handover import Handover, HandoverInvalid, addresses_of, find, ready_meanwhile
 from sottovoce.app.workers.member import Member
 from sottovoce.app.workers.workers import NotPaused, Workers
 from sottovoce.identity import ClientsConfig, read_contents
@@ -187,6 +188,23 @@ def test_a_listener_that_is_called_something_else_now_keeps_its_sockets() -> Non
     after = build({"listeners": {"other": {"address": "127.0.0.1:2"}, "second": {"address": "127.0.0.1:3"}}})
     handover = left_by(before, {"listener": (50,), "listeners.second": (51, 52), "listeners.third": (53, 54)})
     assert handover.sockets_for(after) == {"listener": (50,), "listeners.other": (51, 52), "listeners.second": (53, 54)}
+
+
+def test_the_ready_file_goes_where_a_newer_program_cannot_begin_or_has_another(tmp_path: Path) -> None:
+    before, ours = tmp_path / "ready", tmp_path / "other"
+    handover = msgspec.structs.replace(left_by(build({}), {}), ready_file=str(before))
+    before.touch()
+    with ready_meanwhile(handover, str(before)):
+        assert before.exists()
+    assert before.exists()
+    with pytest.raises(KeyError), ready_meanwhile(handover, str(before)):
+        raise KeyError
+    assert not before.exists()
+    before.touch()
+    with ready_meanwhile(handover, str(ours)):
+        assert not before.exists()
+    with ready_meanwhile(None, str(ours)):
+        pass
 
 
 @pytest.mark.parametrize("value", ["", "x", "999999"])

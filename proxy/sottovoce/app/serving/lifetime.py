@@ -25,7 +25,7 @@ from sottovoce.app.serving.parts import Parts
 from sottovoce.app.serving.reload import Reloader, stamps
 from sottovoce.app.serving.upgrade import Program, Upgrade
 from sottovoce.app.workers import Handover
-from sottovoce.app.workers.handover import find
+from sottovoce.app.workers.handover import find, ready_meanwhile
 from sottovoce.hsm import STATUS, Cluster, HsmError, Status
 from sottovoce.observe import configure_logging, events, get_logger
 from sottovoce.settings import Configuration, ConfigurationInvalid, Problem, load
@@ -59,10 +59,11 @@ async def serve(
     logger = get_logger(__name__)
     logger.debug(events.FILE_LIMIT_RAISED, limit=limit)
     handover = find(os.environ)
-    if problems := check_loaded(configuration, file).problems:
-        raise ConfigurationInvalid(problems)
-    given = given_sockets(os.environ, configuration) if handover is None else handover.sockets_for(configuration)
     async with AsyncExitStack() as stack:
+        stack.enter_context(ready_meanwhile(handover, configuration.process.ready_file))
+        if problems := check_loaded(configuration, file).problems:
+            raise ConfigurationInvalid(problems)
+        given = given_sockets(os.environ, configuration) if handover is None else handover.sockets_for(configuration)
         seen = stamps(configuration.clients)
         hangups = stack.enter_context(_noted_hangups())
         parts = await Parts.build(configuration, file, logger, stack, given=given, handover=handover)

@@ -56,7 +56,8 @@ class Upgrade:
             return None
         handover = carrier.hand_over()
         admin = self._parts.hand_over_admin()
-        return msgspec.structs.replace(handover, sockets={**handover.sockets, ADMIN: (admin,)})
+        ready_file = self._parts.configuration.process.ready_file
+        return msgspec.structs.replace(handover, sockets={**handover.sockets, ADMIN: (admin,)}, ready_file=ready_file)
 
     def _why_not(self) -> str:
         if self._program is None or not isinstance(self._parts.carrier, Workers):

@@ -6,7 +6,9 @@ a file in memory, whose descriptor one environment variable names.  Nothing secr
 
 import os
 import signal
-from collections.abc import MutableMapping
+from collections.abc import Generator, MutableMapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Final, NoReturn
 
 import msgspec
@@ -49,6 +51,8 @@ class Handover(msgspec.Struct, frozen=True):
     """What workers had carried that have gone."""
     metrics: Snapshot
     """What all but the living workers have counted."""
+    ready_file: str = ""
+    """It says that calls can come, and is there."""
 
     @property
     def descriptors(self) -> tuple[int, ...]:
@@ -72,6 +76,20 @@ class Handover(msgspec.Struct, frozen=True):
             for number in numbers:
                 os.close(number)
         return kept
+
+
+@contextmanager
+def ready_meanwhile(handover: Handover | None, ready_file: str) -> Generator[None]:
+    """Leave the ready file of before in its place until there is ours; where it does not come to that, remove it."""
+    before = Path(handover.ready_file) if handover is not None and handover.ready_file else None
+    if before is not None and before != Path(ready_file):
+        before.unlink(missing_ok=True)
+    try:
+        yield
+    except BaseException:
+        if before is not None:
+            before.unlink(missing_ok=True)
+        raise
 
 
 def addresses_of(configuration: Configuration) -> dict[str, str]:
