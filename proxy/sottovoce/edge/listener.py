@@ -155,7 +155,7 @@ class Listener:
 
     async def aclose(self) -> None:
         """Stop listening; harmless when that is done."""
-        for bound in self._bound:
+        for bound in tuple(self._bound):
             await bound.aclose()
 
     async def _send_all_away(self, entropy: Entropy) -> None:

@@ -2,6 +2,7 @@
 
     workers   what the rest of the proxy sees      crew   processes, kept running      member   one of them
     places    listening sockets                    desk   what is said, and how        process  a worker itself
+    taking    those of them that a worker accepts from
     handover  what stays when the supervisor becomes a newer one
 
 Which process has what: docs/decisions/0018-workers.md.

@@ -19,8 +19,7 @@ from sottovoce.app.hardening import collect_seldom, harden_process
 from sottovoce.app.workers.desk import messages
 from sottovoce.app.workers.desk.desk import Desk
 from sottovoce.app.workers.desk.lent import RemoteAudit, RemotePool
-from sottovoce.app.workers.places import Sockets, close_places
-from sottovoce.edge import Listener
+from sottovoce.app.workers.taking import Taking
 from sottovoce.hsm.seal import Effects
 from sottovoce.identity import ClientsSources, GivenCertificates, SharedRecords, Tickets, contents_of
 from sottovoce.observe import Logger, configure_logging, events, get_logger
@@ -89,8 +88,9 @@ class Worker:
             self._take(self._early.popleft())
         self._built.set()
         async with trio.open_nursery() as background:
-            for task in (self.floor.batcher.run, self.metrics.loop_lag.run, self.tickets.run, self._tell_load):
+            for task in (self.floor.batcher.run, self.metrics.loop_lag.run, self.tickets.run, self._taking.run):
                 background.start_soon(task)
+            background.start_soon(self._tell_load)
             self._desk.tell(messages.Ready(messages.VERSION))
             await self.floor.serve()
             background.cancel_scope.cancel()
@@ -128,46 +128,11 @@ class Worker:
         self.tickets.told(welcome.ticket_keys)
         with trio.move_on_after(_TICKETS_SECONDS):
             await self.tickets.first()
-        self._sockets: Sockets = {
+        sockets = {
             name: tuple(socket.socket(fileno=number) for number in numbers) for name, numbers in welcome.sockets.items()
         }
-        self._taken: dict[int, list[tuple[Listener, trio.SocketListener]]] = {}
-        self._listen(change.configuration, welcome.places)
-
-    def _listen(self, configuration: Configuration, places: tuple[int, ...]) -> None:
-        first, *others = places
-        listeners: list[Listener] = []
-        for name, config in configuration.all_listeners().items():
-            bound = self._at(name, first)
-            listeners.append(Listener(name, config, bound))
-            self._taken.setdefault(first, []).append((listeners[-1], bound))
-        self.floor.listen(listeners)
-        for place in others:
-            self._accept_from(place)
-
-    def _at(self, listener: str, place: int) -> trio.SocketListener:
-        """Give the socket of a place, to be closed by itself: the one that was inherited stays."""
-        return trio.SocketListener(trio.socket.from_stdlib_socket(self._sockets[listener][place].dup()))
-
-    def _accept_from(self, place: int) -> None:
-        for each in self.floor.listeners:
-            bound = self._at(each.listener.name, place)
-            each.listener.accept_from(bound)
-            self._taken.setdefault(place, []).append((each.listener, bound))
-
-    def _let_go_of_sockets(self) -> None:
-        """Close what was inherited, so that an address is free when whoever bound it lets go of it."""
-        close_places(self._sockets)
-        self._sockets = {}
-
-    async def _change_places(self, places: tuple[int, ...]) -> None:
-        if not self._sockets:
-            return
-        for place in set(places) - self._taken.keys():
-            self._accept_from(place)
-        for place in self._taken.keys() - set(places):
-            for listener, bound in self._taken.pop(place):
-                await listener.leave_off(bound)
+        self._taking = Taking(sockets)
+        self.floor.listen(self._taking.listen(change.configuration, welcome.places))
 
     async def _change(self, given: messages.Given, file: str) -> Change:
         configuration = msgspec.msgpack.decode(given.configuration, type=Configuration)
@@ -229,13 +194,13 @@ class Worker:
                 self.seal.effects = effects
                 self.floor.heed(effects)
             case messages.Places(places):
-                self._nursery.start_soon(self._change_places, places)
+                self._taking.want(places)
             case messages.Recheck():
                 self._nursery.start_soon(self.floor.recheck)
             case messages.Drain(spread_seconds, stop_seconds):
                 self._drain(spread_seconds, stop_seconds)
             case messages.Retire(stay_seconds, spread_seconds, stop_seconds):
-                self._let_go_of_sockets()
+                self._taking.let_go()
                 self.floor.retire(stay_seconds, spread_seconds, stop_seconds)
             case messages.Resume():
                 self._desk.release()
@@ -244,7 +209,7 @@ class Worker:
 
     def _drain(self, spread_seconds: float, stop_seconds: float) -> None:
         self._is_draining = True
-        self._let_go_of_sockets()
+        self._taking.let_go()
         self.floor.drain(spread_seconds, stop_seconds)
 
     async def _answer(self, question: msgspec.Struct) -> msgspec.Struct:
