@@ -29,7 +29,7 @@ def command(directory: Path, changes: tuple[str, ...], *, as_json: bool) -> None
     clients' files takes effect by itself.
     """
     from sottovoce.app.serving import Program, serve
-    from sottovoce.app.workers.handover import become
+    from sottovoce.app.workers.handover import become, outlive_orders
     from sottovoce.cli.running import run_until_told
     from sottovoce.settings import find_file, load
 
@@ -44,6 +44,7 @@ def command(directory: Path, changes: tuple[str, ...], *, as_json: bool) -> None
     words = [word for change in changes for word in ("--set", change)]
     start = (sys.executable, *sys.orig_argv[1:])
     program = Program(start, (sys.executable, "-P", "-m", "sottovoce", "check", str(file), *words))
+    outlive_orders()
     handover = run_until_told(serve, configuration, file, announce, partial(load, file, changes), program)
     if handover is not None:
         become(program.serve, handover)

@@ -20,6 +20,7 @@ from sottovoce.primitives import SottovoceError
 from sottovoce.settings import Configuration
 
 VARIABLE: Final = "SOTTOVOCE_HANDOVER"
+_ORDERS: Final = (signal.SIGHUP, signal.SIGUSR2)
 ADMIN: Final = "admin"
 """What the admin address's socket is called among those that are handed over."""
 
@@ -98,6 +99,20 @@ def addresses_of(configuration: Configuration) -> dict[str, str]:
     return {**listeners, ADMIN: configuration.admin.address}
 
 
+def outlive_orders() -> None:
+    """Pass over SIGHUP and SIGUSR2 where nobody heeds them: by themselves they end the process, also beside `become`.
+
+    To be called before whoever heeds them.  A SIGHUP that is ignored (`nohup`) stays so.
+    """
+    for number in _ORDERS:
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _pass_over)
+
+
+def _pass_over(_: int, __: object) -> None:
+    """Heed no order."""
+
+
 def become(program: tuple[str, ...], handover: Handover) -> NoReturn:
     """Run another program in place of this one, which finds what is handed over.
 
@@ -107,7 +122,7 @@ def become(program: tuple[str, ...], handover: Handover) -> NoReturn:
     os.write(told, msgspec.msgpack.encode(handover))
     for descriptor in (told, *handover.descriptors):
         os.set_inheritable(descriptor, True)  # noqa: FBT003  its only argument
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP, signal.SIGUSR2})
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ORDERS)
     os.execve(program[0], program, {**os.environ, VARIABLE: str(told)})  # noqa: S606  our own command line
 
 
