@@ -230,7 +230,7 @@ FAULTS = {
     audit_log_changed: ("{directory}/audit/audit.log, line 2", "does not match", "move it away"),
     issuing_ca_expired: ("certs/issuing.pem", "valid from", "check this machine's clock"),
     clock_behind: ("certs/issuing.pem", "valid from", "check this machine's clock"),
-    bad_route_for_init: ("--route bot", "no WebSocket URL", "write NAME=ws://"),
+    bad_route_for_init: ("--route bot", "no backend's URL", "write NAME=ws://"),
     status_of_nobody: ("nobody answers", "127.0.0.1:", "sottovoce serve DIR"),
     status_of_somebody_else: ("http://127.0.0.1:", "admin.address"),
     unknown_code: ("4999", "did you mean"),
