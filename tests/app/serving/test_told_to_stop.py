@@ -7,7 +7,8 @@ import trio
 from trio.testing import MockClock
 
 from sottovoce.app.serving.announcing import Manager
-from sottovoce.app.serving.lifetime import _until_told_to_stop
+from sottovoce.app.serving.lifetime import _noted_signals, _until_told_to_stop
+from sottovoce.app.workers.handover import BLOCKED
 
 
 class Slow:
@@ -23,6 +24,26 @@ class Slow:
 
     def ask(self) -> None:
         self.asked += 1
+
+
+def test_told_to_stop_while_it_takes_over_it_begins_and_stops_and_told_again_it_does_at_once() -> None:
+    ended: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: ended.append(number))
+    signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
+    try:
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGHUP)
+        with _noted_signals(BLOCKED) as noted:
+            assert set(noted) == {signal.SIGHUP, signal.SIGTERM}
+            assert not ended
+            signal.raise_signal(signal.SIGHUP)
+            assert not ended
+            signal.raise_signal(signal.SIGTERM)
+            assert ended == [signal.SIGTERM]
+        signal.raise_signal(signal.SIGTERM)
+        assert len(ended) == 2
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 async def told(slow: Slow, *said: tuple[float, int]) -> float:

@@ -9,10 +9,11 @@ it can: a lost token is replaced, a renewal that fails is tried again, a configu
 
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Mapping
 from contextlib import AsyncExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from types import FrameType
 
 import trio
 
@@ -25,7 +26,7 @@ from sottovoce.app.serving.parts import Parts
 from sottovoce.app.serving.reload import Reloader, stamps
 from sottovoce.app.serving.upgrade import Program, Upgrade
 from sottovoce.app.workers import Handover
-from sottovoce.app.workers.handover import find, ready_meanwhile
+from sottovoce.app.workers.handover import BLOCKED, find, ready_meanwhile
 from sottovoce.hsm import STATUS, Cluster, HsmError, Status
 from sottovoce.observe import configure_logging, events, get_logger
 from sottovoce.settings import Configuration, ConfigurationInvalid, Problem, load
@@ -65,13 +66,13 @@ async def serve(
             raise ConfigurationInvalid(problems)
         given = given_sockets(os.environ, configuration) if handover is None else handover.sockets_for(configuration)
         seen = stamps(configuration.clients)
-        hangups = stack.enter_context(_noted_hangups())
+        noted = stack.enter_context(_noted_signals(_HEEDED if handover is None else BLOCKED))
         parts = await Parts.build(configuration, file, logger, stack, given=given, handover=handover)
         collect_seldom()
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, *_HEEDED) as signals:
             reloader = Reloader(parts, reread or partial(load, file), seen)
-            if hangups:
-                reloader.ask()
+            for number in set(noted) - {signal.SIGUSR2}:
+                signal.raise_signal(number)
             if handover is not None:
                 logger.info(events.REPLACEMENT_DONE, workers=len(handover.workers))
             handed_over = await _run(parts, reloader, Upgrade(parts, program), signals, announce)
@@ -83,19 +84,25 @@ async def serve(
 
 
 @contextmanager
-def _noted_hangups() -> Generator[list[int]]:
+def _noted_signals(numbers: Iterable[int]) -> Generator[list[int]]:
     """Keep SIGHUP for later, while there is nothing yet that could be told something else; by itself it kills.
 
-    So does SIGUSR2, which is passed over meanwhile.  Whoever handed over to this program has blocked both.
+    So does SIGUSR2, which is passed over meanwhile.  Whoever handed over to this program has blocked them, and what
+    says to stop as well: then that is kept, too, because there are calls that have to be sent away.  Said again, it
+    ends the start.
     """
     noted: list[int] = []
 
-    def note(number: int, _: object) -> None:
-        if number == signal.SIGHUP:
-            noted.append(number)
+    def note(number: int, frame: FrameType | None) -> None:
+        again = before[number] if number in noted and number not in _HEEDED else None
+        noted.append(number)
+        if callable(again):
+            again(number, frame)
 
-    before = {number: signal.signal(number, note) for number in _HEEDED}
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEEDED)
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number in before:
+        signal.signal(number, note)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, before)
     try:
         yield noted
     finally:

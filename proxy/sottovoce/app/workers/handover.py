@@ -21,6 +21,7 @@ from sottovoce.settings import Configuration
 
 VARIABLE: Final = "SOTTOVOCE_HANDOVER"
 _ORDERS: Final = (signal.SIGHUP, signal.SIGUSR2)
+BLOCKED: Final = (*_ORDERS, signal.SIGTERM, signal.SIGINT)
 ADMIN: Final = "admin"
 """What the admin address's socket is called among those that are handed over."""
 
@@ -116,13 +117,13 @@ def _pass_over(_: int, __: object) -> None:
 def become(program: tuple[str, ...], handover: Handover) -> NoReturn:
     """Run another program in place of this one, which finds what is handed over.
 
-    Signals that would end it before it heeds them are blocked: it unblocks them.
+    Signals that would end it before it heeds them are blocked (BLOCKED): it unblocks them.
     """
     told = os.memfd_create("handover", os.MFD_CLOEXEC)
     os.write(told, msgspec.msgpack.encode(handover))
     for descriptor in (told, *handover.descriptors):
         os.set_inheritable(descriptor, True)  # noqa: FBT003  its only argument
-    signal.pthread_sigmask(signal.SIG_BLOCK, _ORDERS)
+    signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
     os.execve(program[0], program, {**os.environ, VARIABLE: str(told)})  # noqa: S606  our own command line
 
 
