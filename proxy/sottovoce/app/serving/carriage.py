@@ -4,7 +4,8 @@ one process    Floor ◀── the parts themselves
 several        Workers ══desk══▶ a Floor in each, over the same parts
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+import socket
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Protocol
@@ -19,7 +20,7 @@ from sottovoce.app.serving.sealing import Sealing
 from sottovoce.app.workers import Handover, Lending, Workers, bind_places, close_places, running
 from sottovoce.app.workers.desk.messages import Retire
 from sottovoce.audit import AuditLog
-from sottovoce.edge import Listener
+from sottovoce.edge import Listener, ListenerConfig
 from sottovoce.hsm import Cluster
 from sottovoce.identity import (
     Certificates,
@@ -137,10 +138,18 @@ class Alone:
         sockets = bind_places(configuration, 1, self._given)
         listeners: list[Listener] = []
         for name, config in configuration.all_listeners().items():
-            bound = trio.SocketListener(trio.socket.from_stdlib_socket(sockets[name][0]))
-            listeners.append(Listener(name, config, bound))
+            listeners.append(listening(name, config, sockets[name]))
             stack.push_async_callback(listeners[-1].aclose)
         self.carrier.listen(listeners)
+
+
+def listening(name: str, config: ListenerConfig, sockets: Iterable[socket.socket]) -> Listener:
+    """Make a listener that accepts from all of its sockets: systemd may have given it several."""
+    first, *others = (trio.SocketListener(trio.socket.from_stdlib_socket(each)) for each in sockets)
+    listener = Listener(name, config, first)
+    for each in others:
+        listener.accept_from(each)
+    return listener
 
 
 class Several:
