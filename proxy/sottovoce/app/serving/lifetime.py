@@ -70,12 +70,13 @@ async def serve(
         parts = await Parts.build(configuration, file, logger, stack, given=given, handover=handover)
         collect_seldom()
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, *_HEEDED) as signals:
-            reloader = Reloader(parts, reread or partial(load, file), seen)
+            reread = reread or partial(load, file)
+            reloader = Reloader(parts, reread, seen)
             for number in set(noted) - {signal.SIGUSR2}:
                 signal.raise_signal(number)
             if handover is not None:
                 logger.info(events.REPLACEMENT_DONE, workers=len(handover.workers))
-            handed_over = await _run(parts, reloader, Upgrade(parts, program), signals, announce)
+            handed_over = await _run(parts, reloader, Upgrade(parts, program, reread), signals, announce)
         served = parts.health.hsm.roots_signed
         signed = None if handed_over else await _roots_signed(parts.tokens)
     if handed_over is None:

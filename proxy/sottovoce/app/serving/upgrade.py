@@ -7,18 +7,31 @@ are open, some seconds at most, calls go on and new ones come as far as the sign
 """
 
 import subprocess
+from collections.abc import Callable, Mapping
 
 import msgspec
 import trio
 
 from sottovoce.app.serving.parts import Parts
 from sottovoce.app.workers import Handover, NotPaused, Workers
-from sottovoce.app.workers.handover import ADMIN
+from sottovoce.app.workers.handover import ADMIN, addresses_of
+from sottovoce.edge import parse_address
 from sottovoce.observe import events
-from sottovoce.primitives import one_line
+from sottovoce.primitives import SottovoceError, one_line
+from sottovoce.settings import Configuration
 
 _CHECK_SECONDS = 60.0
 _MAX_REASON = 400
+
+
+def held_address(before: Mapping[str, str], after: Mapping[str, str]) -> str:
+    """Say which address of those `after` is another one at a port that old workers have in use; or nothing.  Pure."""
+    held = {parse_address(address).port for name, address in before.items() if name != ADMIN}
+    for name, address in after.items():
+        is_taken_over = address in before.values() if name != ADMIN else address == before.get(ADMIN)
+        if (port := parse_address(address).port) and port in held and not is_taken_over:
+            return f"{name}.address: old workers hold port {port}, so {address} cannot be bound: restart instead"
+    return ""
 
 
 class Program(msgspec.Struct, frozen=True):
@@ -32,8 +45,9 @@ class Program(msgspec.Struct, frozen=True):
 class Upgrade:
     """Tries, when it is asked to."""
 
-    def __init__(self, parts: Parts, program: Program | None) -> None:
-        """Take what is to be replaced, and by what."""
+    def __init__(self, parts: Parts, program: Program | None, reread: Callable[[], Configuration]) -> None:
+        """Take what is to be replaced, and by what; `reread` gives the configuration that this will read."""
+        self._reread = reread
         self._parts = parts
         self._program = program
 
@@ -42,7 +56,7 @@ class Upgrade:
 
         After that this program has to end, and nothing more may be asked of its parts.
         """
-        if reason := self._why_not() or await self._checked():
+        if reason := self._why_not() or await self._checked() or await self._held():
             self._refuse(reason)
             return None
         carrier = self._parts.carrier
@@ -82,6 +96,14 @@ class Upgrade:
             said = (done.stderr or done.stdout).decode(errors="replace").strip()
             return one_line(said, max_characters=_MAX_REASON) or f"the check ended with status {done.returncode}"
         return f"the check took more than {_CHECK_SECONDS:.0f} s"
+
+    async def _held(self) -> str:
+        """Say which address could not be bound because of the workers that go on."""
+        try:
+            fresh = await trio.to_thread.run_sync(self._reread, abandon_on_cancel=True)
+        except SottovoceError:
+            return ""  # the program that is to read it can
+        return held_address(addresses_of(self._parts.configuration), addresses_of(fresh))
 
     def _refuse(self, reason: str) -> None:
         self._parts.logger.error(events.REPLACEMENT_REFUSED, reason=reason)
