@@ -32,12 +32,13 @@ class Hand:
         self.told: list[str] = []
         self.refuses = ""
         self.is_stopped = False
+        self.go_on = trio.Event()
         self.resumed = 0
 
     async def answer(self, question: msgspec.Struct) -> msgspec.Struct:
         await trio.lowlevel.checkpoint()
         if self.is_stopped:
-            await trio.sleep_forever()
+            await self.go_on.wait()
         name = type(question).__name__
         self.told.append(name)
         if name == self.refuses:
@@ -145,6 +146,23 @@ async def test_they_are_handed_over_only_if_each_waits() -> None:
         hands[1].refuses = ""
         await workers.pause()
         assert all(member.is_paused for member in workers.crew.members)
+
+
+async def test_nothing_is_half_said_when_they_are_handed_over() -> None:
+    async with two() as (workers, hands):
+        first, second = (member.desk for member in workers.crew.members)
+        hands[1].is_stopped = True
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(workers.pause)
+            await wait_all_tasks_blocked()
+            first.tell(messages.Voice(({"a": bytes(1 << 20)},)))
+            assert not first.is_quiet
+            hands[1].go_on.set()
+        assert first.is_quiet
+        assert second.is_quiet
+        first.mute()
+        first.tell(messages.Voice(({"a": bytes(1 << 20)},)))
+        assert first.is_quiet
 
 
 async def test_a_pause_that_is_given_up_leaves_nobody_waiting() -> None:

@@ -148,7 +148,9 @@ class Workers:
         """
         try:
             with trio.fail_after(_PAUSE_SECONDS):
-                await _by_all(self.crew.members, _pause)
+                # While one is waited for, another may be told something, and one that has died has a successor.
+                while loud := [each for each in self.crew.members if not (each.is_paused and each.desk.is_quiet)]:
+                    await _by_all(loud, _pause)
         except (trio.TooSlowError, SottovoceError):
             self.resume()
             raise NotPaused("a worker does not answer: see which one, and end it") from None
@@ -165,6 +167,8 @@ class Workers:
     def hand_over(self) -> Handover:
         """Leave the workers, which are paused, and their sockets to somebody else: nothing of it is closed here."""
         self.crew.is_handed_over = True
+        for member in self.crew.members:
+            member.desk.mute()
         workers = tuple(
             OldWorker(member.number, member.child.pid, member.desk.descriptor) for member in self.crew.members
         )
@@ -297,7 +301,8 @@ async def _take_clients(member: Member, clients: ClientsContents) -> int:
 
 
 async def _pause(member: Member) -> int:
-    member.is_paused = True
-    await member.desk.ask(messages.Pause(), messages.Done)
+    if not member.is_paused:
+        member.is_paused = True
+        await member.desk.ask(messages.Pause(), messages.Done)
     await member.desk.quiet()
     return 0

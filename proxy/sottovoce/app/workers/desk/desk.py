@@ -62,6 +62,7 @@ class Desk:
         self._held: deque[bytes] | None = None
         """What waits for `release`, while it does."""
         self._has_gone = False
+        self._is_mute = False
         self._trouble: DeskBroken | None = None
         self._sender = trio.lowlevel.ParkingLot()
         self._empty = trio.lowlevel.ParkingLot()
@@ -121,10 +122,19 @@ class Desk:
         while self._held is not None:
             await self._empty.park()
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether every question of the other end is answered, and all is sent."""
+        return self._has_gone or not (self._answering or self._outbox)
+
     async def quiet(self) -> None:
-        """Wait until every question of the other end is answered, and all is sent."""
-        while (self._answering or self._outbox) and not self._has_gone:
+        """Wait until it is."""
+        while not self.is_quiet:
             await self._empty.park()
+
+    def mute(self) -> None:
+        """Say nothing any more: somebody else goes on here, between two frames."""
+        self._is_mute = True
 
     async def run(self, hear: Hear, answer: Answerer) -> None:
         """Take what comes until the other end has gone.  Raises DeskBroken."""
@@ -227,7 +237,7 @@ class Desk:
             self._tell_empty()
 
     def _send(self, number: int, message: msgspec.Struct) -> None:
-        if self._has_gone:
+        if self._has_gone or self._is_mute:
             return
         frame = encode_frame(type(message).__name__, number, message)
         if self._held is None:
