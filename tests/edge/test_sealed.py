@@ -122,6 +122,21 @@ async def test_calls_end_at_once_where_it_is_configured_so(autojump_clock: trio.
         assert trio.current_time() - began < 1
 
 
+@pytest.mark.parametrize("effects", [SEALED, AT_ONCE, OPEN])
+async def test_a_call_that_has_ended_while_its_connection_is_still_being_closed(
+    effects: Effects, autojump_clock: trio.testing.MockClock
+) -> None:
+    proxy = SealedProxy()
+    async with proxy.called() as peer:
+        await peer.close()
+        await trio.testing.wait_all_tasks_blocked()
+        (call,) = proxy.calls
+        call.heed(effects)
+        assert not call.recheck(proxy.credentials)
+        call.send_away()
+    assert len(proxy.log.named(log_events.SESSION_ENDED)) == 1
+
+
 @pytest.mark.parametrize("effects", [SEALED, AT_ONCE])
 async def test_a_call_that_is_not_agreed_on_yet_is_sent_elsewhere(
     effects: Effects, autojump_clock: trio.testing.MockClock

@@ -154,6 +154,8 @@ class VoiceCall:
 
     def heed(self, effects: Effects) -> None:
         """Go on, or not, as an HSM that was sealed or unsealed lets it; what is not agreed on yet goes elsewhere."""
+        if self._session.has_ended:
+            return
         if effects.lets_rekey:
             self._session.let_rekey()
         elif effects.ends_calls or self._established is None:
