@@ -154,11 +154,9 @@ class VoiceCall:
 
     def heed(self, effects: Effects) -> None:
         """Go on, or not, as an HSM that was sealed or unsealed lets it; what is not agreed on yet goes elsewhere."""
-        if self._session.has_ended:
-            return
         if effects.lets_rekey:
             self._session.let_rekey()
-        elif effects.ends_calls or self._established is None:
+        elif effects.ends_calls or self._established is None or self._session.has_ended:  # `end` knows of the last
             self.end(Code.DRAINING, NO_MORE_EPOCHS)
         else:
             self._session.refuse_rekey(self._clock.now())
