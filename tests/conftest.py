@@ -17,7 +17,7 @@ from hypothesis import settings
 
 from tests.gathering import all_of, gather
 
-pytest_plugins = ("tests.parallel", "tests.vector_report", "tests.soak_report")
+pytest_plugins = ("tests.parallel", "tests.vector_report", "tests.fuzz_report", "tests.soak_report")
 
 settings.register_profile("default", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)

@@ -184,7 +184,7 @@ class VoiceCall:
             return
         if effects.lets_rekey:
             self._session.let_rekey()
-        elif effects.ends_calls or self._established is None:
+        elif effects.ends_calls or self._established is None or self._session.has_ended:  # `end` knows of the last
             self.end(Code.DRAINING, NO_MORE_EPOCHS)
         else:
             self._session.refuse_rekey(self._clock.now())

@@ -40,15 +40,17 @@ class Alarm:
     def __init__(self, then: Callable[[], None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._then = then
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None  # uvloop's tell no time: what is due at once has none there
+        self._when = 0.0
 
     def set(self, seconds: float) -> None:
         """Have it fire in so many seconds, or before."""
         when = self._loop.time() + seconds
         if self._timer is not None:
-            if self._timer.when() <= when:
+            if self._when <= when:
                 return
             self._timer.cancel()
+        self._when = when
         self._timer = self._loop.call_at(when, self._fire)
 
     def cancel(self) -> None:
