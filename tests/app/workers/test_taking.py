@@ -1,6 +1,7 @@
 """From which sockets a worker accepts, with real ones."""
 
 import errno
+import os
 import socket
 from collections.abc import Generator
 
@@ -46,6 +47,30 @@ async def test_what_is_wanted_last_is_what_is_done(sockets: Sockets, autojump_cl
         nursery.cancel_scope.cancel()
     for each in listeners:
         await each.aclose()
+
+
+async def test_a_socket_is_at_no_moment_one_that_others_would_block_on(
+    sockets: Sockets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others accept from it, too: of a socket that blocks they would get nothing, and stand still."""
+    inherited = {
+        name: tuple(socket.socket(fileno=os.dup(bound.fileno())) for bound in each) for name, each in sockets.items()
+    }
+    assert all(bound.gettimeout() is None for each in inherited.values() for bound in each), "as Python has it"
+    blocking: list[bool] = []
+    settimeout = socket.socket.settimeout
+
+    def told(bound: socket.socket, seconds: float | None) -> None:
+        settimeout(bound, seconds)
+        blocking.append(os.get_blocking(bound.fileno()))
+
+    monkeypatch.setattr(socket.socket, "settimeout", told)
+    taking = Taking(inherited)
+    listeners = taking.listen(CONFIGURATION, (1,))
+    assert blocking == [False, False]
+    for each in listeners:
+        await each.aclose()
+    taking.let_go()
 
 
 async def test_without_a_descriptor_it_is_done_later(

@@ -2,8 +2,12 @@
 
 A place that nobody accepts from lets its connections wait.  So what is wanted last is what is done, and where there is
 no descriptor for it just now it is done a moment later; the calls that run do not hear of it.
+
+Whether a socket blocks is said of it in all processes at once, and several may accept from it: were it blocking for one
+moment, whoever finds nobody there in that moment would stand still until somebody comes.
 """
 
+from itertools import chain
 from typing import NoReturn
 
 import trio
@@ -21,6 +25,8 @@ class Taking:
 
     def __init__(self, sockets: Sockets) -> None:
         """Take all sockets of each listener, in the order of their places."""
+        for bound in chain.from_iterable(sockets.values()):
+            bound.setblocking(False)  # noqa: FBT003  its only argument; `dup` takes it from here
         self._sockets: Sockets = sockets
         self._listeners: tuple[Listener, ...] = ()
         self._taken: dict[tuple[str, int], trio.SocketListener] = {}
