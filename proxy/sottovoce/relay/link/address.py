@@ -57,6 +57,11 @@ class BackendAddress(msgspec.Struct, frozen=True, kw_only=True):
         return self.scheme in {WEBSOCKET.secure, TCP.secure}
 
     @property
+    def is_numeric(self) -> bool:
+        """Whether the host is an IP address, which nobody has to be asked for."""
+        return _ip_of(self.host) is not None
+
+    @property
     def authority(self) -> str:
         """The value of the Host header (RFC 9110 §7.2): without a default port.  Of a socket, its URL."""
         if self.scheme == UNIX:
@@ -72,12 +77,16 @@ class BackendAddress(msgspec.Struct, frozen=True, kw_only=True):
 
 def is_loopback_ip(host: str) -> bool:
     """Whether `host` is an IP address of this machine's loopback."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
+    address = _ip_of(host)
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return (mapped or address).is_loopback
+    return address is not None and (mapped or address).is_loopback
+
+
+def _ip_of(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
 
 
 def parse_url(url: str, schemes: Schemes = WEBSOCKET) -> BackendAddress:
