@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sottovoce.app.workers.desk import codec, messages
-from sottovoce.app.workers.desk.codec import DeskBroken, FrameReader, encode_frame
+from sottovoce.app.workers.desk.codec import MAX_FRAME_BYTES, DeskBroken, FrameReader, encode_frame
+from sottovoce.identity import ClientsSources
+from sottovoce.identity.clients.contents import MAX_FILE_BYTES
 from sottovoce.pki import PackedIdentity
 from sottovoce.primitives import Secret, wipe_bytes
 
@@ -83,6 +85,12 @@ def test_a_secret_crosses_and_no_copy_stays_in_the_reader() -> None:
     assert "private" not in repr(message)
     wipe_bytes(frame.body)
     assert not any(frame.body), "what its reader overwrites is all there is of it"
+
+
+def test_all_that_is_read_of_who_may_call_goes_into_one_frame() -> None:
+    files = [name for name, kind in ClientsSources.__annotations__.items() if "bytes" in str(kind)]
+    assert len(files) == 4
+    assert 2 * len(files) * MAX_FILE_BYTES <= MAX_FRAME_BYTES, "and as much of everything else"
 
 
 def test_what_came_of_a_frame_is_overwritten_where_no_more_comes() -> None:

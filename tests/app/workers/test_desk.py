@@ -1,5 +1,6 @@
 """Both ends of a desk, over a real socketpair."""
 
+import os
 import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -18,7 +19,7 @@ from sottovoce.app.workers.desk.lent import RemoteAudit, RemotePool
 from sottovoce.app.workers.member import _MAY_ASK
 from sottovoce.audit import AuditFailed, CallRefused, HsmSealed
 from sottovoce.hsm import HsmBusy, HsmTimeout, HsmUnavailable, Operation
-from sottovoce.identity import SIGN_ROOT, RootSignatures, SignRoot
+from sottovoce.identity import SIGN_ROOT, ClientsSources, RootSignatures, SignRoot
 from sottovoce.primitives import ApiMisuse
 from sottovoce.session import LeafKind
 
@@ -237,6 +238,45 @@ async def test_an_answer_that_comes_too_late_is_overwritten() -> None:
     assert not any(frame.body)
     desk.close()
     theirs.close()
+
+
+async def test_a_late_answer_is_none_to_the_first_question_of_whoever_came_after() -> None:
+    ours, theirs = socket.socketpair()
+    before, worker = Desk(ours), Desk(theirs)
+    takes = {messages.Commit: trio.Event(), messages.Clients: trio.Event()}
+    answered: list[messages.Done] = []
+
+    async def answer(question: msgspec.Struct) -> msgspec.Struct:
+        if (until := takes.get(type(question))) is not None:
+            await until.wait()
+        return messages.Done(7 if isinstance(question, messages.Commit) else 3)
+
+    async def asked_by(after: Desk) -> None:
+        answered.append(await after.ask(messages.Clients(ClientsSources()), messages.Done))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(worker.run, nothing, answer)
+        async with trio.open_nursery() as first:
+            first.start_soon(before.run, nothing, paused)
+            first.start_soon(before.ask, messages.Commit(), messages.Done)
+            await wait_all_tasks_blocked()
+            await before.ask(messages.Pause(), messages.Done)
+            before.mute()
+            first.cancel_scope.cancel()
+        after = Desk(socket.socket(fileno=os.dup(ours.fileno())), asked=before.asked)
+        nursery.start_soon(after.run, nothing, paused)
+        nursery.start_soon(asked_by, after)
+        worker.release()
+        takes[messages.Commit].set()
+        await wait_all_tasks_blocked()
+        assert not answered
+        takes[messages.Clients].set()
+        while not answered:  # noqa: ASYNC110  the kernel carries it
+            await trio.sleep(0.001)
+        nursery.cancel_scope.cancel()
+    assert answered == [messages.Done(3)]
+    for desk in (before, after, worker):
+        desk.close()
 
 
 async def test_a_worker_that_ends_while_it_is_paused_has_its_last_words_heard(autojump_clock: MockClock) -> None:

@@ -13,12 +13,14 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from sottovoce.app.floor import Change
-from sottovoce.app.workers.desk import messages
+from sottovoce.app.workers.desk import codec, messages
 from sottovoce.app.workers.desk.desk import Desk
 from sottovoce.app.workers.handover import Handover, HandoverInvalid, addresses_of, find, ready_meanwhile
 from sottovoce.app.workers.member import Member
 from sottovoce.app.workers.workers import NotPaused, Workers
 from sottovoce.identity import ClientsConfig, read_contents
+from sottovoce.pki import PackedIdentity
+from sottovoce.primitives import Secret
 from sottovoce.settings import Configuration, build
 from sottovoce.transport import SystemClock, SystemEntropy
 
@@ -176,6 +178,24 @@ async def test_a_pause_that_is_given_up_leaves_nobody_waiting() -> None:
         assert not any(member.is_paused for member in workers.crew.members)
         while hands[0].resumed == 0:  # noqa: ASYNC110  the kernel carries it
             await trio.sleep(0.001)
+
+
+async def test_none_is_begun_when_they_are_handed_over() -> None:
+    async with two() as (workers, _):
+        workers.crew.is_handed_over = True
+        await workers.crew._keep(0)
+        assert workers.crew.restarts == 0
+
+
+async def test_one_that_would_have_to_be_told_too_much_is_not_begun_and_the_reason_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(codec, "MAX_FRAME_BYTES", 1_000)
+    welcome = messages.Leaf(PackedIdentity(Secret("key", b"k"), (bytes(1_000),)))
+    async with two() as (workers, _):
+        workers.crew._welcome = lambda *_: cast("Any", welcome)
+        assert "larger than a frame may be" in await workers.crew._live_once(0)
+        assert len(workers.crew.members) == 2
 
 
 def left_by(before: Configuration, sockets: dict[str, tuple[int, ...]]) -> Handover:

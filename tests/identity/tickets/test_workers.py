@@ -7,7 +7,7 @@ from functools import partial
 import msgspec
 import pytest
 import trio
-from trio.testing import MockClock
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from sottovoce.hsm import HsmUnavailable
 from sottovoce.identity import (
@@ -21,6 +21,7 @@ from sottovoce.identity import (
     prove_ticket_key,
 )
 from sottovoce.identity.tickets.keys import HAND_OUT_SECONDS, REPLACE_SECONDS
+from sottovoce.identity.tickets.shared import PLACES
 from sottovoce.transport import SystemEntropy
 from tests.identity.tickets.boxes import AUTHORITY, HOUR, PATH, SoftwareToken, state_of
 from tests.identity.tickets.test_rotation import TrioClock
@@ -126,6 +127,26 @@ async def test_a_ticket_of_one_worker_is_taken_by_one_of_all_once(autojump_clock
         tickets = [worker.sealed() for worker in (one, two) for _ in range(200)]
         assert [two.takes(ticket) for ticket in tickets] == [True] * 400
         assert [one.takes(ticket) for ticket in tickets] == [False] * 400
+
+
+async def test_a_key_that_is_under_way_at_a_handover_leaves_no_place_taken(autojump_clock: MockClock) -> None:
+    with new_node() as node:
+        await node.maker.first()
+        prove, go_on = node.maker._admit, trio.Event()
+
+        async def slowly(living: LivingTicketKey) -> None:
+            await go_on.wait()
+            await prove(living)
+
+        node.maker._admit = slowly
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(node.maker.first)
+            await wait_all_tasks_blocked()
+            kept = node.maker.hand_over()
+            go_on.set()
+        assert len(kept) == 1
+        taken = {node.records.begin(bytes([number]) * 8) for number in range(PLACES - 1)}
+        assert taken == set(range(PLACES)) - {kept[0].place}
 
 
 async def test_a_worker_that_begins_again_knows_every_living_key_and_what_was_used(autojump_clock: MockClock) -> None:

@@ -162,9 +162,9 @@ class Crew:
             await self.gone()
 
     async def _keep(self, place: int) -> None:
-        """Keep the worker of a place running until told to drain."""
+        """Keep the worker of a place running until told to drain, or somebody else keeps them."""
         backoff = Backoff()
-        while self._leaving is None:
+        while self._leaving is None and not self.is_handed_over:
             began = trio.current_time()
             reason = await self._live_once(place)
             seconds = backoff.ended(trio.current_time() - began)
@@ -187,30 +187,37 @@ class Crew:
         except OSError as error:
             await trio.lowlevel.checkpoint()
             return f"no process could be started ({error.strerror})"
+        except DeskBroken as error:
+            await trio.lowlevel.checkpoint()
+            return str(error)
         ended = await self._live(member)
         return member.failure or ended
 
     def _start(self, place: int) -> Member:
+        """Start a worker and welcome it.  Raises OSError, or DeskBroken where too much is to be said; none is there."""
         ours, theirs = socket.socketpair()
+        desk = Desk(ours)
         inherited = [bound.fileno() for each in self._sockets.values() for bound in each]
+        places = share_out(self._places, range(self.count))[place]
         try:
             with theirs:
+                welcome = self._welcome(place, places)
+                with welcome.leaf.key:
+                    desk.tell(welcome)
                 child = start_child(theirs, (*inherited, self._lending.records.descriptor), self._without)
-        except OSError:
-            ours.close()
+        except (OSError, DeskBroken):
+            desk.close()
             raise
-        member = Member(self._next_number, place, child, Desk(ours), self._lending)
+        member = Member(self._next_number, place, child, desk, self._lending)
         self._next_number += 1
-        member.places = share_out(self._places, range(self.count))[place]
-        welcome = self._welcome(place, member.places)
-        with welcome.leaf.key:
-            member.desk.tell(welcome)
+        member.places = places
         self._came(member)
         return member
 
     def _adopted(self, old: OldWorker) -> Member:
         self._next_number = max(self._next_number, old.number + 1)
-        member = Member(old.number, None, Child(old.pid), Desk(socket.socket(fileno=old.desk)), self._lending)
+        desk = Desk(socket.socket(fileno=old.desk), asked=old.asked)
+        member = Member(old.number, None, Child(old.pid), desk, self._lending)
         member.desk.tell(messages.Resume())
         self._came(member)
         return member

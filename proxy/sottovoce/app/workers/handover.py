@@ -31,11 +31,16 @@ class HandoverInvalid(SottovoceError):
 
 
 class OldWorker(msgspec.Struct, frozen=True):
-    """A worker of the supervisor before this one: its number, its process, our end of its desk."""
+    """A worker of the supervisor before this one: its number, its process, our end of its desk.
+
+    Fields may be added: they need a default.
+    """
 
     number: int
     pid: int
     desk: int
+    asked: int = 0
+    """The number of the last question that it was asked: its answer may still come, to nobody."""
 
 
 class Handover(msgspec.Struct, frozen=True):

@@ -170,7 +170,8 @@ class Workers:
         for member in self.crew.members:
             member.desk.mute()
         workers = tuple(
-            OldWorker(member.number, member.child.pid, member.desk.descriptor) for member in self.crew.members
+            OldWorker(member.number, member.child.pid, member.desk.descriptor, member.desk.asked)
+            for member in self.crew.members
         )
         sockets = {name: tuple(bound.detach() for bound in each) for name, each in self._sockets.items()}
         lending = self._lending
@@ -179,7 +180,7 @@ class Workers:
             addresses=addresses_of(self.configuration),
             workers=workers,
             records=lending.records.descriptor,
-            living=lending.ticket_keys.living,
+            living=lending.ticket_keys.hand_over(),
             past=self.crew.past,
             metrics=lending.metrics.handed_over(),
         )

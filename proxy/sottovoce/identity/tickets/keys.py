@@ -139,6 +139,11 @@ class TicketKeys:
         if living:
             self._replace_at = living[-1].seals_until - MAX_SEAL_SECONDS + self._replacing_seconds()
 
+    def hand_over(self) -> tuple[LivingTicketKey, ...]:
+        """Give all keys to another program, which goes on with them: none is made any more, also not one under way."""
+        self._is_closed = True
+        return self._keys
+
     async def first(self) -> None:
         """Get the first key.  What prevents it is reported, not raised: calls do without tickets meanwhile."""
         await self._replace()

@@ -15,8 +15,8 @@ import msgspec
 
 from sottovoce.primitives import SottovoceError, lend_secret, wipe_bytes
 
-MAX_FRAME_BYTES: Final = 1 << 28
-"""Chosen: who may call is told in one frame, and such files may have 64 MiB each."""
+MAX_FRAME_BYTES: Final = 1 << 29
+"""Chosen: who may call is told in one frame, with whatever else a worker begins with: four files of 64 MiB at most."""
 _LENGTH_BYTES: Final = 4
 
 

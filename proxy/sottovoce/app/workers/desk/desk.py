@@ -52,8 +52,8 @@ class _Asked:
 class Desk:
     """One end.  `run` until the other one has gone; what is asked or told before goes out when it begins."""
 
-    def __init__(self, channel: socket.socket) -> None:
-        """Take the socket, which is closed with `close`."""
+    def __init__(self, channel: socket.socket, *, asked: int = 0) -> None:
+        """Take the socket, which is closed with `close`; `asked` is what it was where somebody else was at this end."""
         channel.setblocking(False)  # noqa: FBT003  its only argument
         self._channel = channel
         self._reader = FrameReader()
@@ -66,8 +66,9 @@ class Desk:
         self._trouble: DeskBroken | None = None
         self._sender = trio.lowlevel.ParkingLot()
         self._empty = trio.lowlevel.ParkingLot()
-        self._asked: dict[int, _Asked] = {}
-        self._next_number = 0
+        self._waiting: dict[int, _Asked] = {}
+        self.asked = asked
+        """The number of the last question."""
         self._answering: dict[int, trio.CancelScope] = {}
 
     @property
@@ -81,24 +82,24 @@ class Desk:
         return self._has_gone
 
     def tell(self, message: msgspec.Struct) -> None:
-        """Say something; where nobody is there any more it is lost."""
+        """Say something; where nobody is there any more it is lost.  Raises DeskBroken for what is too large."""
         self._send(0, message)
 
     async def ask(self, question: msgspec.Struct, kind: type[Reply]) -> Reply:
-        """Have a question answered.  Raises what the other end says, or DeskClosed; cancelled, it is told so."""
+        """Have a question answered.  Raises what the other end says, DeskClosed, DeskBroken; cancelled, it is told."""
         await trio.lowlevel.checkpoint_if_cancelled()
         if self._has_gone:
             raise DeskClosed("the other end of the desk has gone")
-        self._next_number = number = self._next_number + 1
-        asked = self._asked[number] = _Asked()
-        self._send(number, question)
+        self.asked = number = self.asked + 1
+        asked = self._waiting[number] = _Asked()
         try:
+            self._send(number, question)
             await asked.done.wait()
         except trio.Cancelled:
             self._send(number, Cancel())
             raise
         finally:
-            del self._asked[number]
+            del self._waiting[number]
         match asked.answer:
             case None:
                 raise DeskClosed("the other end of the desk has gone")
@@ -167,7 +168,7 @@ class Desk:
         self._outbox.clear()
         self._held = None
         self._reader.forget()
-        for asked in self._asked.values():
+        for asked in self._waiting.values():
             asked.done.set()
         self._empty.unpark_all()
 
@@ -214,7 +215,7 @@ class Desk:
         elif not isinstance(message, ANSWERS):
             scope = self._answering[frame.number] = trio.CancelScope()
             answering.start_soon(self._answer, frame.number, scope, message, answer)
-        elif (asked := self._asked.get(frame.number)) is not None:
+        elif (asked := self._waiting.get(frame.number)) is not None:
             asked.answer = message
             asked.done.set()
         elif isinstance(message, Answer):  # too late for whoever asked
