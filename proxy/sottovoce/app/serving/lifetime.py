@@ -26,7 +26,7 @@ from sottovoce.app.serving.parts import Parts
 from sottovoce.app.serving.reload import Reloader, stamps
 from sottovoce.app.serving.upgrade import Program, Upgrade
 from sottovoce.app.workers import Handover
-from sottovoce.app.workers.handover import BLOCKED, find, ready_meanwhile
+from sottovoce.app.workers.handover import BLOCKED, find, hold_signals, ready_meanwhile
 from sottovoce.hsm import STATUS, Cluster, HsmError, Status
 from sottovoce.observe import configure_logging, events, get_logger
 from sottovoce.settings import Configuration, ConfigurationInvalid, Problem, load
@@ -190,8 +190,10 @@ async def _upgraded(signals: AsyncIterator[int], reloader: Reloader, upgrade: Up
                 told.append(number)
         nursery.cancel_scope.cancel()
     handover = begun[0] if begun else None
-    if handover is not None and told:
-        signal.raise_signal(told[0])  # a moment too late for this program: it ends with what it has left
+    if handover is not None:
+        hold_signals()
+        for number in told:
+            signal.raise_signal(number)  # a moment too late for this program: the next one begins, and stops
     return handover, bool(told)
 
 

@@ -108,27 +108,43 @@ def addresses_of(configuration: Configuration) -> dict[str, str]:
 def outlive_orders() -> None:
     """Pass over SIGHUP and SIGUSR2 where nobody heeds them: by themselves they end the process, also beside `become`.
 
-    To be called before whoever heeds them.  A SIGHUP that is ignored (`nohup`) stays so.
+    SIGTERM ends it as ever, but not while it is held.  To be called before whoever heeds them.  A SIGHUP that is
+    ignored (`nohup`) stays so.
     """
-    for number in _ORDERS:
+    for number, handler in (*((order, _pass_over) for order in _ORDERS), (signal.SIGTERM, _end)):
         if signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, _pass_over)
+            signal.signal(number, handler)
+
+
+def hold_signals() -> None:
+    """Have signals (BLOCKED) wait for the program that is to take this one's place: this one heeds none any more.
+
+    Another thread may still be given one.  Handlers run in this one all the same: what they raise again, waits, too.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
 
 
 def _pass_over(_: int, __: object) -> None:
     """Heed no order."""
 
 
+def _end(number: int, _: object) -> None:
+    """Do what the signal does by itself, unless it is held."""
+    if number not in signal.pthread_sigmask(signal.SIG_BLOCK, ()):
+        signal.signal(number, signal.SIG_DFL)
+    signal.raise_signal(number)
+
+
 def become(program: tuple[str, ...], handover: Handover) -> NoReturn:
     """Run another program in place of this one, which finds what is handed over.
 
-    Signals that would end it before it heeds them are blocked (BLOCKED): it unblocks them.
+    Signals that would end it before it heeds them are held: it unblocks them.
     """
     told = os.memfd_create("handover", os.MFD_CLOEXEC)
     os.write(told, msgspec.msgpack.encode(handover))
     for descriptor in (told, *handover.descriptors):
         os.set_inheritable(descriptor, True)  # noqa: FBT003  its only argument
-    signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
+    hold_signals()
     os.execve(program[0], program, {**os.environ, VARIABLE: str(told)})  # noqa: S606  our own command line
 
 
