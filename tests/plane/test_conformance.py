@@ -108,6 +108,26 @@ async def test_a_new_epoch_in_the_midst_of_both_directions(make_plane: MakePlane
         assert there.flow.statistics.to_client == 40
 
 
+@pytest.mark.parametrize("every", [1, 3, 20])
+async def test_frames_pass_as_ever_when_a_flow_is_had_rest(
+    make_plane: MakePlane, every: int, autojump_clock: MockClock
+) -> None:
+    async with scene(make_plane, messages_per_key=16) as there:
+        for number in range(60):
+            if number % every == 0:
+                there.flow.rest()
+            there.speak(there.seal(number))
+            await there.send()
+            there.flow.send_audio(frame(number), 0, None)
+            there.flow.flush()
+        assert there.call.heard == heard(*range(60))
+        assert await there.read() == [frame(number) for number in range(60)]
+        there.call.session.close(Code.NORMAL, trio.current_time())
+        there.call.settle()
+        there.flow.rest()
+        assert isinstance((await there.read())[-1], Ended)
+
+
 async def test_many_generations_pass(make_plane: MakePlane, autojump_clock: MockClock) -> None:
     async with scene(make_plane, messages_per_key=16) as there:
         for number in range(100):

@@ -140,7 +140,7 @@ def test_the_kept_key_goes_when_its_time_comes_without_a_record() -> None:
     ours.forget(12.0)
     assert ours._kept is None
     with pytest.raises(ApiMisuse):
-        kept.keys.decrypt(b"", b"", b"")
+        kept.keys.cipher.decrypt(b"", b"", b"")
 
 
 @pytest.mark.protocol("P7.39", "P7.41")

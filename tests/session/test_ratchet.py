@@ -4,11 +4,12 @@ from typing import Any
 
 import hypothesis.strategies as st
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given, settings
 
 from sottovoce.primitives import ApiMisuse, Secret, Suite
 from sottovoce.session import ReceiveChain, SendChain
-from sottovoce.session.ratchet import key_id
+from sottovoce.session.ratchet import RESTING_RECORDS, key_id
 from sottovoce.wire import Code, WireError, sframe
 
 SUITES = [Suite.X25519MLKEM768_AES256GCM, Suite.X25519MLKEM768_CHACHA20POLY1305]
@@ -105,3 +106,59 @@ def test_a_wiped_chain_holds_nothing_and_does_nothing(direction: int) -> None:
     assert (current.nonce_head, current.nonce_tail) == (bytes(10), 0)
     with pytest.raises(ApiMisuse):
         chain.seal(b"x") if direction == 0 else chain.open(record)
+
+
+@given(st.lists(st.sampled_from(["record", "record", "record", "sender rests", "receiver rests"]), max_size=80))
+@settings(deadline=None, max_examples=60)
+def test_a_chain_may_rest_at_any_time(done: list[str]) -> None:
+    sender, receiver = chains()
+    for number, what in enumerate(done):
+        if what == "record":
+            assert receiver.open(sender.seal(bytes([number]))) == bytes([number])
+        else:
+            (sender if what == "sender rests" else receiver).rest()
+
+
+def has_cipher(chain: Any) -> bool:
+    return isinstance(chain._current.cipher, AESGCM)
+
+
+def test_a_chain_keeps_its_cipher_while_records_pass() -> None:
+    sender, receiver = chains(per_key=1_000)
+    both = (sender, receiver)
+    for _ in range(RESTING_RECORDS):
+        receiver.open(sender.seal(b"x"))
+    assert not any(map(has_cipher, both))
+    for _ in range(2):
+        receiver.open(sender.seal(b"x"))
+        assert all(map(has_cipher, both))
+        sender.rest()
+        receiver.rest()
+    assert not any(map(has_cipher, both))
+    for _ in range(3):
+        for _ in range(RESTING_RECORDS + 1):
+            receiver.open(sender.seal(b"x"))
+        for chain in both:
+            chain.rest()
+    assert all(map(has_cipher, both))
+
+
+def test_what_is_refused_at_rest_moves_nothing() -> None:
+    sender, receiver = chains()
+    record = sender.seal(b"x")
+    for _ in range(2 * RESTING_RECORDS):
+        assert refused(receiver, record[:-1] + bytes([record[-1] ^ 1])) == Code.DECRYPT_FAILED
+    assert receiver.open(record) == b"x"
+
+
+@pytest.mark.protocol("P5.22")
+def test_a_wiped_chain_does_not_wake() -> None:
+    sender, receiver = chains()
+    record = sender.seal(b"x")
+    for chain in (sender, receiver):
+        chain.wipe()
+        chain.rest()
+    with pytest.raises(ApiMisuse):
+        sender.seal(b"x")
+    with pytest.raises(ApiMisuse):
+        receiver.open(record)

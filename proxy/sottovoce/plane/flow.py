@@ -121,8 +121,17 @@ class Flow:
             self._receiver = self._sender = None
             self._open_until = self._seal_until = _AGO
         else:
+            if self._receiver is None:  # the handshake is over, and perhaps nobody speaks
+                self._line.rest()
             self._receiver, self._open_until, self._sender, self._seal_until, self._is_padded = keys
         self._queue.is_paced = self._session.slot_milliseconds > 0
+
+    def rest(self) -> None:
+        """See `CallFlow`."""
+        self._line.rest()
+        if self._receiver is not None and self._sender is not None:
+            self._receiver.rest()
+            self._sender.rest()
 
     async def drop(self) -> None:
         """See `CallFlow`."""

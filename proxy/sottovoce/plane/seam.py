@@ -144,6 +144,13 @@ class CallFlow(Protocol):
         """Take the session's keys as they are now; called behind whatever may have changed them."""
         ...
 
+    def rest(self) -> None:
+        """Drop ciphers that little was wanted of since this was last called; to be called every now and then.
+
+        Frames pass as ever: what they want is made anew from the keys that are kept.
+        """
+        ...
+
     def send_audio(self, codec_bytes: bytes, flags: int, timestamp: int | None) -> None:
         """Have a frame of the backend go out with the next `flush`, or wait in its place."""
         ...

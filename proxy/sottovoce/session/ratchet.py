@@ -7,12 +7,17 @@ earlier generation cannot be opened with a later base.
 Both classes are on the path of every voice frame, so everything that is the same for all records of a generation is
 computed once.  `ReceiveChain` compares the start of a record with the one header that may come next; only a record
 that differs is looked at closely, to find out which rule it broke.
+
+A keyed cipher is 2.7 KiB, more than all else that a silent direction holds.  So a chain of which little is wanted
+*rests*: it keys a cipher for one record and drops it, until records come one after the other (`_Resting`).  So it
+begins.
 """
 
-from collections.abc import Callable
+from typing import Final, Protocol, Self
 
 from sottovoce.primitives import (
     TAG_BYTES,
+    Aead,
     ApiMisuse,
     Secret,
     Suite,
@@ -31,6 +36,20 @@ _GENERATIONS = 16
 INLINE_COUNTERS = 8
 ONE_BYTE_COUNTERS = 256
 """From here on a CTR takes two bytes; below `INLINE_COUNTERS` none (RFC 9605 §4.3)."""
+RESTING_RECORDS = 8
+"""So many may pass at rest, where each costs 20 microseconds more: a heartbeat, a step to the next epoch."""
+
+
+class Sealing(Protocol):
+    """What seals and opens, as far as a generation uses it: nonce, data, associated data."""
+
+    def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes, /) -> bytes:
+        """Give ciphertext ‖ tag."""
+        ...
+
+    def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes, /) -> bytes:
+        """Give the plaintext.  Raises TagError."""
+        ...
 
 
 def key_id(epoch: int, generation: int) -> int:
@@ -49,24 +68,37 @@ class Generation:
     CTR stays below 65 536 (messages per key), so only the last two bytes of a nonce differ from the salt.
     """
 
-    __slots__ = ("decrypt", "encrypt", "kid", "nonce_head", "nonce_tail", "one_byte", "two_bytes")
-    encrypt: Callable[[bytes, bytes, bytes], bytes]
-    decrypt: Callable[[bytes, bytes, bytes], bytes]
+    __slots__ = ("_base", "_suite", "cipher", "kid", "nonce_head", "nonce_tail", "one_byte", "two_bytes")
 
     def __init__(self, base: Secret, kid: int, suite: Suite) -> None:
-        """Derive from `base`, which stays the caller's."""
-        info = kid.to_bytes(8) + suite.sframe_suite.to_bytes(2)
-        with (
-            sframe_derive(base, b"SFrame 1.0 Secret key " + info, _KEY_BYTES, "sframe key") as key,
-            sframe_derive(base, b"SFrame 1.0 Secret salt " + info, _SALT_BYTES, "sframe salt") as salt,
-        ):
-            cipher = cipher_with_key(suite.cipher, key)
-            self.nonce_head, self.nonce_tail = split_nonce(salt)
-        self.encrypt = cipher.encrypt
-        self.decrypt = cipher.decrypt
+        """Derive from `base`, which stays the caller's, to wipe behind this; begin at rest."""
+        self._base = base
+        self._suite = suite
         self.kid = kid
+        with sframe_derive(base, b"SFrame 1.0 Secret salt " + self._info, _SALT_BYTES, "sframe salt") as salt:
+            self.nonce_head, self.nonce_tail = split_nonce(salt)
         self.one_byte = sframe.encode_header(kid, INLINE_COUNTERS)[:-1]
         self.two_bytes = sframe.encode_header(kid, ONE_BYTE_COUNTERS)[:-2]
+        self.cipher: Sealing = _Resting(self)
+
+    @property
+    def _info(self) -> bytes:
+        return self.kid.to_bytes(8) + self._suite.sframe_suite.to_bytes(2)
+
+    def keyed(self) -> Aead:
+        """Give a keyed cipher, which this does not keep."""
+        with sframe_derive(self._base, b"SFrame 1.0 Secret key " + self._info, _KEY_BYTES, "sframe key") as key:
+            return cipher_with_key(self._suite.cipher, key)
+
+    def wake(self) -> Self:
+        """Keep a keyed cipher from now on."""
+        self.cipher = self.keyed()
+        return self
+
+    def rest(self) -> None:
+        """Drop the cipher, and with it the key; nothing, where it was erased."""
+        if self.cipher is not _ERASED:
+            self.cipher = _Resting(self)
 
     def header(self, counter: int) -> bytes:
         """The minimal SFrame header for CTR `counter`."""
@@ -80,17 +112,56 @@ class Generation:
         """Erase what we own of it; afterwards it refuses to work."""
         wipe_bytes(self.nonce_head)
         self.nonce_tail = 0
-        self.encrypt = self.decrypt = _erased
+        self.cipher = _ERASED
 
 
-def _erased(_nonce: bytes, _data: bytes, _aad: bytes) -> bytes:
-    raise ApiMisuse("an erased chain was used")
+class _Resting:
+    """In the place of a cipher: keys one for each record, and for good when there are many."""
+
+    __slots__ = ("_generation", "_records")
+
+    def __init__(self, generation: Generation) -> None:
+        self._generation = generation
+        self._records = 0
+
+    def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes, /) -> bytes:
+        return self._cipher().encrypt(nonce, data, associated_data)
+
+    def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes, /) -> bytes:
+        return self._cipher().decrypt(nonce, data, associated_data)
+
+    def _cipher(self) -> Sealing:
+        self._records += 1
+        generation = self._generation
+        return generation.keyed() if self._records <= RESTING_RECORDS else generation.wake().cipher
+
+
+class _Erased:
+    """In the place of a cipher whose key is gone."""
+
+    def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes, /) -> bytes:
+        del nonce, data, associated_data
+        raise ApiMisuse("an erased chain was used")
+
+    decrypt = encrypt
+
+
+_ERASED: Final = _Erased()
 
 
 class _Chain:
     """What both directions share: the base key, the current generation, and the step to the next."""
 
-    __slots__ = ("_base", "_current", "_generation", "_next_counter", "_suite", "epoch", "messages_per_key")
+    __slots__ = (
+        "_base",
+        "_current",
+        "_generation",
+        "_looked_at",
+        "_next_counter",
+        "_suite",
+        "epoch",
+        "messages_per_key",
+    )
 
     def __init__(self, base: Secret, epoch: int, suite: Suite, messages_per_key: int) -> None:
         """Take over `base`: the chain erases it."""
@@ -100,6 +171,7 @@ class _Chain:
         self.messages_per_key = messages_per_key
         self._generation = 0
         self._next_counter = 0
+        self._looked_at = 0
         self._current = Generation(base, key_id(epoch, 0), suite)
 
     @property
@@ -110,7 +182,7 @@ class _Chain:
     def _following(self) -> tuple[Secret, Generation]:
         """Derive the next generation aside; nothing of this chain changes."""
         base = next_base(self._base)
-        return base, Generation(base, key_id(self.epoch, self._generation + 1), self._suite)
+        return base, Generation(base, key_id(self.epoch, self._generation + 1), self._suite).wake()
 
     def _advance(self, base: Secret, generation: Generation) -> None:
         """Move on, and erase what came before."""
@@ -118,6 +190,15 @@ class _Chain:
         self._current.wipe()
         self._base, self._current = base, generation
         self._generation += 1
+
+    def rest(self) -> None:
+        """Drop the cipher if few records have passed since this was last called; to be called every now and then.
+
+        Records go on passing, of which the first few cost more.
+        """
+        passed, self._looked_at = self._next_counter - self._looked_at, self._next_counter
+        if 0 <= passed <= RESTING_RECORDS:
+            self._current.rest()
 
     def wipe(self) -> None:
         """Erase the chain; afterwards it refuses to work."""
@@ -141,7 +222,7 @@ class SendChain(_Chain):
         # Spelt out for most counters: a call costs a tenth of the whole.
         header = current.two_bytes + counter.to_bytes(2) if counter >= ONE_BYTE_COUNTERS else current.header(counter)
         nonce = current.nonce_head + (current.nonce_tail ^ counter).to_bytes(2)
-        return header + current.encrypt(nonce, plaintext, header)
+        return header + current.cipher.encrypt(nonce, plaintext, header)
 
 
 class ReceiveChain(_Chain):
@@ -167,7 +248,7 @@ class ReceiveChain(_Chain):
         current = self._current
         nonce = current.nonce_head + (current.nonce_tail ^ counter).to_bytes(2)
         try:
-            plaintext = current.decrypt(nonce, record[len(header) :], header)
+            plaintext = current.cipher.decrypt(nonce, record[len(header) :], header)
         except TagError:
             raise WireError(Code.DECRYPT_FAILED, "a record's tag is wrong") from None
         self._next_counter = counter = counter + 1
@@ -183,7 +264,7 @@ class ReceiveChain(_Chain):
         header = following.header(0)
         nonce = following.nonce_head + following.nonce_tail.to_bytes(2)
         try:
-            plaintext = following.decrypt(nonce, record[len(header) :], header)
+            plaintext = following.cipher.decrypt(nonce, record[len(header) :], header)
         except TagError:
             base.wipe()
             following.wipe()

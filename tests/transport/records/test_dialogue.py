@@ -14,13 +14,14 @@ from tests.transport.test_tls import cuts
 OWN, OPENSSL = RecordLayer.OWN, RecordLayer.OPENSSL
 
 Step = tuple[int, int | str, bool]
-"""Which end; how much it says, or that both keys be changed, or its own; and whether the other hears it at once."""
+"""Which end; how much it says, or that it rest, that both keys be changed, or its own; and whether the other hears it
+at once."""
 
 
 def steps() -> st.SearchStrategy[list[Step]]:
     sizes: st.SearchStrategy[int | str] = st.sampled_from([0, 1, 150, 1_460, 1_461, 16_384, 16_385, 40_000])
-    what = sizes | st.sampled_from(["both keys", "own key"])
-    return st.lists(st.tuples(st.integers(0, 1), what, st.booleans()), max_size=12)
+    what = sizes | st.sampled_from(["both keys", "own key", "rest", "rest"])
+    return st.lists(st.tuples(st.integers(0, 1), what, st.booleans()), max_size=24)
 
 
 class Talk:
@@ -42,7 +43,9 @@ class Talk:
             self._said[end] += said
             self._on_the_way[1 - end] += core.seal(said)
         elif isinstance(core.records, RecordCore):
-            if what == "both keys":
+            if what == "rest":
+                core.records.rest()
+            elif what == "both keys":
                 core.records._ask_for_update()  # which the other end answers, OpenSSL's too
             else:
                 core.records._owe_update()

@@ -85,6 +85,7 @@ class Dues:
             self.end()
             call.crashed(error)
         else:
+            self._flow.rest()
             self.wake()
 
     def _do(self, call: DuesUser, now: float) -> None:

@@ -81,6 +81,10 @@ class TlsLine:
             self._below.write(data)
             self.is_clogged = self._below.is_clogged
 
+    def rest(self) -> None:
+        """Need less memory, if little has passed since this was last called (`RecordCore`)."""
+        self._core.rest()
+
     async def release(self) -> None:
         """See `Line`; a record that has left in part is the connection's end."""
         is_cut = self._below.is_clogged

@@ -74,6 +74,9 @@ class OpenSslRecords:
             self._is_closed = True
             self._pipe.shut_down()
 
+    def rest(self) -> None:
+        """See `RecordCore`; OpenSSL keeps its ciphers."""
+
     def release(self) -> None:
         """See `RecordCore`; what OpenSSL holds is by far the most of a call's memory."""
         self._pipe = None

@@ -7,12 +7,12 @@ A fault never takes back plaintext that came before it: such plaintext is return
 what a caller sees does not depend on how the bytes were cut.
 """
 
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple
 
 from sottovoce.primitives import Aead, ApiMisuse, TagError
 from sottovoce.transport.errors import TlsError, TlsTruncated
 from sottovoce.transport.records.alerts import Alert, RecordRefused, ended_by_alert
-from sottovoce.transport.records.keys import TlsSuite, TrafficKey, following
+from sottovoce.transport.records.keys import TlsSuite, TrafficKey, cipher_of, following
 from sottovoce.transport.records.limits import (
     CIPHERTEXT_BYTES,
     EMPTY_RECORDS,
@@ -21,6 +21,7 @@ from sottovoce.transport.records.limits import (
     KEY_LIMITS,
     MILD_ALERTS,
     RECORDS_OF_A_KEY,
+    RESTING_RECORDS,
     KeyLimits,
 )
 from sottovoce.transport.records.messages import UPDATE_REQUESTED, MessageReader
@@ -67,6 +68,7 @@ class RecordCore(RecordSender):
         "_rest",
         "_rx_aead",
         "_rx_iv",
+        "_rx_looked_at",
         "_rx_number",
         "_rx_ready_below",
         "_rx_secret",
@@ -76,8 +78,10 @@ class RecordCore(RecordSender):
     def __init__(self, traffic: Traffic, *, is_server: bool, pq: str, limits: KeyLimits = KEY_LIMITS) -> None:
         """Go on from `traffic`; `pq` is the policy of this side, for the words of an error."""
         super().__init__(traffic.suite, traffic.sending, traffic.sent, traffic.outgoing, limits)
-        self._rx_secret, self._rx_aead, self._rx_iv = traffic.receiving
-        self._rx_number = 0
+        self._rx_secret = traffic.receiving.secret
+        self._rx_aead: Aead | None = traffic.receiving.aead
+        self._rx_iv = traffic.receiving.iv
+        self._rx_number = self._rx_looked_at = 0
         self._rest = b""  # of a record, as far as it has come
         self._messages = MessageReader(takes_tickets=not is_server)
         self._empty_records = 0
@@ -94,11 +98,11 @@ class RecordCore(RecordSender):
 
         None: they were something else; call `receive` with nothing, and `to_send`.  Otherwise there is nothing to send.
         """
-        number = self._rx_number
+        number, aead = self._rx_number, self._rx_aead
         header = data[:HEADER_BYTES]
         try:
-            if header == SHORT_HEADERS[len(data)] and number < self._rx_ready_below:
-                inner = self._rx_aead.decrypt((self._rx_iv ^ number).to_bytes(12), data[HEADER_BYTES:], header)
+            if header == SHORT_HEADERS[len(data)] and number < self._rx_ready_below and aead is not None:
+                inner = aead.decrypt((self._rx_iv ^ number).to_bytes(12), data[HEADER_BYTES:], header)
                 if inner[-1] == DATA:
                     self._rx_number = number + 1
                     return inner[:-1]
@@ -142,13 +146,20 @@ class RecordCore(RecordSender):
             self._end(TlsTruncated())
             self.receive_eof()
 
+    def rest(self) -> None:
+        """Drop a cipher, of either direction, that few records have wanted since this was last called."""
+        super().rest()
+        passed, self._rx_looked_at = self._rx_number - self._rx_looked_at, self._rx_number
+        if 0 <= passed <= RESTING_RECORDS:
+            self._rx_aead, self._rx_ready_below = None, 0
+
     def release(self) -> None:
         """Drop the keys of a connection that is over, and wipe the secrets that they came from.
 
         `failure` and `closed_by_peer` stay; there is nothing to send.
         """
         self._rx_secret.wipe()
-        self._rx_aead = cast("Aead", None)
+        self._rx_aead = None
         self._rest, self._rx_ready_below = b"", 0
         self._release()
         if self.failure is not None:
@@ -178,7 +189,8 @@ class RecordCore(RecordSender):
         is_counting = self._empty_records or self._mild_alerts  # up to the next data, which the short way does not tell
         is_free = not (self.closed_by_peer or self._messages.is_within or is_counting)
         self._rest = b"" if self.closed_by_peer else data[at:]
-        self._rx_ready_below = self._rx_limit if is_free and not self._rest else 0
+        is_free = is_free and not self._rest and self._rx_aead is not None
+        self._rx_ready_below = self._rx_limit if is_free else 0
 
     @property
     def _rx_limit(self) -> int:
@@ -189,8 +201,13 @@ class RecordCore(RecordSender):
         number = self._rx_number
         if number >= self._rx_limit:
             self._key_is_worn()
+        aead = self._rx_aead
+        if aead is None:
+            aead = cipher_of(self._suite, self._rx_secret)
+            if number - self._rx_looked_at >= RESTING_RECORDS:
+                self._rx_aead = aead
         try:
-            inner = self._rx_aead.decrypt((self._rx_iv ^ number).to_bytes(12), ciphertext, header)
+            inner = aead.decrypt((self._rx_iv ^ number).to_bytes(12), ciphertext, header)
         except (TagError, ValueError):  # ValueError: shorter than a tag
             raise RecordRefused(Alert.BAD_RECORD_MAC, "decryption failed or bad record mac") from None
         self._rx_number = number + 1

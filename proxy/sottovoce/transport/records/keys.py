@@ -34,8 +34,14 @@ class TrafficKey(NamedTuple):
     @classmethod
     def of(cls, suite: TlsSuite, secret: Secret) -> Self:
         """Give the key of a traffic secret, which it owns from now on (RFC 8446 §7.3)."""
-        with tls13_expand(secret, "key", suite.key_bytes) as key, tls13_expand(secret, "iv", NONCE_BYTES) as iv:
-            return cls(secret, cipher_with_key(suite.cipher, key), nonce_number(iv))
+        with tls13_expand(secret, "iv", NONCE_BYTES) as iv:
+            return cls(secret, cipher_of(suite, secret), nonce_number(iv))
+
+
+def cipher_of(suite: TlsSuite, secret: Secret) -> Aead:
+    """Give the cipher of a traffic secret, keyed (RFC 8446 §7.3)."""
+    with tls13_expand(secret, "key", suite.key_bytes) as key:
+        return cipher_with_key(suite.cipher, key)
 
 
 def following(suite: TlsSuite, secret: Secret) -> TrafficKey:

@@ -28,6 +28,10 @@ records."""
 RECORDS_OF_A_KEY = 32
 """See `HASTY_KEYS`."""
 
+RESTING_RECORDS = 8
+"""So many may pass in a direction that rests, where each costs 15 microseconds more: heartbeats, a step to other keys.
+A connection has not had more, one way, when its handshakes are over."""
+
 
 class KeyLimits(msgspec.Struct, frozen=True):
     """How many records a key may protect.  For AES-GCM it must be less than 2^24.5 (RFC 8446 §5.5)."""

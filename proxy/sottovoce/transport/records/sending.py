@@ -3,15 +3,18 @@
 `seal` of a piece that fits one packet is the way of every voice frame: its few steps are written out, and all that can
 stand in its way is kept in one number, `_ready_below`: record numbers below it may be used without a look at anything
 else.
+
+A keyed cipher is 2.7 KiB.  So a direction of which little is wanted *rests*: it has none, keys one for each record from
+its traffic secret and drops it, until records come one after the other.
 """
 
-from typing import Final, cast
+from typing import Final
 
 from sottovoce.primitives import Aead, ApiMisuse
 from sottovoce.transport.errors import TlsError
 from sottovoce.transport.records.alerts import FATAL, WARNING, Alert
-from sottovoce.transport.records.keys import TlsSuite, TrafficKey, following
-from sottovoce.transport.records.limits import CONTENT_BYTES, KeyLimits
+from sottovoce.transport.records.keys import TlsSuite, TrafficKey, cipher_of, following
+from sottovoce.transport.records.limits import CONTENT_BYTES, RESTING_RECORDS, KeyLimits
 from sottovoce.transport.records.messages import key_update
 
 HEADER_BYTES: Final = 5
@@ -51,6 +54,7 @@ class RecordSender:
         "_is_released",
         "_iv",
         "_limits",
+        "_looked_at",
         "_number",
         "_outgoing",
         "_owes_update",
@@ -63,8 +67,10 @@ class RecordSender:
     def __init__(self, suite: TlsSuite, key: TrafficKey, number: int, outgoing: bytes, limits: KeyLimits) -> None:
         """Go on with the record `number` under `key`, behind `outgoing`, which is encrypted and has not left."""
         self._suite = suite
-        self._secret, self._aead, self._iv = key
-        self._number = number
+        self._secret = key.secret
+        self._aead: Aead | None = key.aead
+        self._iv = key.iv
+        self._number = self._looked_at = number
         self._limits = limits
         self._outgoing = outgoing
         self._owes_update = False
@@ -77,11 +83,11 @@ class RecordSender:
 
     def seal(self, plaintext: bytes) -> bytes:
         """Encrypt a piece of plaintext and give all bytes that the network should carry now."""
-        number, size = self._number, len(plaintext)
-        if number < self._ready_below and 0 < size <= _SHORT_BYTES:
+        number, size, aead = self._number, len(plaintext), self._aead
+        if number < self._ready_below and 0 < size <= _SHORT_BYTES and aead is not None:
             self._number = number + 1
             header = SHORT_HEADERS[size + _SHORT_RECORD]
-            return header + self._aead.encrypt((self._iv ^ number).to_bytes(12), plaintext + b"\x17", header)
+            return header + aead.encrypt((self._iv ^ number).to_bytes(12), plaintext + b"\x17", header)
         self.send(plaintext)
         return self.to_send()
 
@@ -116,6 +122,16 @@ class RecordSender:
             self._is_closed = True
             self._settle()
 
+    def rest(self) -> None:
+        """Drop a cipher that few records have wanted since this was last called; to be called every now and then.
+
+        Records go on passing, of which the first few cost more.
+        """
+        passed, self._looked_at = self._number - self._looked_at, self._number
+        if 0 <= passed <= RESTING_RECORDS:
+            self._aead = None
+            self._settle()
+
     def _check_is_held(self) -> None:
         """Refuse use behind `release`."""
         if self._is_released:
@@ -142,7 +158,7 @@ class RecordSender:
 
     def _release(self) -> None:
         self._secret.wipe()
-        self._aead = cast("Aead", None)  # and with it the key
+        self._aead = None  # and with it the key
         self._is_released = True
         self._outgoing = b""
         self._is_closed = True
@@ -159,7 +175,12 @@ class RecordSender:
         number = self._number
         self._number = number + 1
         header = FIRST_THREE + (len(content) + OVERHEAD_BYTES).to_bytes(2)
-        return header + self._aead.encrypt((self._iv ^ number).to_bytes(12), content + kind, header)
+        aead = self._aead
+        if aead is None:
+            aead = cipher_of(self._suite, self._secret)
+            if number - self._looked_at >= RESTING_RECORDS:
+                self._aead = aead
+        return header + aead.encrypt((self._iv ^ number).to_bytes(12), content + kind, header)
 
     def _queue(self, records: bytes) -> None:
         self._outgoing += records
@@ -167,5 +188,5 @@ class RecordSender:
 
     def _settle(self) -> None:
         """Say up to which number `seal` need not look at anything."""
-        is_free = not (self._outgoing or self._owes_update or self._is_closed or self.failure is not None)
-        self._ready_below = self._limits.sent if is_free else 0
+        is_busy = self._outgoing or self._owes_update or self._is_closed or self.failure is not None
+        self._ready_below = 0 if is_busy or self._aead is None else self._limits.sent
