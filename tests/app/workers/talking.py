@@ -11,7 +11,7 @@ from tests.shows.calls import calling
 
 FRAME_BYTES = 640
 PACE_SECONDS = 0.02
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 
 class Talker:
@@ -25,9 +25,12 @@ class Talker:
         self.sent = 0
         self.heard: list[int] = []
         self.error = ""
+        self.lasted_seconds = 0.0
+        """From the first byte to the end."""
         self._has_said_all = False
 
     async def run(self) -> None:
+        began = trio.current_time()
         try:
             async with calling(self._proxy) as call, trio.open_nursery() as nursery:
                 nursery.start_soon(self._say, call)
@@ -41,6 +44,7 @@ class Talker:
         except* CallError as group:
             self.error = str(_first(group))
         finally:
+            self.lasted_seconds = trio.current_time() - began
             self.over.set()
             self.talks.set()
 
@@ -55,7 +59,8 @@ class Talker:
     async def hang_up(self) -> None:
         """Say no more, and wait until all of it is back."""
         self._hang_up.set()
-        await self.over.wait()
+        with trio.fail_after(PATIENCE):
+            await self.over.wait()
 
     @property
     def is_whole(self) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, cast
 import msgspec
 import pytest
 import trio
-from trio.testing import wait_all_tasks_blocked
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from sottovoce.app.floor import Change
 from sottovoce.app.workers.desk import codec, messages
@@ -139,7 +139,7 @@ async def test_one_of_before_is_told_who_may_call_now() -> None:
         assert [hand.told for hand in hands] == [["Clients"], []]
 
 
-async def test_they_are_handed_over_only_if_each_waits() -> None:
+async def test_they_are_handed_over_only_if_each_waits(autojump_clock: MockClock) -> None:
     async with two() as (workers, hands):
         hands[1].refuses = "Pause"
         with pytest.raises(NotPaused):
@@ -150,7 +150,7 @@ async def test_they_are_handed_over_only_if_each_waits() -> None:
         assert all(member.is_paused for member in workers.crew.members)
 
 
-async def test_nothing_is_half_said_when_they_are_handed_over() -> None:
+async def test_nothing_is_half_said_when_they_are_handed_over(autojump_clock: MockClock) -> None:
     async with two() as (workers, hands):
         first, second = (member.desk for member in workers.crew.members)
         hands[1].is_stopped = True
@@ -167,7 +167,7 @@ async def test_nothing_is_half_said_when_they_are_handed_over() -> None:
         assert first.is_quiet
 
 
-async def test_a_pause_that_is_given_up_leaves_nobody_waiting() -> None:
+async def test_a_pause_that_is_given_up_leaves_nobody_waiting(autojump_clock: MockClock) -> None:
     async with two() as (workers, hands):
         hands[1].is_stopped = True
         async with trio.open_nursery() as nursery:
