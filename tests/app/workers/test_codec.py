@@ -96,9 +96,30 @@ def test_all_that_is_read_of_who_may_call_goes_into_one_frame() -> None:
 def test_what_came_of_a_frame_is_overwritten_where_no_more_comes() -> None:
     reader = FrameReader()
     reader.receive(encode_frame("Answer", 1, messages.Answer("a", b"private bytes"))[:-1])
+    buffer = reader._buffer
+    assert buffer is not None
+    assert b"private" in buffer
     reader.forget()
-    assert len(reader._buffer) > len(b"private bytes")
-    assert not any(reader._buffer)
+    assert not any(buffer)
+
+
+def test_a_frame_that_comes_in_pieces_stands_in_one_place_until_it_is_overwritten() -> None:
+    reader, frame_bytes = (
+        FrameReader(),
+        encode_frame("Answer", 1, messages.Answer("a", bytes(1_000) + b"private bytes")),
+    )
+    reader.receive(frame_bytes[:5])
+    buffer = reader._buffer
+    assert buffer is not None
+    assert len(buffer) == len(frame_bytes) - 4
+    for place in range(5, len(frame_bytes) - 1):
+        reader.receive(frame_bytes[place : place + 1])
+        assert reader._buffer is buffer
+    assert b"private" in buffer
+    (frame,) = reader.receive(frame_bytes[-1:])
+    assert b"private" in frame.body
+    assert not any(buffer), "and what is read then is all there is of it"
+    assert reader.is_between_frames
 
 
 @pytest.mark.parametrize("kind", ["HsmTimeout", "HsmBusy", "HsmSealed", "AuditFailed", "QuorumMissing", "KeyAbsent"])

@@ -54,50 +54,74 @@ def encode_frame(kind: str, number: int, message: msgspec.Struct) -> bytes:
 
 
 class FrameReader:
-    """Cuts a stream into frames."""
+    """Cuts a stream into frames.
+
+    Each is gathered in a buffer of its own size: one that grew would leave what was in it where it was before.
+    """
 
     def __init__(self) -> None:
         """Begin with nothing."""
-        self._buffer = bytearray()
+        self._head = bytearray()
+        self._buffer: bytearray | None = None
+        self._filled = 0
 
     @property
     def is_between_frames(self) -> bool:
         """Whether nothing has come of a frame that is not complete."""
-        return not self._buffer
+        return not self._head
 
     def forget(self) -> None:
         """Overwrite what has come of a frame that is not complete, and never will be: no more may be received."""
-        self._buffer[:] = bytes(len(self._buffer))
+        if self._buffer is not None:
+            _wipe(self._buffer)
 
     def receive(self, data: bytes) -> list[Frame]:
         """Take bytes as they come; give the frames that are complete, whose bodies the caller overwrites.
 
         Raises DeskBroken, and is of no more use then.
         """
-        self._buffer += data
         frames: list[Frame] = []
-        while len(self._buffer) >= _LENGTH_BYTES:
-            length = int.from_bytes(self._buffer[:_LENGTH_BYTES])
+        with memoryview(data) as come:
+            at = 0
+            while at < len(come):
+                at += self._take_head(come[at:]) if self._buffer is None else self._take_rest(come[at:], self._buffer)
+                if self._buffer is not None and self._filled == len(self._buffer):
+                    frames.append(_decoded(self._buffer))
+                    self._buffer, self._filled = None, 0
+                    self._head.clear()
+        return frames
+
+    def _take_head(self, come: memoryview) -> int:
+        """Take bytes of a length, and make room for its frame when it is complete; gives how many."""
+        taken = come[: _LENGTH_BYTES - len(self._head)]
+        self._head += taken
+        if len(self._head) == _LENGTH_BYTES:
+            length = int.from_bytes(self._head)
             if length > MAX_FRAME_BYTES:
                 text = f"a frame of {length} bytes was announced on a desk"
                 raise DeskBroken(text)
-            end = _LENGTH_BYTES + length
-            if len(self._buffer) < end:
-                break
-            with memoryview(self._buffer) as view:
-                frames.append(_decoded(view[_LENGTH_BYTES:end]))
-                view[:end] = bytes(end)
-            del self._buffer[:end]
-        return frames
+            self._buffer = bytearray(length)
+        return len(taken)
+
+    def _take_rest(self, come: memoryview, buffer: bytearray) -> int:
+        """Take bytes of a frame; gives how many."""
+        taken = come[: len(buffer) - self._filled]
+        buffer[self._filled : self._filled + len(taken)] = taken
+        self._filled += len(taken)
+        return len(taken)
 
 
-def _decoded(packed: memoryview) -> Frame:
-    whole = bytes(packed)
+def _decoded(packed: bytearray) -> Frame:
+    """Read a frame, and overwrite what it was in."""
     try:
-        packed_frame = msgspec.msgpack.decode(whole, type=_Packed)
-        return Frame(packed_frame.kind, packed_frame.number, bytes(packed_frame.body))
+        frame = msgspec.msgpack.decode(packed, type=_Packed)
+        return Frame(frame.kind, frame.number, bytes(frame.body))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         text = "what came over a desk is no frame"
         raise DeskBroken(text) from None
     finally:
-        wipe_bytes(whole)
+        _wipe(packed)
+
+
+def _wipe(buffer: bytearray) -> None:
+    buffer[:] = bytes(len(buffer))
