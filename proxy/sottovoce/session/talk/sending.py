@@ -12,6 +12,7 @@ that most calls have.
 from sottovoce.primitives import ApiMisuse
 from sottovoce.session.carriers import EpochChains
 from sottovoce.session.config import SESSION_SECONDS, Dependencies
+from sottovoce.session.handshake import Agreement
 from sottovoce.session.ratchet import SendChain
 from sottovoce.session.talk import outbound
 from sottovoce.session.talk.controls import Controls
@@ -24,6 +25,7 @@ from sottovoce.wire import (
     PING_BYTES,
     SENT_CONTROL_FRAMES_BURST,
     SENT_CONTROL_FRAMES_PER_SECOND,
+    Codec,
     FrameType,
     frames,
 )
@@ -61,6 +63,25 @@ def audio_plaintext(codec_bytes: bytes, flags: int, timestamp: int | None, *, is
 
 class Sending(Controls):
     """The part of a session that seals."""
+
+    __slots__ = (
+        "_data_session",
+        "_datagram_outbox",
+        "_datagram_sender",
+        "_epoch_seconds",
+        "_generations_before",
+        "_outbox",
+        "_padding",
+        "_parts",
+        "_seal_until",
+        "_seals_no_audio",
+        "_sender",
+        "_sent_control",
+        "_session_until",
+        "_slots",
+        "max_datagram_bytes",
+        "oversize_frames",
+    )
 
     _sender: SendChain | None
     _datagram_sender: SendChain | None
@@ -175,6 +196,18 @@ class Sending(Controls):
         return now < self._seal_until
 
     # What the machine uses.
+
+    def _begin_to_send(self, agreement: Agreement, now: float) -> None:
+        """Send from now on as was agreed."""
+        params, client = agreement.params, agreement.client
+        self._epoch_seconds = params.epoch_seconds
+        self._padding = frames.PADDING_BUCKETS if params.padding else frames.PADDING_NONE
+        self._data_session = client.send_codec == Codec.NONE
+        if params.padding == frames.PADDING_CONSTANT:
+            codec = client.send_codec if self._is_client else client.receive_codec
+            self._slots = Slots(Codec(codec), client.frame_milliseconds, now)
+        self._seals_no_audio = self._data_session or self._slots is not None
+        self._seal_until = min(now + self._epoch_seconds, self._session_until)
 
     def _send(
         self, frame_type: FrameType, payload: bytes, now: float, *, metered: bool = True, as_datagram: bool = False
