@@ -71,4 +71,4 @@ async def _handle(stream: trio.SocketStream, handle: Handle) -> None:
     try:
         await handle(stream)
     finally:
-        await trio.aclose_forcefully(stream)
+        stream.socket.close()

@@ -70,7 +70,10 @@ class _Connection:
         self._block = trio.CancelScope()
         self._leg.on_crash = self._block.cancel
         self._block.__enter__()
-        trio.lowlevel.current_trio_token().run_sync_soon(self._leg.begin)  # when its owner knows it
+        if link.early:
+            trio.lowlevel.current_trio_token().run_sync_soon(self._leg.begin)  # when its owner knows it
+        else:
+            self._leg.begin()  # which tells nobody anything before the next turn
         return self._leg
 
     async def __aexit__(
@@ -84,14 +87,15 @@ class _Connection:
         is_taken = bool(self._block.__exit__(kind, error, traceback))
         leg.fall_silent()
         deadline = trio.current_time() + (CLOSE_SECONDS if leg.is_closing else 0)
-        try:
-            with trio.CancelScope(shield=True, deadline=deadline):
+        with trio.CancelScope(shield=True, deadline=deadline):
+            try:
                 if leg.is_closing:
                     await leg.wait_finished()
-            await leg.release()
-        finally:
-            with trio.CancelScope(shield=True, deadline=deadline):
-                await self._stream.aclose()
+            finally:
+                try:
+                    await leg.release()
+                finally:
+                    await self._stream.aclose()
         if leg.crash is not None and (error is None or is_taken):
             raise leg.crash
         return is_taken
