@@ -232,6 +232,9 @@ class Proxy:
             journal=Journal(self.log, self.log),
         )
 
+    def came(self, cut_off: Callable[[], None]) -> None:
+        """Nobody cuts it off."""
+
     def started(self, call: VoiceCall) -> None:
         self.calls.append(call)
 

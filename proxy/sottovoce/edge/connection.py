@@ -1,5 +1,6 @@
 """One TCP connection: TLS handshake, upgrade, then the call.  What goes wrong here ends no other connection."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 import trio
@@ -22,8 +23,12 @@ _REFUSAL_SECONDS = 2.0
 class Watch(Protocol):
     """Follows a connection from outside."""
 
+    def came(self, cut_off: Callable[[], None]) -> None:
+        """TLS begins; `cut_off` ends the connection, up to `started`.  Told once, before all else."""
+        ...
+
     def started(self, call: VoiceCall) -> None:
-        """The request was answered, and the voice handshake begins; told once at most."""
+        """The request was answered, and the voice handshake begins; told once at most.  Now the call can be cut off."""
         ...
 
     def agreed(self, code: int | None) -> None:
@@ -39,6 +44,7 @@ async def serve_connection(
     try:
         opened: tuple[VoiceCall, list[WsEvent]] | None = None
         with trio.move_on_after(handshake_seconds) as limit:
+            watch.came(limit.cancel)
             await tls.do_handshake()
             tls.transport = stream  # from here on nobody queues: frames pass
             opened = await _open(tls, services, client, watch)
@@ -46,7 +52,7 @@ async def serve_connection(
             call, early = opened
             watch.started(call)
             await call.run(early)
-        elif limit.cancelled_caught:
+        elif limit.cancelled_caught and trio.current_time() >= limit.deadline:
             services.journal.upgrade_refused(client, None, "no request came in time")
     except TlsError as error:
         services.journal.tls_refused(client, error.reason)

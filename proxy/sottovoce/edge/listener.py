@@ -26,7 +26,7 @@ from sottovoce.edge.gate.refusals import Refusals
 from sottovoce.edge.services import CurrentServices, EdgeServices
 from sottovoce.edge.voice import VoiceCall
 from sottovoce.hsm.seal import Effects
-from sottovoce.observe import CallCounting, CallCounts
+from sottovoce.observe import CallCounts
 from sottovoce.primitives import Entropy
 from sottovoce.session import CredentialCheck
 from sottovoce.transport import CLOSE_SECONDS, ProxyHeaderInvalid, limit_silence
@@ -81,8 +81,8 @@ class Listener:
         """Serve until `drain`; return when every connection has ended, or the time for that is over."""
         async with trio.open_nursery() as connections:
 
-            async def handle(stream: trio.SocketStream) -> None:
-                await self._handle(stream, current.services)
+            def handle(stream: trio.SocketStream) -> Awaitable[None]:
+                return self._handle(stream, current.services)
 
             def short() -> None:
                 self._tell_short(current.services, "a connection waits to be accepted")
@@ -172,10 +172,21 @@ class Listener:
             peer = _address_of(stream.socket.getpeername())
         except OSError:
             return  # the peer went before we looked
+        self._connections += 1
         try:
-            await self._admit(stream, self._with_room(stream, services), peer)
+            services = self._with_room(stream, services)
+            if self._connections > self._config.max_connections:
+                self.refuse(services, peer, "max_connections is reached")
+            elif is_within(peer.host, self._balancers):
+                await self._serve_forwarded(stream, services, peer)
+            else:
+                await self._serve(stream, services, peer, self._config.handshake_seconds)
         except* Exception as crash:  # noqa: BLE001  a bug of ours ends this connection alone, also while it is cancelled
             services.journal.connection_crashed(str(peer), crash)
+        finally:
+            self._connections -= 1
+            if not self._connections:
+                self._empty.unpark_all()
 
     def _with_room(self, stream: trio.SocketStream, services: EdgeServices) -> EdgeServices:
         """Give the services of a connection: where descriptors run out, those that refuse it."""
@@ -193,22 +204,6 @@ class Listener:
             services.journal.connection_refused(str(self.address), reason, 0)
         self._is_short = True
 
-    async def _admit(self, stream: trio.SocketStream, services: EdgeServices, peer: Address) -> None:
-        """Serve a connection if there is a place for it."""
-        if self._connections >= self._config.max_connections:
-            self._refuse(services, peer, "max_connections is reached")
-            return
-        self._connections += 1
-        try:
-            if is_within(peer.host, self._balancers):
-                await self._serve_forwarded(stream, services, peer)
-            else:
-                await self._serve(stream, services, peer, self._config.handshake_seconds)
-        finally:
-            self._connections -= 1
-            if not self._connections:
-                self._empty.unpark_all()
-
     async def _serve_forwarded(self, stream: trio.SocketStream, services: EdgeServices, balancer: Address) -> None:
         """Serve a balancer's connection as that of the client it names; of whom it cannot name, as its own."""
         until = trio.current_time() + self._config.handshake_seconds
@@ -217,7 +212,7 @@ class Listener:
                 header = await read_header(stream)
         except (ProxyHeaderInvalid, trio.TooSlowError, trio.BrokenResourceError) as error:
             reason = str(error) if isinstance(error, ProxyHeaderInvalid) else "no header came"
-            self._refuse(services, balancer, f"PROXY protocol: {reason}")
+            self.refuse(services, balancer, f"PROXY protocol: {reason}")
             return
         client = balancer if header.source is None else Address(*header.source)
         await self._serve(stream, services, client, until - trio.current_time(), is_limited=not header.is_local)
@@ -232,25 +227,21 @@ class Listener:
         is_limited: bool = True,
     ) -> None:
         """Serve `client`, if the gate lets it in; nothing limits what a balancer says for itself."""
-        with trio.CancelScope() as scope:
-
-            def evict() -> None:
-                self._refuse(services, client, "max_handshakes is reached, and its place went to another prefix")
-                scope.cancel()
-
-            half_open = self._gate.begin(client.host, trio.current_time(), evict) if is_limited else None
+        visit = _Visit(self, services, client)
+        if is_limited:
+            half_open = self._gate.begin(client.host, trio.current_time(), visit.evict)
             if isinstance(half_open, str):
-                self._refuse(services, client, half_open)
+                self.refuse(services, client, half_open)
                 return
-            visit = _Visit(self, half_open, services.journal.metrics)
-            try:
-                with suppress(OSError):  # the peer has gone: the first read tells
-                    limit_silence(stream, self._config.silence_seconds)
-                await serve_connection(stream, services, str(client), handshake_seconds, visit)
-            finally:
-                visit.ended()
+            visit.half_open = half_open
+        try:
+            with suppress(OSError):  # the peer has gone: the first read tells
+                limit_silence(stream, self._config.silence_seconds)
+            await serve_connection(stream, services, str(client), handshake_seconds, visit)
+        finally:
+            visit.ended()
 
-    def _refuse(self, services: EdgeServices, client: Address, reason: str) -> None:
+    def refuse(self, services: EdgeServices, client: Address, reason: str) -> None:
         """Say why a connection is closed; it is, when its task has ended."""
         services.journal.metrics.connection_refused(reason)
         self._refusals.tell(services.journal, str(client), reason, trio.current_time())
@@ -278,31 +269,49 @@ class Listener:
 class _Visit:
     """What a listener knows of one connection: a handshake under way, then a call."""
 
-    def __init__(self, listener: Listener, half_open: HalfOpen | None, metrics: CallCounting) -> None:
+    __slots__ = ("_call", "_came_at", "_client", "_cut_off", "_listener", "_services", "half_open")
+
+    def __init__(self, listener: Listener, services: EdgeServices, client: Address) -> None:
         self._listener = listener
-        self._half_open = half_open
-        self._metrics = metrics
+        self._services = services
+        self._client = client
         self._came_at = trio.current_time()
         self._call: VoiceCall | None = None
+        self.half_open: HalfOpen | None = None
+        self._cut_off: Callable[[], None] = _nothing
+
+    def evict(self) -> None:
+        reason = "max_handshakes is reached, and its place went to another prefix"
+        self._listener.refuse(self._services, self._client, reason)
+        self._cut_off()
+
+    def came(self, cut_off: Callable[[], None]) -> None:
+        self._cut_off = cut_off
 
     def started(self, call: VoiceCall) -> None:
         self._call = call
+        self._cut_off = call.cut_off
         self._listener.came(call)
 
     def agreed(self, code: int | None) -> None:
         if self._call is not None and self._call.counts.generations:  # there are keys: it was agreed on
-            self._metrics.handshake_took(trio.current_time() - self._came_at)
+            self._services.journal.metrics.handshake_took(trio.current_time() - self._came_at)
         self._out_of_the_gate(code)
 
     def _out_of_the_gate(self, code: int | None) -> None:
-        if self._half_open is not None:
-            self._listener.judged(self._half_open, code)
-            self._half_open = None
+        if self.half_open is not None:
+            self._listener.judged(self.half_open, code)
+            self.half_open = None
+        self._cut_off = _nothing
 
     def ended(self) -> None:
         self._out_of_the_gate(None)
         if self._call is not None:
             self._listener.left(self._call)
+
+
+def _nothing() -> None:
+    """There is nothing to cut off, or nobody may any more."""
 
 
 async def bind(name: str, config: ListenerConfig) -> Listener:

@@ -36,7 +36,7 @@ from sottovoce.edge.services import EdgeServices
 from sottovoce.hsm.seal import Effects
 from sottovoce.observe import CallCounts
 from sottovoce.plane import Client
-from sottovoce.relay import BackendDown, CallEnd, CallStart, Leg
+from sottovoce.relay import BackendDown, CallEnd, Leg
 from sottovoce.session import NO_MORE_EPOCHS, Carriage, CredentialCheck, Heartbeat, ServerSession, events
 from sottovoce.transport import CLOSE_SECONDS, PeerClosed, ServerWebSocket, TextMessage, TlsStream, WsEvent, WsFailed
 from sottovoce.wire import Code
@@ -51,7 +51,6 @@ class VoiceCall:
         "_carriage",
         "_client",
         "_clock",
-        "_conversation_over",
         "_crash",
         "_dues",
         "_end",
@@ -123,7 +122,6 @@ class VoiceCall:
         self._sink = ClientSink(self._flow, self.end, self.backend_spoke)
         self._dues = Dues(self._session, self._flow, self._vigil, self._clock, services.parts.entropy)
         self._news = trio.lowlevel.ParkingLot()
-        self._conversation_over = trio.Event()
         self._is_conversing = False
         self._crash: Exception | None = None
         self._nursery: trio.Nursery | None = None
@@ -135,9 +133,14 @@ class VoiceCall:
                 self._nursery = nursery
                 self._dues.begin(self)
                 self._flow.flush()  # the answer to the request
-                await self._live(early)
+                await self._agree(early)
+                if self._established is not None and not self._session.has_ended:
+                    await self._converse(self._established)
+                while not self._flow.is_over:
+                    await self._read()
                 await self._flow.flush_all()
-                nursery.cancel_scope.cancel()
+                if nursery.child_tasks:
+                    nursery.cancel_scope.cancel()
         finally:
             self._nursery = None
             self._dues.end()
@@ -222,18 +225,21 @@ class VoiceCall:
             arrived, self._arrived = self._arrived, []
             self._receive(arrived)
         self.take_events(self._session.carriage_ended())
-        if self._nursery is not None:
-            self._nursery.cancel_scope.cancel()
+        self.cut_off()
 
     def crashed(self, error: Exception) -> None:
         """Have `run` raise it."""
         self._crash = error
+        self.cut_off()
+
+    def cut_off(self) -> None:
+        """Have `run` return at once, whatever waits."""
         if self._nursery is not None:
             self._nursery.cancel_scope.cancel()
 
     # The life of a session.
 
-    async def _live(self, early: list[WsEvent]) -> None:
+    async def _agree(self, early: list[WsEvent]) -> None:
         self._receive(early)
         while self._established is None and not self._flow.is_over:
             if self._errands.is_judging:
@@ -241,13 +247,9 @@ class VoiceCall:
                 self._receive(self._take_held())
             else:
                 await self._read()
-        if self._established is not None and not self._session.has_ended:
-            start = call_start(self._established, self._route.name, self._session.epoch, self._client)
-            await self._converse(start)
-        while not self._flow.is_over:
-            await self._read()
 
-    async def _converse(self, start: CallStart) -> None:
+    async def _converse(self, established: events.Established) -> None:
+        start = call_start(established, self._route.name, self._session.epoch, self._client)
         try:
             async with self._route.connect(start, self._sink) as leg:
                 if self._end is None:
@@ -261,9 +263,9 @@ class VoiceCall:
                     self._flow.ear = self.leg
                     self._flow.take(self._take_held())
                     self.settle()
-                    if not self._session.has_ended:
+                    while not self._session.has_ended:
                         self._flow.resume()
-                        await self._conversation_over.wait()
+                        await self._news.park()
                 finally:
                     self._is_conversing = False
                     self._vigil.end()
@@ -339,10 +341,9 @@ class VoiceCall:
                     self._on_epoch(epoch, reauthenticated=reauthenticated)
                 case events.Ended():
                     self._finish(event)
-                case _ if leg is not None:
-                    pass_on(event, leg)
                 case _:
-                    pass
+                    if leg is not None:
+                        pass_on(event, leg)
 
     def _on_established(self, established: events.Established) -> None:
         self._established = established
@@ -384,7 +385,7 @@ class VoiceCall:
             )
         if ended.local:
             self._flow.close_code = ended.code
-        self._conversation_over.set()
+        self._news.unpark_all()
         if self._nursery is not None:
             self._nursery.cancel_scope.deadline = trio.current_time() + CLOSE_SECONDS
 

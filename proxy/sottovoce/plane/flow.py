@@ -31,7 +31,6 @@ class Flow:
         "_from_client",
         "_has_written_all",
         "_heartbeat",
-        "_is_leaving",
         "_is_padded",
         "_is_writing",
         "_line",
@@ -73,8 +72,7 @@ class Flow:
         self._from_client = 0
         self._taken = 0
         self._is_writing = False
-        self._is_leaving = False
-        self._has_written_all = trio.Event()
+        self._has_written_all: trio.Event | None = None  # for whoever waits
         self.ear: Ear | None = None
         self.close_code: int | None = None
         self.is_clogged = False
@@ -266,14 +264,14 @@ class Flow:
                 self._write(sealed, None)
             else:
                 self._push(data)
-        if self._is_leaving and not self.is_clogged:
+        if self._has_written_all is not None and not self.is_clogged:
             self._has_written_all.set()
 
     async def flush_all(self) -> None:
         """See `CallFlow`."""
-        self._is_leaving = True
+        self._has_written_all = all_written = trio.Event()
         self.flush()
-        await self._has_written_all.wait()
+        await all_written.wait()
 
     def is_stalled(self, now: float) -> bool:
         """See `CallFlow`."""
