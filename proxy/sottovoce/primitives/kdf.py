@@ -85,15 +85,14 @@ def _expand(
     algorithm: hashes.HashAlgorithm, key: bytes | bytearray, info: bytes, length_bytes: int, name: str
 ) -> Secret:
     """HKDF-Expand (RFC 5869 §2.3).  Not the library's: that leaves each block behind in an object that it frees."""
-    out = Secret.blank(name, length_bytes)
-    rest, block, number = memoryview(out.expose()), b"", 0
-    while rest:
-        number += 1
-        before, block = block, _mac(algorithm, key, block, info, number.to_bytes(1))
+    out, number = Secret.blank(name, length_bytes), 1
+    rest, block = memoryview(out.expose()), _mac(algorithm, key, info + b"\x01")
+    while len(rest) > len(block):
+        rest[: len(block)] = block
+        rest, before, number = rest[len(block) :], block, number + 1
+        block = _mac(algorithm, key, before, info, number.to_bytes(1))
         wipe_bytes(before)
-        taken = min(len(block), len(rest))
-        rest[:taken] = memoryview(block)[:taken]
-        rest = rest[taken:]
+    rest[:] = memoryview(block)[: len(rest)]
     wipe_bytes(block)
     return out
 
