@@ -104,17 +104,16 @@ class Dialer:
 
     async def _attempt(self) -> Link:
         try:
-            with trio.fail_after(self._timeout_seconds):
+            with trio.move_on_after(self._timeout_seconds):
                 stream = await self._open_stream()
                 try:
                     return await self._begin(stream, self._address)
                 except BaseException:
                     await trio.aclose_forcefully(stream)
                     raise
-        except trio.TooSlowError:
-            raise _unreachable(self._address, f"no answer in {self._timeout_seconds:g} s") from None
         except (OSError, trio.BrokenResourceError, TlsError) as error:
             raise _unreachable(self._address, one_line(str(error)) or "the connection broke") from error
+        raise _unreachable(self._address, f"no answer in {self._timeout_seconds:g} s")
 
 
 def _unreachable(address: BackendAddress, detail: str) -> BackendDown:
