@@ -238,6 +238,9 @@ class Proxy:
     def started(self, call: VoiceCall) -> None:
         self.calls.append(call)
 
+    def ended(self) -> None:
+        """Nothing is to be done."""
+
     def agreed(self, code: int | None) -> None:
         self.agreements.append(code)
 

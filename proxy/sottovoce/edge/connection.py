@@ -35,13 +35,18 @@ class Watch(Protocol):
         """The voice handshake is over; with the code, where we refused it.  Told once, after `started`."""
         ...
 
+    def ended(self) -> None:
+        """The connection is closed.  Told last, whatever happened."""
+        ...
+
 
 async def serve_connection(
     stream: trio.abc.Stream, services: EdgeServices, client: str, handshake_seconds: float, watch: Watch
 ) -> None:
     """Serve one connection to its end and close it.  `client` is the peer's address and port."""
-    tls = TlsStream(Queueing(stream, services.turnstile), services.tls.context)
+    tls: TlsStream | None = None
     try:
+        tls = TlsStream(Queueing(stream, services.turnstile), services.tls.context)
         opened: tuple[VoiceCall, list[WsEvent]] | None = None
         with trio.move_on_after(handshake_seconds) as limit:
             watch.came(limit.cancel)
@@ -59,8 +64,12 @@ async def serve_connection(
     except trio.BrokenResourceError:
         pass  # the peer has gone; what there is to say about it is said
     finally:
-        with trio.CancelScope(shield=True, deadline=trio.current_time() + _REFUSAL_SECONDS):
-            await tls.aclose()
+        try:
+            if tls is not None:
+                with trio.CancelScope(shield=True, deadline=trio.current_time() + _REFUSAL_SECONDS):
+                    await tls.aclose()
+        finally:
+            watch.ended()
 
 
 async def _open(

@@ -20,6 +20,7 @@ import trio
 from sottovoce.edge.call import (
     NO_LEG,
     SILENCE_SECONDS,
+    Bell,
     ClientSink,
     Dues,
     Errands,
@@ -50,7 +51,6 @@ class VoiceCall:
         "_arrived",
         "_carriage",
         "_client",
-        "_clock",
         "_crash",
         "_dues",
         "_end",
@@ -96,14 +96,13 @@ class VoiceCall:
         self._route = served.route
         self._services = services
         self._journal = services.journal
-        self._clock = services.clock
         self._client = client
         self._agreed = agreed
         self._carriage = carriage
-        self._started_at = self._clock.now()
+        self._started_at = self._services.clock.now()
         voice = services.voice
         config = voice.session_config(served, services.credential_kinds)
-        self._session = ServerSession(config, carriage, services.parts, self._started_at, self._clock.wall())
+        self._session = ServerSession(config, carriage, services.parts, self._started_at, self._services.clock.wall())
         self._errands = Errands(self._session, services, client, self.settle)
         self.leg: Leg | None = None
         self._last_leg: Leg | None = None
@@ -120,8 +119,8 @@ class VoiceCall:
         client_side = Client(stream, websocket, voice.write_stall_seconds, voice.queue_frames, self._heartbeat)
         self._flow = services.plane.add(client_side, self._session, self)
         self._sink = ClientSink(self._flow, self.end, self.backend_spoke)
-        self._dues = Dues(self._session, self._flow, self._vigil, self._clock, services.parts.entropy)
-        self._news = trio.lowlevel.ParkingLot()
+        self._dues = Dues(self._session, self._flow, self._vigil, self._services.clock, services.parts.entropy)
+        self._news = Bell()
         self._is_conversing = False
         self._crash: Exception | None = None
         self._nursery: trio.Nursery | None = None
@@ -165,7 +164,7 @@ class VoiceCall:
         self._ended_by_backend = code in {Code.BACKEND_DOWN, Code.NORMAL}
         if self._established is not None and code is Code.BACKEND_DOWN:
             self._journal.backend_lost(self._established.session_id, self._route.name, reason)
-        self._session.close(code, self._clock.now(), reason)
+        self._session.close(code, self._services.clock.now(), reason)
         self.settle()
 
     def send_away(self) -> None:
@@ -190,7 +189,7 @@ class VoiceCall:
         elif effects.ends_calls or self._established is None or self._session.has_ended:  # `end` knows of the last
             self.end(Code.DRAINING, NO_MORE_EPOCHS)
         else:
-            self._session.refuse_rekey(self._clock.now())
+            self._session.refuse_rekey(self._services.clock.now())
             self.settle()
 
     @property
@@ -207,7 +206,7 @@ class VoiceCall:
             return
         self._flow.hold()
         self._arrived += events
-        self._news.unpark_all()
+        self._news.ring()
 
     def made_room(self) -> None:
         """Have the backend read on, if it was held up."""
@@ -254,7 +253,7 @@ class VoiceCall:
             async with self._route.connect(start, self._sink) as leg:
                 if self._end is None:
                     self.leg = self._last_leg = leg
-                    self._vigil.begin(self._clock.now())
+                    self._vigil.begin(self._services.clock.now())
                     self._dues.wake()
                 else:
                     leg.stop(self._end)  # it ended while the backend was being connected
@@ -265,7 +264,7 @@ class VoiceCall:
                     self.settle()
                     while not self._session.has_ended:
                         self._flow.resume()
-                        await self._news.park()
+                        await self._news.wait()
                 finally:
                     self._is_conversing = False
                     self._vigil.end()
@@ -282,7 +281,7 @@ class VoiceCall:
         """Wait for what comes next, and take it."""
         if not self._arrived:
             self._flow.resume()
-            await self._news.park()
+            await self._news.wait()
         if self._established is None:
             await self._services.turnstile.go_through()
         arrived, self._arrived = self._arrived, []
@@ -290,7 +289,7 @@ class VoiceCall:
 
     def _receive(self, arrived: Sequence[WsEvent]) -> None:
         """Take what the flow does not open, or not yet."""
-        now, session = self._clock.now(), self._session
+        now, session = self._services.clock.now(), self._session
         if arrived:
             self._heartbeat.heard_at = now
         for event in arrived:
@@ -309,7 +308,7 @@ class VoiceCall:
 
     def _on_carriage(self, event: WsEvent) -> None:
         if isinstance(event, TextMessage):
-            self._session.close(Code.BAD_RECORD, self._clock.now(), "a text message")
+            self._session.close(Code.BAD_RECORD, self._services.clock.now(), "a text message")
         elif isinstance(event, PeerClosed | WsFailed):
             self.take_events(self._session.carriage_ended(event.code if isinstance(event, PeerClosed) else None))
 
@@ -374,7 +373,7 @@ class VoiceCall:
             self._agreed(ended.code if ended.local else None)
             self._journal.session_refused(self._client, self._route.name, ended.code, ended.reason)
         else:
-            seconds = self._clock.now() - self._started_at
+            seconds = self._services.clock.now() - self._started_at
             end = self._end = call_end(ended, self.counts, seconds=seconds, epochs=self._epochs)
             leg, self.leg = self.leg, None
             if leg is not None:
@@ -385,7 +384,7 @@ class VoiceCall:
             )
         if ended.local:
             self._flow.close_code = ended.code
-        self._news.unpark_all()
+        self._news.ring()
         if self._nursery is not None:
             self._nursery.cancel_scope.deadline = trio.current_time() + CLOSE_SECONDS
 
