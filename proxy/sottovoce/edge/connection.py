@@ -1,6 +1,6 @@
 """One TCP connection: TLS handshake, upgrade, then the call.  What goes wrong here ends no other connection."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import trio
@@ -47,18 +47,8 @@ async def serve_connection(
     tls: TlsStream | None = None
     try:
         tls = TlsStream(Queueing(stream, services.turnstile), services.tls.context)
-        opened: tuple[VoiceCall, list[WsEvent]] | None = None
-        with trio.move_on_after(handshake_seconds) as limit:
-            watch.came(limit.cancel)
-            await tls.do_handshake()
-            tls.transport = stream  # from here on nobody queues: frames pass
-            opened = await _open(tls, services, client, watch)
-        if opened is not None:
-            call, early = opened
-            watch.started(call)
-            await call.run(early)
-        elif limit.cancelled_caught and trio.current_time() >= limit.deadline:
-            services.journal.upgrade_refused(client, None, "no request came in time")
+        if running := await _begin(tls, stream, services, client, handshake_seconds, watch):
+            await running
     except TlsError as error:
         services.journal.tls_refused(client, error.reason)
     except trio.BrokenResourceError:
@@ -70,6 +60,30 @@ async def serve_connection(
                     await tls.aclose()
         finally:
             watch.ended()
+
+
+async def _begin(  # noqa: PLR0913, PLR0917  one step of `serve_connection`, whose frame lasts as long as the call
+    tls: TlsStream,
+    stream: trio.abc.Stream,
+    services: EdgeServices,
+    client: str,
+    handshake_seconds: float,
+    watch: Watch,
+) -> Awaitable[None] | None:
+    """Shake hands; give the call, running, or None: refused."""
+    with trio.move_on_after(handshake_seconds) as limit:
+        watch.came(limit.cancel)
+        await tls.do_handshake()
+        tls.transport = stream  # from here on nobody queues: frames pass
+        opened = await _open(tls, services, client, watch)
+        if opened is None:
+            return None
+        call, early = opened
+        watch.started(call)
+        return call.run(early)
+    if trio.current_time() >= limit.deadline:  # else it was cut off
+        services.journal.upgrade_refused(client, None, "no request came in time")
+    return None
 
 
 async def _open(

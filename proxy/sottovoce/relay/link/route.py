@@ -55,6 +55,8 @@ class BackendRoute:
 
 
 class _Connection:
+    __slots__ = ("_block", "_dialect", "_dialer", "_leg", "_queue_frames", "_sink", "_start", "_stream")
+
     def __init__(self, dialer: Dialer, dialect: Dialect, start: CallStart, sink: CallSink, queue_frames: int) -> None:
         self._dialer = dialer
         self._dialect = dialect
