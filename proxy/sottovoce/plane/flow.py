@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import trio
 
-from sottovoce.plane.queue import ClientQueue, Control
+from sottovoce.plane.queue import CROWD_CONTROLS, MAX_CONTROLS, ClientQueue, Control
 from sottovoce.plane.seam import MAX_REPLY_BYTES, Client, Ear, FlowStatistics, FlowUser
 from sottovoce.session import ReceiveChain, SendChain, ServerSession, audio_plaintext
 from sottovoce.transport import Clock, TlsLine, WsEvent
@@ -20,7 +20,7 @@ from sottovoce.wire import MAX_SMALL_RECORD_BYTES, frames
 _PIECE_BYTES = 16_384
 """A client that takes so many is reading, however much waits behind them."""
 _NOT_PLAIN_FLAGS = frames.UNKNOWN_FLAGS | frames.FLAG_TIMESTAMP
-_AUDIO_TYPE = 1
+_AUDIO_TYPE = b"\x01"
 _AGO, _NEVER = float("-inf"), float("inf")
 
 
@@ -28,6 +28,7 @@ class Flow:
     """One call's (`seam.CallFlow`)."""
 
     __slots__ = (
+        "_events",
         "_from_client",
         "_has_written_all",
         "_heartbeat",
@@ -40,6 +41,7 @@ class Flow:
         "_patience_seconds",
         "_queue",
         "_receiver",
+        "_records",
         "_seal_until",
         "_sealed",
         "_sender",
@@ -58,6 +60,7 @@ class Flow:
         self._line = TlsLine(client.stream)
         self._websocket = client.websocket
         self._session = session
+        self._events, self._records = session.news
         self._now = clock.now
         self._user = user
         self._heartbeat = client.heartbeat
@@ -87,12 +90,12 @@ class Flow:
     @property
     def is_crowded(self) -> bool:
         """See `CallFlow`."""
-        return self._queue.is_crowded
+        return self._queue.controls >= CROWD_CONTROLS
 
     @property
     def is_full(self) -> bool:
         """See `CallFlow`."""
-        return self._queue.is_full
+        return self._queue.controls >= MAX_CONTROLS
 
     @property
     def has_said(self) -> bool:
@@ -200,22 +203,23 @@ class Flow:
         if self._sealed or self._queue.items or self._owed:
             self.flush()
 
-    def _open(self, record: bytes, ear: Ear, now: float) -> bool:
-        """Open one record, and tell the ear of audio; whether there may be news in the session."""
-        receiver, session = self._receiver, self._session
+    def _open(self, record: bytes, ear: Ear, now: float) -> object:
+        """Open one record, and tell the ear of audio; gives something true if there may be news in the session."""
+        receiver = self._receiver
         if receiver is None or now >= self._open_until or len(record) > MAX_SMALL_RECORD_BYTES:
-            payload = session.open_audio(record, now)
+            payload = self._session.open_audio(record, now)
         else:
             try:
                 plaintext = receiver.open(record).rstrip(b"\0")
             except BaseException as fault:  # noqa: BLE001  raised again, unless it is the peer's
-                session.refuse_record(fault)
+                self._session.refuse_record(fault)
                 return True
-            if plaintext and plaintext[-1] == _AUDIO_TYPE and not plaintext[0] & _NOT_PLAIN_FLAGS:
+            payload = plaintext.removesuffix(_AUDIO_TYPE)
+            if payload and payload is not plaintext and not payload[0] & _NOT_PLAIN_FLAGS:
                 self._from_client += 1
-                ear.audio(plaintext[:-1], 0)
-                return session.has_news  # an echo's, a leg's that has just ended
-            payload = session.take_opened(plaintext, len(record), now)
+                ear.audio(payload, 0)
+                return self._events or self._records  # an echo's, a leg's that has just ended
+            payload = self._session.take_opened(plaintext, len(record), now)
         if payload is not None:
             self._from_client += 1
             ear.audio(payload, 0)
@@ -226,13 +230,20 @@ class Flow:
     def send_audio(self, codec_bytes: bytes, flags: int, timestamp: int | None) -> None:
         """See `CallFlow`: sealed at once, where it can be written."""
         sender, queue = self._sender, self._queue
-        is_free = not (queue.items or self.is_clogged or self._is_writing or self._session.has_news)
-        if sender is not None and is_free and self._now() < self._seal_until:
+        if (
+            sender is None
+            or self.is_clogged
+            or self._is_writing
+            or queue.items
+            or self._records
+            or self._events
+            or self._now() >= self._seal_until
+        ):
+            queue.put_audio((codec_bytes, flags, timestamp))
+        else:
             plaintext = audio_plaintext(codec_bytes, flags, timestamp, is_padded=self._is_padded)
             self._sealed.append(sender.seal(plaintext))
             queue.sealed_frames += 1
-        else:
-            queue.put_audio((codec_bytes, flags, timestamp))
 
     def send(self, control: Control) -> None:
         """See `CallFlow`."""
@@ -250,20 +261,20 @@ class Flow:
         """See `CallFlow`."""
         if self._is_writing or self.is_clogged:
             return
-        if self._queue.items or self._session.has_news or self._owed or self.close_code is not None:
+        sealed = self._sealed
+        if self._queue.items or self._records or self._events or self._owed or self.close_code is not None:
             self._is_writing = True
             try:
                 while self._write_once():
                     pass  # to have made room may have ended the session
             finally:
                 self._is_writing = False
-        elif self._sealed:
-            sealed, self._sealed = self._sealed, []
-            data = self._websocket.message_alone(sealed[0]) if len(sealed) == 1 else None
-            if data is None:
-                self._write(sealed, None)
-            else:
-                self._push(data)
+        elif len(sealed) == 1 and (data := self._websocket.message_alone(sealed[0])) is not None:
+            sealed.clear()
+            self._push(data)
+        elif sealed:
+            self._sealed = []
+            self._write(sealed, None)
         if self._has_written_all is not None and not self.is_clogged:
             self._has_written_all.set()
 
@@ -314,9 +325,7 @@ class Flow:
             self._push(data)
 
     def _push(self, data: bytes) -> None:
-        line = self._line
-        line.write(data)
-        if line.is_clogged:
+        if self._line.write(data):
             self.is_clogged = True
             self._renew()
             self._user.falls_due(None)

@@ -30,7 +30,7 @@ _NOTHING: Final[deque[Any]] = deque(maxlen=0)
 class ClientQueue:
     """Frames and control frames in order; drops the oldest audio beyond `max_frames`."""
 
-    __slots__ = ("_controls", "_frames", "_max_frames", "dropped_frames", "is_paced", "items", "sealed_frames")
+    __slots__ = ("_frames", "_max_frames", "controls", "dropped_frames", "is_paced", "items", "sealed_frames")
 
     def __init__(self, max_frames: int) -> None:
         """Hold at most `max_frames` audio frames, one or more."""
@@ -38,21 +38,12 @@ class ClientQueue:
         """What waits, the oldest first: to be looked at, not touched."""
         self._max_frames = max_frames
         self._frames = 0
-        self._controls = 0
+        self.controls = 0
+        """How many control frames wait."""
         self.dropped_frames = 0
         self.sealed_frames = 0
         self.is_paced = False
         """Padding class 2: the session sends at its own pace, and a frame waits here until it takes one."""
-
-    @property
-    def is_full(self) -> bool:
-        """Whether so much control waits that the client counts as gone."""
-        return self._controls >= MAX_CONTROLS
-
-    @property
-    def is_crowded(self) -> bool:
-        """Whether so much control waits that no more should come."""
-        return self._controls >= CROWD_CONTROLS
 
     def put_audio(self, frame: AudioFrame) -> None:
         """Append a frame.  When it is one too many, the oldest waiting frame is dropped and counted."""
@@ -67,8 +58,8 @@ class ClientQueue:
                 return
 
     def put_control(self, control: Control) -> None:
-        """Append a control frame.  Look at `is_full` afterwards."""
-        self._controls += 1
+        """Append a control frame.  Look at `controls` afterwards."""
+        self.controls += 1
         self._items().append(control)
 
     def seal_into(self, records: list[bytes], session: ServerSession, now: float) -> None:
@@ -95,9 +86,9 @@ class ClientQueue:
                 self._frames -= 1
                 self.sealed_frames += 1
                 continue
-            self._controls -= 1
+            self.controls -= 1
             if not item(session, now):
-                self._controls += 1
+                self.controls += 1
                 self.items.appendleft(item)
                 return
             records += session.to_send()
@@ -118,4 +109,4 @@ class ClientQueue:
     def clear(self) -> None:
         """Forget what waits: the session is over."""
         self.items.clear()
-        self._frames = self._controls = 0
+        self._frames = self.controls = 0

@@ -14,6 +14,7 @@ Every secret is wiped when the session ends.  `now` is seconds of a clock that r
 """
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from enum import Enum, auto
 
 from sottovoce.primitives import ApiMisuse, Suite
@@ -198,13 +199,13 @@ class Session(Sending):
         return self._lossy.lost if self._lossy is not None else self._datagrams_lost
 
     @property
-    def has_news(self) -> bool:
-        """Whether there are events to take, or records to send."""
-        return bool(self._events or self._outbox)
+    def news(self) -> tuple[Sequence[Event], Sequence[bytes]]:
+        """What `events` and `to_send` will give, for as long as the session lives: to be looked at, not touched."""
+        return self._events, self._outbox
 
     def events(self) -> list[Event]:
         """Take the events that have come up."""
-        events, self._events = self._events, []
+        events, self._events[:] = [*self._events], ()
         return events
 
     def close(self, code: int, now: float, reason: str = "closed by this side") -> None:

@@ -3,7 +3,7 @@
 from typing import cast
 
 from sottovoce.edge.call import ClientSink
-from sottovoce.plane import CROWD_CONTROLS, CallFlow, ClientQueue, Control
+from sottovoce.plane import CROWD_CONTROLS, MAX_CONTROLS, CallFlow, ClientQueue, Control
 from tests.session.dialogue import talking
 
 
@@ -19,11 +19,11 @@ class QueueAlone:
 
     @property
     def is_crowded(self) -> bool:
-        return self.queue.is_crowded
+        return self.queue.controls >= CROWD_CONTROLS
 
     @property
     def is_full(self) -> bool:
-        return self.queue.is_full
+        return self.queue.controls >= MAX_CONTROLS
 
 
 def test_a_backend_is_called_back_when_the_queue_is_no_longer_crowded() -> None:

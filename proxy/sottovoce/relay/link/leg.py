@@ -55,6 +55,7 @@ class BackendLeg:
         "_is_finished",
         "_is_released",
         "_line",
+        "_now",
         "_queue",
         "_replies",
         "_sink",
@@ -71,7 +72,8 @@ class BackendLeg:
         self._line = line_over(link.stream)
         self._dialect = dialect
         self._sink = sink
-        self._inbox = MeteredSink(start, sink, trio.current_time())
+        self._now = trio.lowlevel.current_clock().current_time
+        self._inbox = MeteredSink(start, sink, self._now())
         self._queue = OutboundQueue(queue_frames)
         self._written_frames = 0
         self._replies = b""
@@ -201,7 +203,7 @@ class BackendLeg:
 
     def received(self, data: bytes) -> None:
         """Take what the backend said, and answer."""
-        self._inbox.now = trio.current_time()
+        self._inbox.now = self._now()
         message = self._framing.receive_message(data) if self._hears else None
         if message is None:
             self._receive(self._framing.receive(data))

@@ -58,6 +58,7 @@ class MuxLeg:
         "_talks",
         "_written",
         "crashed",
+        "flush",
         "hear_audio",
         "is_touched",
         "number",
@@ -78,6 +79,8 @@ class MuxLeg:
         """`number` is the call's on its connection; `changed` is told once the backend has answered, or will not."""
         self.number = number
         self._carrier = carrier
+        self.flush = carrier.flush
+        """Have the connection written behind this turn."""
         self._sink = sink
         self._inbound = Inbound(start, sink, now)
         self.hear_audio = self._inbound.hear_audio
@@ -152,10 +155,6 @@ class MuxLeg:
     def json(self, data: bytes) -> None:
         """Send a JSON object, or queue it."""
         self._say(mux.frame(mux.JSON, self.number, data))
-
-    def flush(self) -> None:
-        """Have the connection written behind this turn."""
-        self._carrier.flush()
 
     def stop(self, end: CallEnd) -> None:
         """Send what may still be sent, and the call's last frame behind it; what waits for credit is dropped."""

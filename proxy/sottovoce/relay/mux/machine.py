@@ -97,13 +97,13 @@ class MuxMachine:
 
     def _read(self, buffer: bytes, now: float) -> None:
         """Take every whole frame.  Raises BackendDown for what ends the connection."""
-        unpack, header_bytes = mux.HEADER.unpack_from, mux.HEADER_BYTES
+        unpack, header_bytes, most = mux.HEADER.unpack_from, mux.HEADER_BYTES, mux.MAX_BODY_BYTES
         calls, touched = self._calls, self._touched
         at, end = 0, len(buffer)
         while at + header_bytes <= end:
             length, number, kind = unpack(buffer, at)
             body_at = at + header_bytes
-            if length > mux.MAX_BODY_BYTES:
+            if length > most:
                 raise BackendMisbehaved(BackendFault.BAD_FRAMING, f"a frame of {length} bytes")
             if body_at + length > end:
                 break

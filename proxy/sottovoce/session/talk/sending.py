@@ -183,7 +183,8 @@ class Sending(Controls):
 
     def to_send(self) -> list[bytes]:
         """Take the records to write, in this order, each as one binary message, or behind its length on the stream."""
-        outbox, self._outbox = self._outbox, []
+        outbox = self._outbox.copy()
+        self._outbox.clear()
         return outbox
 
     def datagrams_to_send(self) -> list[bytes]:

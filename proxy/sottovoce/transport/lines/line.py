@@ -76,8 +76,8 @@ class Line(Protocol):
         """Serve `user`, which is told nothing until `resume`."""
         ...
 
-    def write(self, data: bytes) -> None:
-        """Send, or keep for later.  On a connection that is lost, or released, it does nothing."""
+    def write(self, data: bytes) -> bool:
+        """Send, or keep for later; gives `is_clogged`.  On a connection that is lost, or released, it does nothing."""
         ...
 
     def hold(self) -> None:

@@ -64,17 +64,22 @@ class SocketLine:
         self._is_held = False
         self._watch()
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes) -> bool:
         """See `Line`."""
         if self._is_broken:
-            return
+            return self.is_clogged
         if self.is_clogged:
             self._rest += data
-            return
-        sent = self._send(data)
+            return True
+        try:
+            sent = os.write(self._descriptor, data)
+        except OSError as error:
+            sent = self._not_sent(error)
+        self.sent_bytes += sent
         if sent < len(data) and not self._is_broken:
             self._rest, self.is_clogged = data[sent:], True
             self._watch()
+        return self.is_clogged
 
     async def release(self) -> None:
         """See `Line`."""
@@ -106,45 +111,41 @@ class SocketLine:
     def _ready(self, events: int) -> None:
         user = self._user
         try:
-            if self.is_clogged and events & ~READABLE:
+            if events != READABLE and self.is_clogged and events & ~READABLE:
                 self._send_rest(user)
-            if not self._is_held and not self._is_over and events & ~WRITABLE:
-                self._read(user)
+            if self._is_held or self._is_over or events == WRITABLE:
+                return
+            reason = ""
+            try:
+                data = os.read(self._descriptor, TURN_BYTES)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                data, reason = b"", error.strerror or "the connection broke"
+            if data:
+                user.received(data)
+            else:
+                self._end(user, reason)
         except Exception as error:  # noqa: BLE001  our own fault, in one call: the others are served on
             self._close()
             user.crashed(error)
-
-    def _read(self, user: LineUser) -> None:
-        reason = ""
-        try:
-            data = os.read(self._descriptor, TURN_BYTES)
-        except BlockingIOError:
-            return
-        except OSError as error:
-            data, reason = b"", error.strerror or "the connection broke"
-        if data:
-            user.received(data)
-        else:
-            self._end(user, reason)
 
     def _end(self, user: LineUser, reason: str) -> None:
         self._is_over = True
         self._watch()
         user.lost(reason)
 
-    def _send(self, data: bytes) -> int:
-        try:
-            sent = os.write(self._descriptor, data)
-        except BlockingIOError:
-            return 0
-        except OSError:
-            self._is_broken = True
-            return 0
-        self.sent_bytes += sent
-        return sent
+    def _not_sent(self, error: OSError) -> int:
+        self._is_broken = not isinstance(error, BlockingIOError)
+        return 0
 
     def _send_rest(self, user: LineUser) -> None:
-        self._rest = self._rest[self._send(self._rest) :]
+        try:
+            sent = os.write(self._descriptor, self._rest)
+        except OSError as error:
+            sent = self._not_sent(error)
+        self.sent_bytes += sent
+        self._rest = self._rest[sent:]
         if self._is_broken:
             self._rest = b""
         if not self._rest:

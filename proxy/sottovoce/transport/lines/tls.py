@@ -71,15 +71,15 @@ class TlsLine:
         elif not self._is_stuck:
             self._below.resume()
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes) -> bool:
         """See `Line`."""
         core = self._core
         if core.failure is None and not self._is_released:
             data = core.seal(data)
             if self._owed:
                 data, self._owed = self._owed + data, b""
-            self._below.write(data)
-            self.is_clogged = self._below.is_clogged
+            self.is_clogged = self._below.write(data)
+        return self.is_clogged
 
     def rest(self) -> None:
         """Need less memory, if little has passed since this was last called (`RecordCore`)."""

@@ -28,6 +28,7 @@ from sottovoce.transport.records.messages import UPDATE_REQUESTED, MessageReader
 from sottovoce.transport.records.sending import (
     ALERT,
     DATA,
+    DATA_BYTE,
     FIRST_THREE,
     HANDSHAKE,
     HEADER_BYTES,
@@ -99,13 +100,15 @@ class RecordCore(RecordSender):
         None: they were something else; call `receive` with nothing, and `to_send`.  Otherwise there is nothing to send.
         """
         number, aead = self._rx_number, self._rx_aead
-        header = data[:HEADER_BYTES]
         try:
-            if header == SHORT_HEADERS[len(data)] and number < self._rx_ready_below and aead is not None:
-                inner = aead.decrypt((self._rx_iv ^ number).to_bytes(12), data[HEADER_BYTES:], header)
-                if inner[-1] == DATA:
+            header = SHORT_HEADERS[len(data)]
+            body = data.removeprefix(header)
+            if number < self._rx_ready_below and body is not data and aead is not None:
+                inner = aead.decrypt((self._rx_iv ^ number).to_bytes(12), body, header)
+                content = inner.removesuffix(DATA_BYTE)
+                if content is not inner:
                     self._rx_number = number + 1
-                    return inner[:-1]
+                    return content
         except (IndexError, TagError):
             pass  # long, or forged: `receive` finds out
         if self.failure is not None:

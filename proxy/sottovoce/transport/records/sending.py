@@ -31,14 +31,17 @@ FIRST_THREE: Final = b"\x17\x03\x03"
 _SHORT_BYTES: Final = 1_460
 """More than a packet takes; longer pieces go the general way, which costs half a microsecond more."""
 
+_SHORT_RECORD: Final = HEADER_BYTES + OVERHEAD_BYTES
+
 SHORT_HEADERS: Final = tuple(
-    FIRST_THREE + size.to_bytes(2) if size > OVERHEAD_BYTES else b"\0"
+    FIRST_THREE + size.to_bytes(2) if size > OVERHEAD_BYTES else bytes(_SHORT_RECORD + 1)
     for size in range(-HEADER_BYTES, _SHORT_BYTES + OVERHEAD_BYTES + 1)
 )
-"""By the length of a whole record: its header, if it has content; for those that are too short for any, what is none.
-Looking them up costs half of making them."""
+"""By the length of a whole record: its header, if it has content; for those that are too short for any, what no record
+of that length begins with.  Looking them up costs half of making them."""
 
-_SHORT_RECORD: Final = HEADER_BYTES + OVERHEAD_BYTES
+_CONTENT_HEADERS: Final = SHORT_HEADERS[_SHORT_RECORD:]
+"""The same by the length of the content; the first is that of a record without any, which is never sent."""
 
 
 class RecordSender:
@@ -84,9 +87,9 @@ class RecordSender:
     def seal(self, plaintext: bytes) -> bytes:
         """Encrypt a piece of plaintext and give all bytes that the network should carry now."""
         number, size, aead = self._number, len(plaintext), self._aead
-        if number < self._ready_below and 0 < size <= _SHORT_BYTES and aead is not None:
+        if number < self._ready_below and size and size <= _SHORT_BYTES and aead is not None:
             self._number = number + 1
-            header = SHORT_HEADERS[size + _SHORT_RECORD]
+            header = _CONTENT_HEADERS[size]
             return header + aead.encrypt((self._iv ^ number).to_bytes(12), plaintext + b"\x17", header)
         self.send(plaintext)
         return self.to_send()

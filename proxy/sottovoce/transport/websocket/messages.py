@@ -24,11 +24,11 @@ from sottovoce.primitives import ApiMisuse
 from sottovoce.transport.errors import WebSocketClosed
 from sottovoce.transport.websocket.binary import (
     BINARY_FRAME,
-    MaskingKeys,
     apply_mask,
     as_text,
     frame_extent,
     is_unsound,
+    masked_frame,
     unmasked_frame,
 )
 from sottovoce.transport.websocket.core import ClientCore, ServerCore, client_core, server_core
@@ -71,6 +71,9 @@ class WebSocket:
         "_message_is_text",
         "_phase",
         "_unread",
+        "_usual_bytes",
+        "_usual_head",
+        "_usual_start",
         "is_open",
         "outgoing",
     )
@@ -94,7 +97,8 @@ class WebSocket:
         self._is_server = isinstance(core, ServerCore)
         self._mask_bit, self._long_head = (0x80, 8) if self._is_server else (0, 4)
         self._is_between_frames = False
-        self._encode = unmasked_frame if self._is_server else MaskingKeys().masked_frame
+        self._usual_bytes, self._usual_head, self._usual_start = 0, b"", 0  # of the last message that came by itself
+        self._encode = unmasked_frame if self._is_server else masked_frame
 
     @property
     def is_over(self) -> bool:
@@ -106,17 +110,29 @@ class WebSocket:
 
         None: they are something else, and nothing was taken; call `receive` with them.
         """
-        if len(data) < self._long_head or data[0] != BINARY_FRAME or not self._is_between_frames:
+        if not self._is_between_frames:
             return None
+        if len(data) == self._usual_bytes and data.startswith(self._usual_head):
+            start = self._usual_start
+        elif not (start := self._start_of_message(data)):
+            return None
+        self._idle_frames = 0
+        return apply_mask(data[start:], data[start - 4 : start]) if self._is_server else data[start:]
+
+    def _start_of_message(self, data: bytes) -> int:
+        """Give where the payload of a whole binary message begins, or 0; another of its size is known by that."""
+        if len(data) < self._long_head or data[0] != BINARY_FRAME:
+            return 0
         short = data[1] - self._mask_bit
         if short == _TWO_BYTES_FOLLOW:
             start, size = self._long_head, data[2] << 8 | data[3]
         else:
             start, size = self._long_head - 2, short
         if size > self._max_message_bytes or start + size != len(data) or short > _TWO_BYTES_FOLLOW:
-            return None
-        self._idle_frames = 0
-        return apply_mask(data[start:], data[start - 4 : start]) if self._is_server else data[start:]
+            return 0
+        head_bytes = start - 4 if self._is_server else start
+        self._usual_bytes, self._usual_head, self._usual_start = len(data), data[:head_bytes], start
+        return start
 
     def receive_eof(self) -> list[WsEvent]:
         """Say that the network has no more bytes."""
