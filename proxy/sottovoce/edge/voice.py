@@ -118,7 +118,7 @@ class VoiceCall:
         self._vigil = Vigil(self._heartbeat)
         client_side = Client(stream, websocket, voice.write_stall_seconds, voice.queue_frames, self._heartbeat)
         self._flow = services.plane.add(client_side, self._session, self)
-        self._sink = ClientSink(self._flow, self.end, self.backend_spoke)
+        self._sink = ClientSink(self._flow, self.end, self.backend_spoke, self.crashed)
         self._dues = Dues(self._session, self._flow, self._vigil, self._services.clock, services.parts.entropy)
         self._news = Bell()
         self._is_conversing = False

@@ -28,7 +28,7 @@ class QueueAlone:
 
 def test_a_backend_is_called_back_when_the_queue_is_no_longer_crowded() -> None:
     pair, flow = talking(), QueueAlone()
-    sink = ClientSink(cast("CallFlow", flow), lambda *_: None, lambda: None)
+    sink = ClientSink(cast("CallFlow", flow), lambda *_: None, lambda: None, lambda _: None)
     called: list[str] = []
     assert sink.has_room(lambda: called.append("never"))
     for number in range(CROWD_CONTROLS):

@@ -196,7 +196,7 @@ async def test_what_comes_as_the_call_is_left_is_not_heard(autojump_clock: MockC
     assert calling.sink.told == []
 
 
-async def test_a_sink_that_raises_is_our_bug_and_ends_the_block(autojump_clock: MockClock) -> None:
+async def test_a_sink_that_raises_is_our_bug_of_which_the_call_is_told(autojump_clock: MockClock) -> None:
     calling = Calling()
 
     class Faulty(RecordingSink):
@@ -208,9 +208,9 @@ async def test_a_sink_that_raises_is_our_bug_and_ends_the_block(autojump_clock: 
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(serve)
-        with pytest.raises(ZeroDivisionError):
-            async with calling.connect(sink=Faulty()):
-                await trio.sleep_forever()
+        faulty = Faulty()
+        async with calling.connect(sink=faulty):
+            assert isinstance(await faulty.crash(), ZeroDivisionError)
     assert calling.network.open_streams == 0
 
 

@@ -151,9 +151,8 @@ class _Faulty(RecordingSink):
 
 @pytest.mark.parametrize("where", ["mark", "flush", "backend_closed"])
 def test_a_fault_of_our_own_in_one_call_is_that_calls_crash(where: str) -> None:
-    talk, other, crashes = Talk(), RecordingSink(), list[Exception]()
-    leg = talk.call(_Faulty(where))
-    leg.crashed = crashes.append
+    talk, other, faulty = Talk(), RecordingSink(), _Faulty(where)
+    talk.call(faulty)
     talk.call(other)
     talk.say(frame("mark", 1, b"m"), frame("mark", 1, b"n"), frame("mark", 2, b"m"))
     if where == "backend_closed":
@@ -161,17 +160,16 @@ def test_a_fault_of_our_own_in_one_call_is_that_calls_crash(where: str) -> None:
     else:
         assert talk.hear() == [("error", 1, b'{"code":"internal","reason":"a fault in the proxy"}')]
         assert other.told == [("mark", "m")]
-    assert [type(each) for each in crashes] == [LookupError]
+    assert [type(each) for each in faulty.crashes] == [LookupError]
     assert talk.machine.calls == (0 if where == "backend_closed" else 1)
 
 
 def test_a_sink_that_raises_when_it_hears_of_a_fault_ends_no_other_call() -> None:
-    talk, other, crashes = Talk(), RecordingSink(), list[Exception]()
-    leg = talk.call(_Faulty("backend_closed"))
-    leg.crashed = crashes.append
+    talk, other, faulty = Talk(), RecordingSink(), _Faulty("backend_closed")
+    talk.call(faulty)
     talk.call(other)
     talk.say(frame("open", 1), frame("mark", 2, b"m"))
-    assert [type(each) for each in crashes] == [LookupError]
+    assert [type(each) for each in faulty.crashes] == [LookupError]
     assert other.told == [("mark", "m")]
     assert talk.machine.calls == 1
     assert not talk.machine.is_ended

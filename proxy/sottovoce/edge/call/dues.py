@@ -10,6 +10,11 @@ from sottovoce.session import Beat, ServerSession, events
 from sottovoce.transport import Alarm, Clock
 from sottovoce.wire import PING_BYTES, Code
 
+_REST_SECONDS = 5.0
+"""From one look at whether ciphers may rest to the next, at least: where a call is paced, its clock rings for each
+record, and a peer could have most of its records cost a key."""
+_AGO = float("-inf")
+
 
 class DuesUser(Protocol):
     """The call."""
@@ -47,7 +52,7 @@ class DuesUser(Protocol):
 class Dues:
     """One call's; nothing is looked at before `begin`."""
 
-    __slots__ = ("_alarm", "_call", "_clock", "_entropy", "_flow", "_session", "_vigil")
+    __slots__ = ("_alarm", "_call", "_clock", "_entropy", "_flow", "_looked_at", "_session", "_vigil")
 
     def __init__(self, session: ServerSession, flow: CallFlow, vigil: Vigil, clock: Clock, entropy: Entropy) -> None:
         """Look at these."""
@@ -57,6 +62,7 @@ class Dues:
         self._clock = clock
         self._entropy = entropy
         self._alarm: Alarm | None = None
+        self._looked_at = _AGO  # whether it is silent
 
     def begin(self, call: DuesUser) -> None:
         """Do what is due, when it is due, until the session is over or `end` is called."""
@@ -85,7 +91,9 @@ class Dues:
             self.end()
             call.crashed(error)
         else:
-            self._flow.rest()
+            if now - self._looked_at >= _REST_SECONDS:
+                self._looked_at = now
+                self._flow.rest()
             self.wake()
 
     def _do(self, call: DuesUser, now: float) -> None:

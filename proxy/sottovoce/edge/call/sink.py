@@ -11,15 +11,22 @@ from sottovoce.wire import Code
 class ClientSink:
     """The `CallSink` of one call."""
 
-    __slots__ = ("_call_back", "_end", "_first_word", "_flow", "audio")
+    __slots__ = ("_call_back", "_crashed", "_end", "_first_word", "_flow", "audio")
 
-    def __init__(self, flow: CallFlow, end: Callable[[Code, str], None], first_word: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        flow: CallFlow,
+        end: Callable[[Code, str], None],
+        first_word: Callable[[], None],
+        crashed: Callable[[Exception], None],
+    ) -> None:
         """Put into `flow`; `end` ends the session with a code and a reason for the log.
 
-        `first_word` is told when the backend has said its first thing.
+        `first_word` is told when the backend has said its first thing, `crashed` of a fault of the leg's.
         """
         self._flow = flow
         self.audio = flow.send_audio
+        self._crashed = crashed
         self._end = end
         self._first_word: Callable[[], None] | None = first_word
         self._call_back: Callable[[], None] | None = None
@@ -52,6 +59,10 @@ class ClientSink:
     def backend_closed(self, reason: str) -> None:
         """End the call at once."""
         self._end(Code.BACKEND_DOWN, reason)
+
+    def crashed(self, error: Exception) -> None:
+        """Have the call cut off."""
+        self._crashed(error)
 
     def flush(self) -> None:
         """Have the call write what waits."""

@@ -11,7 +11,7 @@ ends only the talking: what the backend said before it went, its `stop` above al
 from within the call that tells it of an end, so talking is always settled before.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import trio
 
@@ -61,8 +61,6 @@ class BackendLeg:
         "_sink",
         "_talks",
         "_written_frames",
-        "crash",
-        "on_crash",
     )
 
     def __init__(self, link: Link, dialect: Dialect, start: CallStart, sink: CallSink, queue_frames: int) -> None:
@@ -80,9 +78,6 @@ class BackendLeg:
         self._hears = True
         self._talks = True
         self._close_code: int | None = None
-        self.crash: Exception | None = None
-        """Our own fault, which ended the connection."""
-        self.on_crash: Callable[[], object] = lambda: None
         self._is_finished = self._is_released = False
         self._finished: trio.Event | None = None  # for whoever waits
         self._alarm = Alarm(_TrioClock(), self._keep_pace) if dialect.is_paced else None
@@ -234,11 +229,10 @@ class BackendLeg:
         self._sink.flush()
 
     def crashed(self, error: Exception) -> None:
-        """End the block of the leg's owner, who finds the error here."""
-        self.crash = error
+        """End; the call is told."""
         self._hears = False
         self._finish()
-        self.on_crash()
+        self._sink.crashed(error)
 
     def _set_alarm(self, alarm: Alarm) -> None:
         deadline = self._dialect.deadline()

@@ -55,7 +55,7 @@ class BackendRoute:
 
 
 class _Connection:
-    __slots__ = ("_block", "_dialect", "_dialer", "_leg", "_queue_frames", "_sink", "_start", "_stream")
+    __slots__ = ("_dialect", "_dialer", "_leg", "_queue_frames", "_sink", "_start", "_stream")
 
     def __init__(self, dialer: Dialer, dialect: Dialect, start: CallStart, sink: CallSink, queue_frames: int) -> None:
         self._dialer = dialer
@@ -69,9 +69,6 @@ class _Connection:
         # No checkpoint from here on, so a cancelled call leaves no socket: either `dial` closes it, or `__aexit__`.
         self._stream = link.stream
         self._leg = BackendLeg(link, self._dialect, self._start, self._sink, self._queue_frames)
-        self._block = trio.CancelScope()
-        self._leg.on_crash = self._block.cancel
-        self._block.__enter__()
         if link.early:
             trio.lowlevel.current_trio_token().run_sync_soon(self._leg.begin)  # when its owner knows it
         else:
@@ -80,13 +77,9 @@ class _Connection:
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> bool:
-        """Leave within CLOSE_SECONDS, shielded: a backend that is not told takes a cancelled call as truncated.
-
-        Raises what crashed the leg, unless the block raised something.
-        """
+    ) -> None:
+        """Leave within CLOSE_SECONDS, shielded: a backend that is not told takes a cancelled call as truncated."""
         leg = self._leg
-        is_taken = bool(self._block.__exit__(kind, error, traceback))
         leg.fall_silent()
         deadline = trio.current_time() + (CLOSE_SECONDS if leg.is_closing else 0)
         with trio.CancelScope(shield=True, deadline=deadline):
@@ -98,6 +91,3 @@ class _Connection:
                     await leg.release()
                 finally:
                     await self._stream.aclose()
-        if leg.crash is not None and (error is None or is_taken):
-            raise leg.crash
-        return is_taken

@@ -57,7 +57,6 @@ class MuxLeg:
         "_sink",
         "_talks",
         "_written",
-        "crashed",
         "flush",
         "hear_audio",
         "is_touched",
@@ -97,8 +96,6 @@ class MuxLeg:
         """Whether it is among those that the connection settles behind what has come."""
         self.refusal: BackendDown | None = None
         """Why there is no call, or was none any more before it began."""
-        self.crashed: Callable[[Exception], object] = _nobody
-        """Whom to tell of a fault of our own, which has ended it."""
 
     @property
     def is_opened(self) -> bool:
@@ -246,7 +243,8 @@ class MuxLeg:
         if not self._is_begun:
             self.refusal = BackendDown(BackendFault.LOST, f"a fault in the proxy: {type(error).__name__}")
             self._changed()
-        self.crashed(error)
+        else:
+            self._sink.crashed(error)
 
     def lose(self, down: BackendDown) -> None:
         """The connection is over."""
@@ -334,7 +332,3 @@ class MuxLeg:
         else:
             self.refusal = down
             self._changed()
-
-
-def _nobody(_: Exception) -> None:
-    """Before somebody holds the leg, `refusal` says it."""

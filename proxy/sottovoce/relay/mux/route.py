@@ -153,7 +153,9 @@ class MuxRoute:
 
 
 class _Call:
-    """A call for the length of a block.  What is raised there passes through as it is: the nursery does not see it."""
+    """A call for the length of a block."""
+
+    __slots__ = ("_backend", "_leg", "_queue_frames", "_sink", "_start")
 
     def __init__(self, backend: Backend, start: CallStart, sink: CallSink, queue_frames: int) -> None:
         self._backend = backend
@@ -164,9 +166,6 @@ class _Call:
     async def __aenter__(self) -> MuxLeg:
         self._leg = await self._backend.call(self._start, self._sink, self._queue_frames)
         # No checkpoint from here on, so a cancelled call leaves nothing: `call` gives it up, or `__aexit__`.
-        self._nursery_block = trio.open_nursery()
-        self._nursery = await self._nursery_block.__aenter__()
-        self._leg.crashed = self._crash
         try:
             self._leg.begin()
         except Exception as error:  # noqa: BLE001  our own fault, in one call
@@ -178,11 +177,3 @@ class _Call:
     ) -> None:
         """Leave at once: what was said is the connection's to deliver."""
         self._leg.leave("cut_off", "the proxy ended the call without a word")
-        await self._nursery_block.__aexit__(None, None, None)  # which no cancellation cuts short
-
-    def _crash(self, error: Exception) -> None:
-        self._nursery.start_soon(_raise, error)
-
-
-async def _raise(error: Exception) -> None:
-    raise error
