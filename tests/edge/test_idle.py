@@ -60,16 +60,6 @@ async def test_a_silent_call_holds_no_cipher(autojump_clock: trio.testing.MockCl
         assert len(proxy.hand.legs[0].told) == 22
 
 
-async def test_a_call_that_is_paced_keeps_its_ciphers(autojump_clock: trio.testing.MockClock) -> None:
-    """Its clock rings for each record."""
-    proxy = Proxy(VoiceConfig(padding=2))
-    async with proxy.called(HAND) as peer:
-        with trio.move_on_after(30):
-            await peer.hear_end()
-        call: Any = proxy.calls[0]
-        assert call._flow._line._core._aead is not None
-
-
 async def test_a_call_that_sends_in_slots_keeps_its_ciphers(autojump_clock: trio.testing.MockClock) -> None:
     """Its clock rings for every record; it is no silence that a record alone came since."""
     proxy = Proxy(VoiceConfig(padding=2))
