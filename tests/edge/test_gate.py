@@ -103,6 +103,23 @@ async def test_an_evicted_handshake_is_closed_and_told(autojump_clock: trio.test
     assert not proxy.log.named(log_events.TASK_CRASHED)
 
 
+async def test_an_eviction_is_not_lost_as_the_audit_log_has_room_again(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy, has_room = Proxy(), trio.Event()
+    monkeypatch.setattr(proxy.log, "settle", has_room.wait)
+    async with house(proxy, max_handshakes=2) as served:
+        stuck = [Peer(await served.dial(FLOOD)) for _ in range(2)]
+        for peer in stuck:
+            served.nursery.start_soon(_open_or_not, peer)
+        await trio.testing.wait_all_tasks_blocked()
+        has_room.set()  # both are on their way, and have not got there
+        newcomer = served.listener._gate.begin(HONEST, trio.current_time(), lambda: None)
+        assert not isinstance(newcomer, str)
+        await trio.testing.wait_all_tasks_blocked()
+        assert (served.listener.calls, served.listener._connections) == (1, 1)
+
+
 @pytest.mark.protocol("P11.36")
 async def test_a_flood_of_bad_hellos_from_one_prefix_is_soon_refused_unread_and_another_is_served(
     autojump_clock: trio.testing.MockClock,

@@ -133,6 +133,7 @@ async def _answer(  # noqa: PLR0913, PLR0917  one step of `_open`
             await tls.send_all(websocket.to_send())
             return None
         case Admitted(served):
+            await trio.lowlevel.checkpoint_if_cancelled()  # it may have been cut off just as it went on
             websocket.accept(SUBPROTOCOL)
             carriage = Carriage(
                 BINDING_TLS_EXPORTER,
