@@ -329,3 +329,6 @@ def test_a_wiped_chain_holds_nothing_and_opens_nothing() -> None:
         assert (keys.nonce_head, keys.nonce_tail) == (bytes(10), 0)
     with pytest.raises(ApiMisuse):
         ours.open(theirs.seal_at(1, 1, b"x"), 0.0)
+    for epoch, generation in ((1, 2), (2, 0), (2, 1)):
+        with pytest.raises(ApiMisuse):
+            ours.open(peer(epoch, base=bytes(64)).seal_at(generation, 0, b"forged"), 0.0)

@@ -11,6 +11,7 @@ from sottovoce.primitives import ApiMisuse, Secret, Suite
 from sottovoce.session import ReceiveChain, SendChain
 from sottovoce.session.ratchet import RESTING_RECORDS, key_id
 from sottovoce.wire import Code, WireError, sframe
+from tests.session.foreign_bytes import Chain
 
 SUITES = [Suite.X25519MLKEM768_AES256GCM, Suite.X25519MLKEM768_CHACHA20POLY1305]
 
@@ -162,3 +163,18 @@ def test_a_wiped_chain_does_not_wake() -> None:
         sender.seal(b"x")
     with pytest.raises(ApiMisuse):
         receiver.open(record)
+
+
+@pytest.mark.protocol("P5.22", "P7.32")
+def test_a_wiped_chain_does_not_go_on_to_a_generation_that_everybody_could_derive() -> None:
+    sender, receiver = chains()
+    for _ in range(16):
+        receiver.open(sender.seal(b"x"))
+    forger = Chain(bytes(64), 1, int(SUITES[0]), 16)
+    for chain in (sender, receiver):
+        chain.wipe()
+    for _ in range(2):
+        with pytest.raises(ApiMisuse):
+            sender.seal(b"x")
+    with pytest.raises(ApiMisuse):
+        receiver.open(forger.seal_at(1, 0, b"forged"))

@@ -33,6 +33,7 @@ _KEY_BYTES = 32
 _SALT_BYTES = 12
 _BASE_BYTES = 64
 _GENERATIONS = 16
+_IS_ERASED = "an erased chain was used"
 INLINE_COUNTERS = 8
 ONE_BYTE_COUNTERS = 256
 """From here on a CTR takes two bytes; below `INLINE_COUNTERS` none (RFC 9605 §4.3)."""
@@ -59,7 +60,14 @@ def key_id(epoch: int, generation: int) -> int:
 
 def next_base(base: Secret) -> Secret:
     """The base key of the generation behind that of `base`, which stays the caller's to wipe."""
-    return sframe_derive(base, b"SFrame 1.0 Ratchet", _BASE_BYTES, "sframe base")
+    return _derive(base, b"SFrame 1.0 Ratchet", _BASE_BYTES, "sframe base")
+
+
+def _derive(base: Secret, info: bytes, length_bytes: int, name: str) -> Secret:
+    """Derive from a base key that is one: what follows from an erased one, which is zeros, everybody knows."""
+    if base.is_wiped:
+        raise ApiMisuse(_IS_ERASED)
+    return sframe_derive(base, info, length_bytes, name)
 
 
 class Generation:
@@ -75,7 +83,7 @@ class Generation:
         self._base = base
         self._suite = suite
         self.kid = kid
-        with sframe_derive(base, b"SFrame 1.0 Secret salt " + self._info, _SALT_BYTES, "sframe salt") as salt:
+        with _derive(base, b"SFrame 1.0 Secret salt " + self._info, _SALT_BYTES, "sframe salt") as salt:
             self.nonce_head, self.nonce_tail = split_nonce(salt)
         self.one_byte = sframe.encode_header(kid, INLINE_COUNTERS)[:-1]
         self.two_bytes = sframe.encode_header(kid, ONE_BYTE_COUNTERS)[:-2]
@@ -87,7 +95,7 @@ class Generation:
 
     def keyed(self) -> Aead:
         """Give a keyed cipher, which this does not keep."""
-        with sframe_derive(self._base, b"SFrame 1.0 Secret key " + self._info, _KEY_BYTES, "sframe key") as key:
+        with _derive(self._base, b"SFrame 1.0 Secret key " + self._info, _KEY_BYTES, "sframe key") as key:
             return cipher_with_key(self._suite.cipher, key)
 
     def wake(self) -> Self:
@@ -141,7 +149,7 @@ class _Erased:
 
     def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes, /) -> bytes:
         del nonce, data, associated_data
-        raise ApiMisuse("an erased chain was used")
+        raise ApiMisuse(_IS_ERASED)
 
     decrypt = encrypt
 
