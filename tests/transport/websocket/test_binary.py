@@ -73,6 +73,30 @@ def test_what_is_heard_is_what_the_core_alone_would_hear(
     assert heard() == expected
 
 
+@given(st.lists(FRAMES, max_size=8), st.lists(st.integers(0, 8), max_size=12), ROLES, st.lists(st.integers(0, 400)))
+@example([], [0], "client", [])
+@example([], [0], "server", [])
+@example([(2, 5, True, 0, True), (2, 5, True, 4, True)], [0, 0, 1], "server", [])
+@example([(2, 5, True, 0, True), (2, 5, True, 0, False)], [0, 0, 1], "server", [])
+@example([(2, 5, True, 0, True), (1, 5, False, 0, True)], [0, 1, 0], "client", [])
+@example([(2, 5, True, 0, True), (8, 0, True, 0, True)], [0, 1, 0], "client", [])
+def test_a_message_by_itself_is_what_it_is_among_others(
+    frames: list[tuple[int, int, bool, int, bool]], order: list[int], hearer: str, cuts: list[int]
+) -> None:
+    """Of one length after the other, and of the same again, which is known by its head."""
+    is_server = hearer == "server"
+    each = [
+        frame(opcode, bytes(size), masked=masked is is_server, fin=fin, reserved=reserved)
+        for opcode, size, fin, reserved, masked in frames
+    ]
+    pieces = [(each or [b""])[at % max(1, len(each))] for at in order]
+    pieces += pieces_of(b"".join(pieces), cuts) if cuts else []
+    one, other = end_of(is_server=is_server), end_of(is_server=is_server)
+    for piece in pieces:
+        message = one.receive_message(piece)
+        assert (one.receive(piece) if message is None else [message]) == other.receive(piece)
+
+
 @given(st.lists(st.binary(max_size=300), max_size=20), ROLES)
 def test_what_is_written_past_the_core_arrives(said: list[bytes], hearer_is: str) -> None:
     client, server = connected()

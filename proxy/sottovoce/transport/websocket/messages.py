@@ -97,7 +97,7 @@ class WebSocket:
         self._is_server = isinstance(core, ServerCore)
         self._mask_bit, self._long_head = (0x80, 8) if self._is_server else (0, 4)
         self._is_between_frames = False
-        self._usual_bytes, self._usual_head, self._usual_start = 0, b"", 0  # of the last message that came by itself
+        self._usual_bytes, self._usual_head, self._usual_start = -1, b"", 0  # of the last message that came by itself
         self._encode = unmasked_frame if self._is_server else masked_frame
 
     @property
