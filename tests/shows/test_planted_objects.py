@@ -6,6 +6,7 @@ either end is shown and searched; and beside `Secret` no object may hold a key a
 
 import gc
 import hashlib
+import re
 import subprocess
 import sys
 import time
@@ -122,6 +123,9 @@ def test_what_pytest_prints_of_failed_tests(tmp_path: Path) -> None:
         env=environment(SOTTOVOCE_NOTES=str(file)),
     )
     assert b" 10 failed in " in done.stdout, done.stdout[-2000:].decode()
+    assert not re.findall(rb"^E +(?:Attribute|Name|Type)Error.*", done.stdout, re.MULTILINE), (
+        "each fails of its own fault"
+    )
     told = [(name, value) for name, value in notes(file.read_text()) if len(value) >= SHORTEST_BYTES]
     assert {name for name, _ in told} >= {"c2s", "s2c", "rekey", "ML-KEM", "bytes", "token", "PIN", "leaked"}
     assert leaks(done.stdout + done.stderr, told) == ["leaked"]

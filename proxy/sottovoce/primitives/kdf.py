@@ -36,7 +36,7 @@ def label_info(label: str, context: bytes, length_bytes: int) -> bytes:
 
 def labelled(secret: Secret, label: str, context: bytes, length_bytes: int = HASH_BYTES) -> Secret:
     """HL(secret, label, ctx, n) of protocol §5: HKDF-Expand with SHA-384 under a labelled info."""
-    return _expand(_SHA384, secret.expose(), label_info(label, context, length_bytes), length_bytes, label)
+    return _expand(_SHA384, secret, label_info(label, context, length_bytes), length_bytes, label)
 
 
 def extract_labelled(
@@ -44,12 +44,12 @@ def extract_labelled(
 ) -> Secret:
     """HL(Extract(salt, ikm), label, ctx, n) in one step; the extracted key is wiped."""
     info = label_info(label, context, length_bytes)
-    return _extract_and_expand(_SHA384, _exposed(salt), _exposed(ikm), info, length_bytes, label)
+    return _extract_and_expand(_SHA384, salt, ikm, info, length_bytes, label)
 
 
 def sframe_derive(base: Secret, info: bytes, length_bytes: int, name: str) -> Secret:
     """Expand(Extract("", base), info, n) with HKDF-SHA-512, as SFrame asks for (RFC 9605 §4.4.2, §5.1)."""
-    return _extract_and_expand(_SHA512, b"", base.expose(), info, length_bytes, name)
+    return _extract_and_expand(_SHA512, b"", base, info, length_bytes, name)
 
 
 def tls13_expand(secret: Secret, label: str, length_bytes: int) -> Secret:
@@ -59,17 +59,13 @@ def tls13_expand(secret: Secret, label: str, length_bytes: int) -> Secret:
     """
     full = b"tls13 " + label.encode("ascii")
     info = length_bytes.to_bytes(2) + len(full).to_bytes(1) + full + b"\0"
-    return _expand(_SHA384 if len(secret) == HASH_BYTES else _SHA256, secret.expose(), info, length_bytes, label)
-
-
-def _exposed(material: Secret | bytes) -> bytes | bytearray:
-    return material.expose() if isinstance(material, Secret) else material
+    return _expand(_SHA384 if len(secret) == HASH_BYTES else _SHA256, secret, info, length_bytes, label)
 
 
 def _extract_and_expand(  # noqa: PLR0913, PLR0917  what HKDF takes
     algorithm: hashes.HashAlgorithm,
-    salt: bytes | bytearray,
-    ikm: bytes | bytearray,
+    salt: Secret | bytes,
+    ikm: Secret | bytes,
     info: bytes,
     length_bytes: int,
     name: str,
@@ -81,9 +77,7 @@ def _extract_and_expand(  # noqa: PLR0913, PLR0917  what HKDF takes
         wipe_bytes(extracted)
 
 
-def _expand(
-    algorithm: hashes.HashAlgorithm, key: bytes | bytearray, info: bytes, length_bytes: int, name: str
-) -> Secret:
+def _expand(algorithm: hashes.HashAlgorithm, key: Secret | bytes, info: bytes, length_bytes: int, name: str) -> Secret:
     """HKDF-Expand (RFC 5869 §2.3).  Not the library's: that leaves each block behind in an object that it frees."""
     out, number = Secret.blank(name, length_bytes), 1
     rest, block = memoryview(out.expose()), _mac(algorithm, key, info + b"\x01")
@@ -97,14 +91,21 @@ def _expand(
     return out
 
 
-def _mac(algorithm: hashes.HashAlgorithm, key: bytes | bytearray, *parts: bytes | bytearray) -> bytes:
-    """HMAC over all parts; the caller wipes what it gets."""
-    mac = hmac.HMAC(key, algorithm)
+def _mac(algorithm: hashes.HashAlgorithm, key: Secret | bytes, *parts: Secret | bytes) -> bytes:
+    """HMAC over all parts; the caller wipes what it gets.
+
+    What is secret is exposed to the library alone: in a variable it would stand in whatever shows a fault's frames.
+    """
+    mac = hmac.HMAC(_exposed(key), algorithm)
     for part in parts:
-        mac.update(part)
+        mac.update(_exposed(part))
     return mac.finalize()
+
+
+def _exposed(material: Secret | bytes) -> bytes | bytearray:
+    return material.expose() if isinstance(material, Secret) else material
 
 
 def mac384(key: Secret, message: bytes) -> bytes:
     """HMAC-SHA-384 over `message`, 48 bytes; the result is public."""
-    return _mac(_SHA384, key.expose(), message)
+    return _mac(_SHA384, key, message)
