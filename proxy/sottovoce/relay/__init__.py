@@ -11,7 +11,7 @@ from sottovoce.relay.call import (
     Route,
     end_of,
 )
-from sottovoce.relay.config import RawOptions, RouteConfig, SuiteName
+from sottovoce.relay.config import MuxOptions, RawOptions, RouteConfig, SuiteName
 from sottovoce.relay.errors import BackendDown, BackendFault, BackendMisbehaved, RouteMisconfigured
 from sottovoce.relay.realtime import RealtimeOptions
 from sottovoce.relay.route import build_route
@@ -28,6 +28,7 @@ __all__ = [
     "CallStatistics",
     "Leg",
     "LegStatistics",
+    "MuxOptions",
     "RawOptions",
     "RealtimeOptions",
     "Route",

@@ -38,6 +38,14 @@ class RawOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Prefix each audio message with flags u8, timestamp u32, frames lost before u16; expect the same back."""
 
 
+class MuxOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[routes.<name>.mux]`: how all calls share one connection."""
+
+    gather_microseconds: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 1_000
+    """From one write to the next, at least: of many calls the frames that come meanwhile are written together, where
+    each alone would be at once.  0: each turn's frames are written behind it."""
+
+
 class RouteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[routes.<name>]`: where calls to `/v1/voice/<name>` go."""
 
@@ -49,6 +57,7 @@ class RouteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     twilio: TwilioOptions = TwilioOptions()
     audiosocket: AudioSocketOptions = AudioSocketOptions()
     realtime: RealtimeOptions = RealtimeOptions()
+    mux: MuxOptions = MuxOptions()
     origins: tuple[str, ...] = ()
     """Web origins, as in `https://app.example.com`, whose pages may call; requests without an origin always may."""
     identities: tuple[str, ...] = ()

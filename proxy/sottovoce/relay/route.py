@@ -84,6 +84,7 @@ def _build_mux(name: str, config: RouteConfig, directory: Path) -> Route:
         attempts=config.connect_attempts,
         timeout_seconds=config.connect_timeout_seconds,
         silence_seconds=config.silence_seconds,
+        gather_seconds=config.mux.gather_microseconds / 1e6,
     )
     warnings = _warnings(name, config)
     return MuxRoute(

@@ -17,7 +17,7 @@ import msgspec
 from sottovoce.edge import ListenerConfig
 from sottovoce.hsm import NodeConfig
 from sottovoce.hsm.seal import SealConfig
-from sottovoce.relay import AudioSocketOptions, RawOptions, RealtimeOptions, RouteConfig, TwilioOptions
+from sottovoce.relay import AudioSocketOptions, MuxOptions, RawOptions, RealtimeOptions, RouteConfig, TwilioOptions
 from sottovoce.settings.configuration import Configuration
 from sottovoce.settings.explain import choices_of
 from sottovoce.settings.ranges import example_of, limits, listed_choices
@@ -32,6 +32,7 @@ _NAMED: tuple[tuple[str, type[msgspec.Struct]], ...] = (
     ("routes.support.twilio", TwilioOptions),
     ("routes.support.audiosocket", AudioSocketOptions),
     ("routes.support.realtime", RealtimeOptions),
+    ("routes.support.mux", MuxOptions),
 )
 """Sections that a configuration may have any number of, under names of the operator's choice."""
 _OPTIONAL: tuple[tuple[str, type[msgspec.Struct]], ...] = (("hsm.seal", SealConfig),)

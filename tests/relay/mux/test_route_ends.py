@@ -124,6 +124,46 @@ async def test_a_backend_that_does_not_read_holds_up_nobody_and_hears_the_end_la
     assert ours.fileno() < 0
 
 
+async def test_dense_frames_of_all_calls_are_written_together() -> None:
+    """So long lies between two writes.  The first of a quiet time leaves at once, and the last words in any case."""
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)  # noqa: FBT003  its only argument
+    connection = SharedConnection(
+        trio.SocketStream(trio.socket.from_stdlib_socket(ours)), b"", silence_seconds=10.0, gather_seconds=0.1
+    )
+    spoken = frames.encode_audio(bytes(160), 0, None)
+
+    def heard() -> list[tuple[str, int]]:
+        with suppress(BlockingIOError):
+            return [(name, call) for name, call, _ in split(theirs.recv(65_536))[0]]
+        return []
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(connection.run)
+        await wait_all_tasks_blocked()
+        legs = [
+            connection.machine.open(START, RecordingSink(), 50, trio.current_time(), lambda: None) for _ in range(2)
+        ]
+        assert heard() == [("open", 1)]
+        theirs.send(frame("opened", 1) + frame("opened", 2) + credit(1, 100) + credit(2, 100))
+        await trio.sleep(0.3)
+        assert heard() == [("open", 2)]
+        for _ in range(2):
+            for leg in legs:
+                leg.audio(spoken, 0)
+                leg.flush()
+        assert heard() == [("audio", 1)]
+        await trio.sleep(0.3)
+        assert heard() == [("audio", 2), ("audio", 1), ("audio", 2)]
+        legs[0].audio(spoken, 0)
+        legs[0].flush()
+        for leg in legs:
+            leg.stop(END)
+        nursery.cancel_scope.cancel()
+    assert heard() == [("audio", 1), ("stop", 1), ("stop", 2)]
+    theirs.close()
+
+
 async def test_an_exception_of_the_block_passes_as_it_is_and_the_backend_is_told() -> None:
     async with house() as home:
         with pytest.raises(KeyError, match="mine"):

@@ -4,6 +4,7 @@ It belongs to no call, since each may be the first to leave, so its task is one 
 it ends with the connection, which ends when nobody has used it for a while, and with the run at the latest.
 """
 
+import time
 from typing import Final
 
 import trio
@@ -15,16 +16,22 @@ from sottovoce.transport import current_hub, line_over
 
 _CLOSE_SECONDS: Final = 1.0
 """For the last bytes."""
+_TURN_BYTES: Final = 16_384
+"""Read at once: some 25 frames, which are as many calls'."""
 
 
 class SharedConnection:
     """Made in a task of Trio's, with a stream on which the greetings were exchanged; `run` serves it."""
 
-    def __init__(self, stream: trio.abc.Stream, early: bytes, *, silence_seconds: float) -> None:
-        """`early` came behind the greeting."""
+    def __init__(
+        self, stream: trio.abc.Stream, early: bytes, *, silence_seconds: float, gather_seconds: float = 0.0
+    ) -> None:
+        """`early` came behind the greeting.  `gather_seconds`: from one write to the next, at least."""
         self._stream = stream
         self._early = early
-        self._line = line_over(stream)
+        self._line = line_over(stream, _TURN_BYTES)
+        self._gather_seconds = gather_seconds
+        self._wrote_at = float("-inf")
         self._hub = current_hub()
         self.machine = MuxMachine(
             trio.current_time(), silence_seconds=silence_seconds, wants_to_write=self._write_behind_this_turn
@@ -46,6 +53,7 @@ class SharedConnection:
                 self._look()
         finally:
             self._lose("the proxy ends")
+            self._write_or_end()  # what was still to be gathered
             with trio.CancelScope(shield=True, deadline=trio.current_time() + _CLOSE_SECONDS):
                 if self._line.is_clogged:
                     self._has_left = trio.Event()
@@ -85,7 +93,12 @@ class SharedConnection:
             self._is_over.set()
 
     def _write_behind_this_turn(self) -> None:
-        self._hub.after_turn(self._write_or_end)
+        """Write what comes together in one piece: of this turn, and where they are dense of the next few as well."""
+        seconds = self._gather_seconds - (time.monotonic() - self._wrote_at)
+        if seconds > 0:
+            self._hub.later(seconds, self._write_or_end)
+        else:
+            self._hub.after_turn(self._write_or_end)
 
     def _write_or_end(self) -> None:
         try:
@@ -95,6 +108,7 @@ class SharedConnection:
 
     def _write(self) -> None:
         machine, line = self.machine, self._line
+        self._wrote_at = time.monotonic()
         while machine.has_more and not line.is_clogged:
             line.write(machine.to_send())
         machine.is_clogged = line.is_clogged

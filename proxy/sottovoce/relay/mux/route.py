@@ -25,8 +25,15 @@ _GREETING_BYTES: Final = len(mux.GREETING)
 class Backend:
     """One backend: how to reach it, and the connection there is."""
 
-    def __init__(
-        self, place: str, open_stream: OpenStream, *, attempts: int, timeout_seconds: float, silence_seconds: float
+    def __init__(  # noqa: PLR0913  how it is reached, and how it is shared
+        self,
+        place: str,
+        open_stream: OpenStream,
+        *,
+        attempts: int,
+        timeout_seconds: float,
+        silence_seconds: float,
+        gather_seconds: float = 0.0,
     ) -> None:
         """`place` names it in errors; `timeout_seconds` is for one attempt, the call's `opened` included."""
         self._place = place
@@ -34,6 +41,7 @@ class Backend:
         self._attempts = attempts
         self._timeout_seconds = timeout_seconds
         self._silence_seconds = silence_seconds
+        self._gather_seconds = gather_seconds
         self._dialling = trio.Lock()
         self._connection: SharedConnection | None = None
 
@@ -88,7 +96,9 @@ class Backend:
             if connection is None or not connection.machine.takes_calls:
                 stream, early = await self._dial()
                 # No checkpoint from here on, so that the stream always has an owner.
-                connection = SharedConnection(stream, early, silence_seconds=self._silence_seconds)
+                connection = SharedConnection(
+                    stream, early, silence_seconds=self._silence_seconds, gather_seconds=self._gather_seconds
+                )
                 trio.lowlevel.spawn_system_task(connection.run, name="sottovoce mux connection")
                 self._connection = connection
             return connection

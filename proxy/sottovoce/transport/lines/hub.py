@@ -31,6 +31,7 @@ READABLE: Final = select.EPOLLIN
 WRITABLE: Final = select.EPOLLOUT
 _EVENTS_AT_ONCE: Final = 64
 """Handled before anything else is looked at: 2 ms when each is a frame."""
+_NEVER: Final = float("inf")
 _TURN_SECONDS: Final = 0.01
 """After which Trio has a turn, also when nothing seems to be wanted: somebody may have set a nearer deadline."""
 
@@ -43,7 +44,12 @@ class Hub:
         self.epoll = select.epoll()
         self.users: dict[int, Ready] = {}
         self._afterwards: list[Callable[[], None]] = []
+        self._later: list[tuple[float, Callable[[], None]]] = []
         self._is_serving = False
+        self.due_at = _NEVER
+        """When `act_on_time` should be called, by `time.monotonic`."""
+        self.stands_in = False
+        """Whether it waits in Trio's place, and so knows the time."""
 
     def add(self, descriptor: int, events: int, ready: Ready) -> None:
         """Look at a descriptor from now on."""
@@ -69,6 +75,26 @@ class Hub:
         if self._is_serving:
             self._afterwards.append(act)
         else:
+            act()
+
+    def later(self, seconds: float, act: Callable[[], None]) -> None:
+        """Have `act` called behind a turn so many seconds from now, or a little later; at once in a task of our own.
+
+        It costs nothing but a look at the clock, which is why Trio's timers are not asked.  It must not raise.
+        """
+        if not self.stands_in:
+            act()
+            return
+        when = time.monotonic() + seconds
+        self._later.append((when, act))
+        self.due_at = min(self.due_at, when)
+
+    def act_on_time(self, now: float) -> None:
+        """Do what is due."""
+        due = [act for when, act in self._later if when <= now]
+        self._later = [each for each in self._later if each[0] > now]
+        self.due_at = min((when for when, _ in self._later), default=_NEVER)
+        for act in due:
             act()
 
     def serve(self, events: Sequence[tuple[int, int]]) -> bool:
@@ -131,20 +157,25 @@ class StandIn:
 
     def poll(self, timeout: float, maxevents: int) -> list[tuple[int, int]]:
         """Serve the hub's sockets until Trio has something to do; give Trio's events."""
-        hub, until = self._hub, time.monotonic() + timeout
-        if not hub.users:
+        hub, now = self._hub, time.monotonic()
+        if not hub.users and hub.due_at == _NEVER:
             return self._theirs.poll(timeout, maxevents)
+        until = now + timeout
         served: list[tuple[int, int]] = []
-        while events := hub.epoll.poll(timeout, _EVENTS_AT_ONCE):
-            served = _SERVED
-            if hub.serve(events):
-                return self._theirs.poll(0, maxevents) or served
+        while True:
+            events = hub.epoll.poll(max(min(until, hub.due_at) - now, 0), _EVENTS_AT_ONCE)
+            if events:
+                served = _SERVED
+                if hub.serve(events):
+                    return self._theirs.poll(0, maxevents) or served
             now = time.monotonic()
-            until = min(until, now + _TURN_SECONDS)
-            timeout = until - now
-            if self._runnable or timeout <= 0:
-                break
-        return served
+            if now >= hub.due_at:
+                served = _SERVED
+                hub.act_on_time(now)
+            if served:
+                until = min(until, now + _TURN_SECONDS)
+            if self._runnable or now >= until:
+                return served
 
     def close(self) -> None:
         """End with Trio's run."""
@@ -175,6 +206,7 @@ def stand_in(hub: Hub) -> bool:
             return False
         manager: Any = runner.io_manager
         manager._epoll = StandIn(manager._epoll, hub, runner.runq)
+        hub.stands_in = True
     except AttributeError:
         return False
     return True

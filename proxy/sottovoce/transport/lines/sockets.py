@@ -30,14 +30,16 @@ class SocketLine:
         "_is_over",
         "_rest",
         "_stream",
+        "_turn_bytes",
         "_user",
         "_watched",
         "is_clogged",
         "sent_bytes",
     )
 
-    def __init__(self, stream: trio.SocketStream) -> None:
-        """Borrow `stream`."""
+    def __init__(self, stream: trio.SocketStream, turn_bytes: int = TURN_BYTES) -> None:
+        """Borrow `stream`; read so much of it at once."""
+        self._turn_bytes = turn_bytes
         self._stream = stream  # which must not be collected, and its socket with it
         self._descriptor = stream.socket.fileno()
         self._hub = current_hub()
@@ -117,7 +119,7 @@ class SocketLine:
                 return
             reason = ""
             try:
-                data = os.read(self._descriptor, TURN_BYTES)
+                data = os.read(self._descriptor, self._turn_bytes)
             except BlockingIOError:
                 return
             except OSError as error:
