@@ -1,4 +1,5 @@
 import itertools
+import os
 from collections.abc import Sequence
 
 import hypothesis.strategies as st
@@ -125,6 +126,18 @@ def test_the_form_of_each_length(size: int) -> None:
 def test_no_two_masking_keys_are_the_same() -> None:
     seen = {(binary.masked_frame(b"") or b"")[2:6] for _ in range(1_000)}
     assert len(seen) > 990
+
+
+def test_a_forked_process_has_masking_keys_of_its_own() -> None:
+    binary.masked_frame(b"")
+    ours, theirs = os.pipe()
+    if (pid := os.fork()) == 0:
+        os.write(theirs, binary.masked_frame(b"") or b"")
+        os._exit(0)
+    os.waitpid(pid, 0)
+    assert os.read(ours, 6) != binary.masked_frame(b"")
+    os.close(ours)
+    os.close(theirs)
 
 
 def test_a_message_above_64_kilobytes_is_the_cores() -> None:

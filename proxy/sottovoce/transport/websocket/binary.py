@@ -4,6 +4,7 @@ The core takes 3 µs to read and as long to write one; this takes a third (measu
 frame, and whatever is wrong with one (`messages` gives those to the core).  Pure but for the masking keys.
 """
 
+import os
 import secrets
 from typing import Final
 
@@ -24,7 +25,9 @@ _CONTROLS: Final = 8
 _KEY_BYTES: Final = 4
 _KEYS_AT_ONCE: Final = 256
 _keys: Final[list[bytes]] = []
-"""Masking keys that nobody has had yet, for all connections of the process."""
+"""Masking keys that nobody has had yet, for all connections of the process, in whichever thread."""
+if hasattr(os, "register_at_fork"):  # where there is no fork, there is none to have the same keys
+    os.register_at_fork(after_in_child=_keys.clear)
 _HEADS: Final = [bytes((BINARY_FRAME, size)) for size in range(_SHORT_SIZES)] + [
     bytes((BINARY_FRAME, _SHORT_SIZES, *size.to_bytes(2))) for size in range(_SHORT_SIZES, _VOICE_SIZES)
 ]
@@ -97,8 +100,14 @@ def masked_frame(message: bytes) -> bytes | None:
         head = b"\x82\xfe" + size.to_bytes(2)
     else:
         return None
-    if not _keys:
-        fresh = secrets.token_bytes(_KEY_BYTES * _KEYS_AT_ONCE)
-        _keys.extend(fresh[at : at + _KEY_BYTES] for at in range(0, len(fresh), _KEY_BYTES))
-    key = _keys.pop()
+    try:
+        key = _keys.pop()
+    except IndexError:
+        key, *more = _fresh_keys()
+        _keys.extend(more)
     return head + key + apply_mask(message, key)
+
+
+def _fresh_keys() -> list[bytes]:
+    fresh = secrets.token_bytes(_KEY_BYTES * _KEYS_AT_ONCE)
+    return [fresh[at : at + _KEY_BYTES] for at in range(0, len(fresh), _KEY_BYTES)]
