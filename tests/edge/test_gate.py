@@ -235,6 +235,18 @@ async def test_the_header_and_the_handshake_share_their_time(autojump_clock: tri
         assert await _is_closed(stream)
 
 
+async def test_a_header_that_is_there_when_its_time_is_over_is_no_crash(autojump_clock: trio.testing.MockClock) -> None:
+    proxy = Proxy()
+    async with house(proxy, proxy_protocol_from=("10.0.0.0/8",), handshake_seconds=10) as served:
+        stream = await served.dial("10.1.2.3")
+        await stream.send_all(TCP4[:-1])
+        await trio.testing.wait_all_tasks_blocked()
+        await stream.send_all(TCP4[-1:])
+        autojump_clock.jump(11)  # the reader has been woken
+        assert await _is_closed(stream)
+    assert not proxy.log.named(log_events.TASK_CRASHED)
+
+
 async def test_cancelled_at_any_moment_nothing_is_counted_for_ever(autojump_clock: trio.testing.MockClock) -> None:
     for steps in range(0, 80, 4):
         proxy = Proxy()

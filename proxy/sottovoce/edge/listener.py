@@ -215,7 +215,7 @@ class Listener:
             self.refuse(services, balancer, f"PROXY protocol: {reason}")
             return
         client = balancer if header.source is None else Address(*header.source)
-        seconds = until - trio.current_time()
+        seconds = max(until - trio.current_time(), 0.0)  # it may have come at the last moment
         if serving := self._serving(stream, services, client, seconds, is_limited=not header.is_local):
             await serving
 
