@@ -124,7 +124,8 @@ async def test_gone_before_its_backend_is_connected_all_it_said_counts(autojump_
     assert (scene.end.code, scene.end.truncated, scene.end.side) == (1000, False, "client")
 
 
-async def test_a_crash_in_a_call_is_raised_where_it_is_served(autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize("where", ["client", "backend"])
+async def test_a_crash_in_a_call_is_raised_where_it_is_served(autojump_clock: MockClock, where: str) -> None:
     crashed: list[BaseException] = []
     proxy = Proxy()
 
@@ -143,8 +144,11 @@ async def test_a_crash_in_a_call_is_raised_where_it_is_served(autojump_clock: Mo
         peer = Peer(ours, HAND)
         await peer.open()
         await settle()
-        proxy.hand.legs[0].audio = crash  # type: ignore[method-assign]  # our fault, in one call
-        await peer.say(FRAME)
+        if where == "client":
+            proxy.hand.legs[0].audio = crash  # type: ignore[method-assign]  # our fault, in one call
+            await peer.say(FRAME)
+        else:
+            proxy.hand.sinks[0].crashed(ZeroDivisionError())  # as a leg tells of one
         await settle()
         await trio.aclose_forcefully(peer.tls)
     assert len(crashed) == 1
