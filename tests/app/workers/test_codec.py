@@ -87,6 +87,15 @@ def test_a_secret_crosses_and_no_copy_stays_in_the_reader() -> None:
     assert not any(frame.body), "what its reader overwrites is all there is of it"
 
 
+def test_a_frame_that_is_too_large_is_overwritten_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(codec, "MAX_FRAME_BYTES", 10)
+    with pytest.raises(DeskBroken, match="larger than a frame may be") as caught:
+        encode_frame("Answer", 1, messages.Answer("a", b"private bytes"))
+    variables = caught.traceback[-1].frame.f_locals
+    assert not any(variables["body"])
+    assert not any(variables["packed"])
+
+
 def test_all_that_is_read_of_who_may_call_goes_into_one_frame() -> None:
     files = [name for name, kind in ClientsSources.__annotations__.items() if "bytes" in str(kind)]
     assert len(files) == 4

@@ -44,10 +44,10 @@ def encode_frame(kind: str, number: int, message: msgspec.Struct) -> bytes:
     body = msgspec.msgpack.encode(message, enc_hook=lend_secret)
     packed = msgspec.msgpack.encode(_Packed(kind, number, msgspec.Raw(body)))
     wipe_bytes(body)
-    if len(packed) > MAX_FRAME_BYTES:
-        text = f"a {kind} of {len(packed)} bytes is larger than a frame may be"
-        raise DeskBroken(text)
     try:
+        if len(packed) > MAX_FRAME_BYTES:
+            text = f"a {kind} of {len(packed)} bytes is larger than a frame may be"
+            raise DeskBroken(text)
         return len(packed).to_bytes(_LENGTH_BYTES) + packed
     finally:
         wipe_bytes(packed)
