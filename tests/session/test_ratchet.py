@@ -55,6 +55,14 @@ def test_counters_of_every_width() -> None:
     assert len(headers) == 600
 
 
+@pytest.mark.parametrize("per_key", [255, 256, 257, 300])
+def test_a_generation_ends_at_a_counter_of_any_width(per_key: int) -> None:
+    sender, receiver = chains(per_key=per_key)
+    for number in range(2 * per_key + 1):
+        assert receiver.open(sender.seal(b"x")) == b"x"
+        assert receiver.generation == number // per_key
+
+
 @pytest.mark.protocol("P7.34", "P7.35", "P7.36", "P7.44", "P7.45", "P11.32")
 @pytest.mark.parametrize("already", [0, 1, 15, 16, 17, 31])
 def test_what_is_refused_moves_nothing(already: int) -> None:
@@ -76,6 +84,7 @@ def test_what_is_refused_moves_nothing(already: int) -> None:
         (sframe.encode_header(0x99, 2**63) + bytes(16), Code.KEY_LIMIT),
         (record[:-1] + bytes([record[-1] ^ 1]), Code.DECRYPT_FAILED),
         (record + b"\0", Code.DECRYPT_FAILED),
+        (record[:header] + bytes(16), Code.DECRYPT_FAILED),
     ]
     for wrong, code in bad:
         assert refused(receiver, wrong) == code
@@ -142,6 +151,18 @@ def test_a_chain_keeps_its_cipher_while_records_pass() -> None:
         for chain in both:
             chain.rest()
     assert all(map(has_cipher, both))
+
+
+def test_eight_records_are_as_good_as_none_and_nine_are_not() -> None:
+    for passed in (0, RESTING_RECORDS, RESTING_RECORDS + 1):
+        sender, receiver = chains(per_key=1_000)
+        for count in (RESTING_RECORDS + 1, passed):
+            for _ in range(count):
+                receiver.open(sender.seal(b"x"))
+            for chain in (sender, receiver):
+                assert has_cipher(chain)
+                chain.rest()
+        assert has_cipher(sender) is has_cipher(receiver) is (passed > RESTING_RECORDS)
 
 
 def test_what_is_refused_at_rest_moves_nothing() -> None:
