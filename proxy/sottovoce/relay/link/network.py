@@ -1,7 +1,7 @@
 """Byte streams to a backend: TCP with a limit on silence, TLS 1.3 over it where the URL says so, or a local socket.
 
 An IP address is connected to at once.  A name has several perhaps, which Trio looks up and tries (RFC 8305); that takes
-four times as long where there is nothing to choose from (0.10 instead of 0.03 ms of processor time, measured).
+three times as long where there is nothing to choose from (0.10 instead of 0.03 ms of processor time, measured).
 """
 
 import errno
