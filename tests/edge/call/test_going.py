@@ -8,6 +8,7 @@ import trio
 from trio.testing import MockClock
 
 from sottovoce.audit import CallEnded
+from sottovoce.edge import VoiceConfig
 from sottovoce.plane import Flow
 from sottovoce.session import ServerSession
 from sottovoce.transport import CLOSE_SECONDS
@@ -124,8 +125,10 @@ async def test_gone_before_its_backend_is_connected_all_it_said_counts(autojump_
     assert (scene.end.code, scene.end.truncated, scene.end.side) == (1000, False, "client")
 
 
-@pytest.mark.parametrize("where", ["client", "backend"])
-async def test_a_crash_in_a_call_is_raised_where_it_is_served(autojump_clock: MockClock, where: str) -> None:
+@pytest.mark.parametrize("where", ["client", "backend", "clock"])
+async def test_a_crash_in_a_call_is_raised_where_it_is_served(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
     crashed: list[BaseException] = []
     proxy = Proxy()
 
@@ -135,7 +138,7 @@ async def test_a_crash_in_a_call_is_raised_where_it_is_served(autojump_clock: Mo
         except* ZeroDivisionError as group:
             crashed.extend(group.exceptions)
 
-    def crash(payload: bytes, lost_before: int) -> None:
+    def crash(*_: object) -> None:
         raise ZeroDivisionError
 
     async with trio.open_nursery() as nursery:
@@ -145,10 +148,13 @@ async def test_a_crash_in_a_call_is_raised_where_it_is_served(autojump_clock: Mo
         await peer.open()
         await settle()
         if where == "client":
-            proxy.hand.legs[0].audio = crash  # type: ignore[method-assign]  # our fault, in one call
+            monkeypatch.setattr(proxy.hand.legs[0], "audio", crash)  # our fault, in one call
             await peer.say(FRAME)
-        else:
+        elif where == "backend":
             proxy.hand.sinks[0].crashed(ZeroDivisionError())  # as a leg tells of one
+        else:
+            monkeypatch.setattr(Flow, "rest", crash)
+            await trio.sleep(VoiceConfig().heartbeat_seconds)
         await settle()
         await trio.aclose_forcefully(peer.tls)
     assert len(crashed) == 1

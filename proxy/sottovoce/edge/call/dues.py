@@ -87,14 +87,13 @@ class Dues:
         try:
             if now >= min(self._session.next_deadline() or now, self._vigil.next_at, self._flow.stalls_at):
                 self._do(call, now)
-        except Exception as error:  # noqa: BLE001  our own fault, in one call
-            self.end()
-            call.crashed(error)
-        else:
             if now - self._looked_at >= _REST_SECONDS:
                 self._looked_at = now
                 self._flow.rest()
             self.wake()
+        except Exception as error:  # noqa: BLE001  our own fault, in one call
+            self.end()
+            call.crashed(error)
 
     def _do(self, call: DuesUser, now: float) -> None:
         call.take_events(self._session.on_deadline(now))
