@@ -261,6 +261,24 @@ async def test_cancelled_at_any_moment_nothing_is_counted_for_ever(autojump_cloc
         assert (served.listener.calls, served.listener._connections, len(served.listener._gate)) == (0, 0, 0)
 
 
+async def test_evicted_at_any_moment_it_is_closed(autojump_clock: trio.testing.MockClock) -> None:
+    evicted = 0
+    for steps in range(0, 80, 4):
+        proxy = Proxy()
+        async with house(proxy, max_handshakes=1) as served:
+            served.nursery.start_soon(_open_or_not, Peer(await served.dial(FLOOD)))
+            for _ in range(steps):
+                await trio.lowlevel.checkpoint()
+            is_under_way = bool(len(served.listener._gate))
+            newcomer = served.listener._gate.begin(HONEST, trio.current_time(), lambda: None)
+            assert not isinstance(newcomer, str)
+            await trio.testing.wait_all_tasks_blocked()
+            if is_under_way:
+                evicted += 1
+                assert (served.listener.calls, served.listener._connections, len(served.listener._gate)) == (0, 0, 1)
+    assert 0 < evicted < 20, "some were before the first step, or agreed on"
+
+
 async def _open_or_not(peer: Peer) -> None:
     with contextlib.suppress(trio.BrokenResourceError, AssertionError):
         await peer.open()
