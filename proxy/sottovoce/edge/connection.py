@@ -10,7 +10,7 @@ from sottovoce.edge.gate import SUBPROTOCOL, Admitted, Queueing, Refused, admit
 from sottovoce.edge.services import EdgeServices
 from sottovoce.edge.voice import VoiceCall
 from sottovoce.session import BINDING_TLS_EXPORTER, Carriage
-from sottovoce.transport import ServerWebSocket, TlsError, TlsStream, UpgradeRequest, WsEvent, WsFailed
+from sottovoce.transport import ServerWebSocket, TlsError, TlsStream, UpgradeRequest, WsFailed
 from sottovoce.wire import MAX_TRANSPORT_MESSAGE_BYTES
 
 _UNAVAILABLE = 503
@@ -75,29 +75,26 @@ async def _begin(  # noqa: PLR0913, PLR0917  one step of `serve_connection`, who
         watch.came(limit.cancel)
         await tls.do_handshake()
         tls.transport = stream  # from here on nobody queues: frames pass
-        opened = await _open(tls, services, client, watch)
-        if opened is None:
+        call = await _open(tls, services, client, watch)
+        if call is None:
             return None
-        call, early = opened
         watch.started(call)
-        return call.run(early)
+        return call.run()
     if trio.current_time() >= limit.deadline:  # else it was cut off
         services.journal.upgrade_refused(client, None, "no request came in time")
     return None
 
 
-async def _open(
-    tls: TlsStream, services: EdgeServices, client: str, watch: Watch
-) -> tuple[VoiceCall, list[WsEvent]] | None:
-    """Take the request; give the call, and what came behind the request.  None: refused."""
+async def _open(tls: TlsStream, services: EdgeServices, client: str, watch: Watch) -> VoiceCall | None:
+    """Take the request; give the call.  None: refused."""
     websocket = ServerWebSocket(max_message_bytes=MAX_TRANSPORT_MESSAGE_BYTES)
     while True:
         data = await tls.receive_some()
         if not data:
             return None
         match websocket.receive(data):
-            case [UpgradeRequest() as request, *early]:
-                return await _answer(tls, websocket, request, early, services, client, watch)
+            case [UpgradeRequest() as request]:  # nothing may come behind it before it is answered
+                return await _answer(tls, websocket, request, services, client, watch)
             case [WsFailed(reason=reason, status=status), *_]:
                 services.journal.upgrade_refused(client, status, reason)
                 await tls.send_all(websocket.to_send())
@@ -110,11 +107,10 @@ async def _answer(  # noqa: PLR0913, PLR0917  one step of `_open`
     tls: TlsStream,
     websocket: ServerWebSocket,
     request: UpgradeRequest,
-    early: list[WsEvent],
     services: EdgeServices,
     client: str,
     watch: Watch,
-) -> tuple[VoiceCall, list[WsEvent]] | None:
+) -> VoiceCall | None:
     verdict, reason = admit(request, services.routes), None
     if isinstance(verdict, Admitted) and services.shut_seconds is not None:
         verdict, reason = Refused(_UNAVAILABLE, _NO_CALLS, services.shut_seconds), "no descriptor is left for a call"
@@ -142,4 +138,4 @@ async def _answer(  # noqa: PLR0913, PLR0917  one step of `_open`
                 request.target,
                 peer_certificate=tls.core.peer_certificate_der(),
             )
-            return VoiceCall(tls, websocket, served, carriage, services, client, watch.agreed), early
+            return VoiceCall(tls, websocket, served, carriage, services, client, watch.agreed)

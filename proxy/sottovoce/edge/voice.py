@@ -125,14 +125,14 @@ class VoiceCall:
         self._crash: Exception | None = None
         self._nursery: trio.Nursery | None = None
 
-    async def run(self, early: list[WsEvent]) -> None:
-        """Run the call to its end; `early` is what came behind the request.  Wipes every key on the way out."""
+    async def run(self) -> None:
+        """Run the call to its end.  Wipes every key on the way out."""
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
                 self._dues.begin(self)
                 self._flow.flush()  # the answer to the request
-                await self._agree(early)
+                await self._agree()
                 if self._established is not None and not self._session.has_ended:
                     await self._converse(self._established)
                 while not self._flow.is_over:
@@ -238,8 +238,7 @@ class VoiceCall:
 
     # The life of a session.
 
-    async def _agree(self, early: list[WsEvent]) -> None:
-        self._receive(early)
+    async def _agree(self) -> None:
         while self._established is None and not self._flow.is_over:
             if self._errands.is_judging:
                 await self._errands.wait_for_verdict()
