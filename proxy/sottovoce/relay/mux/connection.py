@@ -72,8 +72,9 @@ class SharedConnection:
     def drained(self) -> None:
         """Write what has come up meanwhile."""
         self.machine.is_clogged = False
-        self._has_left.set()
         self._write()
+        if not self._line.is_clogged:
+            self._has_left.set()
 
     def lost(self, reason: str) -> None:
         """End."""
@@ -109,6 +110,6 @@ class SharedConnection:
     def _write(self) -> None:
         machine, line = self.machine, self._line
         self._wrote_at = time.monotonic()
-        while machine.has_more and not line.is_clogged:
-            line.write(machine.to_send())
+        while not line.is_clogged and (data := machine.to_send()):
+            line.write(data)
         machine.is_clogged = line.is_clogged

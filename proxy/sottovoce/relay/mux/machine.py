@@ -177,11 +177,6 @@ class MuxMachine:
         self.out.clear()
         return data
 
-    @property
-    def has_more(self) -> bool:
-        """Whether `to_send` would give something."""
-        return bool(self.out or self._waiting or self._pong is not None)
-
     # Time.
 
     def next_deadline(self) -> float:
