@@ -48,6 +48,13 @@ class Cores(msgspec.Struct, frozen=True):
         """Give the command that runs `command` where generator and backend run."""
         return _command(self.generator, PRIORITY if self.is_prompt else 0, command)
 
+    def claim(self, server: int) -> None:
+        """Have a server that runs already, by its pid, run where servers do."""
+        if self.server is not None:
+            os.sched_setaffinity(server, {self.server})
+        if self.is_prompt and self.is_firm:
+            os.sched_setscheduler(server, os.SCHED_RR, os.sched_param(PRIORITY))
+
     @contextmanager
     def as_generator(self) -> Generator[None]:
         """Have this process be where the generator runs, until the block ends."""
