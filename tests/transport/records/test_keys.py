@@ -52,3 +52,9 @@ def test_the_next_generation(name: str) -> None:
     assert after.secret.expose() == known.secret
     assert secret.is_wiped
     assert after.iv.to_bytes(12) == expand(known.secret, b"iv", 12)
+
+
+def test_a_key_shows_nothing_of_itself() -> None:
+    key = TrafficKey.of(SUITES["TLS_AES_256_GCM_SHA384"], Secret("of a connection", bytes(range(48))))
+    assert repr(key) == f"{key}" == "TrafficKey(...)"
+    assert str(key.iv) not in repr((key, [key]))

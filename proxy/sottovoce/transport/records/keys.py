@@ -31,6 +31,10 @@ class TrafficKey(NamedTuple):
     iv: int
     """The write IV as a number, to xor record numbers into (RFC 8446 §5.3)."""
 
+    def __repr__(self) -> str:
+        """Show nothing of it: the IV is as secret as the key."""
+        return "TrafficKey(...)"
+
     @classmethod
     def of(cls, suite: TlsSuite, secret: Secret) -> Self:
         """Give the key of a traffic secret, which it owns from now on (RFC 8446 §7.3)."""
