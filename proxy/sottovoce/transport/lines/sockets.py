@@ -1,7 +1,8 @@
 """A line over a socket, served by the hub.
 
 A write that fails says nothing by itself: what the peer said before it went is read first, and the end is found behind
-it.  (The kernel reports a socket that broke as readable.)
+it.  (The kernel reports a socket that broke as readable.)  Why it failed is kept until then, since a fault is told
+once; but not that the peer takes nothing more (EPIPE), which may have come about in good order.
 
 The descriptor is used as it is: a second `socket.socket` over it would close it when it is collected, in whose hands it
 may be by then.  Python ignores SIGPIPE, so a write to a socket is as good as a send.
@@ -24,6 +25,7 @@ class SocketLine:
 
     __slots__ = (
         "_descriptor",
+        "_fault",
         "_hub",
         "_is_broken",
         "_is_held",
@@ -49,6 +51,7 @@ class SocketLine:
         self._is_held = True
         self._is_over = False  # nothing more is read
         self._is_broken = False  # nothing more is written
+        self._fault = ""  # why, where reading may not tell
         self.is_clogged = False
         self.sent_bytes = 0
 
@@ -117,28 +120,27 @@ class SocketLine:
                 self._send_rest(user)
             if self._is_held or self._is_over or events == WRITABLE:
                 return
-            reason = ""
             try:
                 data = os.read(self._descriptor, self._turn_bytes)
             except BlockingIOError:
                 return
             except OSError as error:
-                data, reason = b"", error.strerror or "the connection broke"
+                data, self._fault = b"", error.strerror or "the connection broke"
             if data:
                 user.received(data)
             else:
-                self._end(user, reason)
+                self._is_over = True
+                self._watch()
+                user.lost(self._fault)
         except Exception as error:  # noqa: BLE001  our own fault, in one call: the others are served on
             self._close()
             user.crashed(error)
 
-    def _end(self, user: LineUser, reason: str) -> None:
-        self._is_over = True
-        self._watch()
-        user.lost(reason)
-
     def _not_sent(self, error: OSError) -> int:
-        self._is_broken = not isinstance(error, BlockingIOError)
+        if not isinstance(error, BlockingIOError):
+            self._is_broken = True
+            if not isinstance(error, BrokenPipeError):
+                self._fault = error.strerror or "the connection broke"
         return 0
 
     def _send_rest(self, user: LineUser) -> None:
