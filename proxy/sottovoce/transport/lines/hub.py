@@ -20,6 +20,7 @@ import select
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from operator import itemgetter
 from typing import Any, Final, Protocol, cast
 
 import trio
@@ -90,11 +91,11 @@ class Hub:
         self.due_at = min(self.due_at, when)
 
     def act_on_time(self, now: float) -> None:
-        """Do what is due."""
-        due = [act for when, act in self._later if when <= now]
+        """Do what is due, the earliest first."""
+        due = sorted((each for each in self._later if each[0] <= now), key=itemgetter(0))
         self._later = [each for each in self._later if each[0] > now]
         self.due_at = min((when for when, _ in self._later), default=_NEVER)
-        for act in due:
+        for _, act in due:
             act()
 
     def serve(self, events: Sequence[tuple[int, int]]) -> bool:
