@@ -19,17 +19,16 @@ async def test_what_is_to_be_done_later_is_done_in_its_time(members: int) -> Non
             await wait_until(lambda: len(done) == 4)
         assert done == [0.01, 0.01, 0.02, 0.03]
         assert time.monotonic() - begun >= 0.03
-        assert steps[0] > 100
+        assert steps[0] > 0
         assert hub.due_at == float("inf")
 
 
 async def test_what_is_to_be_done_later_wakes_a_hub_that_is_quiet() -> None:
-    hub, done = hubs.current_hub(), list[float]()
-    hub.later(0.01, lambda: hub.later(0.01, lambda: done.append(time.monotonic())))
-    begun = time.monotonic()
-    await trio.sleep(0.2)  # Trio wants nothing meanwhile
-    assert len(done) == 1
-    assert 0.02 <= done[0] - begun < 0.2
+    hub, begun = hubs.current_hub(), time.monotonic()
+    with trio.move_on_after(PATIENCE_SECONDS) as scope:
+        hub.later(0.01, lambda: hub.later(0.01, scope.cancel))
+        await trio.sleep_forever()  # Trio wants nothing meanwhile
+    assert 0.02 <= time.monotonic() - begun < PATIENCE_SECONDS
 
 
 async def test_where_the_hub_is_a_task_later_is_now(monkeypatch: pytest.MonkeyPatch) -> None:
