@@ -166,7 +166,7 @@ async def test_deadlines_come(members: int) -> None:
             with trio.move_on_after(0.02) as limit:
                 await trio.sleep_forever()
             assert limit.cancelled_caught
-        assert steps[0] > 100
+        assert steps[0] > 10
 
 
 async def test_a_deadline_set_while_being_told_comes(members: int) -> None:

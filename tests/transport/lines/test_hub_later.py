@@ -1,6 +1,8 @@
 """What the hub does in its own time."""
 
 import time
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import trio
@@ -29,6 +31,34 @@ async def test_what_is_to_be_done_later_wakes_a_hub_that_is_quiet() -> None:
         hub.later(0.01, lambda: hub.later(0.01, scope.cancel))
         await trio.sleep_forever()  # Trio wants nothing meanwhile
     assert 0.02 <= time.monotonic() - begun < PATIENCE_SECONDS
+
+
+async def test_what_comes_close_together_is_handled_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with ring(1, rounds=200) as steps:
+        waits: list[float] = []
+        monkeypatch.setattr(hubs.time, "sleep", waits.append)
+        with trio.fail_after(PATIENCE_SECONDS):
+            while steps[0] < 200:  # noqa: ASYNC110  no task is told
+                await trio.sleep(0.02)
+        assert set(waits) == {hubs._GATHER_SECONDS}
+        assert len(waits) < 200  # the first of a quiet time waits for nobody
+
+
+async def test_a_turn_of_many_waits_for_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(hubs.time, "sleep", waits.append)
+    stands = hubs.StandIn(cast("Any", SimpleNamespace(fileno=lambda: 0)), cast("Any", _Deaf()), [])
+    for events, now in ((1, 100.0), (64, 100.0001), (0, 100.0002), (hubs._FEW, 100.0003), (1, 200.0)):
+        stands._gather(events, now)
+    assert waits == []
+    stands._gather(1, stands._turned_at + 0.0001)
+    assert waits == [hubs._GATHER_SECONDS]
+
+
+class _Deaf:
+    """A hub of which nothing is wanted."""
+
+    epoll = SimpleNamespace(register=lambda *_: None)
 
 
 async def test_where_the_hub_is_a_task_later_is_now(monkeypatch: pytest.MonkeyPatch) -> None:
