@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from loadtest.peers.servers.processes import free_port
 from tests.cli.conftest import Cli
 from tests.recordings import cut_short, samples_of, write_float_wav, write_recording
 from tests.running import (
@@ -240,8 +241,7 @@ def guarded(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[R
     (directory / "kiosk-tls.key").chmod(0o600)
     made_key = sottovoce("clients", "keygen", "--out", directory / "kiosk.key")
     (directory / "kiosk.pub").write_text(made_key.stdout)
-    with socket.create_server(("127.0.0.1", 0)) as probe:  # clients' entries name the port
-        port = probe.getsockname()[1]
+    port = free_port()  # clients' entries name it
     where = ("--route", "echo", "--audience", f"localhost:{port}")
     for words in (("--token", "--out", directory / "kiosk.token"), ("--key", directory / "kiosk.pub")):
         added = sottovoce("clients", "add", directory, "kiosk", *words, *where)

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import textwrap
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from loadtest.peers.servers.processes import free_port
 from tests.cli.conftest import Cli
 from tests.running import ROOT, START_SECONDS, environment, running_proxy
 
@@ -45,11 +45,6 @@ def in_the_background(line: str, cwd: Path, ready: Path) -> Generator[None]:
             assert process.wait(START_SECONDS) == 0
         finally:
             process.kill()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 def lines_of(document: str) -> list[str]:

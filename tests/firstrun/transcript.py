@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from loadtest.peers.servers.processes import free_port
+
 HERE = Path(__file__).parent
 README = HERE.parents[1] / "README.md"
 NAMES = tuple(sorted(path.stem for path in HERE.glob("*.txt")))
@@ -57,7 +59,7 @@ def read(name: str) -> tuple[Step, ...]:
 
 def usable_ports() -> tuple[str, ...]:
     """Give the usual ports; others where somebody has one of them."""
-    return _DEFAULTS if all(map(_is_free, _DEFAULTS)) else tuple(_free_port() for _ in _DEFAULTS)
+    return _DEFAULTS if all(map(_is_free, _DEFAULTS)) else tuple(str(free_port()) for _ in _DEFAULTS)
 
 
 def readme_start() -> str:
@@ -85,8 +87,3 @@ def _is_free(port: str) -> bool:
         except OSError:
             return False
     return True
-
-
-def _free_port() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return str(server.getsockname()[1])

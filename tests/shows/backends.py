@@ -8,6 +8,7 @@ from typing import Any
 
 import trio
 
+from loadtest.peers.servers.processes import free_port
 from sottovoce.transport import PeerClosed, ServerWebSocket, TextMessage, UpgradeRequest
 
 _HEADER_BYTES = 7
@@ -89,9 +90,7 @@ class StuckBackend:
 
 def nobody() -> str:
     """A URL at which nothing listens."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return f"ws://127.0.0.1:{taken.getsockname()[1]}/"
+    return f"ws://127.0.0.1:{free_port()}/"
 
 
 @asynccontextmanager

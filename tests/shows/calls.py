@@ -1,6 +1,5 @@
 """Calls to a running proxy as any client makes them."""
 
-import socket
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -19,13 +18,6 @@ PATIENCE = 30.0
 def speech() -> Recording:
     """The bundled recording."""
     return read_wav(find_recording())
-
-
-def free_port() -> int:
-    """A port that is free now, for what has to be known before the proxy starts."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
 
 
 @asynccontextmanager

@@ -19,8 +19,8 @@ from pathlib import Path
 
 import pytest
 
+from loadtest.peers.servers.processes import free_port
 from tests.running import environment
-from tests.shows.calls import free_port
 from tests.shows.needles import forms, leaks
 from tests.shows.telling import notes
 

@@ -5,8 +5,9 @@ import socket
 import subprocess
 import time
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from random import SystemRandom
 
 from loadtest.replay.processes.looking import children_of
 from sottovoce.primitives import SottovoceError, one_line
@@ -15,6 +16,10 @@ _START_SECONDS = 15.0
 _STOP_SECONDS = 5.0
 _LOOK_SECONDS = 0.02
 _SHOWN = 300
+_PORTS = (10_000, 32_768)
+"""Below those that Linux chooses from (`net.ipv4.ip_local_port_range`)."""
+_TRIES = 100
+_chance = SystemRandom()
 
 
 class ServerFailed(SottovoceError):
@@ -22,10 +27,12 @@ class ServerFailed(SottovoceError):
 
 
 def free_port() -> int:
-    """Give a high loopback port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Give a loopback port that is free now, and that the kernel gives to nobody who asks for any."""
+    for _ in range(_TRIES):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", _chance.randrange(*_PORTS)))
+            return int(probe.getsockname()[1])
+    raise ServerFailed(f"none of {_TRIES} ports between {_PORTS[0]} and {_PORTS[1]} is free: end what has them")
 
 
 @contextmanager

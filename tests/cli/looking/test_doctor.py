@@ -1,7 +1,6 @@
 import os
 import resource
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from loadtest.peers.servers.processes import free_port
 from tests.cli.conftest import Cli
 from tests.running import environment, running_proxy
 
@@ -168,8 +168,3 @@ def failing(cli: Cli, directory: Path, what: str) -> dict[str, Any]:
             return bad[0]
         time.sleep(0.1)
     raise AssertionError(what)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]

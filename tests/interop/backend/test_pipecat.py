@@ -1,7 +1,6 @@
 """The example `FrameSerializer` in a bot of Pipecat's own, with its WebSocket transport, behind a real proxy."""
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Generator
@@ -10,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from loadtest.peers.servers.processes import free_port
 from sottovoce import client
 from sottovoce.client import Audio, Codec
 from sottovoce.client.sync import connect
@@ -18,11 +18,6 @@ from tests.running import ROOT, START_SECONDS, RunningProxy, environment, make_d
 PIPECAT = str(Path(sys.prefix) / "pipecat/bin/python")
 pytestmark = pytest.mark.interop(tool=("softhsm2-util", PIPECAT))
 _SECONDS = 20
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 @pytest.fixture(params=[(Codec.PCM16_16K, 16_000), (Codec.PCMU_8K, 8_000)], ids=["pcm16", "pcmu"])

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from loadtest.peers.servers.processes import free_port
 from tests.identity.clients.jwts import write_key_set
 from tests.interop.voice.peers import TOKEN, Callee, Callers
 from tests.running import copy_directory, make_directory, running_proxy
-from tests.shows.calls import free_port
 
 SOURCES = Path(__file__).with_name("peer")
 

@@ -56,7 +56,7 @@ def test_a_peer_carries_messages_as_they_are(tmp_path: Path, name: str) -> None:
         assert running.target.ca is not None
         context = ssl.create_default_context(cadata=running.target.ca.decode())
         with websockets.sync.client.connect(
-            running.target.url, ssl=context, compression=None, proxy=None
+            running.target.url, ssl=context, compression=None, proxy=None, open_timeout=60
         ) as connection:
             for size in (1, 125, 126, 696, 16_000):
                 message = os.urandom(size)

@@ -11,10 +11,10 @@ from typing import Self
 
 import trio
 
+from loadtest.peers.servers.processes import free_port
 from loadtest.replay.processes.started import echo_backend
 from sottovoce.client import Trust, trust_from_directory
 from tests.running import ROOT, RunningProxy, running_proxy, sottovoce
-from tests.shows.calls import free_port
 
 HANDSHAKE_SECONDS = 5.0
 _AWAY_SECONDS = 1.0
