@@ -18,7 +18,7 @@ from sottovoce.session.handshake import server as server_side
 from sottovoce.wire.messages import ClientCredential
 from tests.session.dialogue import CARRIAGE, Box, CountingEntropy, Pair, client_config, make_client, make_server
 from tests.session.foreign import ForeignServer
-from tests.session.keys import WALL
+from tests.session.keys import WALL, anchor_keys, serving_keys
 from tests.session.meeting import AtClient, AtServer
 
 TOKEN = b"a token that nobody else may read"
@@ -26,7 +26,9 @@ TOKEN = b"a token that nobody else may read"
 
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> list[Secret]:
-    """Every secret that is made from here on."""
+    """Every secret that is made from here on; the signers' seeds are kept from test to test."""
+    for keys in (anchor_keys, serving_keys):
+        keys()
     secrets: list[Secret] = []
     begin = Secret.__init__
 
