@@ -47,7 +47,7 @@ HALF_LEFT = {("hybrid", 64), ("bytes", 64)}
 
 
 class Told(NamedTuple):
-    """What a process has told up to now."""
+    """What a process has told up to now; what was made and wiped again and again is told once."""
 
     wiped: list[tuple[str, bytes]]
     live: list[tuple[str, bytes]]
@@ -77,7 +77,8 @@ class Watched:
         eventually(lambda: self._notes.read_text().count("told\n") > times, "the process does not answer")
         parts = self._notes.read_text().split("told\n")
         return Told(
-            wiped=[note for part in parts for note in notes(part, "wiped")], live=list(notes(parts[-2], "live"))
+            wiped=list(dict.fromkeys(note for part in parts for note in notes(part, "wiped"))),
+            live=list(notes(parts[-2], "live")),
         )
 
     def memory(self) -> list[bytes]:
