@@ -39,3 +39,10 @@ def test_audio_is_what_the_session_can_seal_or_refused(body: bytes, before: int)
 @given(st.binary(max_size=60))
 def test_what_is_no_reason_is_one_line_all_the_same(body: bytes) -> None:
     assert mux.decode_why_untrusted(body).isprintable()
+
+
+@pytest.mark.parametrize(("length", "shown"), [(120, "x" * 120), (121, "x" * 119 + "…")])
+def test_a_reason_that_is_cut_says_so(length: int, shown: str) -> None:
+    body = f'{{"reason": "{"x" * length}"}}'.encode()
+    assert mux.decode_why_untrusted(body) == shown
+    assert mux.decode_hang_up_untrusted(body) == shown

@@ -123,11 +123,10 @@ def test_a_backend_hangs_up_before_the_call_has_begun() -> None:
         (frame("refused", 1, b"\xff"), "refused: without a reason that can be read"),
         (frame("refused", 1), "refused: without a reason"),
         (frame("error", 1, b'{"code": "failed"}'), "failed: it gave the call up: failed"),
-        (frame("opened", 1) + frame("error", 1), "failed: it gave the call up: without a reason"),
-        (frame("audio", 1, b"\0abc"), "bad_framing: a frame of type 0x10 before `opened`"),
-        (credit(1, 1), "bad_framing: a frame of type 0x22 before `opened`"),
-        (frame("stop", 1), "bad_framing: a frame of type 0x20 before `opened`"),
-        (frame("opened", 1) + frame("audio", 1, b"\0abc"), "flood: more frames than it has credit for"),
+        (frame("error", 1), "failed: it gave the call up: without a reason"),
+        (frame("audio", 1, b"\0abc"), "bad_framing: a frame of type 0x10 (audio) before `opened`"),
+        (credit(1, 1), "bad_framing: a frame of type 0x22 (credit) before `opened`"),
+        (frame("stop", 1), "bad_framing: a frame of type 0x20 (stop) before `opened`"),
     ],
 )
 def test_a_call_that_does_not_begin(answer: bytes, refusal: str) -> None:
@@ -140,6 +139,42 @@ def test_a_call_that_does_not_begin(answer: bytes, refusal: str) -> None:
     assert talk.machine.calls == 0
     talk.say(frame("opened", 1), frame("refused", 1))
     assert not talk.machine.is_ended
+
+
+@pytest.mark.parametrize(
+    ("said", "reason", "answer"),
+    [
+        (frame("error", 1), "failed: it gave the call up: without a reason", "stop"),
+        (frame("audio", 1, b"\0abc"), "flood: more frames than it has credit for", "error"),
+        (frame("opened", 1), "bad_framing: it answered an `open` twice", "error"),
+        (frame("refused", 1), "bad_framing: it answered an `open` twice", "error"),
+        (bytes.fromhex("4001 00000001 10"), "bad_framing: a frame of 16385 bytes", "error"),
+    ],
+)
+def test_a_call_that_is_opened_and_over_before_it_has_begun(said: bytes, reason: str, answer: str) -> None:
+    """It is no refusal, which would be tried again: the backend has begun with it."""
+    talk, sink = Talk(), RecordingSink()
+    leg = talk.ask(sink)
+    talk.hear()
+    talk.say(frame("opened", 1), said)
+    assert leg.is_opened
+    assert leg.refusal is None
+    assert sink.told == []
+    leg.begin()
+    assert down(sink) == reason
+    leg.stop(END)
+    assert [name for name, *_ in talk.hear()] == [answer]
+    assert talk.machine.calls == 0
+
+
+def test_an_opened_with_a_body_is_a_fault_of_a_call_that_is_opened() -> None:
+    talk, sink = Talk(), RecordingSink()
+    leg = talk.ask(sink)
+    talk.say(frame("opened", 1, b"{}"))
+    assert leg.is_opened
+    leg.begin()
+    assert down(sink) == "bad_framing: an opened with 2 bytes, not 0"
+    assert [name for name, *_ in talk.hear()] == ["open", "error"]
 
 
 def test_a_call_that_is_given_up() -> None:
@@ -358,10 +393,11 @@ def test_a_connection_is_kept_from_its_last_call_on_and_not_from_its_beginning()
     assert talk.now >= ended_at + IDLE_SECONDS
 
 
-def test_goaway_takes_no_calls_and_ends_none() -> None:
+@pytest.mark.parametrize("body", [b"", b'{"code": "drain"}', b"{", b"\xff"])
+def test_goaway_takes_no_calls_and_ends_none(body: bytes) -> None:
     talk, sink = Talk(), RecordingSink()
     leg = talk.call(sink)
-    talk.say(frame("goaway", 0), frame("audio", 1, b"\0abc"))
+    talk.say(frame("goaway", 0, body), frame("audio", 1, b"\0abc"))
     assert not talk.machine.takes_calls
     leg.audio(SOUND, 0)
     assert talk.hear() == [("audio", 1, b"\0abc")]

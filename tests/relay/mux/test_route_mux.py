@@ -177,21 +177,17 @@ async def test_a_refusal_is_tried_again_and_named_at_last(autojump_clock: MockCl
         assert len(home.peers) == 1
 
 
-async def test_a_backend_that_takes_a_call_and_gives_it_up_at_once() -> None:
-    async with house() as home:
-        home.next = {"answer": False}
-        async with trio.open_nursery() as nursery:
-
-            async def take_and_give_up() -> None:
-                await wait_all_tasks_blocked()
-                await home.peers[0].say(frame("opened", 1) + frame("error", 1, b'{"code": "failed"}'))
-
-            nursery.start_soon(take_and_give_up)
-            with pytest.raises(BackendDown, match="failed: bot:9000: it gave the call up: failed"):
-                async with home.call():
-                    pass
-        await wait_all_tasks_blocked()
-        assert home.peers[0].names()[-1] == ("error", 1)
+async def test_a_backend_that_takes_a_call_and_gives_it_up_at_once_is_not_asked_again(
+    autojump_clock: MockClock,
+) -> None:
+    async with house(attempts=3) as home:
+        home.next = {"with_opened": frame("error", 1, b'{"code": "failed"}')}
+        sink = RecordingSink()
+        async with home.call(sink) as leg:
+            assert sink.told == [("backend_closed", "failed: it gave the call up: failed")]
+            leg.stop(END)
+        await trio.sleep(1)
+        assert home.peers[0].names() == [("open", 1), ("stop", 1)]
         connection = home.route._backend._connection
         assert connection is not None
         assert connection.machine.calls == 0

@@ -68,7 +68,7 @@ class Pair:
             return
         leg, sink = self.legs[which % len(self.legs)]
         call = self.calls[leg.number]
-        goes_on = leg._talks and leg._hears and call.ended is None and not call._has_hung_up
+        goes_on = leg._talks and leg.hears and call.ended is None and not call._has_hung_up
         match what:
             case "take":
                 self.take(leg.number, count)

@@ -46,13 +46,24 @@ PONG: Final = 0x31
 GOAWAY: Final = 0x32
 FIRST_IGNORED: Final = 0x80
 
+NAMES: Final = {
+    OPEN: "open", OPENED: "opened", REFUSED: "refused",
+    AUDIO: "audio", DATA: "data", DTMF: "dtmf", MARK: "mark", CLEAR: "clear", JSON: "json", MUTE: "mute",
+    STOP: "stop", ERROR: "error", CREDIT: "credit", PING: "ping", PONG: "pong", GOAWAY: "goaway",
+}  # fmt: skip
 OF_A_CALL: Final = frozenset({OPENED, REFUSED, AUDIO, DATA, DTMF, MARK, CLEAR, JSON, STOP, ERROR, CREDIT})
 """What a backend may say of a call."""
 PAID: Final = frozenset({AUDIO, DATA, DTMF, MARK, CLEAR, JSON, MUTE})
 """What asks for credit."""
+OTHER_WAY: Final = frozenset({OPEN, MUTE})
+"""What only the proxy says."""
+UNCOUNTED: Final = OF_A_CALL - PAID
+"""What may cross the end of its call however often."""
 FLAG_LOST: Final = 0x01
 PING_BYTES: Final = 8
 _CREDIT_BYTES: Final = 4
+_MAX_WORDS: Final = 120
+"""Characters of a backend's own words that are passed on."""
 
 
 class _Why(msgspec.Struct, frozen=True):
@@ -74,6 +85,11 @@ _encoder = msgspec.json.Encoder()
 def frame(kind: int, call: int, body: bytes = b"") -> bytes:
     """Build a frame."""
     return HEADER.pack(len(body), call, kind) + body
+
+
+def named(kind: int) -> str:
+    """Name a frame in a fault's detail."""
+    return f"a frame of type 0x{kind:02x} ({NAMES.get(kind, 'unknown')})"
 
 
 def encode_open(call: int, start: CallStart) -> bytes:
@@ -129,24 +145,26 @@ def decode_why_untrusted(body: bytes) -> str:
         why = _why.decode(body or b"{}")
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return "without a reason that can be read"
-    return one_line(": ".join(part for part in (why.code, why.reason) if part)) or "without a reason"
+    return _words(": ".join(part for part in (why.code, why.reason) if part)) or "without a reason"
 
 
 def decode_hang_up_untrusted(body: bytes) -> str:
     """Give the reason of a backend's `stop`, which may have none.  Raises BackendMisbehaved (bad_text)."""
     try:
-        return one_line(_hang_up.decode(body or b"{}").reason)
+        return _words(_hang_up.decode(body or b"{}").reason)
     except RecursionError:
-        raise BackendMisbehaved(BackendFault.BAD_TEXT, "JSON nested too deeply") from None
+        raise BackendMisbehaved(BackendFault.BAD_TEXT, "a stop whose JSON is nested too deeply") from None
     except (msgspec.DecodeError, UnicodeError) as error:
-        raise BackendMisbehaved(BackendFault.BAD_TEXT, one_line(str(error))) from None
+        raise BackendMisbehaved(BackendFault.BAD_TEXT, f"a stop that cannot be read: {one_line(str(error))}") from None
 
 
 def decode_credit_untrusted(body: bytes) -> int:
     """Give the number of frames that are granted.  Raises BackendMisbehaved."""
+    if len(body) != _CREDIT_BYTES:
+        raise BackendMisbehaved(BackendFault.BAD_FRAMING, f"a credit of {len(body)} bytes, not {_CREDIT_BYTES}")
     count = int.from_bytes(body)
-    if len(body) != _CREDIT_BYTES or not count:
-        raise BackendMisbehaved(BackendFault.BAD_FRAMING, f"a credit of {len(body)} bytes for {count} frames")
+    if not count:
+        raise BackendMisbehaved(BackendFault.BAD_FRAMING, "a credit for no frames")
     return count
 
 
@@ -183,3 +201,9 @@ def decode_data_untrusted(body: bytes) -> bytes:
     if len(body) > MAX_DATA_BYTES:
         raise BackendMisbehaved(BackendFault.BAD_AUDIO, f"{len(body)} bytes of data, {MAX_DATA_BYTES} are allowed")
     return body
+
+
+def _words(text: str) -> str:
+    """Make a backend's words one short line, which says so where it is cut."""
+    line = one_line(text, max_characters=_MAX_WORDS)
+    return line if len(text) <= _MAX_WORDS else f"{line[:-1]}…"

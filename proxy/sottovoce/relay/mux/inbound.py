@@ -2,7 +2,6 @@
 
 from typing import Final
 
-from sottovoce.primitives import one_line
 from sottovoce.relay import raw_messages
 from sottovoce.relay.call import CallSink, CallStart
 from sottovoce.relay.errors import BackendFault, BackendMisbehaved
@@ -74,12 +73,12 @@ class Inbound:
             else:
                 meter.json(frames.decode_json_untrusted(body))
         except WireError as error:
-            raise BackendMisbehaved(BackendFault.BAD_TEXT, one_line(str(error))) from None
+            raise BackendMisbehaved(BackendFault.BAD_TEXT, error.reason) from None
 
     def untimely(self, kind: int) -> BackendMisbehaved:
         """Say what is wrong with a frame that may not come now, or not in this call."""
         if not self.is_opened:
-            return BackendMisbehaved(BackendFault.BAD_FRAMING, f"a frame of type 0x{kind:02x} before `opened`")
+            return BackendMisbehaved(BackendFault.BAD_FRAMING, f"{mux.named(kind)} before `opened`")
         if self.allowance < 0:
             return BackendMisbehaved(BackendFault.FLOOD, "more frames than it has credit for")
-        return BackendMisbehaved(BackendFault.BAD_FRAMING, f"a frame of type 0x{kind:02x} has no place in this call")
+        return BackendMisbehaved(BackendFault.BAD_FRAMING, f"{mux.named(kind)} has no place in this call")

@@ -9,6 +9,7 @@ A leg hears until its backend has ended, or the edge said `stop`, and talks unti
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final, Protocol
 
 from sottovoce.relay.call import CallEnd, CallSink, CallStart, LegStatistics
@@ -36,13 +37,16 @@ class Carrier(Protocol):
         """Have written what is there, behind this turn."""
         ...
 
-    def forget(self, leg: "MuxLeg", credit_left: int) -> None:
-        """The leg has sent its last frame; so many frames of the backend may still be on their way."""
+    def forget(self, leg: "MuxLeg") -> None:
+        """The leg has sent its last frame; frames of the backend may still be on their way."""
         ...
 
 
 class MuxLeg:
-    """A `Leg`.  Until `begin` the sink hears nothing; until then `refusal` says what went wrong."""
+    """A `Leg`.  Until `begin` the sink hears nothing; then also of an end that an opened call has had already.
+
+    The end of a call that was not opened is its `refusal`.
+    """
 
     __slots__ = (
         "_carrier",
@@ -50,12 +54,12 @@ class MuxLeg:
         "_credit",
         "_head",
         "_head_bytes",
-        "_hung_up",
         "_inbound",
         "_is_begun",
         "_queue",
         "_sink",
         "_talks",
+        "_untold",
         "_written",
         "flush",
         "hear_audio",
@@ -91,11 +95,11 @@ class MuxLeg:
         self._head, self._head_bytes = b"", -1
         self._talks = True
         self._is_begun = False
-        self._hung_up: str | None = None
+        self._untold: Callable[[], None] | None = None
         self.is_touched = False
         """Whether it is among those that the connection settles behind what has come."""
         self.refusal: BackendDown | None = None
-        """Why there is no call, or was none any more before it began."""
+        """Why the backend has not taken the call, and will not."""
 
     @property
     def is_opened(self) -> bool:
@@ -103,7 +107,8 @@ class MuxLeg:
         return self._inbound.is_opened
 
     @property
-    def _hears(self) -> bool:
+    def hears(self) -> bool:
+        """Whether the call goes on, as far as the backend and the edge have said."""
         return not self._inbound.is_deaf
 
     @property
@@ -165,10 +170,10 @@ class MuxLeg:
     # What the route says.
 
     def begin(self) -> None:
-        """The edge has the leg from now on: let the backend speak, or tell that it has hung up already."""
+        """The edge has the leg from now on: let the backend speak, or tell of an end that has come already."""
         self._is_begun = True
-        if self._hung_up is not None:
-            self._sink.hung_up(self._hung_up)
+        if self._untold is not None:
+            self._untold()
             self._sink.flush()
         else:
             self._grant()
@@ -185,7 +190,7 @@ class MuxLeg:
         """Take any other frame.  Raises BackendMisbehaved."""
         if kind == mux.CREDIT:
             self._take_credit(mux.decode_credit_untrusted(body))
-        elif not self._hears:
+        elif not self.hears:
             return
         elif kind in mux.PAID:
             self._inbound.hear(kind, body, now)
@@ -198,9 +203,11 @@ class MuxLeg:
         elif kind == mux.OPENED:
             self._inbound.is_opened = True
             self._changed()
+            if body:
+                raise BackendMisbehaved(BackendFault.BAD_FRAMING, f"an opened with {len(body)} bytes, not 0")
         else:
             self._talks = False
-            self._carrier.forget(self, 0)
+            self._carrier.forget(self)
             self._end(BackendDown(BackendFault.REFUSED, mux.decode_why_untrusted(body)))
 
     def settle(self) -> None:
@@ -209,7 +216,7 @@ class MuxLeg:
         if (
             self._inbound.allowance <= GRANT_BELOW
             and self._is_begun
-            and self._hears
+            and self.hears
             and self._sink.has_room(self._grant)
         ):
             self._grant()
@@ -240,11 +247,8 @@ class MuxLeg:
         self._inbound.is_deaf = True
         self._drop_what_waits()
         self._finish(mux.encode_error(self.number, "internal", "a fault in the proxy"))
-        if not self._is_begun:
-            self.refusal = BackendDown(BackendFault.LOST, f"a fault in the proxy: {type(error).__name__}")
-            self._changed()
-        else:
-            self._sink.crashed(error)
+        down = BackendDown(BackendFault.LOST, f"a fault in the proxy: {type(error).__name__}")
+        self._tell_of_end(partial(self._sink.crashed, error), down)
 
     def lose(self, down: BackendDown) -> None:
         """The connection is over."""
@@ -294,7 +298,7 @@ class MuxLeg:
         self._credit = 0
         carrier = self._carrier
         carrier.out.append(last)
-        carrier.forget(self, max(self._inbound.allowance, 0))
+        carrier.forget(self)
         carrier.flush()
 
     def _take_credit(self, count: int) -> None:
@@ -309,7 +313,7 @@ class MuxLeg:
 
     def _grant(self) -> None:
         """Let the backend send as much more as has been taken."""
-        if self._hears and (count := self._inbound.grant()):
+        if self.hears and (count := self._inbound.grant()):
             self._carrier.out.append(mux.encode_credit(self.number, count))
             self._carrier.flush()
 
@@ -317,18 +321,21 @@ class MuxLeg:
         if not self.is_opened:
             raise self._inbound.untimely(mux.STOP)
         self._inbound.is_deaf = True
-        if self._is_begun:
-            self._sink.hung_up(reason)
-        else:
-            self._hung_up = reason
+        self._tell_of_end(partial(self._sink.hung_up, reason))
 
     def _end(self, down: BackendDown) -> None:
         """Tell of an end, if nobody has heard of one yet."""
-        if not self._hears:
+        if not self.hears:
             return
         self._inbound.is_deaf = True
+        self._tell_of_end(partial(self._sink.backend_closed, str(down)), down)
+
+    def _tell_of_end(self, tell: Callable[[], None], down: BackendDown | None = None) -> None:
+        """Tell the sink once there is one, or whoever waits for `opened` that there will be no call."""
         if self._is_begun:
-            self._sink.backend_closed(str(down))
+            tell()
+        elif self.is_opened:
+            self._untold = tell  # and never tried again: the backend has begun with it
         else:
             self.refusal = down
             self._changed()

@@ -19,8 +19,13 @@ WRITE_BYTES: Final = 65_536
 """Of what waited, so much is put into one write; the rest may still be dropped."""
 IDLE_SECONDS: Final = 30.0
 """A connection without a call is kept for so long."""
-_LATE: Final = 1
-"""Frames behind a call's end that have no credit of their own."""
+LATE_FRAMES: Final = 4_096
+"""Of each call that is over so many more may come: more than a minute of speech, from a backend that minds no credit.
+
+All of them are counted together, so that a call that is over leaves nothing behind.
+"""
+LATE_SECONDS: Final = 10.0
+"""So often, at most, what has not come of them is halved, down to those of one call."""
 
 
 class MuxMachine:
@@ -45,6 +50,7 @@ class MuxMachine:
         self._pong: bytes | None = None
         self._last_call = 0
         self._late_frames = 0
+        self._late_since = now
         self._is_draining = False
         self._heard_at = self._idle_since = now
         self._is_pinged = False
@@ -122,7 +128,8 @@ class MuxMachine:
                     else:
                         _tell(leg, kind, buffer[body_at:at], now)
                 except BackendMisbehaved as fault:
-                    leg.fail(fault)
+                    if leg.hears:  # else it stands behind the backend's own end, and is as late as all else there
+                        leg.fail(fault)
             except Exception as error:  # noqa: BLE001  our own fault, in one call: the others go on
                 leg.crash(error)
         self._rest = buffer[at:]
@@ -156,10 +163,10 @@ class MuxMachine:
         if leg.wants_to_send:
             self._waiting[leg] = None
 
-    def forget(self, leg: MuxLeg, credit_left: int) -> None:
+    def forget(self, leg: MuxLeg) -> None:
         """A call has ended; what the backend may have sent meanwhile is let pass."""
         if self._calls.pop(leg.number, None) is not None:
-            self._late_frames += credit_left + _LATE
+            self._late_frames += LATE_FRAMES
         self._waiting.pop(leg, None)
 
     def to_send(self) -> bytes:
@@ -187,6 +194,9 @@ class MuxMachine:
         """Ask a backend that was silent whether it is there, give up one that does not answer, end what nobody uses."""
         if self._calls:
             self._idle_since = now
+        if now - self._late_since >= LATE_SECONDS:
+            self._late_since = now
+            self._late_frames = max(self._late_frames // 2, min(self._late_frames, LATE_FRAMES))
         if now < self.next_deadline() or self.is_ended:
             return
         if self._is_pinged:
@@ -213,7 +223,7 @@ class MuxMachine:
             self._take_late(kind)
         elif kind in {mux.PING, mux.PONG}:
             if len(body) != mux.PING_BYTES:
-                raise BackendMisbehaved(BackendFault.BAD_FRAMING, f"a ping of {len(body)} bytes")
+                raise BackendMisbehaved(BackendFault.BAD_FRAMING, f"a {mux.NAMES[kind]} of {len(body)} bytes")
             if kind == mux.PING:
                 self._pong = body  # the newest is answered, whatever it was in between
         elif kind == mux.GOAWAY:
@@ -221,16 +231,15 @@ class MuxMachine:
         elif kind == mux.ERROR:
             raise BackendDown(BackendFault.FAILED, f"it gave the connection up: {mux.decode_why_untrusted(body)}")
         elif kind < mux.FIRST_IGNORED:
-            raise BackendMisbehaved(BackendFault.BAD_FRAMING, f"a frame of type 0x{kind:02x} of no call")
+            raise BackendMisbehaved(BackendFault.BAD_FRAMING, f"{mux.named(kind)} of no call")
 
     def _take_late(self, kind: int) -> None:
-        """A frame behind the end of its call, which it crossed; there cannot be more than it had credit for."""
-        if kind in mux.PAID:
-            self._late_frames -= 1
-            if self._late_frames < 0:
-                raise BackendMisbehaved(BackendFault.FLOOD, "it goes on sending in calls that are over")
-        elif kind not in mux.OF_A_CALL and kind < mux.FIRST_IGNORED:
-            raise BackendMisbehaved(BackendFault.BAD_FRAMING, f"a frame of type 0x{kind:02x}")
+        """A frame behind the end of its call, which it crossed, or which a fault of its own brought about."""
+        if kind in mux.UNCOUNTED or kind >= mux.FIRST_IGNORED:
+            return
+        self._late_frames -= 1
+        if self._late_frames < 0:
+            raise BackendMisbehaved(BackendFault.FLOOD, "it goes on sending in calls that are over")
 
 
 def _tell(leg: MuxLeg, kind: int, body: bytes, now: float) -> None:
@@ -238,4 +247,5 @@ def _tell(leg: MuxLeg, kind: int, body: bytes, now: float) -> None:
     if kind in mux.OF_A_CALL:
         leg.hear(kind, body, now)
     elif kind < mux.FIRST_IGNORED:
-        raise BackendMisbehaved(BackendFault.BAD_FRAMING, f"a frame of type 0x{kind:02x}")
+        what = "not in this direction" if kind in mux.OTHER_WAY else "not in a call"
+        raise BackendMisbehaved(BackendFault.BAD_FRAMING, f"{mux.named(kind)}, {what}")
