@@ -124,6 +124,35 @@ async def test_a_backend_that_does_not_read_holds_up_nobody_and_hears_the_end_la
     assert ours.fileno() < 0
 
 
+async def test_a_backend_that_talks_and_does_not_read_is_given_up() -> None:
+    """A local socket has no kernel's word for it."""
+    ours, theirs = socket.socketpair()
+    for end in (ours, theirs):
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    theirs.setblocking(False)  # noqa: FBT003  its only argument
+    connection = SharedConnection(trio.SocketStream(trio.socket.from_stdlib_socket(ours)), b"", silence_seconds=0.3)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(connection.run)
+        sink = RecordingSink()
+        leg = connection.machine.open(START, sink, 5, trio.current_time(), lambda: None)
+        await wait_all_tasks_blocked()
+        theirs.send(frame("opened", 1) + credit(1, 100_000))
+        await wait_all_tasks_blocked()
+        leg.begin()
+        for _ in range(1000):
+            leg.audio(frames.encode_audio(bytes(160), 0, None), 0)
+            leg.flush()
+        for _ in range(100):
+            if connection.machine.is_ended:
+                break
+            theirs.send(frame("ping", 0, bytes(8)))
+            await trio.sleep(0.05)
+        assert connection.machine.fault is not None
+        assert "took nothing" in connection.machine.fault.detail
+        assert [name for name, *_ in sink.told] == ["backend_closed"]
+    theirs.close()
+
+
 async def test_dense_frames_of_all_calls_are_written_together() -> None:
     """So long lies between two writes.  The first of a quiet time leaves at once, and the last words in any case."""
     ours, theirs = socket.socketpair()

@@ -30,8 +30,10 @@ class SharedConnection:
         self._stream = stream
         self._early = early
         self._line = line_over(stream, _TURN_BYTES)
+        self._silence_seconds = silence_seconds
         self._gather_seconds = gather_seconds
         self._wrote_at = float("-inf")
+        self._clogged_at = float("inf")
         self._hub = current_hub()
         self.machine = MuxMachine(
             trio.current_time(), silence_seconds=silence_seconds, wants_to_write=self._write_behind_this_turn
@@ -47,10 +49,10 @@ class SharedConnection:
                 self.received(self._early)
             self._line.resume()
             while not self._is_over.is_set():
-                with trio.move_on_at(self.machine.next_deadline()):
+                give_up_at = self._clogged_at + self._silence_seconds
+                with trio.move_on_at(min(self.machine.next_deadline(), give_up_at)):
                     await self._is_over.wait()
-                self.machine.on_deadline(trio.current_time())
-                self._look()
+                self._on_deadline(trio.current_time())
         finally:
             self._lose("the proxy ends")
             self._write_or_end()  # what was still to be gathered
@@ -72,6 +74,7 @@ class SharedConnection:
     def drained(self) -> None:
         """Write what has come up meanwhile."""
         self.machine.is_clogged = False
+        self._clogged_at = float("inf")
         self._write()
         if not self._line.is_clogged:
             self._has_left.set()
@@ -83,6 +86,13 @@ class SharedConnection:
     def crashed(self, error: Exception) -> None:
         """A fault of our own, of no call: all end."""
         self._lose(f"a fault in the proxy: {type(error).__name__}: {error}")
+
+    def _on_deadline(self, now: float) -> None:
+        """Give up a backend that talks and does not read, which no kernel does on a local socket."""
+        if now >= self._clogged_at + self._silence_seconds:
+            self._lose(f"it took nothing for {self._silence_seconds:g} s")
+        self.machine.on_deadline(now)
+        self._look()
 
     def _lose(self, reason: str) -> None:
         self.machine.lose(BackendDown(BackendFault.LOST, one_line(reason)))
@@ -112,4 +122,6 @@ class SharedConnection:
         self._wrote_at = time.monotonic()
         while not line.is_clogged and (data := machine.to_send()):
             line.write(data)
+        if line.is_clogged and not machine.is_clogged:
+            self._clogged_at = trio.current_time()
         machine.is_clogged = line.is_clogged
