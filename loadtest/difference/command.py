@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from loadtest.difference.figures import Result
     from loadtest.difference.judging import Difference
 
-_OVER_LIMIT = 4
+_NO_VERDICT, _OVER_LIMIT = 3, 4
 _path = click.Path(path_type=Path)
 
 
@@ -30,7 +30,11 @@ _path = click.Path(path_type=Path)
 def command(before: Path, after: Path, percent: float, page: Path | None, *, as_json: bool) -> None:
     """Hold the result AFTER against BEFORE, both as run, compare or knee --json printed them.
 
-    Exit status 4 when a figure is worse by more than is allowed, or when one of the two is no sound result.
+    Only the same load can be judged.  Of run it is: calls, frames a second, seconds, ticks, and of a scenario its
+    `about` and how many groups it has; of compare: calls and seconds; of knee: limit and seconds.
+
+    Exit 0: nothing is worse by more than is allowed; 2: usage, or two of different commands; 3: no verdict, as the
+    loads differ or one of the two is no sound result; 4: a figure is worse; 1: a file is no result.
     """
     import msgspec  # noqa: PLC0415  --help is quick
 
@@ -53,7 +57,7 @@ def command(before: Path, after: Path, percent: float, page: Path | None, *, as_
         _write(found, first, second, page)
     if found.failed is not None:
         click.echo(f"loadtest: {found.failed}", err=True)
-        sys.exit(_OVER_LIMIT)
+        sys.exit(_OVER_LIMIT if found.is_judged else _NO_VERDICT)
 
 
 def _write(found: "Difference", before: "Result", after: "Result", page: Path) -> None:

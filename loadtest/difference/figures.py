@@ -105,7 +105,7 @@ def _figures(outcome: Outcome) -> Iterator[Figure]:
 
 
 def _of_comparison(found: Comparison) -> Result:
-    first = found.rows[0].outcome if found.rows else None
+    first = next((row.outcome for row in sorted(found.rows, key=lambda row: row.outcome.is_partial)), None)
     figures: list[Figure] = []
     for standing in found.standings:
         name = f"{standing.name}, {f'{standing.tick_us} µs ticks' if standing.tick_us else 'own instants'}"

@@ -38,27 +38,39 @@ class Difference(msgspec.Struct, frozen=True):
     remarks: tuple[str, ...]
     failed: str | None
     """Why nothing shows that it is as good as before; None if it is."""
+    is_judged: bool = True
+    """False when nothing follows from holding these two against each other; then no line has a verdict."""
 
 
 def compare_results(before: Result, after: Result, percent: float) -> Difference:
-    """Judge every figure; one is worse when it is so by more than `percent` of what it was."""
+    """Judge every figure; one is worse when it is so by more than `percent` of what it was.
+
+    Of other loads, or of a result that is not sound, nothing is judged.
+    """
     then, now = ({figure.name: figure for figure in result.figures} for result in (before, after))
     lines = tuple(_line(then.get(name), now.get(name), percent) for name in dict.fromkeys([*then, *now]))
+    remarks = _remarks(before, after)
+    if hindrance := _hindrance(before, after):
+        unjudged = tuple(msgspec.structs.replace(line, verdict=UNJUDGED) for line in lines)
+        return Difference(unjudged, remarks, f"no verdict, {hindrance}", is_judged=False)
     worse = [line.name for line in lines if line.verdict == WORSE]
-    unsound = [
-        f"{word} is no sound result: {result.unsound}"
-        for word, result in (("the first", before), ("the second", after))
-        if result.unsound is not None
-    ]
-    failed = f"worse by more than {percent:g} %: {'; '.join(worse)}" if worse else None
-    return Difference(lines, tuple(_remarks(before, after)), f"no verdict, {unsound[0]}" if unsound else failed)
+    return Difference(lines, remarks, f"worse by more than {percent:g} %: {'; '.join(worse)}" if worse else None)
 
 
-def _remarks(before: Result, after: Result) -> list[str]:
-    remarks = [] if before.load == after.load else [f"NOT THE SAME LOAD: first {before.load}; then {after.load}"]
-    if before.machine != after.machine:
-        remarks.append(f"NOT THE SAME MACHINE: first {before.machine}; then {after.machine}")
-    return remarks
+def _hindrance(before: Result, after: Result) -> str | None:
+    """Say why nothing follows from the two; None if something does."""
+    for word, result in (("the first", before), ("the second", after)):
+        if result.unsound is not None:
+            return f"{word} is no sound result: {result.unsound}"
+    if before.load != after.load:
+        return f"not the same load: first {before.load}; then {after.load}: give two results of one load"
+    return None
+
+
+def _remarks(before: Result, after: Result) -> tuple[str, ...]:
+    if before.machine == after.machine:
+        return ()
+    return (f"NOT THE SAME MACHINE: first {before.machine}; then {after.machine}",)
 
 
 def _line(before: Figure | None, after: Figure | None, percent: float) -> Line:

@@ -76,15 +76,23 @@ def test_from_nothing_to_something_is_worse_though_it_has_no_ratio(before: Path,
 def test_a_result_that_does_not_count_shows_nothing(before: Path, tmp_path: Path) -> None:
     late = printed(tmp_path / "late.json", outcome(discarded="the generator was the limit"))
     result = diff(before, late)
-    assert result.exit_code == 4
+    assert result.exit_code == 3
     assert result.stderr == "loadtest: no verdict, the second is no sound result: the generator was the limit\n"
 
 
-def test_other_loads_and_machines_are_said(before: Path, tmp_path: Path) -> None:
-    other = printed(tmp_path / "other.json", outcome(sessions=200, machine="another"))
-    said = diff(before, other).stdout
-    assert "NOT THE SAME LOAD: first 100 calls" in said
-    assert "NOT THE SAME MACHINE: first AMD EPYC" in said
+@pytest.mark.parametrize("sessions", [1, 200])
+def test_other_loads_are_no_verdict_whichever_way_the_figures_went(before: Path, tmp_path: Path, sessions: int) -> None:
+    latency = quantiles(0.1 if sessions == 1 else 9)
+    result = diff(before, printed(tmp_path / "other.json", outcome(sessions=sessions, latency=latency)), "--json")
+    found = json.loads(result.stdout)
+    assert (result.exit_code, found["ok"], found["is_judged"]) == (3, False, False)
+    assert result.stderr.startswith("loadtest: no verdict, not the same load: first 100 calls")
+    assert {line["verdict"] for line in found["lines"]} == {""}
+
+
+def test_other_machines_are_said(before: Path, tmp_path: Path) -> None:
+    result = diff(before, printed(tmp_path / "other.json", outcome(machine="another")))
+    assert (result.exit_code, "NOT THE SAME MACHINE: first AMD EPYC" in result.stdout) == (0, True)
 
 
 def test_what_only_one_of_them_has(before: Path, tmp_path: Path) -> None:
