@@ -39,7 +39,13 @@ _path = click.Path(path_type=Path)
 @click.option("--token", type=_path, help="A file with the bearer token that every session shows.")
 @click.option("--sessions", type=click.IntRange(1, 20_000), default=10, show_default=True)
 @click.option("--seconds", type=click.FloatRange(0.1), default=10.0, show_default=True, help="That count.")
-@click.option("--rate", type=click.FloatRange(1, 1000), default=50.0, show_default=True, help="Frames/s of a session.")
+@click.option(
+    "--rate",
+    type=click.FloatRange(1, 1000),
+    default=50.0,
+    show_default=True,
+    help="Frames/s: of a call 100, 50, 25 or 16.67, of --opaque any.",
+)
 @click.option("--ramp", type=click.FloatRange(0.1), default=50.0, show_default=True, help="New sessions a second.")
 @click.option("--audio", type=_path, metavar="DIR", help="Say these WAV files in turn.  [default: bundled speech]")
 @click.option(
@@ -79,8 +85,8 @@ def command(
     python -m loadtest run storm --config DIR --raw --html storm.html
     python -m loadtest run --url wss://localhost:8443/echo --dir DIR --fail-if 'p99>20ms'
 
-    Exit 0: done; 1: no call came about, or the proxy went away, and what was measured is reported; 2: usage;
-    4: --fail-if; 130: Ctrl-C, with a report of what there was.
+    Exit 0: done; 1: no call came about, or the proxy went away, and what was measured is reported; 2: usage, or a
+    SCENARIO that cannot be used; 4: --fail-if; 130: Ctrl-C, with a report of what there was.
     """  # noqa: D301  click wants the character
     import msgspec
 

@@ -15,6 +15,7 @@ _COMMANDS = {
     "diff": ("loadtest.difference.command", "Hold two results against each other."),
     "bench": ("loadtest.bench.command", "Measure what is promised about speed."),
 }
+_FAILED, _USAGE = 1, 2
 _WANTS_JSON = "loadtest.json"
 
 
@@ -27,7 +28,7 @@ class _Group(LazyGroup):
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run a command; what keeps it from its work is one line, and with --json an object that says so, too."""
+        """Run a command; what keeps it from its work is a line or more, and with --json an object that says so, too."""
         try:
             return super().invoke(ctx)
         except click.ClickException as error:
@@ -36,13 +37,15 @@ class _Group(LazyGroup):
         except (click.Abort, click.exceptions.Exit):
             raise
         except Exception as error:
-            from sottovoce.primitives.errors import SottovoceError  # noqa: PLC0415  --help is quick
+            from loadtest.scenario import ScenarioInvalid  # noqa: PLC0415  --help is quick
+            from sottovoce.primitives.errors import SottovoceError  # noqa: PLC0415  likewise
 
             if not isinstance(error, SottovoceError):
                 raise
             _print_failure(ctx, str(error))
-            click.echo(f"loadtest: {error}", err=True)
-            ctx.exit(1)
+            for line in str(error).splitlines():
+                click.echo(f"loadtest: {line}", err=True)
+            ctx.exit(_USAGE if isinstance(error, ScenarioInvalid) else _FAILED)
 
 
 def _print_failure(ctx: click.Context, text: str) -> None:

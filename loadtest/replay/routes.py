@@ -29,6 +29,15 @@ def frame_milliseconds(frames_per_second: float) -> int:
     raise PlanRefused(f"a call has 100, 50, 25 or 16.67 frames a second, not {frames_per_second:g}: choose one of them")
 
 
+def rate_problem(frames_per_second: float) -> str | None:
+    """Say why no call has so many frames a second; None if there are such calls."""
+    try:
+        frame_milliseconds(frames_per_second)
+    except PlanRefused as error:
+        return str(error)
+    return None
+
+
 def books_of(plan: Plan) -> list[tuple[str, str]]:
     """Give what is counted apart: each group at each target, in the order in which `Routes` has them."""
     return [(target.url, group.name) for group in plan.all_groups for target in plan.targets]

@@ -13,6 +13,7 @@ from loadtest.replay.audio import choose_recordings
 from loadtest.replay.plan import FRAMES_PER_SECOND, SEALED_BYTES, SESSIONS_PER_SECOND, Kind, Plan, Target, Watched
 from loadtest.replay.processes.looking import children_of, listeners_of
 from loadtest.replay.processes.started import as_it_is, echo_backend, served_proxy
+from loadtest.replay.routes import rate_problem
 from loadtest.scenario.shape import Scenario
 from sottovoce.app.wav import Recording
 from sottovoce.client import Trust, trust_from_directory
@@ -56,6 +57,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
             return "give --url URL of a proxy that runs, or --config F to have one served"
         if not all(map(math.isfinite, (self.seconds, self.rate, self.ramp))):
             return "--seconds, --rate and --ramp want numbers that end"
+        if not self.opaque and self.scenario is None and (problem := rate_problem(self.rate)):
+            return f"--rate: {problem}"
         if self.config is None and (self.routes or self.raw or self.changes):
             return "--route, --raw and --set are for a proxy that is served for the run: give --config"
         if self.opaque and (self.config is not None or self.anchor or self.token or self.audio):

@@ -1,8 +1,9 @@
-"""From a file and `--set` words to a `Scenario`, or to the first thing that is wrong with them, in one line."""
+"""From a file and `--set` words to a `Scenario`, or to everything that is wrong with them, a line each."""
 
 import re
 import tomllib
 from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import cast
 
@@ -16,10 +17,12 @@ SHIPPED = Path(__file__).parents[1] / "scenarios"
 _MAX_BYTES = 1 << 16
 _FIELDS = frozenset(field.name for field in msgspec.structs.fields(Scenario))
 _SET_EXAMPLE = "write --set groups.callers.calls=50"
+_NAMED = {"groups": "group", "phases": "phase", "outages": "outage"}
+"""What a file gives names to, and what one of them is called."""
 
 
 class ScenarioInvalid(SottovoceError):
-    """A scenario cannot be used; the text names the place and the remedy."""
+    """A scenario cannot be used; the text is a line for each thing that is wrong, with its place and remedy."""
 
 
 def shipped_scenarios() -> dict[str, Path]:
@@ -48,8 +51,7 @@ def read_scenario(file: Path, changes: Iterable[str] = ()) -> Scenario:
     for word in changes:
         _apply(table, word)
     if problems := problems_of(table, Scenario):
-        more = f" ({len(problems) - 1} more)" if len(problems) > 1 else ""
-        raise ScenarioInvalid(f"{file}: {problems[0]}{more}")
+        raise ScenarioInvalid("\n".join(f"{file}: {problem}" for problem in problems))
     return msgspec.convert(table, Scenario)
 
 
@@ -71,11 +73,12 @@ def _read(file: Path) -> dict[str, object]:
 
 
 def _apply(table: dict[str, object], word: str) -> None:
-    """Set one key; a value that is not TOML counts as text, so that quotes can be left out."""
+    """Set one key of what is there; a value that is not TOML counts as text, so that quotes can be left out."""
     key, separator, text = word.partition("=")
     names = [name.strip() for name in key.split(".")]
     if not separator or not all(names):
         raise ScenarioInvalid(f"--set {one_line(word)}: is not key=value; {_SET_EXAMPLE}")
+    _refuse_other_names(table, names, key)
     for name in names[:-1]:
         inner = table.setdefault(name, {})
         if not isinstance(inner, dict):
@@ -85,3 +88,16 @@ def _apply(table: dict[str, object], word: str) -> None:
         table[names[-1]] = tomllib.loads(f"value = {text}")["value"]
     except ValueError:
         table[names[-1]] = text.strip()
+
+
+def _refuse_other_names(table: dict[str, object], names: list[str], key: str) -> None:
+    """Have a group, phase or outage that the file has not be a mistake, and no further one."""
+    if len(names) == 1 or names[0] not in _NAMED:
+        return
+    section = table.get(names[0])
+    known = list(cast("dict[str, object]", section)) if isinstance(section, dict) else []
+    if names[1] in known:
+        return
+    near = get_close_matches(names[1], known, n=1)
+    remedy = f"did you mean {near[0]}?" if near else f"the file has {one_line(', '.join(known)) or 'none'}"
+    raise ScenarioInvalid(f"--set {one_line(key)}: there is no {_NAMED[names[0]]} {one_line(names[1])}; {remedy}")
