@@ -16,8 +16,9 @@ from sottovoce.client import TicketStore
 from sottovoce.primitives import Secret
 from sottovoce.session import HANDSHAKE_SECONDS, Carriage, ClientTicket
 from tests.app.directories import made_directory
+from tests.app.workers.hearing import Ear
 from tests.app.workers.talking import PATIENCE, Talker, talkers, until_event
-from tests.running import RunningProxy, copy_directory, running_proxy, sottovoce
+from tests.running import RunningProxy, copy_directory, environment, running_proxy, sottovoce
 from tests.shows.calls import calling, next_frame
 
 __all__ = ["made_directory"]
@@ -142,8 +143,20 @@ async def test_one_of_two_is_killed_and_a_configuration_comes_while_people_talk(
     assert sottovoce("audit", "verify", directory).returncode == 0
 
 
+def was_fed_before_it_had_workers(proxy: RunningProxy, ear: Ear) -> bool:
+    """Whether the new program says that it lives as soon as it does: once, since its watchdog has an hour."""
+    begun, first = (
+        datetime.fromisoformat(proxy.events(name)[place]["time"])
+        for name, place in (("replacement.begun", 0), ("worker.started", 2))
+    )
+    said = [each.said for each in ear.heard() if begun < each.at < first]
+    return said == ["WATCHDOG=1"] * 2  # of the old one at its end, and of the new one
+
+
 async def test_it_becomes_a_newer_one_while_people_talk_and_is_killed_at_last(directory: Path, tmp_path: Path) -> None:
-    with running_proxy(directory) as proxy:
+    ear = Ear(tmp_path)
+    env = environment(NOTIFY_SOCKET=ear.path, WATCHDOG_USEC="3600000000")
+    with ear.socket, running_proxy(directory, env=env) as proxy:
         (before,) = proxy.events("proxy.ready")
         async with talkers(proxy, 4) as talking:
             (directory / "sottovoce.toml").write_text(f'{TEXT}[routes.echo]\nadapter = "ehco"\n')
@@ -158,6 +171,7 @@ async def test_it_becomes_a_newer_one_while_people_talk_and_is_killed_at_last(di
                 while not proxy.events("replacement.done"):
                     callers.append(await one_call(proxy))
             callers.append(await one_call(proxy))
+            assert was_fed_before_it_had_workers(proxy, ear)
             assert not any(was_refused(each, away_seconds(proxy)) for each in callers)
             assert callers[-1].is_whole
             old, new = (proxy.events("proxy.ready")[place] for place in (0, -1))

@@ -60,7 +60,8 @@ async def serve(
     logger = get_logger(__name__)
     logger.debug(events.FILE_LIMIT_RAISED, limit=limit)
     handover = find(os.environ)
-    async with AsyncExitStack() as stack:
+    manager = Manager(os.environ)
+    async with manager.fed(), AsyncExitStack() as stack:
         stack.enter_context(ready_meanwhile(handover, configuration.process.ready_file))
         if problems := check_loaded(configuration, file).problems:
             raise ConfigurationInvalid(problems)
@@ -76,7 +77,8 @@ async def serve(
                 signal.raise_signal(number)
             if handover is not None:
                 logger.info(events.REPLACEMENT_DONE, workers=len(handover.workers))
-            handed_over = await _run(parts, reloader, Upgrade(parts, program, reread), signals, announce)
+            upgrade = Upgrade(parts, program, reread)
+            handed_over = await _run(parts, reloader, upgrade, signals=signals, announce=announce, manager=manager)
         served = parts.health.hsm.roots_signed
         signed = None if handed_over else await _roots_signed(parts.tokens)
     if handed_over is None:
@@ -111,16 +113,21 @@ def _noted_signals(numbers: Iterable[int]) -> Generator[list[int]]:
             signal.signal(number, handler)
 
 
-async def _run(
-    parts: Parts, reloader: Reloader, upgrade: Upgrade, signals: AsyncIterator[int], announce: Announce
+async def _run(  # noqa: PLR0913  what is told of it
+    parts: Parts,
+    reloader: Reloader,
+    upgrade: Upgrade,
+    *,
+    signals: AsyncIterator[int],
+    announce: Announce,
+    manager: Manager,
 ) -> Handover | None:
     """Serve until a signal says to stop; then drain.  A second one ends what still drains.
 
     Gives what another program is to go on with, where a signal has asked for that.
     """
-    manager = Manager(os.environ)
     async with trio.open_nursery() as background:
-        for task in (*parts.background_tasks, manager.run):
+        for task in parts.background_tasks:
             background.start_soon(task)
         background.start_soon(serve_admin, parts)
         await background.start(_serve_control, parts)

@@ -2,6 +2,7 @@
 
 import os
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -34,22 +35,39 @@ def test_it_is_told_when_calls_can_come_and_when_no_longer(manager: socket.socke
     assert said[1][1].removeprefix("MONOTONIC_USEC=").isdecimal()
 
 
-async def test_the_watchdog_hears_twice_in_its_time(manager: socket.socket, autojump_clock: MockClock) -> None:
+def heard(manager: socket.socket) -> list[bytes]:
+    said: list[bytes] = []
+    with suppress(BlockingIOError):
+        while True:
+            said.append(manager.recv(100))
+    return said
+
+
+async def test_the_watchdog_hears_twice_in_its_time_and_at_the_end(
+    manager: socket.socket, autojump_clock: MockClock
+) -> None:
     with manager:
         told = Manager({"NOTIFY_SOCKET": manager.getsockname(), "WATCHDOG_USEC": "10000000"})
-        with trio.move_on_after(14):
-            await told.run()
-        assert [manager.recv(100) for _ in range(3)] == [b"WATCHDOG=1"] * 3
-        with pytest.raises(BlockingIOError):
-            manager.recv(100)
+        async with told.fed():
+            await trio.sleep(14)
+            assert heard(manager) == [b"WATCHDOG=1"] * 3
+        assert heard(manager) == [b"WATCHDOG=1"]
+        await trio.sleep(14)
+        assert heard(manager) == []
+
+
+async def test_what_goes_wrong_meanwhile_comes_out_as_it_is(manager: socket.socket) -> None:
+    with manager, pytest.raises(ConfigurationInvalid):
+        async with Manager({"NOTIFY_SOCKET": manager.getsockname(), "WATCHDOG_USEC": "10000000"}).fed():
+            raise ConfigurationInvalid([])
 
 
 async def test_without_a_manager_nothing_is_said() -> None:
     for environment in ({}, {"NOTIFY_SOCKET": "/nowhere/at/all"}, {"WATCHDOG_USEC": "5", "WATCHDOG_PID": "1"}):
         told = Manager(environment)
         told.ready()
-        with trio.move_on_after(0):
-            await told.run()
+        async with told.fed():
+            pass
 
 
 def environment(count: int, names: str, *, pid: int | None = None) -> dict[str, str]:

@@ -6,8 +6,8 @@ Without systemd nothing of this happens.  The manager is told by the supervisor 
 import os
 import socket
 import time
-from collections.abc import Mapping, MutableMapping
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Mapping, MutableMapping
+from contextlib import asynccontextmanager, suppress
 
 import trio
 
@@ -39,8 +39,27 @@ class Manager:
         """Calls are sent away."""
         self._tell("STOPPING=1")
 
-    async def run(self) -> None:
-        """Say that the event loop turns, twice in the time after which it would be taken for dead; until cancelled."""
+    @asynccontextmanager
+    async def fed(self) -> AsyncGenerator[None]:
+        """Say that the event loop turns, while the block runs and once more at its end.
+
+        That is twice in the time after which it would be taken for dead.  After the end comes another program, which
+        says so itself as soon as its own loop turns, long before it is ready.  An error of the block comes out as it
+        was raised.
+        """
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._feed)
+                yield
+                nursery.cancel_scope.cancel()
+        except BaseExceptionGroup as group:
+            if len(group.exceptions) == 1:
+                raise group.exceptions[0] from None
+            raise
+        if self._watchdog_seconds:
+            self._tell("WATCHDOG=1")
+
+    async def _feed(self) -> None:
         while self._watchdog_seconds:
             self._tell("WATCHDOG=1")
             await trio.sleep(self._watchdog_seconds / 2)
