@@ -38,6 +38,7 @@ DELTA_SECONDS = 0.2
 TONE_SECONDS = 5
 TONE_HERTZ = 500
 MAX_MESSAGE_BYTES = 15 << 20
+_MAX_PORT = 65_535
 
 
 class Session:
@@ -180,6 +181,8 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--record", type=Path, metavar="FILE", help="append what is heard, a JSON object a line")
     parser.add_argument("--stop-with-stdin", action="store_true", help="end when standard input ends")
     arguments = parser.parse_args(words)
+    if not 0 <= arguments.port <= _MAX_PORT:  # the system would take it modulo 65 536
+        parser.error(f"--port {arguments.port}: is no port; give one up to {_MAX_PORT} (0 takes a free one)")
     try:
         recording = arguments.record.open("ab", buffering=0) if arguments.record else None
         secret = arguments.authorization_file.read_text().strip() if arguments.authorization_file else None
