@@ -30,9 +30,8 @@ def main(words: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith(_OURS):
             raise
-        sys.stderr.write(
-            f"pipecat_bot: the package {error.name.partition('.')[0]} is missing: pip install 'pipecat-ai[websocket]==1.14'\n"
-        )
+        package = error.name.partition(".")[0]
+        sys.stderr.write(f"pipecat_bot: the package {package} is missing: pip install 'pipecat-ai[websocket]==1.14'\n")
         return 1
     asyncio.run(serve(arguments.port, arguments.rate))
     return 0
