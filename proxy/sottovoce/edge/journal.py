@@ -65,9 +65,13 @@ class Journal:
         self.metrics.upgrade_refused(status)
         self._logger.info(events.UPGRADE_REFUSED, client=client, status=status, reason=reason)
 
-    def connection_refused(self, client: str, reason: str, untold: int) -> None:
-        """A connection was closed before a byte was read; `untold` others had no line, for there were too many."""
-        self._logger.warning(events.CONNECTION_REFUSED, client=client, reason=reason, untold=untold)
+    def connection_refused(self, client: str | None, reason: str, untold: int) -> None:
+        """A connection was closed before a byte was read; `untold` others had no line, for there were too many.
+
+        Whose it is, nobody knows where it could not even be accepted: None.
+        """
+        whose = {} if client is None else {"client": client}
+        self._logger.warning(events.CONNECTION_REFUSED, **whose, reason=reason, untold=untold)
 
     def session_refused(self, client: str, route: str, code: int, reason: str) -> None:
         """A voice handshake failed."""

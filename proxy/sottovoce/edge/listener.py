@@ -85,7 +85,7 @@ class Listener:
                 return self._handle(stream, current.services)
 
             def short() -> None:
-                self._tell_short(current.services, "a connection waits to be accepted")
+                self._tell_short(current.services, None)
 
             with self._accepting:
                 async with trio.open_nursery() as taking:
@@ -174,10 +174,11 @@ class Listener:
             return  # the peer went before we looked
         self._connections += 1
         try:
-            services = self._with_room(stream, services)
             if self._connections > self._config.max_connections:
                 self.refuse(services, peer, "max_connections is reached")
-            elif is_within(peer.host, self._balancers):
+                return
+            services = self._with_room(stream, services, peer)
+            if is_within(peer.host, self._balancers):
                 await self._serve_forwarded(stream, services, peer)
             elif serving := self._serving(stream, services, peer, self._config.handshake_seconds):
                 await serving
@@ -188,20 +189,25 @@ class Listener:
             if not self._connections:
                 self._empty.unpark_all()
 
-    def _with_room(self, stream: trio.SocketStream, services: EdgeServices) -> EdgeServices:
+    def _with_room(self, stream: trio.SocketStream, services: EdgeServices, peer: Address) -> EdgeServices:
         """Give the services of a connection: where descriptors run out, those that refuse it."""
         if not is_full(stream.socket.fileno(), self.half_open, self._descriptors):
             self._is_short = False
             return services
-        self._tell_short(services, "new calls are refused")
+        self._tell_short(services, peer)
         return msgspec.structs.replace(services, shut_seconds=RETRY_AFTER_SECONDS)
 
-    def _tell_short(self, services: EdgeServices, what: str) -> None:
-        """Say that descriptors run out: counted each time, logged once until there is room again."""
-        reason = f"open_files: {self._descriptors} may be open, {what}"
-        services.journal.metrics.connection_refused(reason)
+    def _tell_short(self, services: EdgeServices, peer: Address | None) -> None:
+        """Say that descriptors run out: logged once until there is room again, counted for each `peer`.
+
+        None is one that waits to be accepted: it is nobody's yet, comes again each time that is tried, and is counted
+        when it has come.
+        """
+        reason = f"open_files: {self._descriptors} may be open, none is left for another call"
+        if peer is not None:
+            services.journal.metrics.connection_refused(reason)
         if not self._is_short:
-            services.journal.connection_refused(str(self.address), reason, 0)
+            services.journal.connection_refused(None if peer is None else str(peer), reason, 0)
         self._is_short = True
 
     async def _serve_forwarded(self, stream: trio.SocketStream, services: EdgeServices, balancer: Address) -> None:

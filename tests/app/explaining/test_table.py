@@ -12,6 +12,7 @@ from sottovoce.app.serving.health.health import _WORDS  # of the reasons of /rea
 from sottovoce.client import ERRORS_BY_CODE
 from sottovoce.client.errors import upgrade_failure
 from sottovoce.observe import events
+from sottovoce.observe.metrics.labels import LIMITS, OPEN_FILES, PROXY_HEADER
 from sottovoce.relay import BackendFault
 from sottovoce.transport import CertificateProblem, TlsReason
 from sottovoce.transport.records.alerts import _NAMES as _ALERTS  # the alerts that may be named to a person
@@ -44,6 +45,7 @@ def test_each_code_is_explained_and_says_what_the_client_says(code: Code) -> Non
         *((Kind.CERTIFICATE, problem.value) for problem in CertificateProblem),
         *((Kind.HTTP, status) for status in ANSWERED_STATUSES),
         *((Kind.EVENT, event) for event in EVENTS),
+        *((Kind.REFUSAL, limit) for limit in (*LIMITS, OPEN_FILES, PROXY_HEADER)),
         *((Kind.READY, reason) for reason in ("draining", "no_worker", "audit_log_unwritable", "hsm_down")),
         *((Kind.READY, f"{word}_over") for word in _WORDS.values()),
         *((Kind.READY, f"hsm_down_and_{word}_low") for word in _WORDS.values()),

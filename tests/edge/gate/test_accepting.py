@@ -3,14 +3,18 @@
 import errno
 import resource
 
+import msgspec
 import pytest
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
+from sottovoce.edge import CurrentServices, Listener, ListenerConfig
 from sottovoce.edge.gate.accepting import MAX_RESERVE, accept_all, descriptor_limit, is_full
+from sottovoce.edge.journal import Journal
 from sottovoce.observe import events
+from sottovoce.observe.counting import Uncounted
 from tests.edge.house import house
 from tests.edge.proxy import Peer, Proxy
 from tests.edge.sockets import MemoryListener
@@ -29,9 +33,20 @@ def test_the_limit_is_the_processes() -> None:
     assert descriptor_limit() == resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
+class Counted(Uncounted):
+    """Keeps why connections were refused."""
+
+    def __init__(self) -> None:
+        self.refused = list[str]()
+
+    def connection_refused(self, reason: str) -> None:
+        self.refused.append(reason)
+
+
 async def test_a_call_that_comes_then_hears_503_once_logged_and_the_others_go_on() -> None:
-    proxy = Proxy()
-    async with house(proxy) as served:
+    proxy, counted = Proxy(), Counted()
+    services = msgspec.structs.replace(proxy.services, journal=Journal(proxy.log, proxy.log, metrics=counted))
+    async with house(proxy, CurrentServices(services)) as served:
         first = Peer(await served.dial())
         await first.open()
         served.listener._descriptors = 1
@@ -47,7 +62,25 @@ async def test_a_call_that_comes_then_hears_503_once_logged_and_the_others_go_on
     refused = proxy.log.named(events.UPGRADE_REFUSED)
     assert [(each["status"], each["reason"]) for each in refused] == [(503, "no descriptor is left for a call")] * 2
     (line,) = proxy.log.named(events.CONNECTION_REFUSED)
-    assert str(line["reason"]).startswith("open_files: 1 may be open")
+    assert line["reason"] == "open_files: 1 may be open, none is left for another call"
+    assert line["client"] != str(served.listener.address)
+    assert counted.refused == [line["reason"]] * 2
+
+
+async def test_who_waits_to_be_accepted_is_nobody_in_the_log_and_no_refusal_in_the_counts(
+    autojump_clock: MockClock,
+) -> None:
+    proxy, sockets, counted = Proxy(), Full(), Counted()
+    services = msgspec.structs.replace(proxy.services, journal=Journal(proxy.log, proxy.log, metrics=counted))
+    listener = Listener("listener", ListenerConfig(), sockets.bound)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(listener.serve, CurrentServices(services))
+        await Peer(await sockets.dial()).open()
+        nursery.cancel_scope.cancel()
+    (line,) = proxy.log.named(events.CONNECTION_REFUSED)
+    assert str(line["reason"]).startswith("open_files: ")
+    assert "client" not in line
+    assert counted.refused == []
 
 
 class Full(MemoryListener):

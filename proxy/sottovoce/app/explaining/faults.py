@@ -9,7 +9,11 @@ _TEXTS: dict[BackendFault, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     BackendFault.UNREACHABLE: (
         "No connection to the backend came about within the attempts, TLS included.",
         ("it does not run", "it listens on another host or port", "its TLS certificate is not accepted"),
-        ("start it, or correct routes.NAME.url", "for wss://: give its CA as routes.NAME.ca_file"),
+        (
+            "start it, or correct routes.NAME.url",
+            "for wss://: give its CA as routes.NAME.ca_file",
+            "Too many open files: sottovoce explain open_files",
+        ),
     ),
     BackendFault.REFUSED: (
         "The backend answered, but did not take the call: no plain WebSocket upgrade, or over mux `refused`.",

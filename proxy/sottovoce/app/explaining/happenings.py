@@ -85,8 +85,13 @@ _EVENTS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     ),
     "connection.refused": (
         "A connection was closed before a byte was read.",
-        ("max_connections or max_handshakes… of [listener] is reached", "a flood", "a wrong PROXY protocol header"),
-        ("the reason names the limit: raise it if these are your callers, as behind a balancer",),
+        (
+            "max_connections or max_handshakes… of [listener] is reached",
+            "a flood",
+            "a wrong PROXY protocol header",
+            "open_files: no descriptor is left",
+        ),
+        ("sottovoce explain with the limit that the reason begins with explains it (PROXY protocol: proxy_header)",),
     ),
     "session.established": ("A call is sealed and goes to its route.", ("a caller",), (_FINE,)),
     "session.refused": (
