@@ -72,7 +72,7 @@ async def test_a_healthy_proxy_with_a_call(directory: Path) -> None:
             await next_frame(call)
             during = await trio.to_thread.run_sync(status_of, proxy)
         after = await trio.to_thread.run_sync(wait_for, proxy, lambda found: not found["calls"]["now"])
-        ran = sottovoce("status", proxy.admin)
+        ran = sottovoce("status", directory)
         metrics = get(proxy, "/metrics")
     assert (during["state"], during["concerns"]) == ("healthy", [])
     assert during["calls"] == {"now": 1, "peak": 1, "total": 1}

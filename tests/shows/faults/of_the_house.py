@@ -231,7 +231,7 @@ FAULTS = {
     issuing_ca_expired: ("certs/issuing.pem", "valid from", "check this machine's clock"),
     clock_behind: ("certs/issuing.pem", "valid from", "check this machine's clock"),
     bad_route_for_init: ("--route bot", "no backend's URL", "write NAME=ws://"),
-    status_of_nobody: ("nobody answers", "127.0.0.1:", "sottovoce serve DIR"),
+    status_of_nobody: ("no proxy runs over this directory", "run/ready.control", "sottovoce serve DIR"),
     status_of_somebody_else: ("http://127.0.0.1:", "admin.address"),
     unknown_code: ("4999", "did you mean"),
     unknown_sample: ("raw-asyncoi", "raw-asyncio"),

@@ -8,6 +8,7 @@ from typing import Final
 import trio
 
 from sottovoce.admin import Concern, Unanswered, ask_status, url_of
+from sottovoce.app.control import Unordered, find_admin
 from sottovoce.app.doctor.findings import Finding, fail, ok, warn
 from sottovoce.app.doctor.sockets import Holder, bind_error, holder_of
 from sottovoce.edge import parse_address
@@ -74,8 +75,8 @@ def running_findings(configuration: Configuration, running: Holder | None) -> li
     if running is None:
         return [ok("proxy", "none runs over this directory")]
     try:
-        status = ask_status(url_of(configuration.admin))
-    except Unanswered as error:
+        status = ask_status(url_of(find_admin(configuration)))
+    except (Unanswered, Unordered) as error:
         what = f"one runs (pid {running.pid}), and could not be asked: {str(error).partition(': ')[0]}"
         return [warn("proxy", what, "sottovoce status URL, with the URL of its admin address (event proxy.ready)")]
     told = [_concern(each) for each in status.concerns]

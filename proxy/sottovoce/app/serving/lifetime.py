@@ -18,7 +18,7 @@ from types import FrameType
 import trio
 
 from sottovoce.app.checking import check_loaded
-from sottovoce.app.control import serve_control, socket_path
+from sottovoce.app.control import Ordered, serve_control, socket_path
 from sottovoce.app.hardening import collect_seldom, harden_process
 from sottovoce.app.serving.admin import serve_admin
 from sottovoce.app.serving.announcing import Manager, given_sockets, ready
@@ -155,8 +155,9 @@ async def _serve_control(parts: Parts, *, task_status: trio.TaskStatus[None]) ->
         parts.logger.error(events.TASK_CRASHED, task="control", exc_info=error)
 
     path = socket_path(parts.configuration.process.ready_file)
+    ordered = Ordered(parts.tokens, parts.sealing, parts.admin_address)
     try:
-        await serve_control(path, parts.tokens, parts.sealing, crashed, task_status=task_status)
+        await serve_control(path, ordered, crashed, task_status=task_status)
     except OSError as error:
         reason = f"{path} cannot be made ({error.strerror})"
         problem = Problem("process.ready_file", reason, "give a path in a directory that may be written to")
