@@ -3,24 +3,29 @@
 import signal
 from typing import Any, cast
 
+import structlog
 import trio
 from trio.testing import MockClock
 
 from sottovoce.app.serving.announcing import Manager
-from sottovoce.app.serving.lifetime import _noted_signals, _until_told_to_stop
+from sottovoce.app.serving.lifetime import _heed, _noted_signals, _until_told_to_stop
 from sottovoce.app.workers.handover import BLOCKED
+from sottovoce.observe import get_logger
 
 
 class Slow:
     """An upgrade whose check takes a minute, and finds something; a Reloader that is only asked."""
 
     def __init__(self) -> None:
-        self.begun = self.ended = self.asked = 0
+        self.begun = self.ended = self.asked = self.passed_over = 0
 
     async def begin(self) -> None:
         self.begun += 1
         await trio.sleep(60)
         self.ended += 1
+
+    def pass_over(self) -> None:
+        self.passed_over += 1
 
     def ask(self) -> None:
         self.asked += 1
@@ -73,4 +78,11 @@ async def test_an_upgrade_goes_on_when_it_is_asked_for_again_or_for_a_reload(aut
     slow = Slow()
     said = [(0, signal.SIGUSR2), (1, signal.SIGUSR2), (1, signal.SIGHUP), (70, signal.SIGHUP), (8, signal.SIGINT)]
     assert await told(slow, *said) == 80
-    assert (slow.begun, slow.ended, slow.asked) == (1, 1, 2)
+    assert (slow.begun, slow.ended, slow.asked, slow.passed_over) == (1, 1, 2, 1)
+
+
+def test_asked_for_again_while_it_takes_over_that_is_said() -> None:
+    with structlog.testing.capture_logs() as said:
+        _heed([signal.SIGUSR2, signal.SIGUSR2], get_logger("tests"))
+    assert [each["event"] for each in said] == ["replacement.refused"]
+    assert "one is under way already" in said[0]["reason"]

@@ -53,7 +53,11 @@ _EVENTS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "replacement.begun": ("The installed program takes the proxy's place.", ("SIGUSR2",), (_FINE,)),
     "replacement.refused": (
         "The proxy was asked to become a newer one, and goes on as it was.",
-        ("the new program finds faults in the configuration", "process.workers is 1, or the PINs are sealed"),
+        (
+            "the new program finds faults in the configuration",
+            "process.workers is 1, or the PINs are sealed",
+            "it was asked again while that was under way",
+        ),
         ("the reason tells: mend it and ask again, or restart",),
     ),
     "replacement.done": ("A newer program has the proxy's sockets and workers.", ("SIGUSR2",), (_FINE,)),

@@ -24,11 +24,11 @@ from sottovoce.app.serving.admin import serve_admin
 from sottovoce.app.serving.announcing import Manager, given_sockets, ready
 from sottovoce.app.serving.parts import Parts
 from sottovoce.app.serving.reload import Reloader, stamps
-from sottovoce.app.serving.upgrade import Program, Upgrade
+from sottovoce.app.serving.upgrade import UNDER_WAY, Program, Upgrade
 from sottovoce.app.workers import Handover
 from sottovoce.app.workers.handover import BLOCKED, find, hold_signals, ready_meanwhile
 from sottovoce.hsm import STATUS, Cluster, HsmError, Status
-from sottovoce.observe import configure_logging, events, get_logger
+from sottovoce.observe import Logger, configure_logging, events, get_logger
 from sottovoce.settings import Configuration, ConfigurationInvalid, Problem, load
 
 _STATUS_SECONDS = 2.0
@@ -73,8 +73,7 @@ async def serve(
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, *_HEEDED) as signals:
             reread = reread or partial(load, file)
             reloader = Reloader(parts, reread, seen)
-            for number in set(noted) - {signal.SIGUSR2}:
-                signal.raise_signal(number)
+            _heed(noted, logger)
             if handover is not None:
                 logger.info(events.REPLACEMENT_DONE, workers=len(handover.workers))
             upgrade = Upgrade(parts, program, reread)
@@ -84,6 +83,14 @@ async def serve(
     if handed_over is None:
         logger.info(events.PROXY_STOPPED, batches_served=served, roots_signed=signed)
     return handed_over
+
+
+def _heed(noted: Iterable[int], logger: Logger) -> None:
+    """Say again, now that somebody heeds it, what was kept."""
+    for number in set(noted) - {signal.SIGUSR2}:
+        signal.raise_signal(number)
+    if signal.SIGUSR2 in noted:
+        logger.error(events.REPLACEMENT_REFUSED, reason=UNDER_WAY)
 
 
 @contextmanager
@@ -194,7 +201,9 @@ async def _upgraded(signals: AsyncIterator[int], reloader: Reloader, upgrade: Up
             number = await anext(signals)
             if number == signal.SIGHUP:
                 reloader.ask()
-            elif number not in _HEEDED:
+            elif number in _HEEDED:
+                upgrade.pass_over()
+            else:
                 told.append(number)
         nursery.cancel_scope.cancel()
     handover = begun[0] if begun else None

@@ -22,6 +22,7 @@ from sottovoce.settings import Configuration
 
 _CHECK_SECONDS = 60.0
 _MAX_REASON = 400
+UNDER_WAY = "one is under way already, and what is installed now is what it takes: ask again once it is over"
 
 
 def held_address(before: Mapping[str, str], after: Mapping[str, str]) -> str:
@@ -32,6 +33,13 @@ def held_address(before: Mapping[str, str], after: Mapping[str, str]) -> str:
         if (port := parse_address(address).port) and port in held and not is_taken_over:
             return f"{name}.address: old workers hold port {port}, so {address} cannot be bound: restart instead"
     return ""
+
+
+def in_one_line(said: str) -> str:
+    """Make one line of what a check printed: problems, and indented below each its remedy.  Pure."""
+    lines = [line for line in said.splitlines() if line.strip()]
+    marked = "".join(f"{'; ' if line.startswith(' ') else ' | '}{line.strip()}" for line in lines)
+    return one_line(marked.removeprefix(" | "), max_characters=_MAX_REASON)
 
 
 class Program(msgspec.Struct, frozen=True):
@@ -73,6 +81,10 @@ class Upgrade:
         ready_file = self._parts.configuration.process.ready_file
         return msgspec.structs.replace(handover, sockets={**handover.sockets, ADMIN: (admin,)}, ready_file=ready_file)
 
+    def pass_over(self) -> None:
+        """Say that it was asked for again while it is being tried."""
+        self._refuse(UNDER_WAY)
+
     def _why_not(self) -> str:
         if self._program is None or not isinstance(self._parts.carrier, Workers):
             return "this process carries its calls itself: set process.workers, and restart once"
@@ -93,8 +105,8 @@ class Upgrade:
                 return f"{self._program.check[0]} cannot be run ({error.strerror})"
             if not done.returncode:
                 return ""
-            said = (done.stderr or done.stdout).decode(errors="replace").strip()
-            return one_line(said, max_characters=_MAX_REASON) or f"the check ended with status {done.returncode}"
+            said = in_one_line((done.stderr or done.stdout).decode(errors="replace"))
+            return said or f"the check ended with status {done.returncode}"
         return f"the check took more than {_CHECK_SECONDS:.0f} s"
 
     async def _held(self) -> str:
