@@ -200,8 +200,8 @@ class Listener:
     def _tell_short(self, services: EdgeServices, peer: Address | None) -> None:
         """Say that descriptors run out: logged once until there is room again, counted for each `peer`.
 
-        None is one that waits to be accepted: it is nobody's yet, comes again each time that is tried, and is counted
-        when it has come.
+        None is one that waits to be accepted: it is nobody's yet, would be counted each time that is tried, and may
+        still become a call.
         """
         reason = f"open_files: {self._descriptors} may be open, none is left for another call"
         if peer is not None:
