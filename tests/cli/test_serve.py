@@ -113,7 +113,7 @@ def test_on_a_busy_port(cli: Cli, directory: Path) -> None:
     assert said == (
         f"listener.address: cannot listen on {address} (Address already in use): "
         f"pid {os.getpid()} ({Path('/proc/self/comm').read_text().strip()}) listens there: "
-        f"end it (kill {os.getpid()}), or choose another port"
+        f"choose another port, or end it (kill {os.getpid()})"
     )
     tail = cli("audit", "tail", directory, "--json").json["records"]
     *_, loaded, started, leaf, voice, made, erased = [record["event"] for record in tail]

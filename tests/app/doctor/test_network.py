@@ -44,6 +44,7 @@ def test_tls_that_does_not_keep_its_promise_fails(monkeypatch: pytest.MonkeyPatc
         (Holder(7, "nginx"), None, State.FAIL, "in use by pid 7 (nginx)"),
         (Holder(0, ""), None, State.FAIL, "in use by a process of another user"),
         (Holder(7, "sottovoce"), Holder(7, "sottovoce"), State.OK, "held by the proxy that runs (pid 7)"),
+        (Holder(8, "sottovoce"), None, State.FAIL, "in use by pid 8 (sottovoce)"),
         (Holder(8, "nginx"), Holder(7, "sottovoce"), State.FAIL, "in use by pid 8 (nginx)"),
     ],
 )
@@ -54,6 +55,9 @@ def test_a_port_is_ours_or_somebody_elses(
     listener, admin = port_findings(wanting("127.0.0.1:8443"), running)
     assert listener.state is state
     assert what in listener.what
+    if state is State.FAIL:
+        assert listener.remedy.startswith("take another port: sottovoce serve DIR --set listener.address=")
+        assert ("; or end that (" in listener.remedy) is (holder.program != "sottovoce")
     assert admin.state is State.OK
 
 

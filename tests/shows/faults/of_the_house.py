@@ -200,7 +200,7 @@ def nothing_to_inspect(world: World) -> Asked:
 
 
 FAULTS = {
-    port_in_use: ("listener.address", "127.0.0.1:", "pid {pid}", "kill {pid}", "choose another port"),
+    port_in_use: ("listener.address", "127.0.0.1:", "pid {pid}", "choose another port"),
     admin_port_in_use: ("admin.address", "127.0.0.1:", "in use", "choose another"),
     port_below_1024: ("listener.address", "127.0.0.1:81", "CAP_NET_BIND_SERVICE"),
     address_of_another_machine: ("listener.address", "192.0.2.1:8443", "this machine has no such address", "choose"),

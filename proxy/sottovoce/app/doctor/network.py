@@ -10,7 +10,7 @@ import trio
 from sottovoce.admin import Concern, Unanswered, ask_status, url_of
 from sottovoce.app.control import Unordered, find_admin
 from sottovoce.app.doctor.findings import Finding, fail, ok, warn
-from sottovoce.app.doctor.sockets import Holder, bind_error, holder_of
+from sottovoce.app.doctor.sockets import PROXY, Holder, bind_error, holder_of
 from sottovoce.edge import parse_address
 from sottovoce.pki import throwaway_identity
 from sottovoce.relay import BackendDown, Route
@@ -55,7 +55,8 @@ def _port(section: str, text: str, running: Holder | None) -> Finding:
             return ok(name, f"{text} is held by the proxy that runs (pid {running.pid})")
         who = f"pid {holder.pid} ({holder.program})" if holder.pid else "a process of another user"
         end_it = f"kill {holder.pid}" if holder.pid else f"ss -ltnp 'sport = :{address.port}' as root names it"
-        return fail(name, f"{text} is in use by {who}", f"end that ({end_it}), or take another port: {another}")
+        or_else = "" if holder.program == PROXY else f"; or end that ({end_it})"
+        return fail(name, f"{text} is in use by {who}", f"take another port: {another}{or_else}")
     error = bind_error(address.host, address.port)
     if error is None:
         return ok(name, f"{text} is free")
