@@ -173,6 +173,33 @@ async def test_a_refused_credential_is_auth_failed_and_the_token_stays_out_of_th
     assert proxy.credentials.asked[0][2:] == (AUTHORITY.encode(), b"/v1/voice/echo")
 
 
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (
+            4403,
+            "the client gave up the handshake and says policy: its codec is none of the route's (none, opus_",
+        ),
+        (4401, "the client gave up the handshake and says auth_failed"),
+        (1000, "the client gave up the handshake and says normal"),
+        (4000, "the connection ended during the handshake"),
+    ],
+)
+async def test_what_a_client_says_that_gives_up_the_handshake_is_the_reason(
+    autojump_clock: trio.testing.MockClock, code: int, reason: str
+) -> None:
+    proxy = Proxy()
+    async with trio.open_nursery() as nursery:
+        peer = Peer(proxy.connect(nursery), HAND)
+        assert await peer.upgrade()
+        peer.websocket.close(code)
+        await peer.tls.send_all(peer.websocket.to_send())
+        await peer.hear_end()
+    (event,) = proxy.log.named(log_events.SESSION_REFUSED)
+    assert (event["code"], event["route"]) == (code, "hand")
+    assert reason in str(event["reason"])
+
+
 @pytest.mark.protocol("P10.3")
 async def test_a_route_for_others_is_policy_and_its_backend_hears_nothing(
     autojump_clock: trio.testing.MockClock,

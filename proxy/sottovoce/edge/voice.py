@@ -32,7 +32,7 @@ from sottovoce.edge.call import (
     still_holds,
 )
 from sottovoce.edge.gate import ServedRoute
-from sottovoce.edge.journal import side_of
+from sottovoce.edge.journal import refusal_of, side_of
 from sottovoce.edge.services import EdgeServices
 from sottovoce.hsm.seal import Effects
 from sottovoce.observe import CallCounts
@@ -370,7 +370,8 @@ class VoiceCall:
         self._held.clear()
         if established is None:
             self._agreed(ended.code if ended.local else None)
-            self._journal.session_refused(self._client, self._route.name, ended.code, ended.reason)
+            reason = refusal_of(ended, self._route.codecs)
+            self._journal.session_refused(self._client, self._route.name, ended.code, reason)
         else:
             seconds = self._services.clock.now() - self._started_at
             end = self._end = call_end(ended, self.counts, seconds=seconds, epochs=self._epochs)
