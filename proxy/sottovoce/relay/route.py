@@ -3,7 +3,9 @@
 A new adapter is a name in `config.ADAPTER_NAMES`, a dialect, and a line in `ADAPTERS`.
 """
 
+import stat
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -34,6 +36,7 @@ from sottovoce.relay.twilio import TwilioDialect
 from sottovoce.transport import PqPolicy, TlsContext, TlsIdentity, TransportMisconfigured, client_context
 from sottovoce.wire import Codec
 
+_OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 T = TypeVar("T")
 BuildRoute = Callable[[str, RouteConfig, Path], Route]
 
@@ -96,7 +99,8 @@ def _build_realtime(name: str, config: RouteConfig, directory: Path) -> Route:
     options = config.realtime
     headers = tuple(options.headers.items())
     secret = _read(name, "realtime.authorization_file", directory, options.authorization_file, "file")
-    if secret is not None:
+    if secret is not None and options.authorization_file is not None:
+        _check_private(f"routes.{name}.realtime.authorization_file", directory / options.authorization_file)
         remedy = f"put the secret that the backend gave you into {options.authorization_file}, and nothing else"
         header = _blame_value(
             f"routes.{name}.realtime.authorization_file", remedy, partial(authorization_of, options, secret)
@@ -220,6 +224,16 @@ def _blame_value(path: str, remedy: str, build: Callable[[], T]) -> T:
         return build()
     except ValueError as error:
         raise RouteMisconfigured(path, str(error), remedy) from error
+
+
+def _check_private(key: str, path: Path) -> None:
+    """See that a file that holds a secret is for its owner alone, as the one with a PIN."""
+    mode = 0
+    with suppress(OSError):  # it was read a moment ago
+        mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & _OPEN_TO_OTHERS:
+        reason = one_line(f"{path} is open to others (mode {mode:04o})", max_characters=1000)
+        raise RouteMisconfigured(key, reason, f"chmod 600 {path}")
 
 
 def _read(name: str, key: str, directory: Path, file: str | None, kind: str = "PEM file") -> bytes | None:

@@ -35,6 +35,7 @@ async def calling(
     """A call to the server, which wants a secret."""
     secret = tmp_path / "secret"
     secret.write_text(f"{SECRET}\n")
+    secret.chmod(0o600)
     words = ("--authorization-file", str(secret), *["--beta"] * beta)
     async with (
         running_bot("realtime_bot", tmp_path, TO_SERVER_BETA if beta else TO_SERVER, *words) as bot,

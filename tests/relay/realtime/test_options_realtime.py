@@ -124,11 +124,27 @@ def test_files_that_are_refused(
 ) -> None:
     if content is not None:
         (tmp_path / "it").write_bytes(content)
+        (tmp_path / "it").chmod(0o600)
     config = RouteConfig(adapter="realtime", url="ws://127.0.0.1:9000/", realtime=RealtimeOptions(**options))
     with pytest.raises(RouteMisconfigured, match=words) as caught:
         build_route("model", config, directory=tmp_path)
     assert caught.value.path == f"routes.model.realtime.{key}"
     assert "sk-secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o600, 0o400])
+def test_the_file_of_a_secret_is_for_its_owner_alone(tmp_path: Path, mode: int) -> None:
+    file = tmp_path / "key"
+    file.write_text("sk-secret\n")
+    file.chmod(mode)
+    options = RealtimeOptions(authorization_file="key")
+    config = RouteConfig(adapter="realtime", url="ws://127.0.0.1:9000/", realtime=options)
+    if mode in {0o600, 0o400}:
+        build_route("model", config, directory=tmp_path)
+        return
+    with pytest.raises(RouteMisconfigured, match=rf"key is open to others \(mode {mode:04o}\).*chmod 600 ") as caught:
+        build_route("model", config, directory=tmp_path)
+    assert caught.value.path == "routes.model.realtime.authorization_file"
 
 
 def test_a_configuration_has_no_place_for_the_secret_itself() -> None:
