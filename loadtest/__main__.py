@@ -1,7 +1,7 @@
 """`python -m loadtest`: puts load on a proxy, compares proxies, measures what is promised about speed.
 
-Standard output carries the result and nothing else.  Exit status: 0 done, 1 refused or failed, 2 usage, 4 a threshold
-was missed; 130 for Ctrl-C.
+Standard output carries the result and nothing else.  Exit status: 0 done, 1 refused or failed, 2 usage, 3 no verdict,
+4 a threshold was missed; 130 for Ctrl-C.
 """
 
 import sys

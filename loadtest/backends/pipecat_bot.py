@@ -1,7 +1,3 @@
-# pyright: reportMissingImports=false, reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false, reportUntypedBaseClass=false, reportUntypedFunctionDecorator=false
-# pyright: reportUnknownParameterType=false
-# mypy: disable-error-code="import-not-found, misc, untyped-decorator"
 """A Pipecat bot behind the `raw` adapter, with Pipecat's own WebSocket transport; one call at a time.
 
     .venv/pipecat/bin/python -m loadtest.backends.pipecat_bot --port 9000 --rate 16000
@@ -13,89 +9,33 @@ comes back.  A message of the client's application comes back as it is.  The fir
 import argparse
 import asyncio
 import sys
+from collections.abc import Sequence
 
-from pipecat.audio.dtmf.types import KeypadEntry
-from pipecat.frames.frames import (
-    EndWorkerFrame,
-    Frame,
-    InputAudioRawFrame,
-    InputDTMFFrame,
-    InputTransportMessageFrame,
-    InterruptionFrame,
-    OutputAudioRawFrame,
-    OutputTransportMessageUrgentFrame,
-)
-from pipecat.pipeline.pipeline import Pipeline
-from pipecat.pipeline.worker import PipelineParams, PipelineWorker
-from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
-from pipecat.transports.websocket.server import (
-    SingleClientWebsocketServerParams,
-    SingleClientWebsocketServerTransport,
-)
-from pipecat.workers.runner import WorkerRunner
-
-from loadtest.backends.pipecat_serializer import RawFrameSerializer
-
-_OF_THE_CONTRACT = {"start", "mark", "mute", "stop"}
+_MAX_PORT = 65_535
+_OURS = "loadtest"
 
 
-class Echo(FrameProcessor):
-    """Stands where speech to text, a model and speech would."""
-
-    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        """Answer what was heard, pass the rest on."""
-        await super().process_frame(frame, direction)
-        match frame:
-            case InputAudioRawFrame(audio=audio, sample_rate=rate, num_channels=channels):
-                await self.push_frame(OutputAudioRawFrame(audio=audio, sample_rate=rate, num_channels=channels))
-            case InputDTMFFrame(button=KeypadEntry.ZERO):
-                await self.broadcast_frame(InterruptionFrame)
-            case InputDTMFFrame(button=KeypadEntry.POUND):
-                await self.push_frame(EndWorkerFrame(), FrameDirection.UPSTREAM)
-            case InputDTMFFrame(button=button):
-                key = {"type": "dtmf", "event": int(button.value) if button.value.isdigit() else 10, "duration_ms": 160}
-                await self.push_frame(OutputTransportMessageUrgentFrame(message=key))
-            case InputTransportMessageFrame(message=message) if message.get("type") not in _OF_THE_CONTRACT:
-                await self.push_frame(OutputTransportMessageUrgentFrame(message=message))
-            case _:
-                await self.push_frame(frame, direction)
-
-
-async def serve(port: int, rate: int) -> None:
-    """Serve until told to stop, or until a caller has pressed the hash key."""
-    parameters = SingleClientWebsocketServerParams(
-        serializer=RawFrameSerializer(),
-        audio_in_enabled=True,
-        audio_out_enabled=True,
-        audio_out_10ms_chunks=2,
-        audio_out_auto_silence=False,
-        audio_out_end_silence_secs=0,
-    )
-    transport = SingleClientWebsocketServerTransport(parameters, "127.0.0.1", port)
-
-    @transport.event_handler("on_websocket_ready")
-    async def say_where(_: object) -> None:
-        sys.stdout.write(f"ws://127.0.0.1:{port}/\n")
-        sys.stdout.flush()
-
-    pipeline = Pipeline([transport.input(), Echo(), transport.output()])
-    rates = PipelineParams(audio_in_sample_rate=rate, audio_out_sample_rate=rate)
-    worker = PipelineWorker(pipeline, params=rates, enable_rtvi=False, idle_timeout_secs=None)
-    runner = WorkerRunner(handle_sigterm=True)
-    await runner.add_workers(worker)
-    await runner.run()
-
-
-def main() -> None:
-    """Read the words of the command line."""
+def main(words: Sequence[str] | None = None) -> int:
+    """Run until told to stop.  Without Pipecat, one line and exit status 1."""
     parser = argparse.ArgumentParser(
         prog="python -m loadtest.backends.pipecat_bot", description="A Pipecat bot that echoes."
     )
     parser.add_argument("--port", type=int, default=9000, help="port (default: 9000)")
     parser.add_argument("--rate", type=int, default=16_000, help="samples a second (default: 16000)")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
+    if not 0 < arguments.port <= _MAX_PORT:
+        parser.error(f"--port {arguments.port}: is no port; give one from 1 to {_MAX_PORT}")
+    try:
+        from loadtest.backends.pipecat_pipeline import serve  # noqa: PLC0415  --help is to be had without Pipecat
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith(_OURS):
+            raise
+        package = error.name.partition(".")[0]
+        sys.stderr.write(f"pipecat_bot: the package {package} is missing: pip install 'pipecat-ai[websocket]==1.14'\n")
+        return 1
     asyncio.run(serve(arguments.port, arguments.rate))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -28,6 +28,7 @@ import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketRequest, WebSocketServer, serve_websocket
 
 TONE_SECONDS = 2
+_MAX_PORT = 65_535
 _MILLIWATT = bytes.fromhex("1e0b0b1e9e8b8b9e")
 """Eight samples of µ-law: 1 kHz at 0 dBm0."""
 
@@ -142,6 +143,8 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--record", type=Path, metavar="FILE", help="append what is heard, a JSON object a line")
     parser.add_argument("--stop-with-stdin", action="store_true", help="end when standard input ends")
     arguments = parser.parse_args(words)
+    if not 0 <= arguments.port <= _MAX_PORT:  # the system would take it modulo 65 536
+        parser.error(f"--port {arguments.port}: is no port; give one up to {_MAX_PORT} (0 takes a free one)")
     try:
         recording = arguments.record.open("ab", buffering=0) if arguments.record else None
     except OSError as error:

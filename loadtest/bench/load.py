@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from loadtest.bench.figure import Figure
-from loadtest.peers.comparing import SOTTOVOCE, Comparison, Wanted, compare
+from loadtest.peers.comparing import Comparison, Wanted, compare
+from loadtest.peers.contenders import SOTTOVOCE
 from loadtest.peers.servers import Program, find_cores, find_program, remedy
 from loadtest.peers.statistics import Row, Spread, Standing, middle
 from loadtest.peers.table import show

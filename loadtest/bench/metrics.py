@@ -24,11 +24,11 @@ from loadtest.bench.timing import Work, processor_seconds
 from loadtest.peers.comparing import Wanted, compare
 from loadtest.peers.servers import find_cores
 from sottovoce.edge.call import NO_LEG, call_counts
-from sottovoce.edge.outbound import ClientQueue
 from sottovoce.observe import CallCounts
 from sottovoce.observe.metrics import LoopLag, Metrics, Readings, TokenReading
 from sottovoce.observe.metrics.labels import OPERATIONS, SUITES
 from sottovoce.observe.metrics.loop import EVERY_SECONDS
+from sottovoce.plane import FlowStatistics
 from sottovoce.relay import Leg, LegStatistics
 
 CALLS = 100
@@ -121,10 +121,10 @@ def _scrapes() -> Work:
         metrics.calls.session_established("bot", "X25519MLKEM768", suite, is_resumed=False)
     for operation in OPERATIONS:
         metrics.keys.call_took("main", operation, "answered", 0.001)
-    queue, leg, (_, server) = ClientQueue(10), cast("Leg", _Leg()), talking()
+    flow, leg, (_, server) = FlowStatistics(1, 1, 0), cast("Leg", _Leg()), talking()
 
     def read() -> Readings:
-        calls = [call_counts(1, queue, server, leg) for _ in range(CALLS)]
+        calls = [call_counts(flow, server, leg) for _ in range(CALLS)]
         return Readings(
             carried=sum(calls, CallCounts()),
             half_open=0,
@@ -144,6 +144,8 @@ def _scrapes() -> Work:
             audit_unwritten=0,
             audit_is_up=True,
             is_ready=True,
+            workers={"serving": 1},
+            worker_restarts=0,
         )
 
     metrics.watch(read)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import click
+from click.core import ParameterSource
 
 if TYPE_CHECKING:
     from loadtest.replay import Outcome, Progress
@@ -17,15 +18,20 @@ if TYPE_CHECKING:
 
 _FAILED, _OVER_LIMIT, _SIGNAL = 1, 4, 128
 _MAX_TICK_US = 100_000
+_DECIDED = ("sessions", "seconds", "rate", "ramp", "tick", "audio")
+"""What a scenario says by itself."""
 _path = click.Path(path_type=Path)
 
 
 @click.command("run")
+@click.argument("scenario", required=False, metavar="[SCENARIO]")
 @click.option("--url", "urls", multiple=True, help="Call this route of a proxy that runs; repeatable.")
 @click.option("--config", type=_path, metavar="F", help="Serve this directory or file for the run, and call it.")
 @click.option("--route", "routes", multiple=True, help="With --config: the routes to call.  [default: echo]")
 @click.option("--raw", is_flag=True, help="With --config: through a `raw` route to an echo backend of our own.")
-@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="With --config: as of sottovoce serve.")
+@click.option(
+    "--set", "changes", multiple=True, metavar="KEY=VALUE", help="A key of SCENARIO, or with --config of the proxy's."
+)
 @click.option("--opaque", is_flag=True, help="With --url: WebSocket messages that no proxy reads, instead of calls.")
 @click.option("--dir", "directory", type=_path, help="Find anchor and CA here.  [default: beside --config]")
 @click.option("--anchor", type=_path, help="The anchor file that the server's operator gave you.")
@@ -33,7 +39,13 @@ _path = click.Path(path_type=Path)
 @click.option("--token", type=_path, help="A file with the bearer token that every session shows.")
 @click.option("--sessions", type=click.IntRange(1, 20_000), default=10, show_default=True)
 @click.option("--seconds", type=click.FloatRange(0.1), default=10.0, show_default=True, help="That count.")
-@click.option("--rate", type=click.FloatRange(1, 1000), default=50.0, show_default=True, help="Frames/s of a session.")
+@click.option(
+    "--rate",
+    type=click.FloatRange(1, 1000),
+    default=50.0,
+    show_default=True,
+    help="Frames/s: of a call 100, 50, 25 or 16.67, of --opaque any.",
+)
 @click.option("--ramp", type=click.FloatRange(0.1), default=50.0, show_default=True, help="New sessions a second.")
 @click.option("--audio", type=_path, metavar="DIR", help="Say these WAV files in turn.  [default: bundled speech]")
 @click.option(
@@ -51,18 +63,30 @@ _path = click.Path(path_type=Path)
 @click.option("--plot", type=_path, metavar="FILE.png", help="Draw the run.")
 @click.option("--html", type=_path, metavar="FILE", help="Write one self-contained page.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
-def command(fail_if: str | None, plot: Path | None, html: Path | None, *, as_json: bool, **words: object) -> None:
+def command(
+    scenario: str | None,
+    fail_if: str | None,
+    plot: Path | None,
+    html: Path | None,
+    *,
+    as_json: bool,
+    **words: object,
+) -> None:
     """Replay audio in many calls at once, open loop, and say what becomes of each frame.
+
+    SCENARIO is a TOML file, or the name of one that comes with this (python -m loadtest scenarios), and says what
+    --sessions, --seconds, --rate, --ramp, --tick and --audio say otherwise.  --set groups.callers.calls=50 changes it.
 
     Every frame has an instant at which it is due, and latency is counted from there.  A run in which the generator
     itself was late is discarded, and says so.
 
     \b
     python -m loadtest run --config DIR --sessions 50 --seconds 10
+    python -m loadtest run storm --config DIR --raw --html storm.html
     python -m loadtest run --url wss://localhost:8443/echo --dir DIR --fail-if 'p99>20ms'
 
-    Exit 0: done; 1: no call came about, or the proxy went away, and what was measured is reported; 2: usage;
-    4: --fail-if; 130: Ctrl-C, with a report of what there was.
+    Exit 0: done; 1: no call came about, or the proxy went away, and what was measured is reported; 2: usage, or a
+    SCENARIO that cannot be used; 4: --fail-if; 130: Ctrl-C, with a report of what there was.
     """  # noqa: D301  click wants the character
     import msgspec
 
@@ -70,6 +94,8 @@ def command(fail_if: str | None, plot: Path | None, html: Path | None, *, as_jso
     from loadtest.report import ThresholdMalformed, parse_threshold
 
     wanted = msgspec.convert(words, Wanted)
+    if scenario is not None:
+        wanted = _of_scenario(scenario, wanted)
     if problem := wanted.usage_problem():
         raise click.UsageError(problem)
     try:
@@ -85,6 +111,21 @@ def command(fail_if: str | None, plot: Path | None, html: Path | None, *, as_jso
     _draw(outcome, plot, html)
     if verdict is not None:
         _end(*verdict)
+
+
+def _of_scenario(word: str, wanted: "Wanted") -> "Wanted":
+    """Give the same with what a scenario decides.  Raises ScenarioInvalid."""
+    from msgspec.structs import replace
+
+    from loadtest.scenario import find_scenario, read_scenario
+    from loadtest.scenario.reading import is_of_scenario
+
+    ctx = click.get_current_context()
+    if given := [name for name in _DECIDED if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE]:
+        raise click.UsageError(f"--{given[0]} is for the scenario to say: give --set KEY=VALUE, or no SCENARIO")
+    own = [change for change in wanted.changes if is_of_scenario(change)]
+    others = tuple(change for change in wanted.changes if change not in own)
+    return replace(wanted, scenario=read_scenario(find_scenario(word), own), changes=others)
 
 
 def _verdict(outcome: "Outcome", told: list[int], threshold: "Threshold | None") -> tuple[int, str] | None:

@@ -9,9 +9,13 @@ from sottovoce.cli.lazy.groups import LazyGroup, pages_of
 
 _COMMANDS = {
     "run": ("loadtest.commands.run", "Replay audio against a proxy and say what becomes of each frame."),
+    "scenarios": ("loadtest.commands.scenarios", "List the scenarios that come with this."),
     "compare": ("loadtest.peers.command", "The same load through Sottovoce and other proxies, in turns."),
+    "knee": ("loadtest.knee.command", "Find the most calls that one core holds."),
+    "diff": ("loadtest.difference.command", "Hold two results against each other."),
     "bench": ("loadtest.bench.command", "Measure what is promised about speed."),
 }
+_FAILED, _USAGE = 1, 2
 _WANTS_JSON = "loadtest.json"
 
 
@@ -24,7 +28,7 @@ class _Group(LazyGroup):
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run a command; what keeps it from its work is one line, and with --json an object that says so, too."""
+        """Run a command; what keeps it from its work is a line or more, and with --json an object that says so, too."""
         try:
             return super().invoke(ctx)
         except click.ClickException as error:
@@ -33,13 +37,15 @@ class _Group(LazyGroup):
         except (click.Abort, click.exceptions.Exit):
             raise
         except Exception as error:
-            from sottovoce.primitives.errors import SottovoceError  # noqa: PLC0415  --help is quick
+            from loadtest.scenario import ScenarioInvalid  # noqa: PLC0415  --help is quick
+            from sottovoce.primitives.errors import SottovoceError  # noqa: PLC0415  likewise
 
             if not isinstance(error, SottovoceError):
                 raise
             _print_failure(ctx, str(error))
-            click.echo(f"loadtest: {error}", err=True)
-            ctx.exit(1)
+            for line in str(error).splitlines():
+                click.echo(f"loadtest: {line}", err=True)
+            ctx.exit(_USAGE if isinstance(error, ScenarioInvalid) else _FAILED)
 
 
 def _print_failure(ctx: click.Context, text: str) -> None:

@@ -12,11 +12,15 @@ if TYPE_CHECKING:
     from loadtest.peers.servers import Program
 
 _KNOWN = ("haproxy", "nginx")
+_OURS = ("raw", "mux", "workers")
 _MAX_TICK_US = 20_000
 _FAILED, _INTERRUPTED = 1, 130
 
 
-def _peers(_: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
+def peers_of(_: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
+    """Take names with commas between them apart."""
+    if value is None:
+        return ()
     names = tuple(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
     if not names or set(names) - set(_KNOWN):
         text = f"{value!r}: name one or more of {', '.join(_KNOWN)}, with commas between them"
@@ -24,10 +28,27 @@ def _peers(_: click.Context, parameter: click.Parameter, value: str) -> tuple[st
     return names
 
 
+def _ours(_: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
+    """Give the contenders' names; the first is always there."""
+    words = {word.strip() for word in value.split(",") if word.strip()}
+    if unknown := words - set(_OURS):
+        raise click.BadParameter(f"{min(unknown)!r}: name some of {', '.join(_OURS)}", param=parameter)
+    from loadtest.peers.contenders import OURS  # noqa: PLC0415  --help is quick
+
+    return tuple(name for word, name in zip(_OURS, OURS, strict=True) if word in {*words, _OURS[0]})
+
+
 @click.command("compare")
-@click.option("--against", required=True, callback=_peers, metavar="PEERS", help="As in haproxy,nginx.")
-@click.option("--sessions", type=click.IntRange(1, 5000), default=200, show_default=True, help="Calls at a time.")
-@click.option("--seconds", type=click.FloatRange(1, 3600), default=5.0, show_default=True, help="Of each run.")
+@click.option("--against", required=True, callback=peers_of, metavar="PEERS", help="As in haproxy,nginx.")
+@click.option(
+    "--ours",
+    callback=_ours,
+    default=",".join(_OURS),
+    show_default=True,
+    help="Which of Sottovoce take part; `raw` always.",
+)
+@click.option("--sessions", type=click.IntRange(1, 5000), default=400, show_default=True, help="Calls at a time.")
+@click.option("--seconds", type=click.FloatRange(0.5, 3600), default=5.0, show_default=True, help="Of each run.")
 @click.option("--rounds", type=click.IntRange(1, 99), default=3, show_default=True, help="How often all take turns.")
 @click.option(
     "--tick",
@@ -38,12 +59,17 @@ def _peers(_: click.Context, parameter: click.Parameter, value: str) -> tuple[st
     show_default=True,
     help="Microseconds to which arrivals are gathered; 0: each frame at its own instant.  Repeatable.",
 )
+@click.option("--connections/--no-connections", default=True, help="Handshakes and idle calls, too.  [default: yes]")
+@click.option("--firm", "is_firm", is_flag=True, help="Servers go before others, too: on a machine that is not quiet.")
 @click.option("--install", "may_install", is_flag=True, help="Fetch what is missing from Debian; starts no service.")
 @click.option("--html", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write a page, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 def command(  # noqa: PLR0913  a command's options
     *,
     against: tuple[str, ...],
+    ours: tuple[str, ...],
+    connections: bool,
+    is_firm: bool,
     sessions: int,
     seconds: float,
     rounds: int,
@@ -54,8 +80,10 @@ def command(  # noqa: PLR0913  a command's options
 ) -> None:
     """Compare Sottovoce with PEERS under the same load: processor time per forwarded frame, latency, memory.
 
-    Servers have one core, generator and backend another; the first peer that is there is 1 in the ratios.  It takes
-    about ROUNDS x ticks x contenders x (SECONDS + 5) seconds.  Exit status 1 when none of the PEERS could run.
+    Sottovoce takes part with a connection for each call (raw), with one for all (mux), and with two workers, which
+    share the one core that servers have; generator and backend have another.  The first peer that is there is 1 in the
+    ratios.  It takes about ROUNDS x (ticks + 1) x contenders x (SECONDS + 7) seconds.  Exit status 1 when none of the
+    PEERS could run.
     """
     import msgspec  # noqa: PLC0415  --help is quick
 
@@ -65,12 +93,18 @@ def command(  # noqa: PLR0913  a command's options
 
     if not math.isfinite(seconds):  # which no range forbids
         raise click.BadParameter("give a number that ends", param_hint="--seconds")
-    programs, missing = _programs(against, may_install=may_install)
+    programs, missing = find_programs(against, may_install=may_install)
     wanted = Wanted(
-        programs=programs, sessions=sessions, seconds=seconds, rounds=rounds, ticks=tuple(dict.fromkeys(ticks))
+        programs=programs,
+        ours=ours,
+        sessions=sessions,
+        seconds=seconds,
+        rounds=rounds,
+        ticks=tuple(dict.fromkeys(ticks)),
+        counts_connections=connections,
     )
     try:
-        comparison = compare(wanted, find_cores(), missing, _tell)
+        comparison = compare(wanted, find_cores(is_firm=is_firm), missing, _tell)
     except (SottovoceError, RuntimeError) as error:  # RuntimeError: the proxy did not start
         raise click.ClickException(str(error)) from None
     could_run = any(program.name not in comparison.missing for program in programs)
@@ -87,7 +121,7 @@ def command(  # noqa: PLR0913  a command's options
     sys.exit(0 if could_run else _FAILED)
 
 
-def _programs(names: tuple[str, ...], *, may_install: bool) -> "tuple[tuple[Program, ...], dict[str, str]]":
+def find_programs(names: tuple[str, ...], *, may_install: bool) -> "tuple[tuple[Program, ...], dict[str, str]]":
     """Find the peers, or fetch them; give what is missing, with its remedy."""
     from loadtest.peers.servers import InstallationFailed, find_program, install, remedy  # noqa: PLC0415  as above
 
@@ -110,7 +144,8 @@ def _programs(names: tuple[str, ...], *, may_install: bool) -> "tuple[tuple[Prog
 
 def _tell(turn: "Turn") -> None:
     if sys.stderr.isatty():
-        click.echo(f"round {turn.round}: {turn.name}, tick {turn.tick_us} µs …", err=True)
+        what = "connections" if turn.tick_us is None else f"tick {turn.tick_us} µs"
+        click.echo(f"round {turn.round}: {turn.name}, {what} …", err=True)
 
 
 def _print(comparison: "Comparison") -> None:
@@ -124,7 +159,7 @@ def _write(comparison: "Comparison", page: Path) -> None:
     from msgspec.structs import replace  # noqa: PLC0415  as above
 
     from loadtest.peers.statistics import middle  # noqa: PLC0415  as above
-    from loadtest.peers.table import notes, summary  # noqa: PLC0415  as above
+    from loadtest.peers.table import connections, notes, summary  # noqa: PLC0415  as above
     from loadtest.report import Opening, write_html  # noqa: PLC0415  as above
 
     outcomes = [
@@ -133,7 +168,8 @@ def _write(comparison: "Comparison", page: Path) -> None:
     ]
     names = dict.fromkeys(row.outcome.name for row in comparison.rows)
     title = f"The same load through {', '.join(names)}"
-    opening = Opening(title=title, summary=summary(comparison), remarks=notes(comparison))
+    tables = [connections(comparison)] if comparison.connections else []
+    opening = Opening(title=title, summary=summary(comparison), tables=tables, remarks=notes(comparison))
     try:
         write_html(outcomes, page, opening)
     except OSError as error:

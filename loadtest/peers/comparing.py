@@ -4,28 +4,25 @@ The same calls, frames and instants are offered to all (`Plan.seed`), messages o
 answers.  What cannot run is named with its remedy, and the others are compared.
 """
 
-import tempfile
 from collections.abc import Callable, Generator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from functools import partial
-from importlib.metadata import version as version_of
-from pathlib import Path
 
 import msgspec
 from msgspec.structs import replace
 
-from loadtest.peers import servers
-from loadtest.peers.servers import Cores, Program, Running, ServerFailed
+from loadtest.peers.connecting import Connected, Connecting, connect, over_rounds
+from loadtest.peers.contenders import SOTTOVOCE, Run, contenders
+from loadtest.peers.servers import Cores, Program, ServerFailed
 from loadtest.peers.statistics import Row, Standing, standings
-from loadtest.replay import Outcome, Plan, Watched, run_load
+from loadtest.replay import Outcome, Plan, run_load
 from loadtest.replay.plan import SEALED_BYTES
 from loadtest.replay.processes.looking import describe_machine
 
 SCHEMA = "loadtest.compare/1"
-SOTTOVOCE = "sottovoce"
 SESSIONS, SECONDS, ROUNDS, TICKS = 200, 5.0, 3, (0, 1000)
 ENOUGH_ROUNDS = 3
 _SESSIONS_PER_SECOND = 100.0
+_FEWER = 4
+"""A quarter of the calls are there before what calls cost is measured."""
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,10 +30,14 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
     programs: tuple[Program, ...]
     """The peers that are there; the first one is the yardstick."""
+    ours: tuple[str, ...] = (SOTTOVOCE,)
+    """Sottovoce, and what else of it takes part."""
     sessions: int = SESSIONS
     seconds: float = SECONDS
     rounds: int = ROUNDS
     ticks: tuple[int, ...] = TICKS
+    counts_connections: bool = False
+    """Whether handshakes and idle calls are measured, too: once a round."""
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +51,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """Who was asked for and could not run, and what to do."""
     standings: tuple[Standing, ...]
     rows: tuple[Row, ...]
+    connections: tuple[Connecting, ...] = ()
     is_partial: bool = False
 
 
@@ -58,10 +60,8 @@ class Turn(msgspec.Struct, frozen=True):
 
     round: int
     name: str
-    tick_us: int
-
-
-Run = Callable[[], AbstractContextManager[Running]]
+    tick_us: int | None
+    """None: of calls that are silent."""
 
 
 def compare(
@@ -70,23 +70,28 @@ def compare(
     """Have everybody run.  Interrupted (KeyboardInterrupt), it gives what there is.  Raises ServerFailed."""
     machine = describe_machine()  # while nothing is pinned: then all of its cores are seen
     rows: list[Row] = []
+    connected: list[Connected] = []
     failed = dict(missing)
     is_partial = False
-    with _contenders(wanted, cores) as (contenders, backend_pid):
+    with contenders(wanted.ours, wanted.programs, wanted.sessions, cores) as taking_part:
         try:
-            for turn in _turns(wanted, list(contenders)):
+            for turn in _turns(wanted, list(taking_part)):
                 if turn.name in failed:
                     continue
                 progress(turn)
-                version, run = contenders[turn.name]
+                contender = taking_part[turn.name]
                 try:
-                    outcome = _one(wanted, turn, cores, run, backend_pid)
+                    if turn.tick_us is None:
+                        connected.append(_connected(wanted, turn, cores, contender.run))
+                        continue
+                    outcome = _one(wanted, turn, cores, contender.run)
                 except ServerFailed as error:
-                    if turn.name == SOTTOVOCE:
+                    if not contender.may_be_missing:
                         raise
-                    failed[turn.name] = str(error)
+                    text = str(error)
+                    failed[turn.name] = text if turn.name in text else f"{turn.name}: {text}"
                     continue
-                rows.append(Row(turn.round, version, replace(outcome, machine=machine)))
+                rows.append(Row(turn.round, contender.version, replace(outcome, machine=machine)))
         except KeyboardInterrupt:
             is_partial = True
     yardstick = next((program.name for program in wanted.programs if program.name not in failed), SOTTOVOCE)
@@ -96,47 +101,36 @@ def compare(
         missing=failed,
         standings=standings(rows, yardstick),
         rows=tuple(rows),
+        connections=over_rounds(connected, yardstick),
         is_partial=is_partial,
     )
-
-
-@contextmanager
-def _contenders(wanted: Wanted, cores: Cores) -> Generator[tuple[dict[str, tuple[str, Run]], int]]:
-    """Run the backend; give what starts each contender, by name with its version, and the backend's pid."""
-    with tempfile.TemporaryDirectory(prefix="sottovoce-compare-") as temporary:
-        place = Path(temporary)
-        with servers.run_echo(cores, place) as (port, pid):
-            voice = place / "voice"
-            servers.prepare_sottovoce(voice, port)
-            contenders: dict[str, tuple[str, Run]] = {
-                SOTTOVOCE: (version_of("sottovoce"), partial(servers.run_sottovoce, cores, voice))
-            }
-            for program in wanted.programs:
-                run = partial(servers.run_peer, program, cores, place, port, wanted.sessions)
-                contenders[program.name] = (program.version, run)
-            yield contenders, pid
 
 
 def _turns(wanted: Wanted, names: Sequence[str]) -> Generator[Turn]:
     """Give the runs in their order: each round begins with another contender."""
     for number in range(wanted.rounds):
         first = number % len(names)
-        for tick in wanted.ticks:
+        for tick in (*wanted.ticks, *((None,) if wanted.counts_connections else ())):
             for name in (*names[first:], *names[:first]):
                 yield Turn(number + 1, name, tick)
 
 
-def _one(wanted: Wanted, turn: Turn, cores: Cores, run: Run, backend_pid: int) -> Outcome:
+def _connected(wanted: Wanted, turn: Turn, cores: Cores, run: Run) -> Connected:
     with run() as running:
-        watched = running.watched
+        few = max(1, wanted.sessions // _FEWER)
+        return connect((turn.round, turn.name), running, cores, (few, wanted.sessions))
+
+
+def _one(wanted: Wanted, turn: Turn, cores: Cores, run: Run) -> Outcome:
+    with run() as running:
         plan = Plan(
             targets=(running.target,),
             sessions=wanted.sessions,
             seconds=wanted.seconds,
-            tick_us=turn.tick_us,
+            tick_us=turn.tick_us or 0,
             payload_bytes=SEALED_BYTES,
             sessions_per_second=_SESSIONS_PER_SECOND,
-            watched=Watched(proxy=watched.proxy, token=watched.token, backend=(backend_pid,)),
+            watched=running.watched,
             name=turn.name,
         )
         with cores.as_generator():

@@ -1,10 +1,11 @@
 """A comparison as a table for a terminal and for the page."""
 
-from collections.abc import Sequence
-
-from loadtest.peers.comparing import SOTTOVOCE, Comparison
+from loadtest.peers.comparing import Comparison
+from loadtest.peers.connecting import Connecting
+from loadtest.peers.contenders import OURS, SOTTOVOCE, WORKERS
 from loadtest.peers.statistics import Spread, Standing, discarded, saturated
 from loadtest.report import words
+from loadtest.report.table import aligned
 
 _NO_ROUND = "no sound round"
 _NO_PAIR = "no sound pair"
@@ -31,9 +32,25 @@ def summary(comparison: Comparison) -> list[list[str]]:
     return [heads, *(_line(standing) for standing in comparison.standings)]
 
 
+def connections(comparison: Comparison) -> list[list[str]]:
+    """Give the table of handshakes and idle calls, its heads first; nothing where they were not measured."""
+    if not comparison.connections:
+        return []
+    heads = [
+        "contender",
+        "handshake µs",
+        "handshakes/s of a core",
+        f"to {comparison.yardstick}",
+        "idle KiB/call",
+        "failed",
+    ]
+    return [heads, *(_connection(each) for each in comparison.connections)]
+
+
 def describe_comparison(comparison: Comparison) -> list[str]:
     """Give the lines for a terminal."""
-    return [*aligned(summary(comparison)), *notes(comparison)]
+    second = connections(comparison)
+    return [*aligned(summary(comparison)), *(["", *aligned(second), ""] if second else []), *notes(comparison)]
 
 
 def notes(comparison: Comparison) -> list[str]:
@@ -53,6 +70,7 @@ def notes(comparison: Comparison) -> list[str]:
             f"NOT A QUIET MACHINE: in {len(unquiet)} of {len(waits)} runs others had the server's core, up to "
             f"{max(unquiet):.0%} of the time: measure again on one that does nothing else"
         )
+    lines += _workers(comparison)
     lines += [f"not compared: {text}" for text in comparison.missing.values()]
     if comparison.is_partial:
         lines.append("partial: stopped before its time")
@@ -64,10 +82,20 @@ def notes(comparison: Comparison) -> list[str]:
     return lines
 
 
-def aligned(table: Sequence[Sequence[str]]) -> list[str]:
-    """Give a table's lines, its columns under each other."""
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
+def _workers(comparison: Comparison) -> list[str]:
+    """Say what a second worker costs, and how calls were divided, where both were measured."""
+    found = {(each.name, each.tick_us): each.proxy_us_per_frame for each in comparison.standings}
+    lines = [
+        f"2 workers to 1, {words.arrivals(tick)}: {two.median / one.median:.2f} × the processor time of a frame"
+        for (name, tick), two in found.items()
+        if name == WORKERS and two is not None and (one := found.get((SOTTOVOCE, tick))) is not None
+    ]
+    lines += [
+        f"{each.name}: a worker had {each.shares.lowest:.0%} to {each.shares.highest:.0%} of the calls"
+        for each in comparison.connections
+        if each.shares is not None
+    ]
+    return lines
 
 
 def show(found: Spread | None, absent: str) -> str:
@@ -79,9 +107,20 @@ def show(found: Spread | None, absent: str) -> str:
     return f"{words.number(found.median)} [{words.number(found.lowest)} to {words.number(found.highest)}]"
 
 
+def _connection(found: Connecting) -> list[str]:
+    return [
+        found.name,
+        show(found.us_per_handshake, _NOT_SEEN),
+        show(found.per_second, _NOT_SEEN),
+        show(found.ratio, _NO_PAIR),
+        show(found.kib_per_call, _NOT_SEEN),
+        words.count(found.failed),
+    ]
+
+
 def _line(standing: Standing) -> list[str]:
     absent = _NOT_SEEN if standing.rounds else _NO_ROUND
-    has_token = standing.name == SOTTOVOCE
+    has_token = standing.name in OURS
     lost = words.count(standing.lost) + (f", {words.count(standing.wrong)} WRONG" if standing.wrong else "")
     return [
         f"{standing.name} {standing.version}",

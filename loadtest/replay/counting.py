@@ -13,8 +13,18 @@ from loadtest.replay.outcome import Quantiles
 
 _EXACT_BITS = 11
 """Up to 2 048 us exactly, beyond it 1 024 steps to each doubling."""
+_EXACT = 1 << _EXACT_BITS
 _CURVE_POINTS = 5
 """For each halving of what is left to 100 %."""
+
+
+def rounded_us(seconds: float) -> int:
+    """Give a duration in microseconds as it is counted; a negative one, which only a clock's grain can make, is 0."""
+    us = int(seconds * 1e6)
+    if us < _EXACT:
+        return max(us, 0)
+    shift = us.bit_length() - _EXACT_BITS
+    return us >> shift << shift
 
 
 class Durations:
@@ -26,15 +36,9 @@ class Durations:
         self.counts: defaultdict[int, int] = defaultdict(int)
         """By microseconds, rounded."""
 
-    def add(self, seconds: float) -> None:
-        """Count one; a negative one, which only a clock's grain can make, is 0."""
-        us = int(seconds * 1e6)
-        if us >= 1 << _EXACT_BITS:
-            shift = us.bit_length() - _EXACT_BITS
-            us = us >> shift << shift
-        elif us < 0:
-            us = 0
-        self.counts[us] += 1
+    def add(self, seconds: float, times: int = 1) -> None:
+        """Count one, or as many of the same."""
+        self.counts[rounded_us(seconds)] += times
 
     @property
     def total(self) -> int:

@@ -33,10 +33,16 @@ class Second(msgspec.Struct, frozen=True):
 
 
 class RouteOutcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What one URL carried.  Frames are counted once there and back: `carried` came back, whole and right."""
+    """What one URL carried, of a scenario what it carried of one group.
+
+    Frames are counted once there and back: `carried` came back, whole and right.
+    """
 
     url: str
+    group: str = ""
+    """Of a scenario; none otherwise."""
     sessions: int
+    """That came up, later ones in the place of earlier ones included."""
     offered: int
     carried: int
     lost: int
@@ -49,6 +55,35 @@ class RouteOutcome(msgspec.Struct, frozen=True, kw_only=True):
     reasons: dict[str, int] = {}
     """Why calls failed or ended, in words, counted."""
     latency: Quantiles = Quantiles()
+    clears: Quantiles = Quantiles()
+    """From the due instant of a turn's first frame to the word that what was being said to the caller is dropped."""
+    by_second: tuple[tuple[int, float], ...] = ()
+    """(second, p99 in milliseconds) of a group, where frames came back."""
+
+
+class GroupLatency(msgspec.Struct, frozen=True):
+    """One group in one phase."""
+
+    group: str
+    latency: Quantiles
+
+
+class PhaseOutcome(msgspec.Struct, frozen=True):
+    """One stretch of a scenario; frames belong to the one in which they were due."""
+
+    name: str
+    at: int
+    until: int
+    """Seconds from the first frame that counts."""
+    groups: tuple[GroupLatency, ...]
+
+
+class Happening(msgspec.Struct, frozen=True):
+    """Something that a scenario did, for a mark in the picture."""
+
+    at: float
+    """Seconds from the first frame that counts."""
+    what: str
 
 
 class Handshakes(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +92,7 @@ class Handshakes(msgspec.Struct, frozen=True, kw_only=True):
     done: int
     failed: int
     per_second: float
+    """Of those that came about before the first frame."""
     latency: Quantiles
     """From the first SYN to the first frame that may be sent."""
 
@@ -82,6 +118,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     schema: str = SCHEMA
     name: str = "sottovoce"
     """What carried it, in a comparison: `sottovoce`, `haproxy`, `nginx`."""
+    about: str = ""
+    """What a scenario says of itself."""
     started_at: str
     """ISO 8601, UTC."""
     machine: str
@@ -97,10 +135,16 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     handshakes: Handshakes
     latency: Quantiles
     lateness: Quantiles
+    """Of the generator, for what it writes: how long after its due instant a frame was written."""
+    reading: Quantiles = Quantiles()
+    """Of the generator, for what it reads: how long a frame may have lain in its socket, at most.  It is part of what
+    is counted as latency."""
     cost: Cost = Cost()
     seconds_of_run: tuple[Second, ...] = ()
     distribution: tuple[tuple[float, float], ...] = ()
     """(percentile, milliseconds), rising, for the curve on a logarithmic axis."""
+    phases: tuple[PhaseOutcome, ...] = ()
+    happenings: tuple[Happening, ...] = ()
     is_partial: bool = False
     """Stopped before its time: by hand, or because the proxy went away."""
     discarded: str | None = None

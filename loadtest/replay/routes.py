@@ -1,21 +1,21 @@
-"""From a plan's targets to sessions: names looked up, settings made once for all sessions that share them."""
+"""From a plan's targets and groups to sessions: names looked up, settings made once for all that share them."""
 
 import socket
-from collections.abc import Sequence
 from itertools import count
-from pathlib import Path
 from urllib.parse import urlsplit
 
-from loadtest.replay.book import Book, RouteBook
+import msgspec
+
+from loadtest.replay.agenda import Rhythm
+from loadtest.replay.book import Book
 from loadtest.replay.errors import PlanRefused
-from loadtest.replay.plan import Kind, Plan, Target
+from loadtest.replay.plan import Group, Kind, Plan, Target
+from loadtest.replay.speech import Speech, speeches
 from loadtest.replay.streams import NUMBER_BYTES, Endpoint, OpaqueAddress, OpaqueStream, Stream, VoiceStream
-from sottovoce.app.wav import Recording, read_wav
 from sottovoce.client.settings import CallOptions, CallSettings, settings_for
 from sottovoce.primitives import one_line
-from sottovoce.transport import PqPolicy, client_context
+from sottovoce.transport import PqPolicy, RecordLayer, TlsContext, client_context
 
-_BUNDLED = Path(__file__).parents[1] / "audio/speech-16k.wav"
 _FRAME_MS = (10, 20, 40, 60)
 _NEAR = 0.01
 _CONNECT_SECONDS = 2.0
@@ -29,8 +29,22 @@ def frame_milliseconds(frames_per_second: float) -> int:
     raise PlanRefused(f"a call has 100, 50, 25 or 16.67 frames a second, not {frames_per_second:g}: choose one of them")
 
 
+def rate_problem(frames_per_second: float) -> str | None:
+    """Say why no call has so many frames a second; None if there are such calls."""
+    try:
+        frame_milliseconds(frames_per_second)
+    except PlanRefused as error:
+        return str(error)
+    return None
+
+
+def books_of(plan: Plan) -> list[tuple[str, str]]:
+    """Give what is counted apart: each group at each target, in the order in which `Routes` has them."""
+    return [(target.url, group.name) for group in plan.all_groups for target in plan.targets]
+
+
 class Routes:
-    """Makes sessions: the first for the first target, the next for the next, and round again."""
+    """Makes sessions: a group's first for the first target, the next for the next, and round again."""
 
     def __init__(self, plan: Plan, book: Book) -> None:
         """Raises PlanRefused, or CallMisconfigured, for what cannot be called at all."""
@@ -38,58 +52,76 @@ class Routes:
             raise PlanRefused("there is nothing to call: give a URL")
         if plan.sessions < 1 or plan.seconds <= 0 or plan.frames_per_second <= 0 or plan.sessions_per_second <= 0:
             raise PlanRefused("sessions, seconds and rates are above 0: give such numbers")
-        self._plan = plan
         self._book = book
         self._sessions = count()
-        self._recordings = _audible(plan)
+        self._endpoints: dict[tuple[str, int], Endpoint] = {}
         self._makers = [
-            _Opaque(target, plan) if target.kind is Kind.OPAQUE else _Voice(target, plan, self._recordings)
+            _Opaque(target, plan, self) if target.kind is Kind.OPAQUE else _Voice(target, plan, group, self)
+            for group in plan.all_groups
             for target in plan.targets
         ]
+        self._rhythms = [_rhythm(group) for group in plan.all_groups]
+        self._turns = [count() for _ in plan.all_groups]
+        self._targets = len(plan.targets)
 
-    def begin(self) -> tuple[Stream, Endpoint]:
-        """Make the next session, and say where it is to connect to."""
+    def begin(self, group: int) -> tuple[Stream, Endpoint]:
+        """Make the next session of a group, by its place, and say where it is to connect to."""
         number = next(self._sessions)
-        turn = number % len(self._makers)
-        maker = self._makers[turn]
-        return maker.make(number, self._book.routes[turn], self._book), maker.endpoint
+        turn = next(self._turns[group])
+        index = group * self._targets + turn % self._targets
+        maker = self._makers[index]
+        stream = maker.make(number, turn, self._book, index, self._rhythms[group])
+        return stream, maker.endpoint
+
+    def endpoint(self, host: str, port: int) -> Endpoint:
+        """Look a name up, once."""
+        if (host, port) not in self._endpoints:
+            self._endpoints[host, port] = find_endpoint(host, port)
+        return self._endpoints[host, port]
 
 
-def _audible(plan: Plan) -> tuple[Recording, ...]:
-    if all(target.kind is Kind.OPAQUE for target in plan.targets):
-        return ()
-    return plan.recordings or (read_wav(_BUNDLED),)
+def _rhythm(group: Group) -> Rhythm:
+    period = 1 / group.frames_per_second
+    if not group.talks_seconds:
+        return Rhythm(period)
+    return Rhythm(period, max(1, round(group.talks_seconds / period)), max(1, round(group.pauses_seconds / period)))
+
+
+def _context(host: str, target: Target) -> TlsContext:
+    """Give settings for TLS whose records cost the generator little, and no memory to speak of."""
+    return client_context(host, pq=PqPolicy.PREFER, ca_pem=target.ca, records=RecordLayer.OWN)
 
 
 class _Voice:
-    def __init__(self, target: Target, plan: Plan, recordings: Sequence[Recording]) -> None:
-        self._milliseconds = frame_milliseconds(plan.frames_per_second)
+    def __init__(self, target: Target, plan: Plan, group: Group, routes: Routes) -> None:
+        self._milliseconds = frame_milliseconds(group.frames_per_second)
         self._target = target
-        self._recordings = recordings
-        self._tails = [_tails(recording, self._milliseconds) for recording in recordings]
-        self._settings = [self._settings_for(recording) for recording in recordings]
+        self._speeches = speeches(group.codec, self._milliseconds, plan.recordings)
+        self._settings = [self._settings_for(speech) for speech in self._speeches]
         address = self._settings[0].address
-        self.endpoint = find_endpoint(address.host, address.port)
+        self.endpoint = routes.endpoint(address.host, address.port)
 
-    def _settings_for(self, recording: Recording) -> CallSettings:
+    def _settings_for(self, speech: Speech) -> CallSettings:
         target = self._target
         options = CallOptions(
             anchor=target.anchors,
             ca=target.ca,
             token=target.token,
-            codec=recording.codec,
+            codec=speech.codec,
             frame_ms=self._milliseconds,
         )
-        return settings_for(target.url, options)
+        settings = settings_for(target.url, options)
+        return msgspec.structs.replace(settings, tls=_context(settings.address.host, target))
 
-    def make(self, number: int, route: RouteBook, book: Book) -> Stream:
+    def make(self, number: int, turn: int, book: Book, index: int, rhythm: Rhythm) -> Stream:
         """Make a session."""
-        turn = number % len(self._recordings)
-        return VoiceStream(number, route, book, self._tails[turn], self._settings[turn])
+        which = turn % len(self._speeches)
+        tails, settings = self._speeches[which].tails, self._settings[which]
+        return VoiceStream(number, book.routes[index], book, tails, settings, rhythm)
 
 
 class _Opaque:
-    def __init__(self, target: Target, plan: Plan) -> None:
+    def __init__(self, target: Target, plan: Plan, routes: Routes) -> None:
         no_url = f"{one_line(target.url)} is no URL of a WebSocket: write it as wss://host:port/path"
         try:
             parts = urlsplit(target.url)
@@ -101,15 +133,16 @@ class _Opaque:
         if plan.payload_bytes < NUMBER_BYTES:
             raise PlanRefused(f"a message has at least {NUMBER_BYTES} bytes, for its number: give a larger payload")
         is_tls = parts.scheme == "wss"
-        tls = client_context(host, pq=PqPolicy.PREFER, ca_pem=target.ca) if is_tls else None
+        tls = _context(host, target) if is_tls else None
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         self._address = OpaqueAddress(parts.netloc, path, tls)
         self._tails = [bytes(each % 251 for each in range(plan.payload_bytes - NUMBER_BYTES))]
-        self.endpoint = find_endpoint(host, port or (443 if is_tls else 80))
+        self.endpoint = routes.endpoint(host, port or (443 if is_tls else 80))
 
-    def make(self, number: int, route: RouteBook, book: Book) -> Stream:
+    def make(self, number: int, turn: int, book: Book, index: int, rhythm: Rhythm) -> Stream:
         """Make a session."""
-        return OpaqueStream(number, route, book, self._tails, self._address)
+        del turn
+        return OpaqueStream(number, book.routes[index], book, self._tails, self._address, rhythm)
 
 
 def find_endpoint(host: str, port: int) -> Endpoint:
@@ -127,9 +160,3 @@ def _answers(endpoint: Endpoint) -> bool:
     with socket.socket(endpoint.family, socket.SOCK_STREAM) as probe:
         probe.settimeout(_CONNECT_SECONDS)
         return probe.connect_ex(endpoint.address) == 0
-
-
-def _tails(recording: Recording, milliseconds: int) -> list[bytes]:
-    """Cut a recording into whole frames, each without the bytes that its number takes the place of."""
-    size = recording.codec.frame_bytes(milliseconds)
-    return [frame.ljust(size, b"\0")[NUMBER_BYTES:] for frame in recording.frames(milliseconds)]

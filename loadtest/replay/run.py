@@ -8,16 +8,19 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from loadtest.replay.agenda import rounds_in
 from loadtest.replay.book import Book
+from loadtest.replay.calling import Calling
 from loadtest.replay.engine import Engine
 from loadtest.replay.outcome import Cost, Handshakes, Outcome, Quantiles
 from loadtest.replay.plan import Plan, Progress, Watched
 from loadtest.replay.processes.looking import Usage, describe_machine, usage_of
-from loadtest.replay.routes import Routes
-from loadtest.replay.schedule import Schedule, rounds_in
+from loadtest.replay.routes import Routes, books_of
 
 MOST_LATE_MS = 2.0
 MOST_LATE_AT_TICKS_MS = 5.0
+MOST_UNREAD_MS = 5.0
+"""What a frame may have lain in its socket, where that is most of its latency."""
 MOST_CORES = 0.95
 _COLLECT_AFTER = (5_000, 20, 10)
 """As in the proxy: the garbage collector stops the sessions for long but rarely."""
@@ -33,7 +36,7 @@ def run_load(plan: Plan, progress: Tell | None = None, should_stop: Callable[[],
     Sessions that do not come about are counted with their reasons; it raises PlanRefused or CallMisconfigured for a
     plan that makes no sense, and nothing for a proxy that does not answer.
     """
-    book = Book([target.url for target in plan.targets])
+    book = Book(books_of(plan), plan.phases)
     routes = Routes(plan, book)
     _open_enough_files()
     engine = Engine(book, should_stop or _never)
@@ -64,33 +67,36 @@ class _Run:
         self._tell = tell
         self._phase = "calling"
         self._phase_began = time.monotonic()
+        self._called_per_second = 0.0
         self._rss_before = usage_of((*plan.watched.proxy, *plan.watched.token)).rss_kib
         self._started_at = datetime.now(UTC).isoformat(timespec="seconds")
 
     def carry_out(self, routes: Routes) -> Outcome:
         plan, engine = self._plan, self._engine
-        engine.call(routes.begin, plan.sessions, plan.sessions_per_second, self._report)
+        self._calling = Calling(plan, routes, engine, self._book)
+        engine.call(self._calling.beginnings(), self._report)
         calling_seconds = time.monotonic() - self._phase_began
+        self._called_per_second = len(engine.streams) / calling_seconds if calling_seconds else 0.0
         before = after = _sample(plan.watched)
         is_whole = False
         if engine.streams and engine.has_time:
             _collect_seldom()
             before, after, is_whole = self._speak()
             engine.hang_up()
-        return self._outcome(calling_seconds, before, after, is_whole=is_whole)
+        return self._outcome(before, after, is_whole=is_whole)
 
     def _speak(self) -> tuple[_Sample, _Sample, bool]:
         plan, engine, period = self._plan, self._engine, 1 / self._plan.frames_per_second
         began = time.monotonic() + _HEAD_START_SECONDS
-        schedule = Schedule(len(engine.streams), period, plan.seed, began)
         warm = began + rounds_in(plan.warm_up_seconds, period) * period
         over = warm + rounds_in(plan.seconds, period) * period
         self._book.began, tick = warm, plan.tick_us / 1e6
+        self._calling.speak(began, warm, over)
         self._enter("warming up")
-        goes_on = engine.speak(schedule, tick, warm, self._report)
+        goes_on = engine.speak(began, warm, tick, self._report)
         before = _sample(plan.watched)
         self._enter("measuring")
-        is_whole = goes_on and engine.speak(schedule, tick, over, self._report)
+        is_whole = goes_on and engine.speak(began, over, tick, self._report)
         after = _sample(plan.watched)
         self._enter("waiting for the last frames")
         engine.listen(time.monotonic() + plan.grace_seconds)
@@ -115,43 +121,54 @@ class _Run:
             )
         )
 
-    def _outcome(self, calling_seconds: float, before: _Sample, after: _Sample, *, is_whole: bool) -> Outcome:
+    def _outcome(self, before: _Sample, after: _Sample, *, is_whole: bool) -> Outcome:
         plan, book, engine = self._plan, self._book, self._engine
-        latency, lateness = book.latency(), book.lateness.quantiles()
+        latency, lateness, reading = book.latency(), book.lateness.quantiles(), book.reading.quantiles()
         cost = _cost(before, after, book, engine, self._rss_before)
         done = book.handshakes.total
         return Outcome(
             name=plan.name,
+            about=plan.about,
             started_at=self._started_at,
             machine=describe_machine(),
             sessions=plan.sessions,
             seconds=plan.seconds if is_whole else round(max(0.0, after.at - before.at), 1),
             frames_per_second=plan.frames_per_second,
             tick_us=plan.tick_us,
-            routes=tuple(route.outcome() for route in book.routes),
+            routes=book.route_outcomes(),
             handshakes=Handshakes(
                 done=done,
                 failed=engine.failed,
-                per_second=done / calling_seconds if calling_seconds else 0.0,
+                per_second=self._called_per_second,
                 latency=book.handshakes.quantiles(),
             ),
             latency=latency.quantiles(),
             lateness=lateness,
+            reading=reading,
             cost=cost,
             seconds_of_run=book.seconds(),
             distribution=latency.curve(),
+            phases=book.phase_outcomes(plan.seconds),
+            happenings=tuple(book.happenings),
             is_partial=not is_whole,
-            discarded=why_discarded(lateness, cost.generator_cores, plan.tick_us),
+            discarded=why_discarded(latency.quantiles(), lateness, reading, cost.generator_cores, plan.tick_us),
         )
 
 
-def why_discarded(lateness: Quantiles, generator_cores: float | None, tick_us: int) -> str | None:
+def why_discarded(
+    latency: Quantiles, lateness: Quantiles, reading: Quantiles, generator_cores: float | None, tick_us: int
+) -> str | None:
     """Say why a run's figures say nothing about the proxy; None if they do."""
     most = MOST_LATE_AT_TICKS_MS if tick_us else MOST_LATE_MS
     if lateness.p99 > most:
         return (
             f"the generator was the limit: 99 % of its frames left within {lateness.p99:.1f} ms of their due instant, "
             f"{most:g} ms is allowed{' at ticks' if tick_us else ''}; offer less, or give it a core of its own"
+        )
+    if reading.p99 > MOST_UNREAD_MS and reading.p99 > latency.p99 / 2:
+        return (
+            f"the generator was the limit: 99 % of what came was read within {reading.p99:.1f} ms, of a latency of "
+            f"{latency.p99:.1f} ms; offer less, or give it a core of its own"
         )
     if generator_cores is not None and generator_cores > MOST_CORES:
         return f"the generator was the limit: it kept {generator_cores:.2f} of a core busy; offer less"

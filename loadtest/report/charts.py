@@ -11,7 +11,7 @@ from typing import Final
 from loadtest.replay.outcome import Outcome, Quantiles, Second
 from loadtest.report import words
 from loadtest.report.curves import decades, distribution_points, linear_ticks, nines_ticks, round_up
-from loadtest.report.svg import Axis, Curve, Note, chart
+from loadtest.report.svg import Axis, Curve, Mark, Note, chart
 
 STYLES: Final = 6
 """So many curves can be told apart; further ones begin again."""
@@ -37,6 +37,14 @@ def latency_over_time(outcomes: Sequence[Outcome], labels: Sequence[str]) -> str
             for index, (outcome, label) in enumerate(zip(outcomes, labels, strict=True))
         ]
     return _over_time(outcomes, labels, curves, "added latency, ms", _TALL)
+
+
+def groups_over_time(outcome: Outcome) -> str:
+    """Draw the p99 of each group of a scenario."""
+    curves = [
+        Curve(f"{route.group}, p99", index % STYLES, route.by_second) for index, route in enumerate(outcome.routes)
+    ]
+    return _over_time([outcome], [outcome.name], curves, "added latency of each group, ms", _TALL)
 
 
 def lateness_over_time(outcomes: Sequence[Outcome], labels: Sequence[str]) -> str:
@@ -94,7 +102,16 @@ def _over_time(
     x = Axis("second of the run", 0.0, max(end, 1), [(tick, f"{tick:g}") for tick in linear_ticks(max(end, 1))])
     y = Axis(label, 0.0, top, [(tick, f"{tick:g}") for tick in linear_ticks(top)])
     notes = [Note(at - 0.5, at + 0.5, _note(at, outcomes, labels)) for at in range(end + 1)]
-    return chart(x, y, [curve for curve in curves if curve.points], height=height, title=label, notes=notes)
+    drawn = [curve for curve in curves if curve.points]
+    return chart(x, y, drawn, height=height, title=label, notes=notes, marks=_marks(outcomes))
+
+
+def _marks(outcomes: Sequence[Outcome]) -> list[Mark]:
+    """Give what a scenario did and where its phases begin; of several runs nothing, as it would be of one of them."""
+    if len(outcomes) != 1:
+        return []
+    phases = [Mark(phase.at, phase.name) for phase in outcomes[0].phases]
+    return sorted([*phases, *(Mark(each.at, each.what) for each in outcomes[0].happenings)], key=lambda mark: mark.at)
 
 
 def _note(at: int, outcomes: Sequence[Outcome], labels: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ import msgspec
 
 from loadtest.replay.outcome import Outcome
 from loadtest.report import words
-from loadtest.report.charts import distribution, latency_over_time, lateness_over_time
+from loadtest.report.charts import distribution, groups_over_time, latency_over_time, lateness_over_time
 from loadtest.report.table import rows
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -30,6 +30,8 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     summary: Sequence[Sequence[str]] = ()
     """A table, its heads first."""
+    tables: Sequence[Sequence[Sequence[str]]] = ()
+    """Further ones."""
     remarks: Sequence[str] = ()
 
 
@@ -53,9 +55,11 @@ def html_page(outcomes: Sequence[Outcome], opening: Opening | None = None) -> st
             f"<title>{escape(title)}</title><style>{_STYLE.read_text(encoding='utf-8')}</style></head><body>",
             f"<h1>{escape(title)}</h1>",
             *(_table(summary[0], summary[1:]) if summary else []),
+            *(part for table in opening.tables for part in _table(table[0], table[1:])),
             *(f"<p>{escape(line)}</p>" for line in [*remarks, *_verdicts(outcomes, labels)]),
             "<h2>Added latency over time</h2>",
             latency_over_time(outcomes, labels),
+            *_groups(outcomes),
             "<h3>The generator's own lateness beneath it</h3>",
             lateness_over_time(outcomes, labels),
             _HOW_TO_READ,
@@ -66,6 +70,25 @@ def html_page(outcomes: Sequence[Outcome], opening: Opening | None = None) -> st
             "</body></html>\n",
         ]
     )
+
+
+def _groups(outcomes: Sequence[Outcome]) -> list[str]:
+    """Give a scenario's groups, over time and by phase; nothing where there are none, or several runs."""
+    if len(outcomes) != 1 or not any(route.group for route in outcomes[0].routes):
+        return []
+    (outcome,) = outcomes
+    parts = ["<h2>Each group</h2>", groups_over_time(outcome)] if len(outcome.routes) > 1 else []
+    if outcome.phases:
+        names = [found.group for found in outcome.phases[0].groups]
+        lines = [
+            [
+                f"{phase.name}, {phase.at} to {phase.until} s",
+                *(words.quantiles(found.latency) for found in phase.groups),
+            ]
+            for phase in outcome.phases
+        ]
+        parts += ["<h2>Added latency in each phase</h2>", *_table(["phase", *names], lines)]
+    return parts
 
 
 def _labels(outcomes: Sequence[Outcome]) -> list[str]:

@@ -14,6 +14,7 @@ _LEGEND_LINE = 18.0
 _LEGEND_SWATCH = 26.0
 _LETTER = 6.6
 _GAP = 22.0
+_MARK_ROWS = 3
 
 Scale = Callable[[float], float]
 
@@ -50,14 +51,29 @@ class Note(msgspec.Struct, frozen=True):
     text: str
 
 
+class Mark(msgspec.Struct, frozen=True):
+    """An instant, or a place of the x axis, that has a name."""
+
+    at: float
+    text: str
+
+
 def chart(  # noqa: PLR0913  what a chart consists of
-    x: Axis, y: Axis, curves: Sequence[Curve], *, height: float, title: str, notes: Sequence[Note] = ()
+    x: Axis,
+    y: Axis,
+    curves: Sequence[Curve],
+    *,
+    height: float,
+    title: str,
+    notes: Sequence[Note] = (),
+    marks: Sequence[Mark] = (),
 ) -> str:
     """Draw.  `title` is read out where nothing is seen."""
     drawn = _Drawing(x, y, height, _legend_lines(curves))
     parts = [
         f'<svg viewBox="0 0 {WIDTH:g} {drawn.whole_height:g}" role="img" aria-label="{escape(title)}">',
         *drawn.grid(),
+        *(drawn.mark(mark, row % _MARK_ROWS) for row, mark in enumerate(marks)),
         *(drawn.curve(curve) for curve in curves),
         *(drawn.note(note) for note in notes),
         *drawn.legend(curves),
@@ -126,6 +142,14 @@ class _Drawing:
             return f'<circle class="dot c{curve.style}" cx="{self._across(x):.1f}" cy="{self._down(y):.1f}" r="3"/>'
         points = " ".join(f"{self._across(x):.1f},{self._down(y):.1f}" for x, y in curve.points)
         return f'<polyline class="curve c{curve.style}" points="{points}"/>'
+
+    def mark(self, mark: Mark, row: int) -> str:
+        """Draw a line across, its name beside it, in one of a few rows as neighbours may be near."""
+        at, down = self._across(mark.at), self._top + 11 + 12 * row
+        return (
+            f'<line class="event" x1="{at:.1f}" y1="{self._top:g}" x2="{at:.1f}" y2="{self._bottom:g}"/>'
+            f'<text class="event" x="{at + 3:.1f}" y="{down:g}">{escape(mark.text)}</text>'
+        )
 
     def note(self, note: Note) -> str:
         start, end = self._across(note.start), self._across(note.end)

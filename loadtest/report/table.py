@@ -1,8 +1,8 @@
 """A run as a table for a terminal."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from loadtest.replay.outcome import Outcome, RouteOutcome
+from loadtest.replay.outcome import Outcome, PhaseOutcome, RouteOutcome
 from loadtest.report import words
 
 _LABEL = 16
@@ -12,6 +12,12 @@ _WORTH_A_WORD = 0.05
 def describe(outcome: Outcome) -> list[str]:
     """Give the table's lines; a figure that was not to be had is said in words."""
     return [f"{outcome.name}: {words.load(outcome)}", *(f"  {label:<{_LABEL}} {text}" for label, text in rows(outcome))]
+
+
+def aligned(table: Sequence[Sequence[str]]) -> list[str]:
+    """Give a table's lines, its columns under each other."""
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
 
 
 def rows(outcome: Outcome) -> Iterator[tuple[str, str]]:
@@ -36,9 +42,13 @@ def rows(outcome: Outcome) -> Iterator[tuple[str, str]]:
     yield "generator", _generator(outcome)
     if cost.backend_cores is not None:
         yield "backend", f"{cost.backend_cores:.2f} cores"
-    if len(outcome.routes) > 1:
+    if len(outcome.routes) > 1 or outcome.about:
         for route in outcome.routes:
-            yield "route", _route(route)
+            yield ("group" if route.group else "route"), _route(route)
+    for phase in outcome.phases:
+        yield "phase", _phase(phase)
+    for happening in outcome.happenings:
+        yield "event", f"{happening.at:g} s: {happening.what}"
     yield "machine", outcome.machine
     yield "started", outcome.started_at
 
@@ -82,8 +92,17 @@ def _waited(cores: float | None) -> str:
 def _generator(outcome: Outcome) -> str:
     late = outcome.lateness
     text = f"lateness p99 {words.milliseconds(late.p99)}" if late.count else "lateness: no frame was sent"
+    if outcome.reading.count:
+        text += f", read within p99 {words.milliseconds(outcome.reading.p99)}"
     return text + _cores(outcome.cost.generator_cores)
 
 
+def _phase(phase: PhaseOutcome) -> str:
+    each = (f"{found.group} p99 {words.p99(found.latency)}" for found in phase.groups)
+    return f"{phase.name}, {phase.at} to {phase.until} s: {', '.join(each)}"
+
+
 def _route(route: RouteOutcome) -> str:
-    return f"{route.url}  {words.count(route.sessions)} calls, {_frames(route)}; {words.quantiles(route.latency)}"
+    named = f"{route.group} at {route.url}" if route.group else route.url
+    cleared = f"; barge-in: {words.quantiles(route.clears)}" if route.clears.count else ""
+    return f"{named}  {words.count(route.sessions)} calls, {_frames(route)}; {words.quantiles(route.latency)}{cleared}"

@@ -51,6 +51,11 @@ def quantiles(found: Quantiles) -> str:
     )
 
 
+def p99(found: Quantiles) -> str:
+    """Give a distribution in a word."""
+    return milliseconds(found.p99) if found.count else NONE_BACK
+
+
 def arrivals(tick_us: int) -> str:
     """Name the arrival model."""
     return f"gathered to ticks of {tick_us} µs" if tick_us else "each frame at an instant of its own"
@@ -58,6 +63,12 @@ def arrivals(tick_us: int) -> str:
 
 def load(outcome: Outcome) -> str:
     """Say what was offered."""
+    if outcome.about:
+        groups = len({route.group for route in outcome.routes})
+        return (
+            f"{outcome.about} ({count(outcome.sessions)} calls, {groups} group{'s' * (groups > 1)}, "
+            f"{outcome.seconds:g} s, {arrivals(outcome.tick_us)})"
+        )
     return (
         f"{count(outcome.sessions)} calls, {outcome.frames_per_second:g} frames/s each way, "
         f"{outcome.seconds:g} s, {arrivals(outcome.tick_us)}"

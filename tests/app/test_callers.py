@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sottovoce.app.serving.callers import Callers
+from sottovoce.app.floor import Callers
 from sottovoce.relay import RouteConfig
 from sottovoce.session import Identity
 from sottovoce.wire import Code

@@ -222,7 +222,7 @@ async def test_whoever_is_taken_off_a_routes_list_loses_his_call_there_and_comes
 
 
 async def test_a_signal_in_the_middle_of_a_start_is_no_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    async def build_(*_: object) -> Parts:
+    async def build_(*_: object, **__: object) -> Parts:
         signal.raise_signal(signal.SIGHUP)
         await trio.lowlevel.checkpoint()
         raise HsmError("as far as that")

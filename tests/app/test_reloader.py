@@ -10,6 +10,7 @@ import pytest
 import trio
 
 from sottovoce.app.serving import reload
+from sottovoce.app.serving.announcing import Manager
 from sottovoce.app.serving.reload import Reloader, settle, stamps
 from sottovoce.identity import Clients, ClientsConfig, ClientsContents, read_clients
 from sottovoce.primitives import SottovoceError
@@ -53,14 +54,19 @@ class FakeParts:
     def now(self) -> float:
         return self.wall
 
-    def take_clients(self, contents: ClientsContents) -> int:
+    async def take_clients(self, contents: ClientsContents) -> int:
+        await trio.lowlevel.checkpoint()
         self.clients.replace(contents)
         self.taken.append(contents)
         return 0
 
-    def recheck(self) -> int:
+    @property
+    def carrier(self) -> "FakeParts":
+        return self
+
+    async def recheck(self) -> None:
+        await trio.lowlevel.checkpoint()
         self.rechecks += 1
-        return 0
 
     def said(self, event: str) -> list[str]:
         return [fields.get("reason", "") for said, fields in self.logger.kept if said == event]
@@ -100,7 +106,7 @@ def refused() -> Configuration:
 
 async def start(nursery: trio.Nursery, parts: FakeParts) -> Reloader:
     reloader = Reloader(cast("Parts", parts), refused, stamps(parts.configuration.clients))
-    nursery.start_soon(reloader.run)
+    nursery.start_soon(reloader.run, Manager({}))
     await trio.lowlevel.checkpoint()
     return reloader
 

@@ -23,7 +23,7 @@ from sottovoce.hsm import (
     WrappedKey,
     read_sealed_seed,
 )
-from sottovoce.identity import SIGN_ROOT, SignRoot, TicketKeyReplaced, Tickets
+from sottovoce.identity import SIGN_ROOT, RecordsHere, SignRoot, TicketKeyReplaced, TicketKeys, Tickets
 from sottovoce.identity.tickets import NEW_TICKET_KEY, OPEN_TICKET_KEY, NewTicketKey, OpenTicketKey
 from sottovoce.primitives import SignatureAlgorithm
 from sottovoce.session import LeafKind
@@ -119,8 +119,18 @@ async def test_tickets_under_a_key_of_the_token(opened: OpenToken) -> None:
     events: list[object] = []
     clock = SystemClock()
     async with opened() as token:
-        box = Tickets(token, report=events.append, clock=clock, entropy=SystemEntropy())
-        await box.first()
+        records = RecordsHere()
+        box = Tickets(token, records=records, report=events.append, clock=clock, entropy=SystemEntropy())
+        keys = TicketKeys(
+            token,
+            records=records,
+            admit=box.admit,
+            told=box.told,
+            report=events.append,
+            clock=clock,
+            entropy=SystemEntropy(),
+        )
+        await keys.first()
         state = state_of(clock)
         sealed = box.seal(state, clock.wall())
         assert sealed is not None

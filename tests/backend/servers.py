@@ -70,7 +70,9 @@ class Server:
 
 
 @contextmanager
-def serving(server: Server, handler: Handler, **options: Unpack[ServeOptions]) -> Generator[Server]:
+def serving(
+    server: Server, handler: Handler, *, host: str = "127.0.0.1", **options: Unpack[ServeOptions]
+) -> Generator[Server]:
     """Serve until the block ends; what `serve` raises but for that, the block raises."""
 
     def ready(url: str) -> None:
@@ -78,7 +80,7 @@ def serving(server: Server, handler: Handler, **options: Unpack[ServeOptions]) -
         server.up.set()
 
     options["ready"] = ready
-    run = partial(_run_trio if server.loop == "trio" else _run_asyncio, server, handler, **options)
+    run = partial(_run_trio if server.loop == "trio" else _run_asyncio, server, handler, host, **options)
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     server.up.wait(WAIT_SECONDS)
@@ -93,20 +95,20 @@ def serving(server: Server, handler: Handler, **options: Unpack[ServeOptions]) -
         raise server.failure
 
 
-def _run_trio(server: Server, handler: Handler, **options: Unpack[ServeOptions]) -> None:
+def _run_trio(server: Server, handler: Handler, host: str, **options: Unpack[ServeOptions]) -> None:
     async def main() -> None:
         token = trio.lowlevel.current_trio_token()
         with trio.CancelScope() as scope:
             server.stop = lambda: token.run_sync_soon(scope.cancel)
-            await sottovoce.backend.trio.serve(handler, "127.0.0.1", 0, **options)
+            await sottovoce.backend.trio.serve(handler, host, 0, **options)
 
     _guarded(server, partial(trio.run, main))
 
 
-def _run_asyncio(server: Server, handler: Handler, **options: Unpack[ServeOptions]) -> None:
+def _run_asyncio(server: Server, handler: Handler, host: str, **options: Unpack[ServeOptions]) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        task = loop.create_task(sottovoce.backend.asyncio.serve(handler, "127.0.0.1", 0, **options))
+        task = loop.create_task(sottovoce.backend.asyncio.serve(handler, host, 0, **options))
         server.stop = lambda: loop.call_soon_threadsafe(task.cancel)
         await asyncio.wait([task])
         if not task.cancelled():

@@ -127,6 +127,13 @@ def test_a_route_is_written_and_the_way_to_its_first_call_is_said(cli: Cli, tmp_
     assert cli("check", tmp_path / "v", "--set", "routes.bot.url=x").code == 1
 
 
+def test_a_route_without_a_sample_of_its_own_is_not_told_of_another(cli: Cli, tmp_path: Path) -> None:
+    ran = cli("init", tmp_path / "v", "--route", "pbx=audiosocket+tcp://127.0.0.1:9092")
+    assert "  routes  echo (built in), pbx (audiosocket, tcp://127.0.0.1:9092);" in ran.out
+    assert "example" not in ran.out
+    assert ran.out.splitlines()[-1] == f"       sottovoce call wss://localhost:8443/pbx --tone --dir {tmp_path}/v"
+
+
 def test_the_way_of_production_leads_over_a_credential(cli: Cli, tmp_path: Path) -> None:
     place = tmp_path / "v"
     found = cli("init", place, "--profile", "production", "--port", "8445", "--json").json
@@ -143,7 +150,7 @@ def test_the_way_of_production_leads_over_a_credential(cli: Cli, tmp_path: Path)
 def test_a_route_that_is_none_is_refused_before_anything_is_made(cli: Cli, tmp_path: Path) -> None:
     ran = cli("init", tmp_path / "v", "--route", "bot=9000")
     assert (ran.code, ran.out) == (1, "")
-    assert ran.said.startswith("--route bot: no WebSocket URL is given; write NAME=ws://HOST:PORT/")
+    assert ran.said.startswith("--route bot: no backend's URL is given; write NAME=ws://HOST:PORT/")
     assert not list(tmp_path.iterdir())
 
 

@@ -97,12 +97,15 @@ FAILING = {
     "inspect": "{tmp}/none",
 }
 """Words with which it does not."""
-WELL_OF_LOADTEST = {"run": "--url {url}/echo --dir {served} --sessions 1 --seconds 0.5"}
-LONG = {"compare", "bench"}
+WELL_OF_LOADTEST = {"run": "--url {url}/echo --dir {served} --sessions 1 --seconds 0.5", "scenarios": ""}
+LONG = {"compare", "bench", "knee", "diff"}
 """tests/loadtest has them do well, with less than they do for real."""
 FAILING_OF_LOADTEST = {
     "run": "--url wss://localhost:1/echo --dir {served} --sessions 1 --seconds 0.5",
     "compare": "--against nonsense",
+    "knee": "--url wss://localhost:1/echo --dir {tmp}/none",
+    "diff": "{tmp}/none {tmp}/none",
+    "scenarios": "nonsense",
     "bench": "nonsense",
 }
 

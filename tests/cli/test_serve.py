@@ -113,7 +113,7 @@ def test_on_a_busy_port(cli: Cli, directory: Path) -> None:
     assert said == (
         f"listener.address: cannot listen on {address} (Address already in use): "
         f"pid {os.getpid()} ({Path('/proc/self/comm').read_text().strip()}) listens there: "
-        f"end it (kill {os.getpid()}), or choose another port"
+        f"choose another port, or end it (kill {os.getpid()})"
     )
     tail = cli("audit", "tail", directory, "--json").json["records"]
     *_, loaded, started, leaf, voice, made, erased = [record["event"] for record in tail]
@@ -154,7 +154,7 @@ def test_with_a_ready_file_where_none_can_be(cli: Cli, directory: Path) -> None:
     [
         ("voice.epoch_seconds=1", "voice.epoch_seconds: is 1, out of range; write a whole number from 2 to 3600"),
         ("voice.nonsense=1", "voice.nonsense: there is no such key; known here: epoch_seconds, messages_per_key"),
-        ("routes.b.adapter=raw", 'routes.b.url: raw needs a backend; write url = "ws://127.0.0.1:PORT/" or a wss://'),
+        ("routes.b.adapter=raw", 'routes.b.url: raw needs a backend; write url = "ws://127.0.0.1:PORT" or a wss://'),
         ('identity.names=["a b"]', "identity.names: 'a b' is no host name or IP address; write names as A-labels"),
         ("clients.file=none.toml", "clients.file: the clients file "),
         ("hsm.module=none.so", "hsm.module: "),

@@ -7,7 +7,7 @@ from sottovoce.client.items import Audio, Clear, Dtmf, Ended, Json, Mark
 from sottovoce.primitives import ApiMisuse
 from sottovoce.session import Identity, ServerConfig, events
 from sottovoce.transport import PeerClosed
-from sottovoce.wire import Code, Codec
+from sottovoce.wire import Code, Codec, frames
 from tests.client.servers import FRAME, PureServer, Talk, settings
 from tests.session.dialogue import Credentials
 
@@ -78,6 +78,33 @@ def test_audio_goes_both_ways_with_what_belongs_to_it() -> None:
 
 
 @pytest.mark.protocol("P1.4")
+def test_a_frame_of_audio_that_comes_alone_is_given_at_once_and_all_else_is_to_be_taken() -> None:
+    talk = Talk()
+    while not talk.machine.is_open:  # also what is no audio at all
+        talk.server.receive(talk.machine.to_send(), 0.0)
+        assert talk.machine.receive_audio(talk.server.to_send(), 0.0) is None
+    talk.run().machine.items()
+    machine, server = talk.machine, talk.server
+    server.say(FRAME)
+    assert machine.receive_audio(server.to_send(), 0.0) == FRAME
+    assert machine.take() is None
+    server.say(FRAME, flags=frames.FLAG_TALK_SPURT)
+    assert machine.receive_audio(server.to_send(), 0.0) is None
+    server.say(FRAME)
+    assert machine.receive_audio(server.to_send(), 0.0) is None, "it would overtake the one that waits"
+    assert machine.items() == [Audio(FRAME, talk_spurt=True), Audio(FRAME)]
+    server.say(FRAME)
+    server.say(FRAME)
+    assert machine.receive_audio(server.to_send(), 0.0) is None, "two at a time"
+    assert len(machine.items()) == 2
+    assert server.session is not None
+    server.session.send_mark("here", 0.0)
+    server.settle()
+    assert machine.receive_audio(server.to_send(), 0.0) is None
+    assert machine.items() == [Mark("here")]
+    assert machine.statistics.frames_received == 5
+
+
 def test_a_server_may_fragment_its_messages() -> None:
     talk = Talk().run()
     server = talk.server

@@ -50,5 +50,5 @@ def test_paths_and_names_in_the_text_are_there() -> None:
 def test_the_path_passes_the_packages_in_the_order_of_architecture() -> None:
     packages = [step[1].strip("`").partition("/")[0] for step in _STEPS]
     way_in, way_out = packages[:16], packages[16:]
-    assert list(dict.fromkeys(way_in)) == ["transport", "edge", "session", "primitives", "wire", "relay"]
-    assert list(dict.fromkeys(way_out)) == ["relay", "transport", "edge", "session"]
+    assert list(dict.fromkeys(way_in)) == ["transport", "plane", "session", "primitives", "wire", "relay"]
+    assert list(dict.fromkeys(way_out)) == ["relay", "transport", "edge", "plane", "session"]

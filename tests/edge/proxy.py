@@ -13,6 +13,7 @@ import trio
 from sottovoce.audit import AuditEvent, AuditFailed
 from sottovoce.edge import EdgeServices, Journal, ServedRoute, VoiceCall, VoiceConfig, serve_connection
 from sottovoce.hsm import HsmTimeout
+from sottovoce.plane import PortablePlane
 from sottovoce.primitives import SystemKem
 from sottovoce.relay import CallEnd, CallSink, CallStart, Leg, LegStatistics, RouteConfig, build_route
 from sottovoce.session import (
@@ -227,11 +228,18 @@ class Proxy:
             ),
             signer=self.signer,
             clock=TrioClock(),
+            plane=PortablePlane(TrioClock()),
             journal=Journal(self.log, self.log),
         )
 
+    def came(self, cut_off: Callable[[], None]) -> None:
+        """Nobody cuts it off."""
+
     def started(self, call: VoiceCall) -> None:
         self.calls.append(call)
+
+    def ended(self) -> None:
+        """Nothing is to be done."""
 
     def agreed(self, code: int | None) -> None:
         self.agreements.append(code)

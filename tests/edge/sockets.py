@@ -19,13 +19,31 @@ class _Name:
 
     getsockname = getpeername
 
+    def fileno(self) -> int:
+        return 3
+
+
+_MemoryStream = trio.StapledStream[trio.testing.MemorySendStream, trio.testing.MemoryReceiveStream]
+
+
+class _AcceptedSocket(_Name):
+    """One that is closed at once, as sockets are."""
+
+    def __init__(self, name: tuple[str, int], stream: _MemoryStream) -> None:
+        super().__init__(name)
+        self._stream = stream
+
+    def close(self) -> None:
+        self._stream.send_stream.close()
+        self._stream.receive_stream.close()
+
 
 class _Accepted(trio.abc.HalfCloseableStream):
     """A memory stream that looks like a socket's."""
 
-    def __init__(self, stream: trio.abc.HalfCloseableStream, peer: tuple[str, int]) -> None:
+    def __init__(self, stream: _MemoryStream, peer: tuple[str, int]) -> None:
         self._stream = stream
-        self.socket = _Name(peer)
+        self.socket = _AcceptedSocket(peer, stream)
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         await self._stream.send_all(data)

@@ -61,6 +61,38 @@ async def test_a_connection_in_its_handshake_has_until_the_end(autojump_clock: t
         assert served.is_over.is_set()
 
 
+async def test_retired_it_takes_nobody_and_calls_stay_for_as_long_as_they_may(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with house(Proxy()) as served:
+        one, other = Peer(await served.dial()), await served.peer()
+        await one.open()
+        began = trio.current_time()
+        served.listener.retire(15.0, 0.0, 5.0)
+        await trio.sleep(10)
+        assert not served.ended_at, "nobody was sent away"
+        await one.close()
+        await served.is_over.wait()
+    assert other.heard[-1] == TOLD
+    assert 15 <= served.ended_at[other] - began < 16
+
+
+async def test_retired_it_ends_with_its_last_call_or_when_it_is_drained(autojump_clock: trio.testing.MockClock) -> None:
+    async with house(Proxy()) as served:
+        peer = Peer(await served.dial())
+        await peer.open()
+        served.listener.retire(600.0, 0.0, 5.0)
+        await peer.close()
+        with trio.fail_after(10):
+            await served.is_over.wait()
+    async with house(Proxy()) as served:
+        peer = await served.peer()
+        served.listener.retire(600.0, 0.0, 5.0)
+        await trio.sleep(1)
+        assert await _drained(served, stop_seconds=3.0) < 3.1
+        assert peer.heard[-1] == TOLD
+
+
 async def test_new_services_are_for_new_calls(autojump_clock: trio.testing.MockClock) -> None:
     before, after = Proxy(), Proxy()
     current = CurrentServices(before.services)

@@ -103,6 +103,23 @@ async def test_an_evicted_handshake_is_closed_and_told(autojump_clock: trio.test
     assert not proxy.log.named(log_events.TASK_CRASHED)
 
 
+async def test_an_eviction_is_not_lost_as_the_audit_log_has_room_again(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy, has_room = Proxy(), trio.Event()
+    monkeypatch.setattr(proxy.log, "settle", has_room.wait)
+    async with house(proxy, max_handshakes=2) as served:
+        stuck = [Peer(await served.dial(FLOOD)) for _ in range(2)]
+        for peer in stuck:
+            served.nursery.start_soon(_open_or_not, peer)
+        await trio.testing.wait_all_tasks_blocked()
+        has_room.set()  # both are on their way, and have not got there
+        newcomer = served.listener._gate.begin(HONEST, trio.current_time(), lambda: None)
+        assert not isinstance(newcomer, str)
+        await trio.testing.wait_all_tasks_blocked()
+        assert (served.listener.calls, served.listener._connections) == (1, 1)
+
+
 @pytest.mark.protocol("P11.36")
 async def test_a_flood_of_bad_hellos_from_one_prefix_is_soon_refused_unread_and_another_is_served(
     autojump_clock: trio.testing.MockClock,
@@ -218,6 +235,18 @@ async def test_the_header_and_the_handshake_share_their_time(autojump_clock: tri
         assert await _is_closed(stream)
 
 
+async def test_a_header_that_is_there_when_its_time_is_over_is_no_crash(autojump_clock: trio.testing.MockClock) -> None:
+    proxy = Proxy()
+    async with house(proxy, proxy_protocol_from=("10.0.0.0/8",), handshake_seconds=10) as served:
+        stream = await served.dial("10.1.2.3")
+        await stream.send_all(TCP4[:-1])
+        await trio.testing.wait_all_tasks_blocked()
+        await stream.send_all(TCP4[-1:])
+        autojump_clock.jump(11)  # the reader has been woken
+        assert await _is_closed(stream)
+    assert not proxy.log.named(log_events.TASK_CRASHED)
+
+
 async def test_cancelled_at_any_moment_nothing_is_counted_for_ever(autojump_clock: trio.testing.MockClock) -> None:
     for steps in range(0, 80, 4):
         proxy = Proxy()
@@ -230,6 +259,24 @@ async def test_cancelled_at_any_moment_nothing_is_counted_for_ever(autojump_cloc
                 await trio.lowlevel.checkpoint()
             served.nursery.cancel_scope.cancel()
         assert (served.listener.calls, served.listener._connections, len(served.listener._gate)) == (0, 0, 0)
+
+
+async def test_evicted_at_any_moment_it_is_closed(autojump_clock: trio.testing.MockClock) -> None:
+    evicted = 0
+    for steps in range(0, 80, 4):
+        proxy = Proxy()
+        async with house(proxy, max_handshakes=1) as served:
+            served.nursery.start_soon(_open_or_not, Peer(await served.dial(FLOOD)))
+            for _ in range(steps):
+                await trio.lowlevel.checkpoint()
+            is_under_way = bool(len(served.listener._gate))
+            newcomer = served.listener._gate.begin(HONEST, trio.current_time(), lambda: None)
+            assert not isinstance(newcomer, str)
+            await trio.testing.wait_all_tasks_blocked()
+            if is_under_way:
+                evicted += 1
+                assert (served.listener.calls, served.listener._connections, len(served.listener._gate)) == (0, 0, 1)
+    assert 0 < evicted < 20, "some were before the first step, or agreed on"
 
 
 async def _open_or_not(peer: Peer) -> None:

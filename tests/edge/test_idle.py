@@ -1,9 +1,10 @@
 """Clients that fall silent, and such as do not read."""
 
-from typing import cast
+from typing import Any, cast
 
 import pytest
 import trio
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from sottovoce.edge import VoiceConfig
 from sottovoce.observe import events as log_events
@@ -39,6 +40,34 @@ async def test_a_client_that_only_answers_pings_stays(autojump_clock: trio.testi
             await peer.hear_end()
         assert peer.voice.is_open
         assert proxy.calls[0]._session.is_open
+
+
+async def test_a_silent_call_holds_no_cipher(autojump_clock: trio.testing.MockClock) -> None:
+    proxy = Proxy(VoiceConfig(heartbeat_seconds=10))
+    async with proxy.called(HAND) as peer:
+        await peer.say(FRAME)
+        await peer.until(lambda: bool(proxy.hand.legs))
+        assert _ciphers(proxy) == 0, "it has just begun"
+        for _ in range(20):
+            await peer.say(FRAME)
+        await trio.testing.wait_all_tasks_blocked()
+        assert _ciphers(proxy) > 0
+        with trio.move_on_after(100):
+            await peer.hear_end()  # and answer pings
+        assert _ciphers(proxy) == 0
+        await peer.say(FRAME)
+        await trio.testing.wait_all_tasks_blocked()
+        assert len(proxy.hand.legs[0].told) == 22
+
+
+async def test_a_call_that_sends_in_slots_keeps_its_ciphers(autojump_clock: trio.testing.MockClock) -> None:
+    """Its clock rings for every record; it is no silence that a record alone came since."""
+    proxy = Proxy(VoiceConfig(padding=2))
+    async with proxy.called(HAND, send_codec=Codec.PCM16_8K, receive_codec=Codec.PCM16_8K) as peer:
+        for _ in range(50):
+            with trio.move_on_after(1):
+                await peer.hear_end()
+            assert _ciphers(proxy) == 2, "for sending, inside and outside"
 
 
 async def test_pings_of_the_websocket_are_no_sign_of_life(autojump_clock: trio.testing.MockClock) -> None:
@@ -115,6 +144,14 @@ async def test_a_client_that_reads_slowly_is_not_ended(autojump_clock: trio.test
         assert len(_data(peer)) == 100
         assert trio.current_time() - began > 30
         nursery.cancel_scope.cancel()
+
+
+def _ciphers(proxy: Proxy) -> int:
+    """How many ciphers a call holds keyed."""
+    call: Any = proxy.calls[0]
+    session, core = call._session, call._flow._line._core
+    held = (session._sender._current.cipher, session._receiver._current.cipher, core._aead, core._rx_aead)
+    return sum(isinstance(each, AESGCM) for each in held)
 
 
 def _data(peer: Peer) -> list[events.Event]:

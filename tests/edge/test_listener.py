@@ -99,7 +99,7 @@ async def test_too_many_handshakes_of_one_address_are_closed_at_once() -> None:
 
 
 async def test_a_flood_of_refusals_fills_no_log(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sottovoce.edge.gate.refusals.LINES_PER_SECOND", 0.0)
+    monkeypatch.setattr("sottovoce.edge.gate.refusals.LINES_PER_SECOND", 1e-9)
     proxy = Proxy()
     async with serving(proxy, max_connections=1) as served:
         await served.peer()
@@ -107,7 +107,7 @@ async def test_a_flood_of_refusals_fills_no_log(monkeypatch: pytest.MonkeyPatch)
             assert await (await served.dial()).receive_some(1) == b""
         lines = proxy.log.named(log_events.CONNECTION_REFUSED)
         assert [line["untold"] for line in lines] == [0] * 10
-        monkeypatch.setattr(served.listener._refusals, "_lines", TokenBucket(0.0, 1.0, 0.0))
+        monkeypatch.setattr(served.listener._refusals, "_lines", TokenBucket(1e-9, 1.0, 0.0))
         assert await (await served.dial()).receive_some(1) == b""
         assert proxy.log.named(log_events.CONNECTION_REFUSED)[-1]["untold"] == 20
 

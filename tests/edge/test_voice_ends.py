@@ -6,7 +6,7 @@ import trio
 from sottovoce.audit import CallEnded, CallRefused
 from sottovoce.edge import VoiceConfig
 from sottovoce.observe import events as log_events
-from sottovoce.relay import BackendDown, BackendFault
+from sottovoce.relay import BackendDown, BackendFault, CallEnd
 from sottovoce.session import Credential, events
 from sottovoce.wire import Code
 from tests.edge.proxy import AUTHORITY, CLIENT, Peer, Proxy
@@ -134,6 +134,32 @@ async def test_a_client_that_does_not_renew_is_expired_after_thirty_seconds(
         assert 39 < trio.current_time() - began <= 41
 
 
+@pytest.mark.parametrize("is_cut", [True, False])
+async def test_what_a_backend_says_when_it_is_told_of_an_end_comes_too_late_and_harms_nobody(
+    autojump_clock: trio.testing.MockClock, *, is_cut: bool
+) -> None:
+    proxy = Proxy()
+    async with proxy.called(HAND) as peer:
+        await trio.testing.wait_all_tasks_blocked()
+        (leg,), (sink,) = proxy.hand.legs, proxy.hand.sinks
+        stop = leg.stop
+
+        def say_and_stop(end: CallEnd) -> None:
+            sink.audio(b"x", 0, None)
+            stop(end)
+
+        leg.stop = say_and_stop  # type: ignore[method-assign]
+        if is_cut:
+            await trio.aclose_forcefully(peer.tls.transport)
+        else:
+            peer.websocket.close(1000)
+            await peer.tls.send_all(peer.websocket.to_send())
+            await peer.hear_end()
+        await trio.testing.wait_all_tasks_blocked()
+    assert leg.end is not None
+    assert proxy.calls[0].counts.to_client == 0
+
+
 async def test_a_refused_credential_is_auth_failed_and_the_token_stays_out_of_the_logs(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
@@ -145,6 +171,33 @@ async def test_a_refused_credential_is_auth_failed_and_the_token_stays_out_of_th
     assert closed.code == Code.AUTH_FAILED
     assert proxy.log.audit == [CallRefused(code=4401, reason="auth_failed", client=CLIENT)]
     assert proxy.credentials.asked[0][2:] == (AUTHORITY.encode(), b"/v1/voice/echo")
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (
+            4403,
+            "the client gave up the handshake and says policy: its codec is none of the route's (none, opus_",
+        ),
+        (4401, "the client gave up the handshake and says auth_failed"),
+        (1000, "the client gave up the handshake and says normal"),
+        (4000, "the connection ended during the handshake"),
+    ],
+)
+async def test_what_a_client_says_that_gives_up_the_handshake_is_the_reason(
+    autojump_clock: trio.testing.MockClock, code: int, reason: str
+) -> None:
+    proxy = Proxy()
+    async with trio.open_nursery() as nursery:
+        peer = Peer(proxy.connect(nursery), HAND)
+        assert await peer.upgrade()
+        peer.websocket.close(code)
+        await peer.tls.send_all(peer.websocket.to_send())
+        await peer.hear_end()
+    (event,) = proxy.log.named(log_events.SESSION_REFUSED)
+    assert (event["code"], event["route"]) == (code, "hand")
+    assert reason in str(event["reason"])
 
 
 @pytest.mark.protocol("P10.3")

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from sottovoce.identity.clients import Clients, ClientsContents
+from sottovoce.identity.clients import Clients, ClientsContents, ClientsSources
 from sottovoce.identity.clients.file import ClientsFile, parse_clients
 from sottovoce.identity.clients.jwt import JwtIssuer
 from sottovoce.identity.errors import ClientsUnusable
@@ -115,7 +115,11 @@ def client_der() -> bytes:
 def _clients() -> Clients:
     cas = ClientCas.read(ca_pem(), crl_pem(), WALL)
     contents = ClientsContents(
-        ClientsFile(), JwtIssuer.parse(key_set(), ""), cas, require_credential=True, key=bytes(32)
+        ClientsFile(),
+        JwtIssuer.parse(key_set(), ""),
+        cas,
+        sources=ClientsSources(require_credential=True),
+        key=bytes(32),
     )
     return Clients(contents, lambda: WALL)
 
@@ -132,7 +136,7 @@ def fuzz_callers(data: bytes) -> None:
 
 def _clients_file(choices: Choices) -> None:
     file = parse_clients(choices.rest().decode(errors="replace"))
-    contents = ClientsContents(file, None, None, require_credential=False, key=bytes(32))
+    contents = ClientsContents(file, None, None, sources=ClientsSources(), key=bytes(32))
     assert contents.tokens + contents.keys == len(file.client)
     clients = Clients(contents, lambda: WALL)
     for entry in file.client:

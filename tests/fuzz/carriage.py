@@ -7,6 +7,7 @@ from typing import Any
 from sottovoce.client.address import parse_address
 from sottovoce.client.errors import CallMisconfigured
 from sottovoce.relay.errors import BackendMisbehaved
+from sottovoce.relay.link import Playout
 from sottovoce.relay.link.address import parse_url
 from sottovoce.relay.raw_messages import (
     MAX_OPUS_BYTES,
@@ -21,7 +22,6 @@ from sottovoce.relay.raw_messages import (
     encode_mark,
 )
 from sottovoce.relay.twilio import messages as twilio
-from sottovoce.relay.twilio.playout import Playout
 from sottovoce.session import host_of, matches_any
 from sottovoce.transport import (
     ClientWebSocket,
@@ -219,7 +219,7 @@ def _hear_a_bot(text: str, milliseconds: int) -> None:
     except BackendMisbehaved as error:
         one_line(error)
         return
-    playout = Playout(milliseconds, bytes)
+    playout = Playout(milliseconds, 8000, bytes)
     match decoded:
         case twilio.MediaMessage(mulaw):
             playout.put_audio(mulaw, 0)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from tests.fuzz import callers, carriage, edge, files, insider, lossy, parsers, seeds, talk
+from tests.fuzz import adapters, callers, carriage, edge, files, insider, lossy, mux, parsers, seeds, talk, tls
 from tests.fuzz.toy import toy_world
 from tests.vector_report import VECTORS
 
@@ -54,8 +54,12 @@ TARGETS = {
     "callers": Target(callers.fuzz_callers, callers.seeds, 5_000),
     "addresses": Target(carriage.fuzz_addresses, seeds.of_addresses, 500),
     "backend": Target(carriage.fuzz_backend, seeds.of_backend, 10_000),
+    "audiosocket": Target(adapters.fuzz_audiosocket, adapters.audiosocket_seeds, 5_000),
+    "realtime": Target(adapters.fuzz_realtime, adapters.realtime_seeds, 10_000),
+    "mux": Target(mux.fuzz_mux, mux.seeds, 10_000),
     "websocket_server": Target(carriage.fuzz_websocket_server, seeds.of_websocket, 20_000),
     "websocket_client": Target(carriage.fuzz_websocket_client, seeds.of_websocket, 20_000),
+    "tls_records": Target(tls.fuzz_tls_records, seeds.of_programmes, 500),
     "server_session": Target(insider.fuzz_server_session, seeds.of_insiders),
     "client_session": Target(insider.fuzz_client_session, seeds.of_insiders),
     "two_ends": Target(fuzz_two_ends, seeds.of_programmes),

@@ -14,7 +14,7 @@ import trio
 import trio.testing
 
 from sottovoce.edge import connection, serve_connection
-from sottovoce.edge.call import carrier
+from sottovoce.plane import flow
 from sottovoce.session import (
     Carriage,
     ClientSession,
@@ -127,7 +127,7 @@ class Served:
         """Serve it to its end, in virtual time."""
         with (
             patch.object(connection, "TlsStream", lambda *_: self.stream),
-            patch.object(carrier, "TlsLine", StreamLine),
+            patch.object(flow, "TlsLine", _PlainLine),
         ):
             trio.run(self._serve, clock=trio.testing.MockClock(autojump_threshold=0))
         return self
@@ -136,6 +136,12 @@ class Served:
         with trio.fail_after(4_000):
             stream: Any = self.stream
             await serve_connection(stream, self.services, proxy.CLIENT, _HANDSHAKE_SECONDS, self)
+
+    def came(self, cut_off: object) -> None:
+        """See `Watch`."""
+
+    def ended(self) -> None:
+        """See `Watch`."""
 
     def started(self, call: object) -> None:
         """The voice handshake begins."""
@@ -146,6 +152,13 @@ class Served:
     @property
     def voices(self) -> list[bytes]:
         return [told[1][1:] for leg in self.hand.legs for told in leg.told if told[0] == "audio"]  # type: ignore[index]
+
+
+class _PlainLine(StreamLine):
+    """In the place of a line of TLS."""
+
+    def rest(self) -> None:
+        """There are no ciphers."""
 
 
 @cache

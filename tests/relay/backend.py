@@ -6,7 +6,7 @@ import trio
 from trio.testing import lockstep_stream_pair, memory_stream_pair
 
 from sottovoce.relay import CallSink, CallStart, Leg
-from sottovoce.relay.link import Dialer, WebSocketRoute, parse_url
+from sottovoce.relay.link import BackendRoute, Dialer, parse_url
 from sottovoce.relay.raw import RawDialect
 from sottovoce.transport import ServerWebSocket, TextMessage, UpgradeRequest, WsEvent
 from tests.relay.calls import START, RecordingSink
@@ -143,7 +143,7 @@ class Calling:
     def __init__(self, *, lockstep: bool = False, queue_frames: int = 5, header: bool = False) -> None:
         self.network = Network(lockstep=lockstep)
         self.sink = RecordingSink()
-        self.route = WebSocketRoute(
+        self.route = BackendRoute(
             "support",
             dialer(self.network),
             lambda start: RawDialect(start, header=header),

@@ -34,6 +34,7 @@ class RecordingSink:
 
     def __init__(self) -> None:
         self.told: list[tuple[object, ...]] = []
+        self.crashes: list[Exception] = []
         self._news = trio.lowlevel.ParkingLot()
         self.is_crowded = False
         self._call_back: Callable[[], None] | None = None
@@ -62,6 +63,10 @@ class RecordingSink:
     def backend_closed(self, reason: str) -> None:
         self._tell("backend_closed", reason)
 
+    def crashed(self, error: Exception) -> None:
+        self.crashes.append(error)
+        self._news.unpark_all()
+
     def flush(self) -> None:
         """Nothing waits here."""
 
@@ -84,6 +89,12 @@ class RecordingSink:
         while len(self.told) < count:
             await self._news.park()
         return self.told
+
+    async def crash(self) -> Exception:
+        """Wait for one."""
+        while not self.crashes:
+            await self._news.park()
+        return self.crashes[0]
 
     def _tell(self, *what: object) -> None:
         self.told.append(what)

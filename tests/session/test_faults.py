@@ -26,7 +26,7 @@ def met(role: Role) -> Any:
 def secrets_of(meeting: Meeting) -> list[Secret]:
     """What an open session holds."""
     ours: Any = meeting.ours
-    return [ours._rekey, ours._sender._base, ours._receiver._base, *ours._agreement.secrets]
+    return [ours._rekey, ours._sender._base, ours._receiver._base, ours._resumption]
 
 
 # Late, and nobody called on_deadline
@@ -246,6 +246,12 @@ def _at(role: Role, phase: str) -> Any:
     return meeting
 
 
+def _fields(part: object) -> list[object]:
+    """What an object holds, in slots and without."""
+    slots = [name for kind in type(part).__mro__ for name in getattr(kind, "__slots__", ())]
+    return [*getattr(part, "__dict__", {}).values(), *(getattr(part, name, None) for name in slots)]
+
+
 @pytest.mark.protocol("P7.28", "P5.17")
 @pytest.mark.parametrize("phase", ["start", "hello", "flight", "open", "step", "answered"])
 @pytest.mark.parametrize("role", ROLES)
@@ -253,7 +259,7 @@ def test_erased_in_any_phase_a_session_is_of_no_use_and_does_no_harm(role: Role,
     meeting = _at(role, phase)
     made: list[Secret] = []
     for part in (meeting.ours, meeting.ours._handshake, meeting.ours._step):
-        for value in vars(part).values() if hasattr(part, "__dict__") else ():
+        for value in _fields(part):
             made += [thing for thing in (value if isinstance(value, tuple) else (value,)) if isinstance(thing, Secret)]
     meeting.ours.to_send()
     meeting.ours.erase()

@@ -140,7 +140,7 @@ def test_the_kept_key_goes_when_its_time_comes_without_a_record() -> None:
     ours.forget(12.0)
     assert ours._kept is None
     with pytest.raises(ApiMisuse):
-        kept.keys.decrypt(b"", b"", b"")
+        kept.keys.cipher.decrypt(b"", b"", b"")
 
 
 @pytest.mark.protocol("P7.39", "P7.41")
@@ -329,3 +329,6 @@ def test_a_wiped_chain_holds_nothing_and_opens_nothing() -> None:
         assert (keys.nonce_head, keys.nonce_tail) == (bytes(10), 0)
     with pytest.raises(ApiMisuse):
         ours.open(theirs.seal_at(1, 1, b"x"), 0.0)
+    for epoch, generation in ((1, 2), (2, 0), (2, 1)):
+        with pytest.raises(ApiMisuse):
+            ours.open(peer(epoch, base=bytes(64)).seal_at(generation, 0, b"forged"), 0.0)

@@ -1,5 +1,6 @@
 import tomllib
 
+import msgspec
 import pytest
 
 from sottovoce.settings import Configuration
@@ -232,3 +233,10 @@ def test_what_looks_like_a_secret_in_a_url_is_not_repeated() -> None:
 def test_a_path_is_spelled_as_toml_spells_it() -> None:
     assert join("routes", "v1.bot") == 'routes."v1.bot"'
     assert join("", "voice") == "voice"
+
+
+def test_sections_that_have_to_be_there_are_asked_for_as_sections() -> None:
+    class File(msgspec.Struct):
+        groups: dict[str, dict[str, int]]
+
+    assert [str(each) for each in problems_of({}, File)] == ["groups: is missing; write sections [groups.NAME]"]

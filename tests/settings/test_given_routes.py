@@ -12,7 +12,10 @@ from sottovoce.settings import (
     routes_text,
 )
 
-_WORDS = ("bot=ws://127.0.0.1:9000", "ivr.2=twilio+wss://bot.example.com/media?a=b")
+_WORDS = (
+    "bot=ws://127.0.0.1:9000", "ivr.2=twilio+wss://bot.example.com/media?a=b", "pbx=audiosocket+tcp://127.0.0.1:9092",
+    "one=mux+unix:/run/bot.sock",
+)  # fmt: skip
 
 
 def test_words_become_routes() -> None:
@@ -20,8 +23,10 @@ def test_words_become_routes() -> None:
     assert routes == (
         GivenRoute("bot", "raw", "ws://127.0.0.1:9000"),
         GivenRoute("ivr.2", "twilio", "wss://bot.example.com/media?a=b"),
+        GivenRoute("pbx", "audiosocket", "tcp://127.0.0.1:9092"),
+        GivenRoute("one", "mux", "unix:/run/bot.sock"),
     )
-    assert [each.port for each in routes] == [9000, 443]
+    assert [each.port for each in routes] == [9000, 443, 9092, 0]
     assert given_routes(()) == ()
 
 
@@ -29,7 +34,7 @@ def test_words_become_routes() -> None:
 def test_the_text_is_a_configuration_with_these_routes(profile: str) -> None:
     text = profile_text(profile, 8443, ("localhost",)) + routes_text(given_routes(_WORDS))
     configuration: Configuration = build(tomllib.loads(text))
-    assert set(configuration.routes) == {"echo", "bot", "ivr.2"}
+    assert set(configuration.routes) == {"echo", "bot", "ivr.2", "pbx", "one"}
     assert configuration.routes["ivr.2"].adapter == "twilio"
     assert configuration.routes["bot"].url == "ws://127.0.0.1:9000"
 
@@ -37,8 +42,12 @@ def test_the_text_is_a_configuration_with_these_routes(profile: str) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("bot",), "--route bot: no WebSocket URL is given; write NAME=ws://HOST:PORT/"),
-        (("bot=http://127.0.0.1",), "no WebSocket URL"),
+        (("bot=tcp://127.0.0.1:1",), "is no WebSocket URL"),
+        (("bot=audiosocket+tcp://127.0.0.1",), "has no port"),
+        (("bot=unix:/run/bot.sock",), "is no WebSocket URL"),
+        (("bot=mux+unix:bot.sock",), "names no socket"),
+        (("bot",), "--route bot: no backend's URL is given; write NAME=ws://HOST:PORT/"),
+        (("bot=http://127.0.0.1",), "no backend's URL"),
         (("b\not=",), "--route b?ot: no"),
         (("echo=ws://127.0.0.1:9000",), "one of this name already"),
         (("bot=ws://127.0.0.1:1", "bot=ws://127.0.0.1:2"), "one of this name already"),

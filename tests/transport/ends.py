@@ -2,10 +2,25 @@
 
 from collections.abc import Callable, Iterable
 
-from sottovoce.transport import KeyLog, PqPolicy, TlsContext, TlsCore, TlsError, client_context, server_context
+from sottovoce.transport import (
+    KeyLog,
+    PqPolicy,
+    RecordLayer,
+    TlsContext,
+    TlsCore,
+    TlsError,
+    client_context,
+    server_context,
+)
 from tests.transport.certificates import HOST, authority, leaf
 
 Cut = Callable[[bytes], Iterable[bytes]]
+
+
+class Word:
+    """Whose records both ends have where a test does not say; `each_word` runs a file with the one and the other."""
+
+    records = RecordLayer.OWN
 
 
 def whole(data: bytes) -> Iterable[bytes]:
@@ -13,14 +28,22 @@ def whole(data: bytes) -> Iterable[bytes]:
     return (data,) if data else ()
 
 
-def server(pq: PqPolicy = PqPolicy.PREFER, *, key_log: KeyLog | None = None) -> TlsContext:
+def server(
+    pq: PqPolicy = PqPolicy.PREFER, *, records: RecordLayer | None = None, key_log: KeyLog | None = None
+) -> TlsContext:
     """Give settings with the good leaf."""
-    return server_context(leaf(), pq=pq, key_log=key_log)
+    return server_context(leaf(), pq=pq, records=records or Word.records, key_log=key_log)
 
 
-def client(pq: PqPolicy = PqPolicy.PREFER, *, host: str = HOST, key_log: KeyLog | None = None) -> TlsContext:
+def client(
+    pq: PqPolicy = PqPolicy.PREFER,
+    *,
+    host: str = HOST,
+    records: RecordLayer | None = None,
+    key_log: KeyLog | None = None,
+) -> TlsContext:
     """Give settings that trust the tests' CA."""
-    return client_context(host, pq=pq, ca_pem=authority().pem, key_log=key_log)
+    return client_context(host, pq=pq, ca_pem=authority().pem, records=records or Word.records, key_log=key_log)
 
 
 def carry(source: TlsCore, target: TlsCore, cut: Cut = whole) -> bytes:

@@ -13,9 +13,9 @@ def over(transports: tuple[trio.abc.Stream, trio.abc.Stream], settings: TlsConte
     return TlsStream(transports[0], client()), TlsStream(transports[1], settings or server())
 
 
-async def shaken(transports: tuple[trio.abc.Stream, trio.abc.Stream]) -> Pair:
+async def shaken(transports: tuple[trio.abc.Stream, trio.abc.Stream], settings: TlsContext | None = None) -> Pair:
     """Give a client and a server that have."""
-    ends = over(transports)
+    ends = over(transports, settings)
     async with trio.open_nursery() as nursery:
         for end in ends:
             nursery.start_soon(end.do_handshake)

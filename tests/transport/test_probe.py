@@ -2,7 +2,7 @@ import time
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from sottovoce.pki.throwaway import throwaway_identity
+from sottovoce.pki.identities import throwaway_identity
 from sottovoce.transport import PqPolicy, TlsCore, server_context
 from sottovoce.transport.probe import handshake_seen, openssl_version, probing_context
 

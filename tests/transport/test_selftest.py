@@ -1,14 +1,17 @@
 import pytest
+from OpenSSL import SSL
 
+from sottovoce.primitives import Secret
 from sottovoce.transport import (
     PqPolicy,
+    RecordLayer,
     SelfTestFailed,
     TransportMisconfigured,
     refuse_tls_environment,
     self_test,
     server_context,
 )
-from sottovoce.transport.openssl import contexts
+from sottovoce.transport.openssl import contexts, handover
 from tests.transport.certificates import authority, leaf
 from tests.transport.ends import server
 
@@ -39,6 +42,13 @@ def test_a_context_that_does_otherwise(
         self_test(server(policy))
 
 
+def test_a_handshake_that_cannot_be_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handover, "SUITES", {})
+    with pytest.raises(SelfTestFailed, match='set records = "openssl" at the listener'):
+        self_test(server(records=RecordLayer.OWN))
+    assert self_test(server(records=RecordLayer.OPENSSL)) == "X25519MLKEM768"
+
+
 def test_one_that_demands_client_certificates_cannot_be_tested() -> None:
     with pytest.raises(SelfTestFailed):
         self_test(server_context(leaf(), pq=PqPolicy.PREFER, client_ca_pem=authority().pem))
@@ -57,3 +67,17 @@ def test_its_value_is_not_told() -> None:
     with pytest.raises(TransportMisconfigured) as caught:
         refuse_tls_environment({"OPENSSL_CONF": "s3cret"}, allowed=False)
     assert "s3cret" not in str(caught.value)
+
+
+def test_it_leaves_no_secret_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Secret] = []
+    keep = handover.keep_secret
+
+    def see(connection: SSL.Connection, secret: Secret, *, of_client: bool) -> None:
+        told.append(secret)
+        keep(connection, secret, of_client=of_client)
+
+    monkeypatch.setattr(contexts, "keep_secret", see)
+    self_test(server(PqPolicy.PREFER, records=RecordLayer.OWN))
+    assert len(told) == 6
+    assert all(secret.is_wiped for secret in told)

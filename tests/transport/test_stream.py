@@ -7,10 +7,12 @@ import trio.testing
 from trio.testing import check_two_way_stream, lockstep_stream_pair, memory_stream_pair, wait_all_tasks_blocked
 
 from sottovoce.primitives import ApiMisuse
-from sottovoce.transport import PqPolicy, TlsCore, TlsError, TlsReason, TlsStream, TlsTruncated
+from sottovoce.transport import PqPolicy, RecordLayer, TlsCore, TlsError, TlsReason, TlsStream, TlsTruncated
 from sottovoce.transport.limits import SEND_BYTES
-from tests.transport.ends import client, server
+from tests.transport.ends import Word, client, server
 from tests.transport.streams import Pair, over, shaken
+
+pytestmark = pytest.mark.usefixtures("each_word")
 
 
 async def make_pair() -> Pair:
@@ -266,8 +268,13 @@ async def test_a_reader_learns_that_its_transport_was_closed_under_it() -> None:
 
 async def test_once_closed_it_holds_nothing_of_openssl() -> None:
     """A call's objects know each other, so they wait for the garbage collector, which knows nothing of their weight."""
-    ours, theirs = await shaken(memory_stream_pair())
+    ours, theirs = over(memory_stream_pair())
+    assert ours.core._connection is not None
     connection = weakref.ref(ours.core._connection)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ours.do_handshake)
+        nursery.start_soon(theirs.do_handshake)
+    assert (connection() is None) is (Word.records is RecordLayer.OWN)
     await ours.aclose()
     assert connection() is None
     assert ours.core.handshake_complete

@@ -7,18 +7,13 @@ from hypothesis import given
 from OpenSSL import SSL, _util
 
 from sottovoce.primitives import ApiMisuse
-from sottovoce.transport import (
-    PqPolicy,
-    TlsContext,
-    TlsCore,
-    TlsError,
-    TlsReason,
-    TlsTruncated,
-)
+from sottovoce.transport import PqPolicy, RecordLayer, TlsContext, TlsCore, TlsError, TlsReason, TlsTruncated
 from sottovoce.transport.limits import HANDSHAKE_BYTES, READ_BYTES
 from sottovoce.transport.openssl import Outcome, Role, probe_context
 from tests.transport.certificates import HOST, leaf
 from tests.transport.ends import Cut, carry, client, connected, failures, server, shake_hands
+
+pytestmark = pytest.mark.usefixtures("each_word")
 
 HYBRID, CLASSICAL = "X25519MLKEM768", "X25519"
 HELLO_RETRY = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
@@ -216,6 +211,7 @@ def resumes(settings: TlsContext) -> bool:
     shake_hands(first, theirs)
     theirs.send(b"the tickets go before this")
     carry(theirs, first)
+    assert first._connection is not None
     returning.session = first._connection.get_session()
     again, theirs = TlsCore(returning), TlsCore(settings)
     shake_hands(again, theirs)
@@ -228,7 +224,7 @@ def test_no_session_is_resumed() -> None:
     lax.use_certificate(leaf().certificate)
     lax.use_privatekey(leaf().key)
     assert resumes(TlsContext(lax, Role.SERVER, PqPolicy.PREFER, None))  # so the question can be answered
-    assert not resumes(server())
+    assert not resumes(server(records=RecordLayer.OPENSSL))
 
 
 @given(cuts(), st.binary(max_size=40_000))
@@ -382,7 +378,7 @@ def test_nothing_is_known_before_the_handshake() -> None:
 
 
 def test_a_fault_while_sending(monkeypatch: pytest.MonkeyPatch) -> None:
-    ours, theirs = connected()
+    ours, theirs = connected(client(records=RecordLayer.OPENSSL))
     monkeypatch.setattr(type(ours._pipe), "write", lambda _self, _data: Outcome.FAILED)
     with pytest.raises(TlsError) as caught:
         ours.send(b"x")

@@ -1,9 +1,12 @@
 """Which certificates the two ends of `sottovoce.transport.tls` accept, and what each is told."""
 
+import ssl
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from sottovoce.transport import (
@@ -105,6 +108,23 @@ def test_a_certificate_that_was_asked_for_is_handed_on_to_be_judged(make: Callab
     der = theirs.peer_certificate_der()
     assert der is not None
     assert x509.load_der_x509_certificate(der) == shown.certificate
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_certificate_that_only_openssl_can_read_is_handed_on_too(tmp_path: Path, is_first: bool) -> None:  # noqa: FBT001  a parameter of pytest
+    shown, path = authority().issue(subject="some client"), tmp_path / "chain.pem"
+    good = shown.certificate.public_bytes(Encoding.DER)
+    strange = good.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x09", 1)  # of X.509's tenth version
+    with pytest.raises(x509.InvalidVersion):
+        x509.load_der_x509_certificate(strange)
+    chain = (strange, good) if is_first else (good, strange)
+    path.write_bytes(b"".join(ssl.DER_cert_to_PEM_cert(der).encode() for der in chain))
+    mine = client()
+    mine._openssl.use_certificate_chain_file(path)
+    mine._openssl.use_privatekey(shown.key)
+    _, theirs = connected(mine, server_context(leaf(), pq=PqPolicy.PREFER, request_client_certificate=True))
+    assert theirs.peer_certificate_der() == chain[0]
+    assert chain[-1] in theirs.peer_chain_der()
 
 
 def test_a_client_without_a_certificate_is_let_in_where_one_is_only_asked_for() -> None:

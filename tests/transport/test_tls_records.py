@@ -5,9 +5,12 @@ import pytest
 from hypothesis import given
 
 from sottovoce.primitives import ApiMisuse
-from sottovoce.transport import TlsCore, TlsError
-from tests.transport.ends import Cut, client, connected
+from sottovoce.transport import RecordLayer, TlsCore, TlsError
+from sottovoce.transport.openssl import RecordPipe
+from tests.transport.ends import Cut, client, connected, server
 from tests.transport.test_tls import cuts
+
+pytestmark = pytest.mark.usefixtures("each_word")
 
 
 def taken(core: TlsCore, data: bytes) -> bytes:
@@ -81,3 +84,49 @@ def test_after_close_nothing_is_sealed() -> None:
     ours.close()
     with pytest.raises(ApiMisuse):
         ours.seal(b"too late")
+
+
+def test_an_end_that_was_released_is_used_no_more() -> None:
+    ours, theirs = connected()
+    record = bytearray(ours.seal(b"audio"))
+    record[-1] ^= 1
+    with pytest.raises(TlsError) as refused:
+        theirs.receive(bytes(record))
+    for end in (ours, theirs):
+        end.release()
+        end.release()
+        assert end.to_send() == b""
+    assert theirs.failure is refused.value
+    assert refused.value.__traceback__ is None
+    for use in (ours.receive, ours.receive_record, ours.send, ours.seal):
+        with pytest.raises(ApiMisuse, match="released"):
+            use(b"x")
+    ours.close()
+
+
+def test_a_handshake_that_was_released_goes_no_further() -> None:
+    core = TlsCore(server())
+    core.release()
+    with pytest.raises(ApiMisuse, match="within its handshake"):
+        core.receive(b"x")
+    assert core.to_send() == b""
+
+
+def test_nothing_is_sealed_when_openssl_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, _ = connected(client(records=RecordLayer.OPENSSL))
+    monkeypatch.setattr(RecordPipe, "seal", lambda _pipe, _plaintext: b"")
+    with pytest.raises(TlsError) as refused:
+        ours.seal(b"audio")
+    assert ours.failure is refused.value
+
+
+def test_after_a_handshake_that_failed_every_call_says_so() -> None:
+    core = TlsCore(server())
+    with pytest.raises(TlsError) as refused:
+        core.receive(bytes(50))
+    for use in (core.receive, core.send, core.seal):
+        with pytest.raises(TlsError) as again:
+            use(b"x")
+        assert again.value is refused.value
+    with pytest.raises(TlsError):
+        core.receive_eof()

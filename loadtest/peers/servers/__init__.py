@@ -2,10 +2,12 @@
 
 from loadtest.peers.servers.carriers import (
     PEERS,
+    ROUTE,
     Carrier,
     Running,
     prepare_sottovoce,
     run_echo,
+    run_mux_echo,
     run_peer,
     run_sottovoce,
 )
@@ -15,6 +17,7 @@ from loadtest.peers.servers.programs import InstallationFailed, Program, find_pr
 
 __all__ = [
     "PEERS",
+    "ROUTE",
     "Carrier",
     "Cores",
     "InstallationFailed",
@@ -27,6 +30,7 @@ __all__ = [
     "prepare_sottovoce",
     "remedy",
     "run_echo",
+    "run_mux_echo",
     "run_peer",
     "run_sottovoce",
 ]

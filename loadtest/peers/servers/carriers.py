@@ -5,8 +5,8 @@ A run gets a fresh server: what an earlier run left in its memory would hide wha
 
 import sys
 import tempfile
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -16,13 +16,16 @@ from loadtest.bench.crowd.proxy import served
 from loadtest.peers.servers.certificates import PeerCertificate, make_certificate
 from loadtest.peers.servers.configurations import Ports, haproxy_configuration, nginx_configuration
 from loadtest.peers.servers.cores import Cores
-from loadtest.peers.servers.processes import free_port, serving, workers_of
+from loadtest.peers.servers.processes import ServerFailed, free_port, serving, workers_of
 from loadtest.peers.servers.programs import Program
 from loadtest.replay import Kind, Target, Watched
+from loadtest.replay.processes.looking import children_of
 from sottovoce.app.initialise import default_configuration, initialise
 from sottovoce.client import trust_from_directory
+from sottovoce.primitives import one_line
 
-_ROUTE = "load"
+ROUTE = "load"
+_SHOWN = 400
 _LIMITS = (
     "max_handshakes_per_second",
     "max_handshakes_per_address",
@@ -74,6 +77,15 @@ def run_echo(cores: Cores, directory: Path) -> Generator[tuple[int, int]]:
 
 
 @contextmanager
+def run_mux_echo(cores: Cores, directory: Path) -> Generator[tuple[int, int]]:
+    """Run the backend that all calls of `mux` share; give its port and its pid."""
+    port = free_port()
+    command = cores.for_backend([sys.executable, "-m", "loadtest.peers.children.mux_echo", "--port", str(port)])
+    with serving("the mux backend", command, port, directory / "mux.log") as pid:
+        yield port, pid
+
+
+@contextmanager
 def run_peer(program: Program, cores: Cores, parent: Path, backend_port: int, calls: int) -> Generator[Running]:
     """Run a peer in a directory of its own inside `parent`.  Raises ServerFailed."""
     carrier = PEERS[program.name]
@@ -84,7 +96,7 @@ def run_peer(program: Program, cores: Cores, parent: Path, backend_port: int, ca
     command = cores.for_server([program.path, *carrier.words(file, directory)])
     with serving(program.name, command, ports.front, directory / "log", program.environment) as pid:
         pids = workers_of(program.name, pid) if carrier.has_master else (pid,)
-        target = Target(url=f"wss://localhost:{ports.front}/{_ROUTE}", kind=Kind.OPAQUE, ca=certificate.ca_pem)
+        target = Target(url=f"wss://localhost:{ports.front}/{ROUTE}", kind=Kind.OPAQUE, ca=certificate.ca_pem)
         yield Running(target, Watched(proxy=pids))
 
 
@@ -94,20 +106,30 @@ def prepare_sottovoce(directory: Path, backend_port: int) -> None:
     The limits on one address's handshakes are off, as all calls come from one.
     """
     limits = "".join(f"{key} = 1000000\n" for key in _LIMITS)
-    route = f'[routes.{_ROUTE}]\nadapter = "raw"\nurl = "ws://127.0.0.1:{backend_port}/"\n'
+    route = f'[routes.{ROUTE}]\nadapter = "raw"\nurl = "ws://127.0.0.1:{backend_port}/"\n'
     configuration = f"{default_configuration(0, 0)}{limits}\n{route}"
     trio.run(lambda: initialise(directory, configuration=configuration, progress=lambda _: None))
 
 
 @contextmanager
-def run_sottovoce(cores: Cores, directory: Path) -> Generator[Running]:
-    """Run the proxy over a directory that `prepare_sottovoce` has made."""
+def run_sottovoce(cores: Cores, directory: Path, changes: Sequence[str] = ()) -> Generator[Running]:
+    """Run the proxy over a directory that `prepare_sottovoce` has made, with `--set` for each change.
+
+    Raises ServerFailed, with the proxy's own words.
+    """
     (directory / "run/ready").unlink(missing_ok=True)
-    words = [sys.executable, "-m", "sottovoce", "serve", str(directory), "--set", "log.format=json"]
-    with served(cores.for_server(words), directory) as proxy:
+    words = [word for change in ("log.format=json", *changes) for word in ("--set", change)]
+    command = cores.for_server([sys.executable, "-m", "sottovoce", "serve", str(directory), *words])
+    with ExitStack() as stack:
+        try:
+            proxy = stack.enter_context(served(command, directory))
+        except RuntimeError as error:
+            raise ServerFailed(one_line(str(error), max_characters=_SHOWN)) from None
         trust = trust_from_directory(directory)
         port = proxy.addresses[0].rpartition(":")[2]
         target = Target(
-            url=f"wss://localhost:{port}/{_ROUTE}", kind=Kind.VOICE, anchors=tuple(trust.anchors), ca=trust.ca
+            url=f"wss://localhost:{port}/{ROUTE}", kind=Kind.VOICE, anchors=tuple(trust.anchors), ca=trust.ca
         )
-        yield Running(target, Watched(proxy=(proxy.pid,), token=(proxy.pid_of_token(),)))
+        token = proxy.pid_of_token()
+        workers = [pid for pid in children_of(proxy.pid) if pid != token]
+        yield Running(target, Watched(proxy=(proxy.pid, *workers), token=(token,)))

@@ -2,10 +2,13 @@
 
 Cheap enough that a comparison measures the proxies before it and not itself: one process, one epoll, no library, no
 object for a frame.  Binary messages come back as they are, fragments included; texts are read over, so that it is an
-echo by the `raw` contract (docs/backend-raw.md) as well; pings are answered, a close is answered and ends the
-connection.  It checks what it needs to stay in step with its peer and no more: it is no server for strangers.
+echo by the `raw` contract (docs/backend-raw.md) as well.  Where frames have that contract's header, the first one
+behind a silence is answered by a `clear` before it comes back: the caller has interrupted.  Pings are answered, a close
+is answered and ends the connection.  It checks what it needs to stay in step with its peer and no more: it is no server
+for strangers.
 
-Prints the port that it listens on, and runs until it is killed or its standard input ends.
+Prints the port that it listens on, and runs until it is killed or its standard input ends.  The letter d there takes it
+away: it drops its connections and refuses new ones; the letter u brings it back on the same port.
 """
 
 import argparse
@@ -27,6 +30,11 @@ _CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING = 0, 1, 2, 8, 9
 _PONG_HEADER = 0x8A
 _IN, _OUT = select.EPOLLIN, select.EPOLLOUT
 _BACKLOG = 1024
+_DOWN, _UP = b"d", b"u"
+_SPEECH_BEGINS = 0x20
+_HAS_HEADER = (b'"header":true', b'"header": true')
+_CLEAR = b'{"type":"clear"}'
+_TEXT_HEADER = 0x81
 
 
 class ConnectionOver(Exception):
@@ -40,10 +48,11 @@ class ConnectionOver(Exception):
 class EchoProtocol:
     """One connection's bytes, without its socket."""
 
-    __slots__ = ("_buffer", "_is_open", "_is_text")
+    __slots__ = ("_buffer", "_has_header", "_is_open", "_is_text")
 
     def __init__(self) -> None:
         self._buffer = b""
+        self._has_header = False
         self._is_open = False
         self._is_text = False
 
@@ -91,8 +100,13 @@ class EchoProtocol:
         if opcode in {_TEXT, _BINARY}:
             self._is_text = opcode == _TEXT
         if opcode <= _BINARY:
-            if not self._is_text:
-                answers.append(_frame(first, unmask(mask, masked)))
+            payload = unmask(mask, masked)
+            if self._is_text:
+                self._has_header |= any(each in payload for each in _HAS_HEADER)
+                return
+            if self._has_header and opcode == _BINARY and payload and payload[0] & _SPEECH_BEGINS:
+                answers.append(_frame(_TEXT_HEADER, _CLEAR))
+            answers.append(_frame(first, payload))
         elif opcode == _PING:
             answers.append(_frame(_PONG_HEADER, unmask(mask, masked)))
         elif opcode == _CLOSE:
@@ -143,12 +157,13 @@ class _Peer:
 class _Server:
     def __init__(self, listener: socket.socket) -> None:
         self._listener = listener
+        self._port: int = listener.getsockname()[1]
         self._poll = select.epoll()
         self._peers: dict[int, _Peer] = {}
 
     def run(self) -> None:
-        listening, parent = self._listener.fileno(), sys.stdin.fileno()
-        self._poll.register(listening, _IN)
+        parent = sys.stdin.fileno()
+        self._poll.register(self._listener, _IN)
         self._poll.register(parent, _IN)
         peers = self._peers
         while True:
@@ -160,10 +175,23 @@ class _Server:
                         self._close(peer)
                     elif events & _OUT:
                         self._write(peer, b"")
-                elif descriptor == listening:
+                elif descriptor == self._listener.fileno():
                     self._accept()
-                elif descriptor == parent and not os.read(parent, 1):
-                    return
+                elif descriptor == parent:
+                    word = os.read(parent, 1)
+                    if not word:
+                        return
+                    self._obey(word)
+
+    def _obey(self, word: bytes) -> None:
+        if word == _DOWN and self._listener.fileno() >= 0:
+            self._poll.unregister(self._listener)
+            self._listener.close()
+            for peer in list(self._peers.values()):
+                self._close(peer)
+        elif word == _UP and self._listener.fileno() < 0:
+            self._listener = listen(self._port)
+            self._poll.register(self._listener, _IN)
 
     def _accept(self) -> None:
         try:
@@ -215,12 +243,18 @@ class _Server:
         peer.connection.close()
 
 
+def listen(port: int) -> socket.socket:
+    """Listen on loopback."""
+    listener = socket.create_server(("127.0.0.1", port), backlog=_BACKLOG)
+    listener.setblocking(False)  # noqa: FBT003  the library's signature
+    return listener
+
+
 def main() -> None:
     """Listen on loopback, say where, and serve."""
     parser = argparse.ArgumentParser(description="A WebSocket server that echoes, for load tests.")
     parser.add_argument("--port", type=int, default=0, help="Default: a free one.")
-    listener = socket.create_server(("127.0.0.1", parser.parse_args().port), backlog=_BACKLOG)
-    listener.setblocking(False)  # noqa: FBT003  the library's signature
+    listener = listen(parser.parse_args().port)
     print(listener.getsockname()[1], flush=True)
     gc.freeze()
     _Server(listener).run()

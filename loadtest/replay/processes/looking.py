@@ -60,6 +60,14 @@ def listeners_of(port: int) -> tuple[int, ...]:
     return tuple(sorted(pid for pid in _pids() if wanted and wanted & _links(pid)))
 
 
+def sockets_of(pid: int) -> int:
+    """Count the sockets that a process has open; 0 for one that may not be looked at."""
+    try:
+        return sum(link.startswith("socket:") for link in _links(pid))
+    except OSError:
+        return 0
+
+
 def describe_machine() -> str:
     """Give the processor, its cores, kernel and Python in one line."""
     try:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
@@ -29,11 +30,23 @@ class EchoBackend(msgspec.Struct, frozen=True):
 
     pid: int
     port: int
+    control: IO[bytes]
+    """Its standard input."""
 
     @property
     def url(self) -> str:
         """Where it is."""
         return f"ws://127.0.0.1:{self.port}/"
+
+    def down(self) -> None:
+        """Have it drop its connections and refuse new ones."""
+        self.control.write(b"d")
+        self.control.flush()
+
+    def up(self) -> None:
+        """Have it take connections again, on the same port."""
+        self.control.write(b"u")
+        self.control.flush()
 
     def kill(self) -> None:
         """End it at once."""
@@ -68,9 +81,9 @@ def echo_backend(wrap: Wrap = as_it_is) -> Generator[EchoBackend]:
     ) as process:
         try:
             line = process.stdout.readline() if process.stdout else b""
-            if not line:
+            if not line or process.stdin is None:
                 raise PlanRefused("the echo backend did not start; what it said stands above")
-            yield EchoBackend(process.pid, int(line))
+            yield EchoBackend(process.pid, int(line), process.stdin)
         finally:
             process.kill()
 

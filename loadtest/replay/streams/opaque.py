@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from loadtest.replay.agenda import Rhythm
 from loadtest.replay.book import Book, RouteBook
 from loadtest.replay.streams.stream import Stream
 from sottovoce.transport import (
@@ -34,10 +35,16 @@ class OpaqueStream(Stream):
 
     __slots__ = ("_tls", "_websocket")
 
-    def __init__(
-        self, session: int, route: RouteBook, book: Book, tails: Sequence[bytes], address: OpaqueAddress
+    def __init__(  # noqa: PLR0913, PLR0917  a stream's, and what is its own
+        self,
+        session: int,
+        route: RouteBook,
+        book: Book,
+        tails: Sequence[bytes],
+        address: OpaqueAddress,
+        rhythm: Rhythm | None = None,
     ) -> None:
-        super().__init__(session, route, book, tails)
+        super().__init__(session, route, book, tails, rhythm)
         self._tls = None if address.tls is None else TlsCore(address.tls)
         self._websocket = ClientWebSocket(address.authority, address.target, max_message_bytes=_MAX_MESSAGE_BYTES)
 
@@ -92,8 +99,8 @@ class OpaqueStream(Stream):
             case _:
                 pass
 
-    def _say(self, frame: bytes, now: float) -> None:
-        del now
+    def _say(self, frame: bytes, now: float, turn: int) -> None:
+        del now, turn  # a message of bytes has neither
         if self._websocket.is_open:
             self._websocket.send_binary(frame)
             self._flush()

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from loadtest.replay.agenda import Rhythm
 from loadtest.replay.book import Book, RouteBook
 
 READ_BYTES = 65_536
@@ -29,6 +30,8 @@ _MAX_IN_FLIGHT = 1_000
 _MAX_PENDING_BYTES = 1 << 20
 """That a peer does not read; beyond it frames are not even sealed, and are lost."""
 _IN, _OUT = select.EPOLLIN, select.EPOLLOUT
+TURN_BEGINS, TURN_ENDS = 1, 2
+"""What a frame may be in a conversation of turns."""
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -48,6 +51,7 @@ class Stream(ABC):
         "_in_flight",
         "_is_connecting",
         "_is_hanging_up",
+        "_is_held",
         "_number",
         "_peer",
         "_pending",
@@ -55,16 +59,24 @@ class Stream(ABC):
         "_socket",
         "_spoken",
         "_tails",
+        "_turn_due",
         "began_at",
         "is_over",
+        "is_silent",
         "is_up",
+        "rhythm",
         "route",
         "up_at",
     )
 
-    def __init__(self, session: int, route: RouteBook, book: Book, tails: Sequence[bytes]) -> None:
+    def __init__(
+        self, session: int, route: RouteBook, book: Book, tails: Sequence[bytes], rhythm: Rhythm | None = None
+    ) -> None:
         """`tails`: what is said, frame for frame and again from the start, without the number that goes before."""
         self.route = route
+        self.rhythm = rhythm or Rhythm(0.02)
+        self.is_silent = False
+        """It says nothing more, whatever its rhythm."""
         self._book = book
         self._tails = tails
         self._number = session * _APART % _NUMBERS
@@ -73,6 +85,8 @@ class Stream(ABC):
         self._pending = bytearray()
         self._is_connecting = True
         self._is_hanging_up = False
+        self._is_held = False
+        self._turn_due: float | None = None  # when the turn that was not answered yet began
         self._peer = ""
         self.is_up = False
         """Frames can be sent."""
@@ -113,15 +127,33 @@ class Stream(ABC):
             return False
         frame = self._number.to_bytes(NUMBER_BYTES) + self._tails[self._spoken % len(self._tails)]
         self._number = (self._number + 1) % _NUMBERS
+        turn = self._place_in_turn(due) if self.rhythm.talks else 0
         self._spoken += 1
         self._in_flight.append((frame, due))
-        self._say(frame, now)
+        self._say(frame, now, turn)
         return True
+
+    def _place_in_turn(self, due: float) -> int:
+        rhythm, number = self.rhythm, self._spoken
+        if rhythm.begins_turn(number):
+            self._turn_due = due
+            return TURN_BEGINS
+        return TURN_ENDS if rhythm.ends_turn(number) else 0
 
     @property
     def in_flight(self) -> int:
         """How many frames have not come back."""
         return len(self._in_flight)
+
+    def hold(self) -> None:
+        """Read nothing more: what comes waits in the network."""
+        self._is_held = True
+        self._watch()
+
+    def read_on(self) -> None:
+        """Read again."""
+        self._is_held = False
+        self._watch()
 
     def hang_up(self, now: float) -> None:
         """End in good order; it is over when the other side has answered, or when it is dropped."""
@@ -149,8 +181,8 @@ class Stream(ABC):
         """Bytes came; none means that no more will."""
 
     @abstractmethod
-    def _say(self, frame: bytes, now: float) -> None:
-        """Seal and write a frame."""
+    def _say(self, frame: bytes, now: float, turn: int) -> None:
+        """Seal and write a frame; `turn` is TURN_BEGINS, TURN_ENDS or nothing."""
 
     @abstractmethod
     def _say_goodbye(self, now: float) -> None:
@@ -178,6 +210,12 @@ class Stream(ABC):
             in_flight.popleft()  # passed over: if they come after all, they are out of order, and wrong
         self._book.came_back(self.route, in_flight.popleft()[1], now)
 
+    def _cleared(self, now: float) -> None:
+        """The other side dropped what it was saying."""
+        if self._turn_due is not None:
+            self._book.was_cleared(self.route, self._turn_due, now)
+            self._turn_due = None
+
     def _write(self, data: bytes) -> None:
         if self._pending:
             self._pending += data
@@ -194,11 +232,17 @@ class Stream(ABC):
         if sent == len(data):
             if self._pending:
                 self._pending.clear()
-                self._poll.modify(self._socket, _IN)
+                self._watch()
             return
-        if not self._pending:
-            self._poll.modify(self._socket, _IN | _OUT)
+        was_clear = not self._pending
         self._pending = bytearray(data[sent:])
+        if was_clear:
+            self._watch()
+
+    def _watch(self) -> None:
+        """Have the poll look for what is wanted now."""
+        if not self.is_over and not self._is_connecting:
+            self._poll.modify(self._socket, (0 if self._is_held else _IN) | (_OUT if self._pending else 0))
 
     def _on_write_failed(self) -> None:
         """The connection takes no more; why, reading will tell."""
@@ -226,7 +270,7 @@ class Stream(ABC):
             self._end(f"cannot reach {self._peer}: {os.strerror(number)}")
             return
         self._is_connecting = False
-        self._poll.modify(self._socket, _IN)
+        self._watch()
         self._greet(now)
 
     def _read(self, now: float) -> None:

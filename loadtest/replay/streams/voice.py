@@ -4,10 +4,11 @@ import time
 from collections import deque
 from collections.abc import Sequence
 
+from loadtest.replay.agenda import Rhythm
 from loadtest.replay.book import Book, RouteBook
-from loadtest.replay.streams.stream import Stream
+from loadtest.replay.streams.stream import TURN_BEGINS, TURN_ENDS, Stream
 from sottovoce.client.errors import CallError
-from sottovoce.client.items import Audio
+from sottovoce.client.items import Audio, Clear
 from sottovoce.client.machine import CallMachine
 from sottovoce.client.settings import CallSettings
 from sottovoce.primitives import SystemKem
@@ -25,12 +26,18 @@ class VoiceStream(Stream):
 
     __slots__ = ("_machine", "_settings", "_waiting")
 
-    def __init__(
-        self, session: int, route: RouteBook, book: Book, tails: Sequence[bytes], settings: CallSettings
+    def __init__(  # noqa: PLR0913, PLR0917  a stream's, and what is its own
+        self,
+        session: int,
+        route: RouteBook,
+        book: Book,
+        tails: Sequence[bytes],
+        settings: CallSettings,
+        rhythm: Rhythm | None = None,
     ) -> None:
-        super().__init__(session, route, book, tails)
+        super().__init__(session, route, book, tails, rhythm)
         self._settings = settings
-        self._waiting: deque[bytes] = deque(maxlen=_MAX_WAITING)
+        self._waiting: deque[tuple[bytes, int]] = deque(maxlen=_MAX_WAITING)
 
     def mind(self, now: float) -> None:
         """Have the machine do what is due, such as renewing its keys; before there is one, wait no longer than it."""
@@ -50,27 +57,38 @@ class VoiceStream(Stream):
     def _take(self, data: bytes, now: float) -> None:
         machine = self._machine
         if data:
-            machine.receive(data, now)
+            frame = machine.receive_audio(data, now)
+            if frame is not None:
+                self._heard(frame, now)
+                return
         else:
             machine.receive_eof(now)
         while (item := machine.take()) is not None:
             if isinstance(item, Audio):
                 self._heard(item.payload, now)
+            elif isinstance(item, Clear):
+                self._cleared(now)
         self._settle(now)
 
-    def _say(self, frame: bytes, now: float) -> None:
-        if self._waiting or not self._machine.send_audio(frame, now):
-            self._waiting.append(frame)
+    def _say(self, frame: bytes, now: float, turn: int) -> None:
+        if self._waiting or not self._seal(frame, now, turn):
+            self._waiting.append((frame, turn))
             self.mind(now)
             return
         self._write(self._machine.to_send())
         if not self._spoken % _MINDED_EVERY:
             self.mind(now)
 
+    def _seal(self, frame: bytes, now: float, turn: int) -> bool:
+        if not turn:
+            return self._machine.send_audio(frame, now)
+        begins, ends = bool(turn & TURN_BEGINS), bool(turn & TURN_ENDS)
+        return self._machine.send_audio(frame, now, talk_spurt=begins, end_of_turn=ends)
+
     def _settle(self, now: float) -> None:
         """After a call of the machine: what waits, what has to be written, how far it is."""
         machine, waiting = self._machine, self._waiting
-        while waiting and machine.send_audio(waiting[0], now):
+        while waiting and self._seal(waiting[0][0], now, waiting[0][1]):
             waiting.popleft()
         if data := machine.to_send():
             self._write(data)

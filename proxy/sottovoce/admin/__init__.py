@@ -28,6 +28,8 @@ from sottovoce.admin.status import (
     Status,
     TicketKeyStatus,
     TokenStatus,
+    WorkersStatus,
+    WorkerStatus,
 )
 
 __all__ = [
@@ -51,6 +53,8 @@ __all__ = [
     "TicketKeyStatus",
     "TokenStatus",
     "Unanswered",
+    "WorkerStatus",
+    "WorkersStatus",
     "ask_status",
     "duration",
     "url_of",

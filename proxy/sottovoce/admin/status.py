@@ -42,6 +42,27 @@ class ListenerStatus(msgspec.Struct, frozen=True):
     calls: int
 
 
+class WorkerStatus(msgspec.Struct, frozen=True):
+    """A process that carries calls: its number, its state and since when, its calls now.
+
+    One of before an upgrade, whose calls go on to their end, has the state `draining` and no number.
+    """
+
+    worker: int | None
+    pid: int
+    state: Literal["starting", "serving", "draining"]
+    seconds: float
+    calls: int
+
+
+class WorkersStatus(msgspec.Struct, frozen=True):
+    """All of them: how many there are to be, and how often one was lost and started again."""
+
+    wanted: int
+    restarts: int
+    each: tuple[WorkerStatus, ...] = ()
+
+
 class CallCounts(msgspec.Struct, frozen=True):
     """Calls in progress, the most there were at once, and all since the start."""
 
@@ -149,6 +170,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     uptime_seconds: float
     draining: bool
     readiness: Readiness
+    workers: WorkersStatus | None = None
+    """None: the proxy is one process."""
     listeners: tuple[ListenerStatus, ...]
     calls: CallCounts
     routes: tuple[RouteStatus, ...]

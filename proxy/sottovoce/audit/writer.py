@@ -108,7 +108,8 @@ class Writer:
             raise ApiMisuse("the audit log is closed")
         self._queue.append(entry)
         self._waited_for += entry.done is not None
-        self._wake()
+        if len(self._queue) == 1 or self._is_urgent():
+            self._wake()
 
     async def _wait_for_batch(self) -> bool:
         """Wait until there is something to write and it is time for it; false when nothing more shall be written."""

@@ -1,4 +1,4 @@
-"""The library for backends: calls as an async iterator, over the `raw` contract (docs/backend-raw.md).
+"""The library for backends: calls as an async iterator, over `raw` (docs/backend-raw.md) or `mux`.
 
     async def bot(call):
         async for item in call:
@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 
-async def serve(handler: Handler, host: str, port: int, **options: Unpack[ServeOptions]) -> None:
+async def serve(handler: Handler, host: str, port: int = 0, **options: Unpack[ServeOptions]) -> None:
     """Serve calls until cancelled, each with a `handler(call)` of its own, on the running event loop."""
     trio = sys.modules.get("trio")
     loop = "trio" if trio is not None and trio.lowlevel.in_trio_task() else "asyncio"

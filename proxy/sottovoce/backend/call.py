@@ -6,22 +6,30 @@ A shell gives a `Link`, which moves bytes and waits; nothing here knows how.
 import logging
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Protocol, cast
 
 from sottovoce.backend.errors import CallOver
 from sottovoce.backend.items import Audio, Data, Ended, Item, Start
-from sottovoce.backend.machine import CallMachine, messages
+from sottovoce.backend.machine import CallMachine, MuxCall, MuxMachine
 from sottovoce.primitives import one_line
 
 log = logging.getLogger("sottovoce.backend")
 _HERE = str(Path(__file__).parent)
 
 
-class Link(Protocol):
-    """One call's connection, of some event loop."""
+Connection = CallMachine | MuxMachine
+"""What a connection's shell drives."""
 
-    machine: CallMachine
+
+class Link(Protocol):
+    """One call's way to its connection, of some event loop."""
+
+    @property
+    def machine(self) -> CallMachine | MuxCall:
+        """The call."""
+        ...
 
     def now(self) -> float:
         """Give the loop's time."""
@@ -38,6 +46,9 @@ class Link(Protocol):
 
     async def room(self) -> None:
         """Give others a turn, and wait while much of what was said is still to be written."""
+
+    async def credit(self) -> None:
+        """As `room`, and wait until the call `may_send`."""
 
     async def pause(self, seconds: float) -> None:
         """Wait so long."""
@@ -71,7 +82,7 @@ class Call:
 
         Raises ApiMisuse for a frame that the proxy would end the call for.
         """
-        await self._link.room()
+        await self._link.credit()
         machine = self._link.machine
         match frame:
             case Audio():
@@ -86,19 +97,19 @@ class Call:
 
     async def mark(self, name: str) -> None:
         """Ask for `MarkPlayed` with this name, once the client has played what was sent before."""
-        await self._say(self._link.machine.control, messages.write_mark(name))
+        await self._say(partial(self._link.machine.mark, name))
 
     async def clear(self) -> None:
         """Drop the audio that waits to be played: somebody speaks over it."""
-        await self._say(self._link.machine.control, messages.write_clear())
+        await self._say(self._link.machine.clear)
 
     async def dtmf(self, event: int, duration_ms: int = 160) -> None:
         """Press a key of the telephone: 0–9, 10 for *, 11 for #, 12–15 for A–D."""
-        await self._say(self._link.machine.control, messages.write_dtmf(event, duration_ms))
+        await self._say(partial(self._link.machine.dtmf, event, duration_ms))
 
     async def json(self, value: Mapping[str, object]) -> None:
         """Send a JSON object of at most 4 000 bytes to the client's application."""
-        await self._say(self._link.machine.json, messages.write_json(value))
+        await self._say(partial(self._link.machine.json, value))
 
     async def hang_up(self, reason: str = "") -> None:
         """End the call; `reason` goes to the proxy's log.  `Ended` comes once the proxy has answered."""
@@ -120,11 +131,12 @@ class Call:
         self._link.settle()  # there may be room to read again
         return item
 
-    async def _say(self, queue: Callable[[str, float], float], text: str) -> None:
+    async def _say(self, queue: Callable[[float], float]) -> None:
         """Send a text no faster than a client can be told: the proxy would take it for a flood (§6)."""
-        await self._link.room()
-        while wait := queue(text, self._link.now()):
+        await self._link.credit()
+        while wait := queue(self._link.now()):
             await self._link.pause(wait)
+            await self._link.credit()
         self._link.settle()
 
 
@@ -152,7 +164,7 @@ async def hold(link: Link, start: Start, handler: Handler) -> None:
         link.settle()
 
 
-def log_peer(machine: CallMachine, peer: object) -> None:
+def log_peer(machine: Connection, peer: object) -> None:
     """Say why a connection was closed, if that is its own fault; `peer` is its address, as sockets have it."""
     if machine.fault is not None:
         host, port, *_ = cast("tuple[object, ...]", peer) if isinstance(peer, tuple) else ("nowhere", 0)

@@ -55,6 +55,8 @@ def command(  # noqa: PLR0913, PLR0917  its options
 
     Calls to the route `echo` come back.  --route bot=ws://127.0.0.1:9000 adds one to a backend over `raw`
     (docs/backend-raw.md), --route ivr=twilio+ws://127.0.0.1:9001/media one over the adapter named before the plus.
+    With --route bot=mux+tcp://127.0.0.1:9000, or mux+unix:/run/bot.sock, all calls share one connection
+    (docs/backend-mux.md).
     """
     from sottovoce.app.initialise import initialise
     from sottovoce.cli.running import run_until_told
@@ -121,10 +123,11 @@ def _next_steps(place: str, profile: str, port: int, routes: "Sequence[GivenRout
     serve = f"sottovoce serve {place}"
     if not port:
         return _Steps((serve,), ())  # which says the port that it was given
-    samples = {"twilio": "twilio"}
+    samples = {"raw": "raw-asyncio", "twilio": "twilio", "mux": "mux"}
     bots = [
-        f"sottovoce example {samples.get(each.adapter, 'raw-asyncio')} >bot.py && python bot.py {each.port}"
+        f"sottovoce example {samples[each.adapter]} >bot.py && python bot.py {each.port}"
         for each in routes[:1]
+        if each.adapter in samples and each.port
     ]
     url = f"wss://localhost:{port}/{routes[0].name if routes else 'echo'}"
     if profile == "development":

@@ -25,7 +25,12 @@ def run_until_told(function: Callable[[*Ts], Awaitable[T]], *arguments: *Ts) -> 
     async def stop_when_told(scope: trio.CancelScope, *, task_status: trio.TaskStatus[None]) -> None:
         with trio.open_signal_receiver(*_heeded()) as signals:
             task_status.started()
-            told.append(await anext(signals))
+            while not told:
+                number = await anext(signals)
+                if number in signal.pthread_sigmask(signal.SIG_BLOCK, ()):
+                    signal.raise_signal(number)  # it waits for the program that is to take this one's place
+                else:
+                    told.append(number)
         scope.cancel()
 
     async def run() -> None:

@@ -4,10 +4,11 @@ No input or output, no clock, and no knowledge of voice but the subprotocol's na
 how long anything may take (`machine`).
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from sottovoce.client.address import Address
-from sottovoce.transport import ClientWebSocket, TlsContext, TlsCore, TlsError, WsEvent
+from sottovoce.transport import ClientWebSocket, Records, TlsContext, TlsCore, TlsError, WsEvent
 from sottovoce.wire import MAX_TRANSPORT_MESSAGE_BYTES
 
 SUBPROTOCOL: Final = "sottovoce.v1"
@@ -26,6 +27,8 @@ class Channel:
             address.authority, address.target, max_message_bytes=MAX_TRANSPORT_MESSAGE_BYTES, subprotocol=SUBPROTOCOL
         )
         self._output = b""
+        self._tls_may_owe = True  # it has begun to shake hands
+        self._records: Records | None = None  # behind the handshake
         self._is_asked = False
         self._is_mute = False
         self.is_over = False
@@ -46,10 +49,18 @@ class Channel:
         """The channel binding of RFC 9266."""
         return self._tls.exporter()
 
-    def receive(self, data: bytes) -> list[ChannelEvent]:
+    def receive(self, data: bytes) -> Sequence[ChannelEvent]:
         """Take bytes from the network and give what they complete.  Nothing that a peer sends makes it raise."""
         if self.is_over:
             return []
+        websocket, records = self._websocket, self._records
+        if records is not None and websocket.is_open and records.failure is None:
+            plaintext = records.receive_record(data)
+            if plaintext is not None:
+                message = websocket.receive_message(plaintext)
+                return websocket.receive(plaintext) if message is None else (message,)
+            data = b""  # TLS has them
+        self._tls_may_owe = True
         try:
             plaintext = self._tls.receive(data)
         except TlsError as error:
@@ -58,6 +69,7 @@ class Channel:
             return []
         if not self._is_asked:
             self._is_asked = True
+            self._records = self._tls.records
             self._websocket.request()
         events: list[ChannelEvent] = list(self._websocket.receive(plaintext)) if plaintext else []
         if self._tls.failure is not None:
@@ -83,6 +95,7 @@ class Channel:
         if not self.is_over:
             self._encrypt()
             self._tls.close()
+            self._tls_may_owe = True
             self.is_over = True
 
     def mute(self) -> None:
@@ -104,12 +117,22 @@ class Channel:
 
     def to_send(self) -> bytes:
         """Give all bytes that the network should carry now, perhaps none."""
+        records, websocket = self._records, self._websocket
+        is_held_up = self._output or self._is_mute or self.is_over
+        if records is not None and websocket.outgoing and records.failure is None and not is_held_up:
+            self._tls_may_owe = False
+            return records.seal(websocket.to_send())
         self._encrypt()
         data, self._output = self._output, b""
         return data
 
     def _encrypt(self) -> None:
-        if self._tls.failure is None and not self.is_over and (data := self._websocket.to_send()):
-            self._tls.send(data)
-        if (data := self._tls.to_send()) and not self._is_mute:
+        if self._websocket.outgoing and self._tls.failure is None and not self.is_over:
+            data = self._tls.seal(self._websocket.to_send())
+        elif self._tls_may_owe:
+            data = self._tls.to_send()
+        else:
+            return
+        self._tls_may_owe = False
+        if not self._is_mute:
             self._output += data

@@ -31,6 +31,11 @@ class Inbox:
         """Frames dropped so far."""
 
     @property
+    def has_items(self) -> bool:
+        """Whether there is something to take."""
+        return bool(self._items)
+
+    @property
     def overflows(self) -> bool:
         """Whether more is waiting, beside audio, than should ever wait."""
         return len(self._items) - self._audio > MAX_OTHER_ITEMS

@@ -5,7 +5,7 @@ from sottovoce.edge.connection import serve_connection
 from sottovoce.edge.errors import AddressUnusable
 from sottovoce.edge.gate import PATH_PREFIX, SUBPROTOCOL, Admitted, Refused, ServedRoute, admit
 from sottovoce.edge.journal import AuditNotes, Journal
-from sottovoce.edge.listener import Listener, bind, listen
+from sottovoce.edge.listener import Listener, bind, bind_several, listen
 from sottovoce.edge.observer import CallObserver, Unobserved
 from sottovoce.edge.services import CurrentServices, EdgeServices, RootSigner
 from sottovoce.edge.voice import VoiceCall
@@ -31,6 +31,7 @@ __all__ = [
     "VoiceConfig",
     "admit",
     "bind",
+    "bind_several",
     "listen",
     "parse_address",
     "serve_connection",

@@ -4,6 +4,7 @@ The only place of the edge that knows both, so that a call cannot be on one and 
 the proxy does (`CallObserver`) hears it here, too, and whoever counts (`CallCounting`).
 """
 
+from collections.abc import Iterable
 from typing import Literal, Protocol
 
 from sottovoce.audit import AuditEvent, CallEnded, CallRefused, CallStarted, ClassicalSuiteUsed
@@ -11,7 +12,8 @@ from sottovoce.edge.observer import CallObserver, Unobserved
 from sottovoce.observe import CallCounting, Logger, Uncounted, events
 from sottovoce.relay import CallEnd, LegStatistics
 from sottovoce.session import Established
-from sottovoce.wire import code_label
+from sottovoce.session.events import Ended
+from sottovoce.wire import Code, Codec, code_label
 
 Side = Literal["client", "proxy", "backend"]
 """Who ended a call."""
@@ -20,6 +22,20 @@ Side = Literal["client", "proxy", "backend"]
 def side_of(*, is_local: bool, is_backends: bool) -> Side:
     """Say who ended a call that was ended here, or not, perhaps because its backend did."""
     return "backend" if is_backends else "proxy" if is_local else "client"
+
+
+def refusal_of(ended: Ended, offered: Iterable[Codec]) -> str:
+    """Say why a handshake failed.  Where the client gave it up, the code of its close frame is all that it said.  Pure.
+
+    What it did not like is then among what it was offered.
+    """
+    if not ended.truncated or ended.code not in Code.__members__.values():
+        return ended.reason
+    reason = f"the client gave up the handshake and says {code_label(ended.code)}"
+    if ended.code == Code.POLICY:
+        codecs = ", ".join(codec.name.lower() for codec in sorted(offered))
+        reason += f": its codec is none of the route's ({codecs}), or it has no credential of a kind that is taken"
+    return reason
 
 
 class AuditNotes(Protocol):
@@ -65,9 +81,13 @@ class Journal:
         self.metrics.upgrade_refused(status)
         self._logger.info(events.UPGRADE_REFUSED, client=client, status=status, reason=reason)
 
-    def connection_refused(self, client: str, reason: str, untold: int) -> None:
-        """A connection was closed before a byte was read; `untold` others had no line, for there were too many."""
-        self._logger.warning(events.CONNECTION_REFUSED, client=client, reason=reason, untold=untold)
+    def connection_refused(self, client: str | None, reason: str, untold: int) -> None:
+        """A connection was closed before a byte was read; `untold` others had no line, for there were too many.
+
+        Whose it is, nobody knows where it could not even be accepted: None.
+        """
+        whose = {} if client is None else {"client": client}
+        self._logger.warning(events.CONNECTION_REFUSED, **whose, reason=reason, untold=untold)
 
     def session_refused(self, client: str, route: str, code: int, reason: str) -> None:
         """A voice handshake failed."""

@@ -14,6 +14,7 @@ from sottovoce.edge.config import VoiceConfig
 from sottovoce.edge.gate import ServedRoute, Turnstile
 from sottovoce.edge.journal import Journal
 from sottovoce.hsm.seal import Effects, Unsealed
+from sottovoce.plane import Plane
 from sottovoce.session import ServerDependencies, SignatureWanted, Signed
 from sottovoce.transport import Clock, CurrentContext
 
@@ -54,9 +55,12 @@ class EdgeServices(msgspec.Struct, frozen=True, kw_only=True):
     signer: RootSigner
     clock: Clock
     journal: Journal
+    plane: Plane
     judging: trio.CapacityLimiter = msgspec.field(default_factory=lambda: trio.CapacityLimiter(JUDGES))
     seal: Seal = msgspec.field(default_factory=Unsealed)
     turnstile: Turnstile = msgspec.field(default_factory=Turnstile)
+    shut_seconds: int | None = None
+    """Where there is no room for a call: it is refused with HTTP 503, and told to come again after so long."""
 
 
 class CurrentServices:

@@ -1,7 +1,8 @@
-"""One voice session over one WebSocket: the pure machine between two connections that push what comes.
+"""One voice session over one WebSocket: the pure machine, the client's flow in the data plane, the backend's leg.
 
-    carrier: websocket ─▶ session.open_audio ─▶ leg                             (one flush for all that a read brought)
-    leg ─▶ ClientSink ─▶ ClientQueue ─▶ session.seal_audio ─▶ carrier: websocket ─▶ one write
+    flow ─▶ leg                    audio, which passes without this
+    leg ─▶ ClientSink ─▶ flow      likewise, back
+    flow ─▶ session ─▶ events      everything else
     clock: session.on_deadline
 
 One task goes through the session's life in order: handshake, connect the backend, converse, close.  In a conversation
@@ -12,17 +13,17 @@ in one place (`_finish`): the backend is told at once, the client within `CLOSE_
 Not here: TLS and HTTP (`connection`), what is said to whom about it (`journal`).
 """
 
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import trio
 
 from sottovoce.edge.call import (
     NO_LEG,
     SILENCE_SECONDS,
-    Carrier,
+    Bell,
+    ClientSink,
+    Dues,
     Errands,
-    Outlet,
     Vigil,
     call_counts,
     call_end,
@@ -31,22 +32,51 @@ from sottovoce.edge.call import (
     still_holds,
 )
 from sottovoce.edge.gate import ServedRoute
-from sottovoce.edge.journal import side_of
-from sottovoce.edge.outbound import ClientQueue
+from sottovoce.edge.journal import refusal_of, side_of
 from sottovoce.edge.services import EdgeServices
 from sottovoce.hsm.seal import Effects
 from sottovoce.observe import CallCounts
-from sottovoce.relay import BackendDown, CallEnd, CallStart, Leg
-from sottovoce.session import NO_MORE_EPOCHS, Beat, Carriage, CredentialCheck, ServerSession, events
+from sottovoce.plane import Client
+from sottovoce.relay import BackendDown, CallEnd, Leg
+from sottovoce.session import NO_MORE_EPOCHS, Carriage, CredentialCheck, Heartbeat, ServerSession, events
 from sottovoce.transport import CLOSE_SECONDS, PeerClosed, ServerWebSocket, TextMessage, TlsStream, WsEvent, WsFailed
-from sottovoce.wire import PING_BYTES, Code
-
-_NAP_SECONDS = 30.0
-"""The clock task's longest sleep: while the machine is suspended Trio's clock stands still, the session's does not."""
+from sottovoce.wire import Code
 
 
 class VoiceCall:
     """One call, from the HTTP response to the end of the connection."""
+
+    __slots__ = (
+        "_agreed",
+        "_arrived",
+        "_carriage",
+        "_client",
+        "_crash",
+        "_dues",
+        "_end",
+        "_ended_by_backend",
+        "_epochs",
+        "_errands",
+        "_established",
+        "_flow",
+        "_group",
+        "_heartbeat",
+        "_held",
+        "_is_conversing",
+        "_is_sent_away",
+        "_journal",
+        "_last_counts",
+        "_last_leg",
+        "_news",
+        "_nursery",
+        "_route",
+        "_services",
+        "_session",
+        "_sink",
+        "_started_at",
+        "_vigil",
+        "leg",
+    )
 
     def __init__(  # noqa: PLR0913, PLR0917  what a connection knows of itself
         self,
@@ -63,62 +93,61 @@ class VoiceCall:
         `agreed` is told once that the voice handshake is over; and the code, where we refused it.
         """
         self._group = stream.core.group
-        self._carrier = Carrier(stream, websocket, services.clock, services.voice.write_stall_seconds, self)
         self._route = served.route
         self._services = services
         self._journal = services.journal
-        self._clock = services.clock
         self._client = client
         self._agreed = agreed
         self._carriage = carriage
-        self._started_at = self._clock.now()
-        self._session = ServerSession(
-            services.voice.session_config(served, services.credential_kinds),
-            carriage,
-            services.parts,
-            self._started_at,
-            self._clock.wall(),
-        )
-        self._errands = Errands(self._session, services, client, self._settle)
-        self._queue = ClientQueue(services.voice.queue_frames)
-        self._leg: Leg | None = None
+        self._started_at = self._services.clock.now()
+        voice = services.voice
+        config = voice.session_config(served, services.credential_kinds)
+        self._session = ServerSession(config, carriage, services.parts, self._started_at, self._services.clock.wall())
+        self._errands = Errands(self._session, services, client, self.settle)
+        self.leg: Leg | None = None
         self._last_leg: Leg | None = None
         self._last_counts: CallCounts | None = None
         self._established: events.Established | None = None
         self._end: CallEnd | None = None
         self._arrived: list[WsEvent] = []
-        self._held: deque[WsEvent] = deque()
+        self._held: list[WsEvent] = []
         self._epochs = 1
-        self._frames_from_client = 0
         self._ended_by_backend = False
         self._is_sent_away = False
-        self._vigil = Vigil(services.voice.heartbeat_seconds, self._started_at)
-        self._idle_clock = trio.lowlevel.ParkingLot()
-        parts = self._queue, self._session, self._carrier, self._clock, self._vigil
-        self._outlet = Outlet(*parts, self._idle_clock.unpark, self.end, self._on_first_word)
-        self._news = trio.lowlevel.ParkingLot()
-        self._conversation_over = trio.Event()
+        self._heartbeat = Heartbeat(voice.heartbeat_seconds, self._started_at)
+        self._vigil = Vigil(self._heartbeat)
+        client_side = Client(stream, websocket, voice.write_stall_seconds, voice.queue_frames, self._heartbeat)
+        self._flow = services.plane.add(client_side, self._session, self)
+        self._sink = ClientSink(self._flow, self.end, self.backend_spoke, self.crashed)
+        self._dues = Dues(self._session, self._flow, self._vigil, self._services.clock, services.parts.entropy)
+        self._news = Bell()
         self._is_conversing = False
         self._crash: Exception | None = None
         self._nursery: trio.Nursery | None = None
 
-    async def run(self, early: list[WsEvent]) -> None:
-        """Run the call to its end; `early` is what came behind the request.  Wipes every key on the way out."""
+    async def run(self) -> None:
+        """Run the call to its end.  Wipes every key on the way out."""
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
-                nursery.start_soon(self._watch_clock)
-                self._outlet.write()  # the answer to the request
-                await self._live(early)
-                await self._outlet.write_the_rest()
-                nursery.cancel_scope.cancel()
+                self._dues.begin(self)
+                self._flow.flush()  # the answer to the request
+                await self._agree()
+                if self._established is not None and not self._session.has_ended:
+                    await self._converse(self._established)
+                while not self._flow.is_over:
+                    await self._read()
+                await self._flow.flush_all()
+                if nursery.child_tasks:
+                    nursery.cancel_scope.cancel()
         finally:
             self._nursery = None
+            self._dues.end()
             try:
-                self._take_events(self._session.carriage_ended())
+                self.take_events(self._session.carriage_ended())
                 self._session.erase()
             finally:
-                await self._carrier.release()  # whatever happens: behind this the stream is closed
+                await self._flow.drop()  # whatever happens: behind this the stream is closed
                 self._let_go()
         if self._crash is not None:
             raise self._crash
@@ -126,8 +155,7 @@ class VoiceCall:
     def _let_go(self) -> None:
         """Drop what points back here: an ended call is freed at once, where full collections are rare."""
         self._last_counts = self.counts
-        self._outlet.let_go()
-        del self._carrier, self._errands, self._outlet, self._last_leg, self._agreed
+        del self._flow, self._dues, self._errands, self._sink, self._last_leg, self._agreed
 
     def end(self, code: Code, reason: str) -> None:
         """End the session from this side; harmless when it has ended.  The connection follows in `CLOSE_SECONDS`."""
@@ -136,8 +164,8 @@ class VoiceCall:
         self._ended_by_backend = code in {Code.BACKEND_DOWN, Code.NORMAL}
         if self._established is not None and code is Code.BACKEND_DOWN:
             self._journal.backend_lost(self._established.session_id, self._route.name, reason)
-        self._session.close(code, self._clock.now(), reason)
-        self._settle()
+        self._session.close(code, self._services.clock.now(), reason)
+        self.settle()
 
     def send_away(self) -> None:
         """Tell the client to reconnect elsewhere: now, or as soon as there is a session to say it in."""
@@ -154,150 +182,149 @@ class VoiceCall:
 
     def heed(self, effects: Effects) -> None:
         """Go on, or not, as an HSM that was sealed or unsealed lets it; what is not agreed on yet goes elsewhere."""
+        if self._session.has_ended:
+            return
         if effects.lets_rekey:
             self._session.let_rekey()
         elif effects.ends_calls or self._established is None or self._session.has_ended:  # `end` knows of the last
             self.end(Code.DRAINING, NO_MORE_EPOCHS)
         else:
-            self._session.refuse_rekey(self._clock.now())
-            self._settle()
+            self._session.refuse_rekey(self._services.clock.now())
+            self.settle()
 
     @property
     def counts(self) -> CallCounts:
         """What it has carried so far; when it is over, in all."""
-        return self._last_counts or call_counts(self._frames_from_client, self._queue, self._session, self._last_leg)
+        return self._last_counts or call_counts(self._flow.statistics, self._session, self._last_leg)
 
-    # What the carrier tells.
+    # What the flow tells.
 
-    def arrived(self, events: list[WsEvent]) -> None:
+    def arrived(self, events: Sequence[WsEvent]) -> None:
         """Take what has come: in a conversation at once, else when it is asked for."""
         if self._is_conversing:
             self._receive(events)
             return
-        self._carrier.hold()
+        self._flow.hold()
         self._arrived += events
-        self._news.unpark_all()
+        self._news.ring()
 
-    def drained(self) -> None:
-        """Write on."""
-        self._outlet.write()
+    def made_room(self) -> None:
+        """Have the backend read on, if it was held up."""
+        self._sink.look()
+
+    def falls_due(self, retry_at: float | None) -> None:
+        """Look at the clock."""
+        if retry_at is not None:
+            self._vigil.retry(retry_at)
+        self._dues.wake()
 
     def connection_lost(self) -> None:
         """Nothing more can be read or written."""
         if self._arrived:  # it said something before, perhaps its end
             arrived, self._arrived = self._arrived, []
             self._receive(arrived)
-        self._take_events(self._session.carriage_ended())
-        if self._nursery is not None:
-            self._nursery.cancel_scope.cancel()
+        self.take_events(self._session.carriage_ended())
+        self.cut_off()
 
     def crashed(self, error: Exception) -> None:
         """Have `run` raise it."""
         self._crash = error
+        self.cut_off()
+
+    def cut_off(self) -> None:
+        """Have `run` return at once, whatever waits."""
         if self._nursery is not None:
             self._nursery.cancel_scope.cancel()
 
     # The life of a session.
 
-    async def _live(self, early: list[WsEvent]) -> None:
-        self._receive(early)
-        while self._established is None and not self._carrier.is_over:
+    async def _agree(self) -> None:
+        while self._established is None and not self._flow.is_over:
             if self._errands.is_judging:
                 await self._errands.wait_for_verdict()
                 self._receive(self._take_held())
             else:
                 await self._read()
-        if self._established is not None and not self._session.has_ended:
-            start = call_start(self._established, self._route.name, self._session.epoch, self._client)
-            await self._converse(start)
-        while not self._carrier.is_over:
-            await self._read()
 
-    async def _converse(self, start: CallStart) -> None:
+    async def _converse(self, established: events.Established) -> None:
+        start = call_start(established, self._route.name, self._session.epoch, self._client)
         try:
-            async with self._route.connect(start, self._outlet.sink) as leg:
+            async with self._route.connect(start, self._sink) as leg:
                 if self._end is None:
-                    self._leg = self._last_leg = leg
-                    self._vigil.begin(self._clock.now())
-                    self._idle_clock.unpark()
+                    self.leg = self._last_leg = leg
+                    self._vigil.begin(self._services.clock.now())
+                    self._dues.wake()
                 else:
                     leg.stop(self._end)  # it ended while the backend was being connected
                 try:
                     self._is_conversing = True
-                    self._receive(self._take_held())
-                    if not self._session.has_ended:
-                        self._carrier.resume()
-                        await self._conversation_over.wait()
+                    self._flow.ear = self.leg
+                    self._flow.take(self._take_held())
+                    self.settle()
+                    while not self._session.has_ended:
+                        self._flow.resume()
+                        await self._news.wait()
                 finally:
                     self._is_conversing = False
                     self._vigil.end()
-                    self._carrier.hold()
+                    self._flow.ear = None
+                    self._flow.hold()
                     # Cancelled or crashed, the backend is told that the call was cut off.
-                    self._take_events(self._session.carriage_ended())
+                    self.take_events(self._session.carriage_ended())
         except BackendDown as down:
             self.end(Code.BACKEND_DOWN, str(down))
         finally:
-            self._leg = None
+            self.leg = None
 
     async def _read(self) -> None:
         """Wait for what comes next, and take it."""
         if not self._arrived:
-            self._carrier.resume()
-            await self._news.park()
+            self._flow.resume()
+            await self._news.wait()
         if self._established is None:
             await self._services.turnstile.go_through()
         arrived, self._arrived = self._arrived, []
         self._receive(arrived)
 
-    def _receive(self, arrived: "list[WsEvent] | deque[WsEvent]") -> None:
-        now = self._clock.now()
-        session, leg = self._session, self._leg
+    def _receive(self, arrived: Sequence[WsEvent]) -> None:
+        """Take what the flow does not open, or not yet."""
+        now, session = self._services.clock.now(), self._session
         if arrived:
-            self._vigil.heard_client(now)
+            self._heartbeat.heard_at = now
         for event in arrived:
-            if leg is not None and type(event) is bytes:
-                payload = session.open_audio(event, now)
-                if payload is None:
-                    self._take_events(session.events())
-                else:
-                    self._frames_from_client += 1
-                    leg.audio(payload, 0)
-            elif leg is None and (session.is_open or self._errands.is_judging):
+            if self.leg is None and (session.is_open or self._errands.is_judging):
                 self._held.append(event)
             elif isinstance(event, bytes):
                 session.open_audio(event, now)
-                self._take_events(session.events())
+                self.take_events(session.events())
             else:
                 self._on_carriage(event)
-        if leg is None or session.has_news:
-            self._settle()
-            return
-        leg.flush()
-        if self._queue.items or self._carrier.owed:  # an echo's answer, the WebSocket's own
-            self._outlet.write()
+        self.settle()
 
-    def _take_held(self) -> deque[WsEvent]:
-        held, self._held = self._held, deque()
+    def _take_held(self) -> list[WsEvent]:
+        held, self._held = self._held, []
         return held
 
     def _on_carriage(self, event: WsEvent) -> None:
         if isinstance(event, TextMessage):
-            self._session.close(Code.BAD_RECORD, self._clock.now(), "a text message")
+            self._session.close(Code.BAD_RECORD, self._services.clock.now(), "a text message")
         elif isinstance(event, PeerClosed | WsFailed):
-            self._take_events(self._session.carriage_ended(event.code if isinstance(event, PeerClosed) else None))
+            self.take_events(self._session.carriage_ended(event.code if isinstance(event, PeerClosed) else None))
 
     # What the session says.
 
-    def _settle(self) -> None:
-        """Take the session's events and records after any call into it."""
-        self._take_events(self._session.events())
-        leg = self._leg
+    def settle(self) -> None:
+        """Take the session's keys, events and records after any call into it."""
+        self._flow.rekey()
+        self.take_events(self._session.events())
+        leg = self.leg
         if leg is not None:
             leg.flush()
-        self._outlet.write()
+        self._flow.flush()
 
-    def _take_events(self, arrived: list[events.Event]) -> None:
-        leg = self._leg
+    def take_events(self, arrived: list[events.Event]) -> None:
+        """Do what the session says; `settle` follows."""
+        leg = self.leg
         for event in arrived:
             match event:
                 case events.SignatureWanted():
@@ -312,16 +339,14 @@ class VoiceCall:
                     self._on_epoch(epoch, reauthenticated=reauthenticated)
                 case events.Ended():
                     self._finish(event)
-                case _ if leg is not None:
-                    pass_on(event, leg)
                 case _:
-                    pass
+                    if leg is not None:
+                        pass_on(event, leg)
 
     def _on_established(self, established: events.Established) -> None:
         self._established = established
         self._agreed(None)
-        self._queue.is_paced = self._session.slot_milliseconds > 0
-        self._idle_clock.unpark()
+        self._dues.wake()
         self._journal.session_established(self._client, self._route.name, self._group, established)
         if self._is_sent_away:
             self.send_away()
@@ -330,7 +355,7 @@ class VoiceCall:
 
     def _on_epoch(self, epoch: int, *, reauthenticated: bool) -> None:
         self._epochs += 1
-        self._idle_clock.unpark()
+        self._dues.wake()
         if self._established is not None:
             self._journal.session_rekeyed(self._established.session_id, epoch, reauthenticated=reauthenticated)
 
@@ -338,16 +363,19 @@ class VoiceCall:
         """The session is over: tell the backend, begin the closing handshake, give it a limit."""
         established = self._established
         self._errands.stop()
-        self._queue.clear()
-        self._outlet.sink.look()
+        self._flow.ear = None
+        self._flow.rekey()  # to none: whoever hears of the end may have something to say to it
+        self._flow.forget_all()
+        self._sink.look()
         self._held.clear()
         if established is None:
             self._agreed(ended.code if ended.local else None)
-            self._journal.session_refused(self._client, self._route.name, ended.code, ended.reason)
+            reason = refusal_of(ended, self._route.codecs)
+            self._journal.session_refused(self._client, self._route.name, ended.code, reason)
         else:
-            seconds = self._clock.now() - self._started_at
+            seconds = self._services.clock.now() - self._started_at
             end = self._end = call_end(ended, self.counts, seconds=seconds, epochs=self._epochs)
-            leg, self._leg = self._leg, None
+            leg, self.leg = self.leg, None
             if leg is not None:
                 leg.stop(end)
             side = side_of(is_local=ended.local, is_backends=self._ended_by_backend)
@@ -355,45 +383,17 @@ class VoiceCall:
                 established.session_id, self._route.name, end, side, ended.reason, leg.statistics if leg else NO_LEG
             )
         if ended.local:
-            self._outlet.close_code = ended.code
-        self._conversation_over.set()
+            self._flow.close_code = ended.code
+        self._news.ring()
         if self._nursery is not None:
             self._nursery.cancel_scope.deadline = trio.current_time() + CLOSE_SECONDS
 
-    # What falls due.
+    def backend_said_nothing(self) -> None:
+        """See `DuesUser`."""
+        if self._established is not None:
+            self._journal.backend_silent(self._established.session_id, self._route.name, SILENCE_SECONDS)
 
-    async def _watch_clock(self) -> None:
-        """Do what is due, when it is due."""
-        while (deadline := self._session.next_deadline()) is not None:
-            due_at = min(deadline, self._vigil.next_at, self._carrier.stalls_at)
-            with trio.move_on_after(min(max(due_at - self._clock.now(), 0), _NAP_SECONDS)):
-                await self._idle_clock.park()
-            now = self._clock.now()
-            self._take_events(self._session.on_deadline(now))
-            if self._carrier.is_stalled(now):
-                self.end(Code.RATE_LIMITED, "the client does not read")
-            else:
-                self._look_around(now)
-            self._settle()
-
-    def _look_around(self, now: float) -> None:
-        beat = self._vigil.beat(now)
-        if beat is Beat.ASK:
-            data = self._services.parts.entropy.random(PING_BYTES)
-            if self._carrier.is_clogged or not self._session.send_ping(data, now):
-                self._vigil.put_off(now)
-        elif beat is Beat.GIVE_UP:
-            self.end(Code.GOING_AWAY, "idle: nothing came in three heartbeats")
-        leg = self._leg
-        if self._vigil.has_fallen_silent(now) and leg is not None and self._established is not None:
-            told = leg.statistics
-            if told.frames_from_backend:
-                self._on_first_word()
-            elif not told.frames_to_backend:
-                self._vigil.wait_for_backend(now)  # nobody has asked it anything yet
-            else:
-                self._journal.backend_silent(self._established.session_id, self._route.name, SILENCE_SECONDS)
-
-    def _on_first_word(self) -> None:
+    def backend_spoke(self) -> None:
+        """See `DuesUser`."""
         self._vigil.heard_backend()
         self._journal.backend_answered(self._route.name)

@@ -73,8 +73,10 @@ class Batcher:
             text = f"{MAX_WAITING} handshakes wait for a signature already"
             raise HsmBusy(text)
         leaf = WaitingLeaf(wanted, source, deadline)
+        due = self._gathering.next_due()
         self._gathering.add(leaf.group, leaf, trio.current_time())
-        self._wake()
+        if self._gathering.next_due() != due:
+            self._wake()
         try:
             with trio.move_on_at(deadline):
                 await leaf.done.wait()

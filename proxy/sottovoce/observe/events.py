@@ -19,6 +19,15 @@ FILE_LIMIT_RAISED: Final = "file_limit.raised"
 LIBRARY_WARNED: Final = "library.warned"
 TASK_CRASHED: Final = "task.crashed"
 
+# Workers, where there are several
+WORKER_STARTED: Final = "worker.started"
+WORKER_LOST: Final = "worker.lost"
+WORKER_ENDED: Final = "worker.ended"
+SUPERVISOR_LOST: Final = "supervisor.lost"
+REPLACEMENT_BEGUN: Final = "replacement.begun"
+REPLACEMENT_REFUSED: Final = "replacement.refused"
+REPLACEMENT_DONE: Final = "replacement.done"
+
 # Connections, before there is a voice session
 TLS_REFUSED: Final = "tls.refused"
 UPGRADE_REFUSED: Final = "upgrade.refused"

@@ -32,6 +32,7 @@ from sottovoce.pki.errors import (
     RevocationListUnusable,
 )
 from sottovoce.pki.facts import CertificateFacts, certificate_facts, certificate_pem
+from sottovoce.pki.identities import PackedIdentity, pack_identity, throwaway_identity, unpack_identity
 from sottovoce.pki.issuing import (
     ISSUE_LEAF,
     ISSUING_CERTIFICATE,
@@ -47,7 +48,6 @@ from sottovoce.pki.leaf import LeafKeeper
 from sottovoce.pki.names import general_names
 from sottovoce.pki.profile import LEAF_SECONDS
 from sottovoce.pki.renewal import CertificateRenewed, Keeper, RenewalEvent, RenewalFailed, Validity
-from sottovoce.pki.throwaway import throwaway_identity
 from sottovoce.pki.token_key import TokenKey
 
 __all__ = [
@@ -70,6 +70,7 @@ __all__ = [
     "LeafKeeper",
     "LeafRefused",
     "LeafWrong",
+    "PackedIdentity",
     "PemSeen",
     "PkiError",
     "PrivateKeySeen",
@@ -91,8 +92,10 @@ __all__ = [
     "leaf_handler",
     "make_ca_certificates",
     "new_private_key",
+    "pack_identity",
     "parse_public_key",
     "read_issuing_certificate",
     "read_public_key_file",
     "throwaway_identity",
+    "unpack_identity",
 ]

@@ -8,6 +8,7 @@ from sottovoce.primitives.aead import (
     Cipher,
     TagError,
     cipher_with_key,
+    nonce_number,
     open_once,
     seal_once,
     split_nonce,
@@ -23,6 +24,7 @@ from sottovoce.primitives.kdf import (
     mac384,
     sframe_derive,
     sha384,
+    tls13_expand,
 )
 from sottovoce.primitives.kem import CLIENT_SHARE_BYTES, SERVER_SHARE_BYTES, Group, Kem, KeyShare, SystemKem
 from sottovoce.primitives.secret import Secret, lend_secret, take_secret, wipe_bytes
@@ -78,6 +80,7 @@ __all__ = [
     "labelled",
     "lend_secret",
     "mac384",
+    "nonce_number",
     "one_line",
     "open_once",
     "p384_point",
@@ -87,6 +90,7 @@ __all__ = [
     "sha384",
     "split_nonce",
     "take_secret",
+    "tls13_expand",
     "verify_spki",
     "wipe_bytes",
 ]

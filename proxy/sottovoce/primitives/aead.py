@@ -1,4 +1,4 @@
-"""AEAD ciphers: AES-256-GCM and ChaCha20-Poly1305, 32-byte keys, 12-byte nonces, 16-byte tags.
+"""AEAD ciphers: AES-256-GCM and ChaCha20-Poly1305, 32-byte keys, 12-byte nonces, 16-byte tags; AES-128-GCM for TLS.
 
 `cipher_with_key` gives the library's own object, because a wrapper's call would cost as much as the encryption of a
 voice frame.  The library copies the key into OpenSSL, which cleanses it when the object is freed: drop the object and
@@ -25,23 +25,30 @@ TagError = InvalidTag
 
 
 class Cipher(Enum):
-    """The two ciphers of the protocol's suites (protocol §3)."""
+    """The two ciphers of the protocol's suites (protocol §3), and the third of TLS 1.3 (RFC 8446 §B.4)."""
 
     AES_256_GCM = "AES-256-GCM"
     CHACHA20_POLY1305 = "ChaCha20-Poly1305"
+    AES_128_GCM = "AES-128-GCM"
+    """With keys of 16 bytes; of TLS alone."""
 
 
 def cipher_with_key(cipher: Cipher, key: Secret) -> Aead:
     """Key a cipher.  The caller wipes `key`; the object holds its own copy until it is dropped."""
-    if cipher is Cipher.AES_256_GCM:
-        return AESGCM(key.expose())
-    return ChaCha20Poly1305(key.expose())
+    if cipher is Cipher.CHACHA20_POLY1305:
+        return ChaCha20Poly1305(key.expose())
+    return AESGCM(key.expose())
 
 
 def split_nonce(salt: Secret) -> tuple[bytes, int]:
     """Give all but the last two bytes of a nonce salt, and those two as a number, for counters below 65 536."""
     with memoryview(salt.expose()) as view:
         return bytes(view[:-2]), int.from_bytes(view[-2:])
+
+
+def nonce_number(salt: Secret) -> int:
+    """Give a nonce salt as a number, for counters of any length."""
+    return int.from_bytes(salt.expose())
 
 
 def seal_once(cipher: Cipher, key: Secret, nonce: Secret, plaintext: bytes, aad: bytes) -> bytes:

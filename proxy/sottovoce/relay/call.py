@@ -107,6 +107,9 @@ class CallSink(Protocol):
     def backend_closed(self, reason: str) -> None:
         """The backend is gone or misbehaved: the call ends with `backend_down`.  `reason` is one line for the log."""
 
+    def crashed(self, error: Exception) -> None:
+        """A fault of our own has ended the leg: the call is cut off, and raises `error` where it is served."""
+
     def flush(self) -> None:
         """Let what was pushed go out; called once behind all that came together."""
 

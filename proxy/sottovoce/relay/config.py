@@ -10,13 +10,17 @@ from typing import Annotated, Literal
 import msgspec
 
 from sottovoce.primitives import one_line
-from sottovoce.relay.link import BackendAddress, parse_url
+from sottovoce.relay.audiosocket import AudioSocketOptions
+from sottovoce.relay.link import TCP, WEBSOCKET, BackendAddress, Schemes, parse_url
+from sottovoce.relay.mux import parse_mux_url
+from sottovoce.relay.realtime import RealtimeOptions
 from sottovoce.relay.twilio import TwilioOptions
 from sottovoce.session import SessionProfile
 
 _ORIGIN = re.compile(r"null|[a-z][a-z0-9+.-]*://[^/?#@A-Z\s]+")
-ADAPTER_NAMES = ("echo", "raw", "twilio")
+ADAPTER_NAMES = ("echo", "raw", "twilio", "audiosocket", "realtime", "mux")
 """What `adapter` may say; `route.ADAPTERS` has a builder for each."""
+_OVER_TCP = frozenset({"audiosocket", "mux"})
 
 SuiteName = Literal[
     "X25519MLKEM768_AES256GCM",
@@ -34,14 +38,26 @@ class RawOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Prefix each audio message with flags u8, timestamp u32, frames lost before u16; expect the same back."""
 
 
+class MuxOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[routes.<name>.mux]`: how all calls share one connection."""
+
+    gather_microseconds: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 1_000
+    """From one write to the next, at least: of many calls the frames that come meanwhile are written together, where
+    each alone would be at once.  0: each turn's frames are written behind it."""
+
+
 class RouteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[routes.<name>]`: where calls to `/v1/voice/<name>` go."""
 
     adapter: Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(ADAPTER_NAMES)})]
     url: str | None = None
-    """The backend's `ws://` or `wss://` URL; none for `echo`."""
+    """The backend's `ws://` or `wss://` URL; `tcp://` or `tls://` for `audiosocket` and `mux`, also `unix:/PATH` for
+    `mux`; none for `echo`."""
     raw: RawOptions = RawOptions()
     twilio: TwilioOptions = TwilioOptions()
+    audiosocket: AudioSocketOptions = AudioSocketOptions()
+    realtime: RealtimeOptions = RealtimeOptions()
+    mux: MuxOptions = MuxOptions()
     origins: tuple[str, ...] = ()
     """Web origins, as in `https://app.example.com`, whose pages may call; requests without an origin always may."""
     identities: tuple[str, ...] = ()
@@ -54,25 +70,38 @@ class RouteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     padding: Annotated[int, msgspec.Meta(ge=0, le=2)] | None = None
     """Padding class of the sessions on this route; without it, that of [voice]."""
     allow_plaintext_network: bool = False
-    """Let audio leave this machine unencrypted, over `ws://`.  Warned about at start and put on the audit log."""
+    """Let audio leave this machine unencrypted, over `ws://` or `tcp://`.  Warned of at start and on the audit log."""
     ca_file: str | None = None
-    """PEM certificates that vouch for a `wss://` backend; without it, the system's."""
+    """PEM certificates that vouch for a `wss://` or `tls://` backend; without it, the system's."""
     client_certificate_file: str | None = None
-    """PEM certificate chain that the proxy shows to a `wss://` backend."""
+    """PEM certificate chain that the proxy shows to a `wss://` or `tls://` backend."""
     client_key_file: str | None = None
     """Its private key, PEM, not encrypted."""
     connect_timeout_seconds: Annotated[float, msgspec.Meta(ge=0.1, le=60)] = 2.0
-    """For one attempt: name, TCP, TLS and WebSocket upgrade together."""
+    """For one attempt: name, TCP, TLS, and the backend's answer together."""
     connect_attempts: Annotated[int, msgspec.Meta(ge=1, le=10)] = 3
     """Attempts before a call is refused as `backend_down`."""
     silence_seconds: Annotated[int, msgspec.Meta(ge=1, le=600)] = 15
-    """How long TCP may get no answer, or find no room at the backend, before the backend counts as down."""
+    """How long TCP may get no answer, or find no room at the backend, before the backend counts as down; with `mux`
+    also how long a backend may say nothing at all, not even to a ping."""
     queue_frames: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 50
     """Audio frames that may wait for a slow backend; beyond, the oldest is dropped and counted."""
 
     def is_for(self, name: str) -> bool:
         """Whether an identity may call; where there is no list, everybody may, named or not."""
         return not self.identities or (bool(name) and any(_fits(name, each) for each in self.identities))
+
+    @property
+    def schemes(self) -> Schemes:
+        """What the URL may begin with."""
+        return TCP if self.adapter in _OVER_TCP else WEBSOCKET
+
+    @property
+    def address(self) -> BackendAddress:
+        """Where the backend listens.  Raises ValueError where there is none, as for `echo`."""
+        if self.adapter == "mux":
+            return parse_mux_url(self.url or "")
+        return parse_url(self.url or "", self.schemes)
 
     def __post_init__(self) -> None:
         """Check what one field means for another."""
@@ -87,14 +116,18 @@ class RouteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
                 raise ValueError('url: echo has no backend; remove url, or write adapter = "raw"')
             return
         if self.url is None:
-            raise ValueError(f'url: {self.adapter} needs a backend; write url = "ws://127.0.0.1:PORT/" or a wss:// one')
+            plain, secure = self.schemes.plain, self.schemes.secure
+            raise ValueError(
+                f'url: {self.adapter} needs a backend; write url = "{plain}://127.0.0.1:PORT" or a {secure}:// one'
+            )
         try:
-            address = parse_url(self.url)
+            address = self.address
         except ValueError as error:
             raise ValueError(f"url: {_shown(self.url)} {error}") from None
         self._check_protection(self.url, address)
 
     def _check_protection(self, url: str, address: BackendAddress) -> None:
+        plain, secure = self.schemes.plain, self.schemes.secure
         if address.secure:
             if (self.client_certificate_file is None) != (self.client_key_file is None):
                 missing = "client_key_file" if self.client_key_file is None else "client_certificate_file"
@@ -102,10 +135,16 @@ class RouteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             return
         for key in ("ca_file", "client_certificate_file", "client_key_file"):
             if getattr(self, key) is not None:
-                raise ValueError(f"{key}: has no meaning for a ws:// backend; write a wss:// url, or remove {key}")
+                raise ValueError(
+                    f"{key}: has no meaning for a {plain}:// backend; write a {secure}:// url, or remove {key}"
+                )
+        if not address.is_loopback and self.realtime.authorization_file is not None:
+            raise ValueError(
+                "url: would send the secret of realtime.authorization_file unencrypted; write a wss:// url"
+            )
         if not address.is_loopback and not self.allow_plaintext_network:
             raise ValueError(
-                f"url: {_shown(url)} would send audio unencrypted over the network; write a wss:// url, "
+                f"url: {_shown(url)} would send audio unencrypted over the network; write a {secure}:// url, "
                 "or allow_plaintext_network = true if that network is yours alone"
             )
 

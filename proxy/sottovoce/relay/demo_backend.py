@@ -21,6 +21,7 @@ import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketRequest, WebSocketServer, serve_websocket
 
 MAX_MESSAGE_BYTES = 65_536
+_MAX_PORT = 65_535
 
 
 class EchoBackend:
@@ -113,6 +114,8 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--mark-every", type=int, default=0, metavar="N", help="set a mark behind every N-th frame")
     parser.add_argument("--stop-with-stdin", action="store_true", help="end when standard input ends")
     arguments = parser.parse_args(words)
+    if not 0 <= arguments.port <= _MAX_PORT:  # the system would take it modulo 65 536
+        parser.error(f"--port {arguments.port}: is no port; give one up to {_MAX_PORT} (0 takes a free one)")
     try:
         recording = arguments.record.open("ab", buffering=0) if arguments.record else None
     except OSError as error:

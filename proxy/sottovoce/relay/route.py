@@ -3,25 +3,40 @@
 A new adapter is a name in `config.ADAPTER_NAMES`, a dialect, and a line in `ADAPTERS`.
 """
 
+import stat
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from sottovoce.primitives import one_line
+from sottovoce.relay.audiosocket import AudioSocketDialect, codecs_of, open_audiosocket
 from sottovoce.relay.call import CallStart, Route
 from sottovoce.relay.config import RouteConfig
 from sottovoce.relay.echo import EchoRoute
 from sottovoce.relay.errors import RouteMisconfigured
-from sottovoce.relay.link import Dialer, MakeDialect, WebSocketRoute, open_network_stream, parse_url
-from sottovoce.relay.link.dial import MAX_MESSAGE_BYTES
+from sottovoce.relay.link import (
+    BackendRoute,
+    Begin,
+    Dialer,
+    MakeDialect,
+    OpenStream,
+    WebSocketUpgrade,
+    open_network_stream,
+)
+from sottovoce.relay.mux import Backend, MuxRoute
 from sottovoce.relay.raw import RawDialect
+from sottovoce.relay.realtime import CODECS as REALTIME_CODECS
+from sottovoce.relay.realtime import MAX_MESSAGE_BYTES as REALTIME_MAX_MESSAGE_BYTES
+from sottovoce.relay.realtime import RealtimeDialect, authorization_of, session_of
 from sottovoce.relay.twilio import CODECS as TWILIO_CODECS
 from sottovoce.relay.twilio import MAX_MESSAGE_BYTES as TWILIO_MAX_MESSAGE_BYTES
 from sottovoce.relay.twilio import TwilioDialect
 from sottovoce.transport import PqPolicy, TlsContext, TlsIdentity, TransportMisconfigured, client_context
 from sottovoce.wire import Codec
 
+_OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 T = TypeVar("T")
 BuildRoute = Callable[[str, RouteConfig, Path], Route]
 
@@ -43,63 +58,130 @@ def _build_raw(name: str, config: RouteConfig, directory: Path) -> Route:
     def make_dialect(start: CallStart) -> RawDialect:
         return RawDialect(start, header=config.raw.header)
 
-    return _websocket_route(name, config, directory, make_dialect)
+    return _dialled_route(name, config, directory, make_dialect)
 
 
 def _build_twilio(name: str, config: RouteConfig, directory: Path) -> Route:
     def make_dialect(start: CallStart) -> TwilioDialect:
         return TwilioDialect(start, config.twilio)
 
-    return _websocket_route(
+    return _dialled_route(
         name,
         config,
         directory,
         make_dialect,
         codecs=TWILIO_CODECS,
-        max_message_bytes=TWILIO_MAX_MESSAGE_BYTES,
+        begin=WebSocketUpgrade(max_message_bytes=TWILIO_MAX_MESSAGE_BYTES),
     )
 
 
-ADAPTERS: dict[str, BuildRoute] = {"echo": _build_echo, "raw": _build_raw, "twilio": _build_twilio}
+def _build_audiosocket(name: str, config: RouteConfig, directory: Path) -> Route:
+    codecs = codecs_of(config.audiosocket)
+    return _dialled_route(name, config, directory, AudioSocketDialect, codecs=codecs, begin=open_audiosocket)
+
+
+def _build_mux(name: str, config: RouteConfig, directory: Path) -> Route:
+    backend = Backend(
+        config.address.authority,
+        _opener(name, config, directory),
+        attempts=config.connect_attempts,
+        timeout_seconds=config.connect_timeout_seconds,
+        silence_seconds=config.silence_seconds,
+        gather_seconds=config.mux.gather_microseconds / 1e6,
+    )
+    warnings = _warnings(name, config)
+    return MuxRoute(
+        name, backend, queue_frames=config.queue_frames, warnings=warnings, plaintext_network=bool(warnings)
+    )
+
+
+def _build_realtime(name: str, config: RouteConfig, directory: Path) -> Route:
+    options = config.realtime
+    headers = tuple(options.headers.items())
+    secret = _read(name, "realtime.authorization_file", directory, options.authorization_file, "file")
+    if secret is not None and options.authorization_file is not None:
+        _check_private(f"routes.{name}.realtime.authorization_file", directory / options.authorization_file)
+        remedy = f"put the secret that the backend gave you into {options.authorization_file}, and nothing else"
+        header = _blame_value(
+            f"routes.{name}.realtime.authorization_file", remedy, partial(authorization_of, options, secret)
+        )
+        headers = (*headers, header)
+    given = _read(name, "realtime.session_file", directory, options.session_file, "JSON file")
+    remedy = f"put a JSON object like that of session in session.update into {options.session_file}"
+    session = _blame_value(
+        f"routes.{name}.realtime.session_file", remedy, partial(session_of, options, b"{}" if given is None else given)
+    )
+
+    def make_dialect(start: CallStart) -> RealtimeDialect:
+        return RealtimeDialect(start, session, options)
+
+    return _dialled_route(
+        name,
+        config,
+        directory,
+        make_dialect,
+        codecs=REALTIME_CODECS,
+        begin=WebSocketUpgrade(max_message_bytes=REALTIME_MAX_MESSAGE_BYTES, headers=headers),
+    )
+
+
+ADAPTERS: dict[str, BuildRoute] = {
+    "echo": _build_echo,
+    "raw": _build_raw,
+    "twilio": _build_twilio,
+    "audiosocket": _build_audiosocket,
+    "realtime": _build_realtime,
+    "mux": _build_mux,
+}
 """What each word of `adapter` builds."""
 
 
-def _websocket_route(  # noqa: PLR0913  what adapters differ in
+def _dialled_route(  # noqa: PLR0913  what adapters differ in
     name: str,
     config: RouteConfig,
     directory: Path,
     make_dialect: MakeDialect,
     *,
     codecs: frozenset[Codec] = frozenset(Codec),
-    max_message_bytes: int = MAX_MESSAGE_BYTES,
+    begin: Begin | None = None,
 ) -> Route:
-    address = parse_url(config.url or "")
-    plaintext_network = not address.secure and not address.is_loopback
     dialer = Dialer(
-        address,
-        partial(
-            open_network_stream,
-            address,
-            _tls_context(name, config, directory, address.host) if address.secure else None,
-            silence_seconds=config.silence_seconds,
-            loopback_only=not address.secure and not config.allow_plaintext_network,
-        ),
+        config.address,
+        _opener(name, config, directory),
         attempts=config.connect_attempts,
         timeout_seconds=config.connect_timeout_seconds,
-        max_message_bytes=max_message_bytes,
+        begin=begin,
     )
-    warning = (
-        f"routes.{name}.allow_plaintext_network: audio goes unencrypted to {address.authority}; use wss:// instead"
-    )
-    return WebSocketRoute(
+    warnings = _warnings(name, config)
+    return BackendRoute(
         name,
         dialer,
         make_dialect,
         queue_frames=config.queue_frames,
         codecs=codecs,
-        warnings=(warning,) if plaintext_network else (),
-        plaintext_network=plaintext_network,
+        warnings=warnings,
+        plaintext_network=bool(warnings),
     )
+
+
+def _opener(name: str, config: RouteConfig, directory: Path) -> OpenStream:
+    address = config.address
+    return partial(
+        open_network_stream,
+        address,
+        _tls_context(name, config, directory, address.host) if address.secure else None,
+        silence_seconds=config.silence_seconds,
+        loopback_only=not address.secure and not config.allow_plaintext_network,
+    )
+
+
+def _warnings(name: str, config: RouteConfig) -> tuple[str, ...]:
+    """Give the warning of a route that lets audio leave this machine in the clear."""
+    address = config.address
+    if address.secure or address.is_loopback:
+        return ()
+    to, instead = address.authority, f"use {config.schemes.secure}:// instead"
+    return (f"routes.{name}.allow_plaintext_network: audio goes unencrypted to {to}; {instead}",)
 
 
 def _tls_context(name: str, config: RouteConfig, directory: Path, host: str) -> TlsContext:
@@ -137,7 +219,24 @@ def _blame(path: str, remedy: str, build: Callable[[], T]) -> T:
         raise RouteMisconfigured(path, str(error), remedy) from error
 
 
-def _read(name: str, key: str, directory: Path, file: str | None) -> bytes | None:
+def _blame_value(path: str, remedy: str, build: Callable[[], T]) -> T:
+    try:
+        return build()
+    except ValueError as error:
+        raise RouteMisconfigured(path, str(error), remedy) from error
+
+
+def _check_private(key: str, path: Path) -> None:
+    """See that a file that holds a secret is for its owner alone, as the one with a PIN."""
+    mode = 0
+    with suppress(OSError):  # it was read a moment ago
+        mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & _OPEN_TO_OTHERS:
+        reason = one_line(f"{path} is open to others (mode {mode:04o})", max_characters=1000)
+        raise RouteMisconfigured(key, reason, f"chmod 600 {path}")
+
+
+def _read(name: str, key: str, directory: Path, file: str | None, kind: str = "PEM file") -> bytes | None:
     if file is None:
         return None
     try:
@@ -147,5 +246,5 @@ def _read(name: str, key: str, directory: Path, file: str | None) -> bytes | Non
         raise RouteMisconfigured(
             f"routes.{name}.{key}",
             one_line(f"{directory / file}: {reason}", max_characters=1000),
-            "write the path of a PEM file that can be read",
+            f"write the path of a {kind} that can be read",
         ) from error

@@ -5,7 +5,7 @@ are here by name, and together as `session.events`, for a `match`.
 """
 
 from sottovoce.session import events
-from sottovoce.session.carriers import LossyChain
+from sottovoce.session.carriers import FrameKeys, LossyChain
 from sottovoce.session.client import ClientSession
 from sottovoce.session.config import (
     BINDING_NONE,
@@ -45,6 +45,7 @@ from sottovoce.session.server import NO_MORE_EPOCHS, ServerSession
 from sottovoce.session.session import Session
 from sottovoce.session.talk.heartbeat import Beat, Heartbeat
 from sottovoce.session.talk.meter import TokenBucket
+from sottovoce.session.talk.sending import audio_plaintext
 from sottovoce.session.tickets import ClientTicket, SealedTicket, TicketBox, TicketState
 from sottovoce.session.trust import (
     CLOCK_TOLERANCE_SECONDS,
@@ -107,6 +108,7 @@ __all__ = [
     "EpochStarted",
     "Established",
     "Event",
+    "FrameKeys",
     "Heartbeat",
     "Identity",
     "Json",
@@ -137,6 +139,7 @@ __all__ = [
     "TokenBucket",
     "VoiceCertificate",
     "anchor_id",
+    "audio_plaintext",
     "check_anchors",
     "check_dates",
     "decode_certificate_untrusted",

@@ -146,7 +146,7 @@ class ClientSession(Session):
         if self.epoch >= MAX_EPOCH:
             self._fail(Code.KEY_LIMIT, "the epochs are used up")
             return
-        group = self._agreed.suite.group
+        group = self._agreed.group
         share = self._parts.kem.generate(group)
         init = RekeyShare(self.epoch + 1, group, share.public).encode(MessageType.REKEY_INIT)
         self._step = _Step(share, init)
@@ -176,7 +176,7 @@ class ClientSession(Session):
         ticket = ClientTicket(
             ticket=message.ticket,
             psk=Secret.take("psk", self._resumption.copy_for_sealing()),
-            suite=self._agreed.suite,
+            suite=self._agreed,
             binding_type=carriage.binding_type,
             authority=carriage.authority.lower(),
             path=carriage.path,
@@ -197,11 +197,11 @@ class ClientSession(Session):
             self._begin_step()
 
     def _on_response(self, inside: list[bytes], now: float) -> None:
-        step, agreement = self._step, self._agreed
+        step, suite = self._step, self._agreed
         if step is None or step.receiver is not None:
             raise WireError(Code.REKEY_PROTOCOL, "an unsolicited RekeyResponse")
         response = RekeyShare.decode_untrusted(inside[0])
-        if response.epoch != self.epoch + 1 or response.group != agreement.suite.group:
+        if response.epoch != self.epoch + 1 or response.group != suite.group:
             raise WireError(Code.REKEY_PROTOCOL, "a RekeyResponse for another epoch or group")
         due = self._is_proof_due
         if due is not (len(inside) > 1):

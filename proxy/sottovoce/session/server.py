@@ -53,6 +53,20 @@ class _Step(msgspec.Struct):
 class ServerSession(Session):
     """One voice session, seen from the server."""
 
+    __slots__ = (
+        "_handshake",
+        "_has_datagrams",
+        "_issuer",
+        "_last_init_at",
+        "_lets_rekey",
+        "_rekey",
+        "_resumption",
+        "_serving",
+        "_step",
+        "_tickets",
+        "_transcript",
+        "_wall",
+    )
     _is_client = False
 
     def __init__(
@@ -166,13 +180,13 @@ class ServerSession(Session):
     def _establish(self, agreement: ServerAgreement, now: float) -> None:
         self._handshake = None
         self._transcript = agreement.transcript
-        self._rekey = agreement.secrets.rekey
+        self._rekey, self._resumption = agreement.secrets.rekey, agreement.secrets.resumption
         self._issuer = TicketIssuer(self._tickets, agreement.state)
         if agreement.identity is not None and agreement.identity.expires_at is not None:
             self._session_until = min(self._session_until, now + agreement.identity.expires_at - self._wall_at(now))
         self._open(agreement, now)
         self._end_at(now + self._epoch_seconds + _CLOSE_AFTER_SECONDS)
-        self._issue_ticket(agreement.secrets.resumption, now)
+        self._issue_ticket(self._resumption, now)
 
     def _issue_ticket(self, resumption: Secret, now: float) -> None:
         """Send the epoch's ticket, if there is one to be had; res[e] is gone afterwards."""
@@ -193,7 +207,7 @@ class ServerSession(Session):
         self._on_init(message, now)
 
     def _on_init(self, message: bytes, now: float) -> None:
-        agreement = self._agreed
+        suite = self._agreed
         init = RekeyShare.decode_untrusted(message)
         if self._step is not None:
             raise WireError(Code.REKEY_PROTOCOL, "a RekeyInit during a root step")
@@ -202,7 +216,7 @@ class ServerSession(Session):
         least = min(_MIN_REKEY_SECONDS, self._epoch_seconds / 2)
         if now < self._last_init_at + least:
             raise WireError(Code.REKEY_PROTOCOL, "a RekeyInit too soon after the last")
-        if init.epoch != self.epoch + 1 or init.group != agreement.suite.group:
+        if init.epoch != self.epoch + 1 or init.group != suite.group:
             raise WireError(Code.REKEY_PROTOCOL, "a RekeyInit for another epoch or group")
         if not self._lets_rekey:
             raise WireError(Code.DRAINING, NO_MORE_EPOCHS)
@@ -211,10 +225,10 @@ class ServerSession(Session):
         if is_proof_due and not self._serving.serves(anchor_id):
             raise WireError(Code.EXPIRED, "the certificates of the session's anchor have ended")
         try:
-            share, hybrid = self._parts.kem.encapsulate(agreement.suite.group, init.share)
+            share, hybrid = self._parts.kem.encapsulate(suite.group, init.share)
         except IllegalShare as error:
             raise WireError(Code.ILLEGAL_SHARE, str(error)) from None
-        response = RekeyShare(init.epoch, agreement.suite.group, share).encode(MessageType.REKEY_RESPONSE)
+        response = RekeyShare(init.epoch, suite.group, share).encode(MessageType.REKEY_RESPONSE)
         transcript = next_transcript(self._transcript, message, response)
         with hybrid, self._rekey as rekey:
             root = next_root(rekey, hybrid, transcript)

@@ -14,19 +14,19 @@ Every secret is wiped when the session ends.  `now` is seconds of a clock that r
 """
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from enum import Enum, auto
 
-from sottovoce.primitives import ApiMisuse
-from sottovoce.session.carriers import EpochChains, LossyChain, chains_of
+from sottovoce.primitives import ApiMisuse, Suite
+from sottovoce.session.carriers import EpochChains, FrameKeys, LossyChain, chains_of
 from sottovoce.session.config import Dependencies
-from sottovoce.session.events import Audio, Ended, Established, Event
+from sottovoce.session.events import Audio, Ended, Event
 from sottovoce.session.handshake import Agreement, EpochSecrets
 from sottovoce.session.ratchet import ReceiveChain
 from sottovoce.session.talk import outbound
 from sottovoce.session.talk.inbound import decode_event_untrusted
 from sottovoce.session.talk.meter import TokenBucket
 from sottovoce.session.talk.sending import Sending
-from sottovoce.session.talk.slots import Slots
 from sottovoce.wire import (
     CONTROL_FRAMES_BURST,
     CONTROL_FRAMES_PER_SECOND,
@@ -35,7 +35,6 @@ from sottovoce.wire import (
     MAX_SMALL_RECORD_BYTES,
     PONGS_PER_SECOND,
     Code,
-    Codec,
     FrameType,
     WireError,
     frames,
@@ -56,6 +55,23 @@ class _Phase(Enum):
 class Session(Sending):
     """What ClientSession and ServerSession have in common.  See the module's text for how to drive it."""
 
+    __slots__ = (
+        "_datagrams_lost",
+        "_ends_at",
+        "_events",
+        "_lossy",
+        "_messages_per_key",
+        "_next_chains",
+        "_phase",
+        "_pongs",
+        "_reauthenticate_every",
+        "_received_control",
+        "_receiver",
+        "_started_at",
+        "_suite",
+        "_unowned",
+    )
+
     def __init__(self, parts: Dependencies, now: float, handshake_seconds: float) -> None:
         """Begin in the handshake, which must be over in `handshake_seconds`."""
         super().__init__(parts, now)
@@ -65,7 +81,9 @@ class Session(Sending):
         self._lossy: LossyChain | None = None
         self._datagrams_lost = 0
         self._started_at = now
-        self._agreement: Agreement | None = None
+        self._suite: Suite | None = None
+        self._messages_per_key = self._reauthenticate_every = 0
+        self._unowned: EpochSecrets | None = None  # of epoch 1, until chains have taken them over
         self._ends_at = now + handshake_seconds
         self._next_chains: EpochChains | None = None
         self._received_control = TokenBucket(CONTROL_FRAMES_PER_SECOND, CONTROL_FRAMES_BURST, now)
@@ -114,12 +132,9 @@ class Session(Sending):
             ):
                 return plaintext[:-1]
             return self._on_frame(plaintext, len(record), now)
-        except WireError as error:
-            self._fail(error.code, error.reason)
+        except BaseException as fault:  # noqa: BLE001  raised again, unless it is the peer's
+            self.refuse_record(fault)
             return None
-        except BaseException:
-            self._fail(Code.INTERNAL, "a fault of this side")
-            raise
 
     def open_datagram(self, record: bytes, now: float) -> bytes | None:
         """Take one datagram; gives its audio as `open_audio` does, or None: see `events()`.
@@ -151,12 +166,32 @@ class Session(Sending):
             ):
                 return plaintext[:-1]
             return self._on_frame(plaintext, len(record), now, is_datagram=True)
-        except WireError as error:
-            self._fail(error.code, error.reason)
+        except BaseException as fault:  # noqa: BLE001  raised again, unless it is the peer's
+            self.refuse_record(fault)
             return None
-        except BaseException:
+
+    @property
+    def frame_keys(self) -> FrameKeys | None:
+        """What a data plane opens and seals audio with, until any other method is called; None: not now."""
+        receiver, sender = self._receiver, self._sender
+        if not (receiver and sender) or self._next_chains or self._seals_no_audio or self._lossy:
+            return None
+        return FrameKeys(receiver, self._ends_at, sender, self._seal_until, bool(self._padding))
+
+    def take_opened(self, plaintext: bytes, record_bytes: int, now: float) -> bytes | None:
+        """Take a frame that a data plane has opened and leaves to us; gives what `open_audio` does."""
+        try:
+            return self._on_frame(plaintext, record_bytes, now)
+        except BaseException as fault:  # noqa: BLE001  raised again, unless it is the peer's
+            self.refuse_record(fault)
+            return None
+
+    def refuse_record(self, fault: BaseException) -> None:
+        """End the session: a record did not open, or could not be taken.  Raises what is no fault of the peer's."""
+        if not isinstance(fault, WireError):
             self._fail(Code.INTERNAL, "a fault of this side")
-            raise
+            raise fault
+        self._fail(fault.code, fault.reason)
 
     @property
     def datagrams_lost(self) -> int:
@@ -164,13 +199,13 @@ class Session(Sending):
         return self._lossy.lost if self._lossy is not None else self._datagrams_lost
 
     @property
-    def has_news(self) -> bool:
-        """Whether there are events to take, or records to send."""
-        return bool(self._events or self._outbox)
+    def news(self) -> tuple[Sequence[Event], Sequence[bytes]]:
+        """What `events` and `to_send` will give, for as long as the session lives: to be looked at, not touched."""
+        return self._events, self._outbox
 
     def events(self) -> list[Event]:
         """Take the events that have come up."""
-        events, self._events = self._events, []
+        events, self._events[:] = [*self._events], ()
         return events
 
     def close(self, code: int, now: float, reason: str = "closed by this side") -> None:
@@ -221,8 +256,9 @@ class Session(Sending):
             if keys is not None:
                 keys.wipe()
         self._receiver = self._lossy = self._next_chains = None
-        if self._agreement is not None:
-            self._agreement.secrets.wipe()
+        if self._unowned is not None:
+            self._unowned.wipe()
+            self._unowned = None
 
     # What the roles fill in.
 
@@ -249,50 +285,32 @@ class Session(Sending):
     # What the roles use.
 
     @property
-    def _agreed(self) -> Agreement:
-        """What the handshake left; there is nothing before its end."""
-        if self._agreement is None:
+    def _agreed(self) -> Suite:
+        """What the handshake came to; there is nothing before its end."""
+        if self._suite is None:
             raise ApiMisuse("a step of a session that is not established")
-        return self._agreement
+        return self._suite
 
     @property
     def _is_proof_due(self) -> bool:
         """Whether the step that ends the current epoch carries RekeyVerify."""
-        every = self._agreed.params.reauthenticate_every
+        every = self._reauthenticate_every
         return every > 0 and self.epoch % every == 0
 
     def _open(self, agreement: Agreement, now: float, server_signatures: tuple[str, ...] = ()) -> None:
-        """Begin epoch 1."""
-        self._agreement = agreement
-        params, client, suite = agreement.params, agreement.client, agreement.suite
+        """Begin epoch 1.  Of the secrets in `agreement`, `rekey` and `resumption` are the role's already."""
+        self._unowned = agreement.secrets
+        params, suite = agreement.params, agreement.suite
+        self._suite, self._messages_per_key = suite, params.messages_per_key
+        self._reauthenticate_every = params.reauthenticate_every
         chains = chains_of(agreement.secrets, 1, suite, params.messages_per_key, is_client=self._is_client)
         self._sender, self._receiver, self._datagram_sender = chains.sender, chains.receiver, chains.datagram_sender
         if chains.datagram_base is not None:
             self._lossy = LossyChain(chains.datagram_base, 1, suite, params.messages_per_key)
-        self._epoch_seconds = params.epoch_seconds
-        self._padding = frames.PADDING_BUCKETS if params.padding else frames.PADDING_NONE
-        self._data_session = client.send_codec == Codec.NONE
-        if params.padding == frames.PADDING_CONSTANT:
-            codec = client.send_codec if self._is_client else client.receive_codec
-            self._slots = Slots(Codec(codec), client.frame_milliseconds, now)
-        self._seals_no_audio = self._data_session or self._slots is not None
+        self._begin_to_send(agreement, now)
         self._phase = _Phase.OPEN
-        self._seal_until = min(now + self._epoch_seconds, self._session_until)
-        established = Established(
-            session_id=params.session_id,
-            suite=agreement.suite,
-            epoch_seconds=params.epoch_seconds,
-            messages_per_key=params.messages_per_key,
-            padding=params.padding,
-            send_codec=Codec(client.send_codec),
-            receive_codec=Codec(client.receive_codec),
-            frame_milliseconds=client.frame_milliseconds,
-            metadata=client.metadata,
-            identity=agreement.identity,
-            server_signatures=server_signatures,
-            is_resumed=agreement.is_resumed,
-        )
-        self._events.append(established)
+        self._events.append(agreement.established(server_signatures))
+        self._unowned = None
 
     def _end_at(self, moment: float) -> None:
         """Have the session end when its epoch does, or before that when it has lasted long enough."""
@@ -306,8 +324,7 @@ class Session(Sending):
 
     def _chains_of(self, secrets: EpochSecrets, epoch: int) -> EpochChains:
         """Make the chains of a new epoch, and have datagrams under it open from here on."""
-        agreed = self._agreed
-        chains = chains_of(secrets, epoch, agreed.suite, agreed.params.messages_per_key, is_client=self._is_client)
+        chains = chains_of(secrets, epoch, self._agreed, self._messages_per_key, is_client=self._is_client)
         if self._lossy is not None and chains.datagram_base is not None:
             self._lossy.prepare(chains.datagram_base)
         return chains

@@ -1,5 +1,6 @@
 """The whole configuration, put together from the sections that lie beside the code they configure."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -28,10 +29,20 @@ class ProcessConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """Told to stop, the proxy sends its calls elsewhere (4460), spread over this time: they do not all dial at once."""
     stop_seconds: Annotated[float, msgspec.Meta(ge=0.5, le=300)] = 6.0
     """After that a call has so long to leave before it is cut off."""
+    workers: Annotated[int, msgspec.Meta(ge=0, le=256)] = 1
+    """Processes that carry calls, each with a processor's worth of them; 0: one for each processor that it may use.
+    1: the proxy is one process.  More: it is a supervisor with so many workers, and can be upgraded without a gap."""
+    upgrade_seconds: Annotated[float, msgspec.Meta(ge=0, le=604_800)] = 3600.0
+    """Calls that run when the proxy is upgraded go on in the old workers for so long; then they are sent elsewhere."""
     ready_file: Annotated[str, msgspec.Meta(min_length=1)] = "run/ready"
     """Made when calls can come, removed when they no longer can."""
     allow_tls_environment: bool = False
     """Start although OPENSSL_CONF, OPENSSL_MODULES or SSLKEYLOGFILE is set, which change or record TLS from outside."""
+
+    @property
+    def worker_count(self) -> int:
+        """How many processes carry calls on this machine."""
+        return self.workers or len(os.sched_getaffinity(0))
 
 
 class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

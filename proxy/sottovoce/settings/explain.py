@@ -89,7 +89,7 @@ class _Explaining:
                 found.append(self._unknown(name, inner, kind, path))
         for name, field in fields.items():
             if field.required and name not in table:
-                found.append(Problem(join(path, name), "is missing", f"add a line {name} = {example_of(field.type)}"))
+                found.append(_missing(join(path, name), name, field.type))
         yield from found or _own_rules(table, kind.cls, path)
 
     def _named_tables(self, value: object, kind: inspect.DictType, path: str) -> Iterator[Problem]:
@@ -121,6 +121,12 @@ class _Explaining:
         else:
             remedy = f"known here: {', '.join(known)}"
         return Problem(join(path, name), f"there is no such {what}", remedy)
+
+
+def _missing(path: str, name: str, kind: inspect.Type) -> Problem:
+    is_of_sections = isinstance(kind, inspect.DictType)
+    remedy = f"write sections [{path}.NAME]" if is_of_sections else f"add a line {name} = {example_of(kind)}"
+    return Problem(path, "is missing", remedy)
 
 
 def choices_of(kind: inspect.EnumType | inspect.LiteralType) -> list[str]:

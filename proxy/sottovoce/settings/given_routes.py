@@ -13,7 +13,8 @@ from sottovoce.settings.load import build
 
 _WRITE = "write NAME=ws://HOST:PORT/, or NAME=ADAPTER+ws://HOST:PORT/ for another adapter than raw"
 _DEFAULT_PORTS = {"ws": 80, "wss": 443}
-_adapter_and_url = re.compile(r"(?:([a-z0-9]+)\+)?(wss?://.*)", re.DOTALL).fullmatch
+"""Other schemes have none: their URLs name the port."""
+_adapter_and_url = re.compile(r"(?:([a-z0-9]+)\+)?((?:wss?|tcp|tls)://.*|unix:.*)", re.DOTALL).fullmatch
 _is_bare = re.compile(r"[A-Za-z0-9_-]+").fullmatch
 
 
@@ -26,9 +27,9 @@ class GivenRoute(msgspec.Struct, frozen=True):
 
     @property
     def port(self) -> int:
-        """The port of its backend."""
+        """The port of its backend; 0 of a socket in the file system."""
         parts = urlsplit(self.url)
-        return parts.port or _DEFAULT_PORTS[parts.scheme]
+        return parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)
 
 
 def given_routes(words: Sequence[str]) -> tuple[GivenRoute, ...]:
@@ -41,7 +42,7 @@ def given_routes(words: Sequence[str]) -> tuple[GivenRoute, ...]:
         name, _, where = word.partition("=")
         found = _adapter_and_url(where)
         if found is None:
-            raise _invalid(name, "no WebSocket URL is given", _WRITE)
+            raise _invalid(name, "no backend's URL is given", _WRITE)
         if name == "echo" or name in routes:
             raise _invalid(name, "there is one of this name already", "choose another name")
         routes[name] = GivenRoute(name, found[1] or "raw", found[2])

@@ -17,7 +17,7 @@ import msgspec
 from sottovoce.edge import ListenerConfig
 from sottovoce.hsm import NodeConfig
 from sottovoce.hsm.seal import SealConfig
-from sottovoce.relay import RawOptions, RouteConfig, TwilioOptions
+from sottovoce.relay import AudioSocketOptions, MuxOptions, RawOptions, RealtimeOptions, RouteConfig, TwilioOptions
 from sottovoce.settings.configuration import Configuration
 from sottovoce.settings.explain import choices_of
 from sottovoce.settings.ranges import example_of, limits, listed_choices
@@ -30,6 +30,9 @@ _NAMED: tuple[tuple[str, type[msgspec.Struct]], ...] = (
     ("routes.support", RouteConfig),
     ("routes.support.raw", RawOptions),
     ("routes.support.twilio", TwilioOptions),
+    ("routes.support.audiosocket", AudioSocketOptions),
+    ("routes.support.realtime", RealtimeOptions),
+    ("routes.support.mux", MuxOptions),
 )
 """Sections that a configuration may have any number of, under names of the operator's choice."""
 _OPTIONAL: tuple[tuple[str, type[msgspec.Struct]], ...] = (("hsm.seal", SealConfig),)
@@ -64,6 +67,7 @@ def _production_text(port: int, names: tuple[str, ...], *, admin_port: int) -> s
 
 [process]
 profile = "production"        # refuses callers without a name, classical key agreement, and calls bound to no TLS
+workers = 0                   # one for each processor; it can be upgraded without a gap (docs/operations.md)
 
 [listener]
 address = "0.0.0.0:{port}"

@@ -25,6 +25,7 @@ from sottovoce.transport.openssl import (
     CurrentContext,
     KeyLog,
     PqPolicy,
+    RecordLayer,
     TlsContext,
     TlsIdentity,
     client_context,
@@ -33,7 +34,7 @@ from sottovoce.transport.openssl import (
 from sottovoce.transport.proxy_protocol import Announced, ProxyHeader
 from sottovoce.transport.selftest import refuse_tls_environment, self_test
 from sottovoce.transport.silence import TcpSocket, limit_silence
-from sottovoce.transport.tls import TlsCore
+from sottovoce.transport.tls import Records, TlsCore
 from sottovoce.transport.websocket import (
     ClientWebSocket,
     PeerClosed,
@@ -46,7 +47,7 @@ from sottovoce.transport.websocket import (
 )
 
 if TYPE_CHECKING:
-    from sottovoce.transport.lines import TURN_BYTES, Line, LineUser, TlsLine, line_over
+    from sottovoce.transport.lines import TURN_BYTES, Alarm, Line, LineUser, TlsLine, current_hub, line_over
     from sottovoce.transport.stream import TlsStream
 else:
 
@@ -59,7 +60,9 @@ else:
 
 _OF_THE_SHELLS = {
     "TlsStream": "sottovoce.transport.stream",
-    **dict.fromkeys(("TURN_BYTES", "Line", "LineUser", "TlsLine", "line_over"), "sottovoce.transport.lines"),
+    **dict.fromkeys(
+        ("TURN_BYTES", "Alarm", "Line", "LineUser", "TlsLine", "current_hub", "line_over"), "sottovoce.transport.lines"
+    ),
 }
 
 __all__ = [
@@ -67,6 +70,7 @@ __all__ = [
     "HANDSHAKE_SECONDS",
     "READ_BYTES",
     "TURN_BYTES",
+    "Alarm",
     "Announced",
     "CertificateProblem",
     "CertificateRefused",
@@ -80,6 +84,8 @@ __all__ = [
     "PqPolicy",
     "ProxyHeader",
     "ProxyHeaderInvalid",
+    "RecordLayer",
+    "Records",
     "SelfTestFailed",
     "ServerWebSocket",
     "SystemClock",
@@ -102,6 +108,7 @@ __all__ = [
     "WsEvent",
     "WsFailed",
     "client_context",
+    "current_hub",
     "limit_silence",
     "line_over",
     "refuse_tls_environment",

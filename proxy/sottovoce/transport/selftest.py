@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from sottovoce.transport.errors import SelfTestFailed, TlsError, TransportMisconfigured
-from sottovoce.transport.openssl import PqPolicy, TlsContext, probe_context
+from sottovoce.transport.openssl import PqPolicy, RecordLayer, TlsContext, probe_context
+from sottovoce.transport.records import RecordCore
 from sottovoce.transport.tls import TlsCore
 
 _HYBRID: Final = "X25519MLKEM768"
@@ -29,7 +30,8 @@ _FORBIDDEN_VARIABLES: Final = ("OPENSSL_CONF", "OPENSSL_MODULES", "SSLKEYLOGFILE
 def self_test(context: TlsContext) -> str:
     """Shake hands with a server's context in memory; give the group that a capable client will get.
 
-    Raises `SelfTestFailed` if any of the policy's cases ends otherwise than promised.  Takes a few milliseconds.
+    Raises `SelfTestFailed` if any of the policy's cases ends otherwise than promised, or without the records that the
+    context's word asks for.  Takes a few milliseconds.
     A context that demands client certificates cannot be tested so: make one without for the test.
     """
     for offer, expected in _EXPECTED[context.pq]:
@@ -56,9 +58,21 @@ def _negotiate(context: TlsContext, offer: str) -> str | None:
     """Shake hands as a client that offers `offer`; give the group, None if either end refused."""
     client, server = TlsCore(probe_context(offer)), TlsCore(context)
     try:
-        while not (client.handshake_complete and server.handshake_complete):
-            client.receive(server.to_send())
-            server.receive(client.to_send())
+        return _shake_hands(context, client, server)
     except TlsError:
         return None
+    finally:
+        client.release()
+        server.release()
+
+
+def _shake_hands(context: TlsContext, client: TlsCore, server: TlsCore) -> str:
+    while not (client.handshake_complete and server.handshake_complete):
+        client.receive(server.to_send())
+        server.receive(client.to_send())
+    if context.records is RecordLayer.OWN and not isinstance(server.records, RecordCore):
+        raise SelfTestFailed(
+            "TLS self-test: OpenSSL's handshake could not be handed over to records of our own: install the versions"
+            ' that requirements.lock names, or set records = "openssl" at the listener'
+        )
     return client.group if client.version == "TLSv1.3" and client.group == server.group else "no TLS 1.3"

@@ -46,6 +46,20 @@ class TlsStream(trio.abc.Stream):
     `core` tells what was negotiated.
     """
 
+    __slots__ = (
+        "_broken",
+        "_closed",
+        "_handshake",
+        "_is_server",
+        "_owed",
+        "_plaintext",
+        "_receiving",
+        "_sending",
+        "_writing",
+        "core",
+        "transport",
+    )
+
     def __init__(self, transport: trio.abc.Stream, context: TlsContext) -> None:
         self.transport = transport
         self.core = TlsCore(context)
@@ -56,8 +70,8 @@ class TlsStream(trio.abc.Stream):
         self._broken = False
         self._sending = _OneAtATime("sending on")
         self._receiving = _OneAtATime("receiving from")
-        self._handshake = trio.Lock()
-        self._writing = trio.StrictFIFOLock()  # over encrypting and writing: records leave in the order of their making
+        self._handshake: trio.Lock | None = trio.Lock()  # until it is done
+        self._writing: trio.StrictFIFOLock | None = None  # see `_lock`
 
     async def do_handshake(self) -> None:
         """Shake hands, if that is not done yet.
@@ -66,11 +80,13 @@ class TlsStream(trio.abc.Stream):
         """
         self._check_usable()
         await trio.lowlevel.checkpoint()
-        async with self._handshake:
-            if not self.core.handshake_complete:
-                await self._write_owed()  # a client's first message
-            while not self.core.handshake_complete:
-                self._plaintext += await self._receive_once()
+        if self._handshake is not None:
+            async with self._handshake:
+                if not self.core.handshake_complete:
+                    await self._write_owed()  # a client's first message
+                while not self.core.handshake_complete:
+                    self._plaintext += await self._receive_once()
+            self._handshake = None
         self._check_usable()
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
@@ -88,7 +104,7 @@ class TlsStream(trio.abc.Stream):
         """Wait until the transport may take bytes."""
         with self._sending:
             self._check_usable()
-            async with self._writing:
+            async with self._lock:
                 await self.transport.wait_send_all_might_not_block()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
@@ -118,7 +134,7 @@ class TlsStream(trio.abc.Stream):
         was_closed, self._closed = self._closed, True
         try:
             # While another task is in the middle of a write nothing can be said: closing the transport wakes that task.
-            if not was_closed and not self._broken and not self._writing.locked():
+            if not was_closed and not self._broken and not self._lock.locked():
                 self.core.close()
                 await self._write_owed()
         except (trio.BrokenResourceError, trio.ClosedResourceError):
@@ -133,7 +149,7 @@ class TlsStream(trio.abc.Stream):
         """Give the plaintext that nobody has read yet, and what TLS itself has to write, to who drives `core` now."""
         self._check_usable()
         taken, owed = self._take(None), self._owed
-        self._owed = b""
+        self._owed, self._writing = b"", None
         return taken, owed
 
     def hand_back(self, taken: bytes, owed: bytes, *, is_cut: bool) -> None:
@@ -200,12 +216,19 @@ class TlsStream(trio.abc.Stream):
         elif not (self._is_server and self.core.handshake_complete):
             await self._write_owed()
 
+    @property
+    def _lock(self) -> trio.StrictFIFOLock:
+        """What is held over encrypting and writing: records leave in the order of their making."""
+        if self._writing is None:  # a call that was handed over has no use for one
+            self._writing = trio.StrictFIFOLock()
+        return self._writing
+
     async def _write_owed(self) -> None:
         await self._lock_writing()
         try:
             await self._write()
         finally:
-            self._writing.release()
+            self._lock.release()
 
     async def _write_encrypted(self, plaintext: bytes) -> None:
         await self._lock_writing()
@@ -216,14 +239,14 @@ class TlsStream(trio.abc.Stream):
         except TlsError as error:
             raise trio.BrokenResourceError(str(error)) from error
         finally:
-            self._writing.release()
+            self._lock.release()
 
     async def _lock_writing(self) -> None:
         """Acquire the lock; without a turn of the scheduler if it is free, as the write that follows takes one."""
-        if self._writing.locked():
-            await self._writing.acquire()
+        if self._lock.locked():
+            await self._lock.acquire()
         else:
-            self._writing.acquire_nowait()
+            self._lock.acquire_nowait()
 
     async def _write(self) -> None:
         """Write all that TLS has ready, with the lock held."""

@@ -11,7 +11,7 @@ from typing import Never
 import msgspec
 import trio
 
-from sottovoce.app.control import Done, Order, serve_control
+from sottovoce.app.control import Done, Order, Ordered, serve_control
 from sottovoce.app.control.orders import to_line
 from sottovoce.hsm import Cluster, HsmConfig
 from sottovoce.hsm.pool.dispatch import Dispatch
@@ -50,13 +50,13 @@ async def test_a_proxy_that_has_no_descriptor_left_goes_on_and_takes_the_order_l
     tokens = Cluster(HsmConfig(), (), Dispatch(1, {}, Untimed()), Untimed())
     async with trio.open_nursery() as nursery:
         path = tmp_path / "control"
-        await nursery.start(partial(serve_control, path, tokens, NoSeal(), crashes.append))
+        await nursery.start(partial(serve_control, path, Ordered(tokens, NoSeal(), "[::1]:9"), crashes.append))
         with socket.socket(socket.AF_UNIX) as ours:
             ours.connect(str(path))
             ours.sendall(to_line(Order("look")))
             with no_descriptor_is_left():
                 await trio.testing.wait_all_tasks_blocked()
             answer = await trio.to_thread.run_sync(ours.recv, 4096)
-        assert msgspec.json.decode(answer, type=Done) == Done()
+        assert msgspec.json.decode(answer, type=Done) == Done(admin="[::1]:9")
         nursery.cancel_scope.cancel()
     assert crashes == []

@@ -1,11 +1,15 @@
 import errno
+from functools import partial
 from typing import Any
 
 import pytest
+import trio
 
 from sottovoce.app.doctor import State, network
-from sottovoce.app.doctor.network import port_findings, tls_findings
+from sottovoce.app.doctor.network import backend_findings, port_findings, tls_findings
 from sottovoce.app.doctor.sockets import Holder
+from sottovoce.backend.trio import Call, serve
+from sottovoce.relay import RouteConfig, build_route
 from sottovoce.settings import Configuration, build
 from sottovoce.transport import PqPolicy, SelfTestFailed
 
@@ -40,6 +44,7 @@ def test_tls_that_does_not_keep_its_promise_fails(monkeypatch: pytest.MonkeyPatc
         (Holder(7, "nginx"), None, State.FAIL, "in use by pid 7 (nginx)"),
         (Holder(0, ""), None, State.FAIL, "in use by a process of another user"),
         (Holder(7, "sottovoce"), Holder(7, "sottovoce"), State.OK, "held by the proxy that runs (pid 7)"),
+        (Holder(8, "sottovoce"), None, State.FAIL, "in use by pid 8 (sottovoce)"),
         (Holder(8, "nginx"), Holder(7, "sottovoce"), State.FAIL, "in use by pid 8 (nginx)"),
     ],
 )
@@ -50,6 +55,9 @@ def test_a_port_is_ours_or_somebody_elses(
     listener, admin = port_findings(wanting("127.0.0.1:8443"), running)
     assert listener.state is state
     assert what in listener.what
+    if state is State.FAIL:
+        assert listener.remedy.startswith("take another port: sottovoce serve DIR --set listener.address=")
+        assert ("; or end that (" in listener.remedy) is (holder.program != "sottovoce")
     assert admin.state is State.OK
 
 
@@ -71,3 +79,20 @@ def test_an_address_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch, number: 
     assert finding.state is State.FAIL
     assert "cannot be had (no)" in finding.what
     assert remedy in finding.remedy
+
+
+async def test_backends_are_reached_whatever_their_adapter_speaks() -> None:
+    async def nobody(call: Call) -> None:
+        """Hold no call."""
+
+    async with trio.open_nursery() as nursery:
+        mux: str = await nursery.start(partial(serve, nobody, "127.0.0.1", adapter="mux"))
+        raw: str = await nursery.start(serve, nobody, "127.0.0.1")
+        routes = {
+            name: build_route(name, RouteConfig(adapter=adapter, url=url, connect_attempts=1))
+            for name, adapter, url in (("a", "mux", mux), ("b", "raw", raw), ("c", "mux", "unix:/none"))
+        }
+        found = {finding.name: finding for finding in await backend_findings(routes)}
+        nursery.cancel_scope.cancel()
+    assert [found[f"backend {name}"].state for name in "abc"] == [State.OK, State.OK, State.WARN]
+    assert "unreachable: unix:/none: No such file" in found["backend c"].what

@@ -14,6 +14,7 @@ from sottovoce.app.doctor.sockets import (
     bind_error,
     covers,
     holder_of,
+    is_proxy,
     locker_of,
     parse_listening,
     parse_locker,
@@ -84,6 +85,23 @@ def test_an_exclusive_lock_has_a_holder(tmp_path: Path) -> None:
         holder = locker_of(path)
         assert holder is not None
         assert holder.pid == os.getpid()
+
+
+@pytest.mark.parametrize(
+    ("line", "ours"),
+    [
+        ("/opt/sottovoce/bin/sottovoce serve /srv/voice", True),
+        ("/opt/sottovoce/bin/python /opt/sottovoce/bin/sottovoce serve /srv/voice", True),
+        ("/usr/bin/python3 -P -m sottovoce serve prod", True),
+        ("/usr/bin/python3 -m sottovoce.app.workers.process 4", True),
+        ("/usr/bin/python3 -m sottovoce.relay.demo_backend --port 1", False),
+        ("/usr/bin/python3 -m http.server sottovoce", False),
+        ("python3 -m", False),
+        ("", False),
+    ],
+)
+def test_our_own_program_is_known_by_its_command_line(line: str, *, ours: bool) -> None:
+    assert is_proxy(line.split(" ")) is ours
 
 
 @given(st.text())

@@ -12,9 +12,10 @@ from sottovoce.app.serving.health.health import _WORDS  # of the reasons of /rea
 from sottovoce.client import ERRORS_BY_CODE
 from sottovoce.client.errors import upgrade_failure
 from sottovoce.observe import events
+from sottovoce.observe.metrics.labels import LIMITS, OPEN_FILES, PROXY_HEADER
 from sottovoce.relay import BackendFault
 from sottovoce.transport import CertificateProblem, TlsReason
-from sottovoce.transport.openssl.faults import _ALERTS  # the alerts that may be named to a person
+from sottovoce.transport.records.alerts import _NAMES as _ALERTS  # the alerts that may be named to a person
 from sottovoce.wire import Code
 
 ROOT = Path(__file__).parents[3]
@@ -44,7 +45,8 @@ def test_each_code_is_explained_and_says_what_the_client_says(code: Code) -> Non
         *((Kind.CERTIFICATE, problem.value) for problem in CertificateProblem),
         *((Kind.HTTP, status) for status in ANSWERED_STATUSES),
         *((Kind.EVENT, event) for event in EVENTS),
-        *((Kind.READY, reason) for reason in ("draining", "audit_log_unwritable", "hsm_down")),
+        *((Kind.REFUSAL, limit) for limit in (*LIMITS, OPEN_FILES, PROXY_HEADER)),
+        *((Kind.READY, reason) for reason in ("draining", "no_worker", "audit_log_unwritable", "hsm_down")),
         *((Kind.READY, f"{word}_over") for word in _WORDS.values()),
         *((Kind.READY, f"hsm_down_and_{word}_low") for word in _WORDS.values()),
         *((Kind.EXIT, number) for number in (0, 1, 2, 3, 4, 128 + signal.SIGINT, 128 + signal.SIGTERM)),

@@ -8,7 +8,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from sottovoce.app.serving.measuring import MeasuredRoute, _life_left, versions
+from sottovoce.app.floor import MeasuredRoute, versions
+from sottovoce.app.serving.measuring import _life_left
 from sottovoce.app.serving.parts import Parts
 from sottovoce.client import connect
 from sottovoce.hsm import ONLY_NODE
@@ -32,8 +33,7 @@ async def serving(directory: Path) -> AsyncGenerator[Parts]:
         async with trio.open_nursery() as nursery:
             for task in parts.background_tasks:
                 nursery.start_soon(task)
-            for served in parts.listeners:
-                nursery.start_soon(served.listener.serve, served.services)
+            nursery.start_soon(parts.carrier.serve)
             yield parts
             nursery.cancel_scope.cancel()
 
@@ -51,7 +51,7 @@ async def _call(directory: Path, port: int) -> None:
 @pytest.mark.interop(tool="softhsm2-util")
 async def test_a_call_through_a_whole_proxy_is_in_its_metrics(directory: Path) -> None:
     async with serving(directory) as parts:
-        port = parts.listeners[0].listener.address.port
+        port = int(parts.carrier.addresses["listener"].rpartition(":")[2])
         await _call(directory, port)
         await trio.sleep(0.3)
         metrics = parts.metrics

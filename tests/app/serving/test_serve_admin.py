@@ -21,7 +21,7 @@ def parts(listener: trio.SocketListener, log: Log, *, address: str = "127.0.0.1:
         logger=log,
         admin=listener,
         admin_address=address,
-        metrics=Standing(),
+        exposition=Standing(),
         health=Health(SystemClock(), Tokens(SystemClock(), {"main": "hsm"}, 1)),
     )
 

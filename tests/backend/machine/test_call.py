@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from sottovoce.backend.errors import CallOver
 from sottovoce.backend.items import Audio, Data, Dtmf, Ended, Item, Json, MarkPlayed, Mute, Statistics
-from sottovoce.backend.machine import CallMachine, messages
+from sottovoce.backend.machine import CallMachine
 from sottovoce.primitives import ApiMisuse
 from sottovoce.transport import CLOSE_SECONDS, HANDSHAKE_SECONDS, PqPolicy, client_context, server_context
 from tests.backend.proxies import DATA_START, START, STOP, Proxy, in_call
@@ -70,9 +70,8 @@ def test_what_a_handler_says() -> None:
     proxy = in_call()
     machine = proxy.machine
     machine.audio(Audio(b"abc"))
-    for text in (messages.write_mark("a"), messages.write_clear(), messages.write_dtmf(1, 2)):
-        assert machine.control(text, 0.0) == 0.0
-    assert machine.json(messages.write_json({"a": 1}), 0.0) == 0.0
+    assert machine.mark("a", 0.0) == machine.clear(0.0) == machine.dtmf(1, 2, 0.0) == 0.0
+    assert machine.json({"a": 1}, 0.0) == 0.0
     machine.hang_up(0.0, "done")
     assert proxy.settle().heard == [
         b"abc",
@@ -92,20 +91,19 @@ def test_a_call_without_audio() -> None:
     proxy = in_call(DATA_START)
     proxy.say(b"\1\2")
     proxy.machine.data(b"\2\1")
-    assert proxy.machine.json(messages.write_json({}), 0.0) == 0.0
+    assert proxy.machine.json({}, 0.0) == 0.0
     with pytest.raises(ApiMisuse, match="no marks"):
-        proxy.machine.control(messages.write_clear(), 0.0)
+        proxy.machine.clear(0.0)
     assert proxy.settle().heard == [b"\2\1", {"type": "json", "value": {}}]
     assert proxy.items() == [Data(b"\1\2")]
 
 
 def test_texts_are_paced() -> None:
     machine = in_call().machine
-    clear = messages.write_clear()
-    assert [machine.control(clear, 0.0) for _ in range(40)] == [0.0] * 40
-    assert machine.control(clear, 0.0) == pytest.approx(0.05)
-    assert machine.control(clear, 0.06) == 0.0
-    assert machine.control(clear, 0.05) == pytest.approx(0.04)  # an older time gives no new tokens
+    assert [machine.clear(0.0) for _ in range(40)] == [0.0] * 40
+    assert machine.clear(0.0) == pytest.approx(0.05)
+    assert machine.clear(0.06) == 0.0
+    assert machine.clear(0.05) == pytest.approx(0.04)  # an older time gives no new tokens
 
 
 @pytest.mark.parametrize(

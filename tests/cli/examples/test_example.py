@@ -8,7 +8,7 @@ from tests.cli.conftest import Cli
 
 NAMES = [
     *("calls", "client-asyncio", "client-sync", "client"),
-    *("pipecat", "raw-asyncio", "raw-trio", "raw-websockets", "twilio"),
+    *("mux", "pipecat", "raw-asyncio", "raw-trio", "raw-websockets", "twilio"),
 ]
 
 

@@ -16,7 +16,11 @@ from tests.running import START_SECONDS, RunningProxy, environment, make_directo
 
 pytestmark = pytest.mark.interop(tool="softhsm2-util")
 PIPECAT = str(Path(sys.prefix) / "pipecat/bin/python")
-BOTS = {"raw-asyncio": "", "raw-trio": "", "raw-websockets": "", "twilio": "twilio+", "pipecat": ""}
+BOTS = {
+    **dict.fromkeys(("raw-asyncio", "raw-trio", "raw-websockets", "pipecat"), "ws"),
+    "twilio": "twilio+ws",
+    "mux": "mux+tcp",
+}
 CLIENTS = ["client", "client-asyncio", "client-sync", "calls"]
 _FRAMES = 25
 
@@ -33,7 +37,7 @@ def ports() -> dict[str, int]:
 
 @pytest.fixture(scope="module")
 def proxy(tmp_path_factory: pytest.TempPathFactory, ports: dict[str, int]) -> Generator[RunningProxy]:
-    routes = [("--route", f"{name}={adapter}ws://127.0.0.1:{ports[name]}") for name, adapter in BOTS.items()]
+    routes = [("--route", f"{name}={adapter}://127.0.0.1:{ports[name]}") for name, adapter in BOTS.items()]
     words = [word for route in routes for word in route]
     directory = make_directory(tmp_path_factory.mktemp("samples"), *words)
     with running_proxy(directory) as proxy:
@@ -114,7 +118,7 @@ def is_echoed(proxy: RunningProxy, route: str, codec: Codec) -> bool:
     return heard == frames
 
 
-@pytest.mark.parametrize("name", ["raw-asyncio", "raw-trio", "raw-websockets", "twilio"])
+@pytest.mark.parametrize("name", ["raw-asyncio", "raw-trio", "raw-websockets", "twilio", "mux"])
 def test_a_bot_answers(name: str, proxy: RunningProxy, ports: dict[str, int], tmp_path: Path) -> None:
     with bot(name, ports[name], tmp_path):
         for _ in range(2):

@@ -1,13 +1,44 @@
 """Something that listens and answers `GET /status` with what a test wants."""
 
+import os
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from socketserver import StreamRequestHandler, ThreadingMixIn, UnixStreamServer
 
 import msgspec
 
 from sottovoce.admin import Status
+from sottovoce.app.control import Done, socket_path
+from sottovoce.app.control.orders import to_line
+
+
+class ThreadingUnixStreamServer(ThreadingMixIn, UnixStreamServer):
+    """Python names it from 3.12 on."""
+
+
+@contextmanager
+def running_over(directory: Path, admin: str) -> Generator[None]:
+    """Have somebody take orders as the proxy of a directory does, who tells that admin address."""
+    path = socket_path(str(directory / "run/ready"))
+    path.parent.mkdir(exist_ok=True)
+
+    class Handler(StreamRequestHandler):
+        def handle(self) -> None:
+            self.rfile.readline()
+            self.wfile.write(to_line(Done(admin=admin)))
+
+    with ThreadingUnixStreamServer(os.path.relpath(path), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()
+            path.unlink()
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import pytest
 from sottovoce.admin import CallCounts, Concern, HandshakeStatus, ListenerStatus, RouteStatus, TokenStatus
 from tests.admin.listening import HEALTHY, HSM_DOWN
 from tests.cli.conftest import Cli
-from tests.cli.watching.telling import telling
+from tests.cli.watching.telling import running_over, telling
 
 DOWN = msgspec.structs.replace(HEALTHY, state="degraded", concerns=(HSM_DOWN,))
 
@@ -72,19 +72,57 @@ def test_json_is_what_the_proxy_says(cli: Cli, status: object, code: int) -> Non
     assert ran.json == {"ok": code == 0, **json.loads(msgspec.json.encode(status))}
 
 
-def test_a_directory_leads_to_its_admin_address(cli: Cli, directory: Path) -> None:
-    file = directory / "sottovoce.toml"
-    with telling(HEALTHY) as url:
-        file.write_text(f'[admin]\naddress = "0.0.0.0:{url.rpartition(":")[2]}"\n')
+@pytest.mark.parametrize("configured", ["127.0.0.1:1", "127.0.0.1:0"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])  # noqa: S104  an address that is told
+def test_a_directory_leads_to_where_its_proxy_says_that_it_tells(
+    cli: Cli, directory: Path, configured: str, host: str
+) -> None:
+    (directory / "sottovoce.toml").write_text(f'[admin]\naddress = "{configured}"\n')
+    with telling(HEALTHY) as url, running_over(directory, f"{host}:{url.rpartition(':')[2]}"):
+        for words in (("status",), ("top", "--once"), ("hsm", "status")):
+            ran = cli(*words, directory)
+            assert (ran.code, ran.err) == (0, "")
+
+
+def test_a_proxy_that_does_not_say_where_is_asked_where_the_configuration_has_it(cli: Cli, directory: Path) -> None:
+    with telling(HEALTHY) as url, running_over(directory, ""):
+        (directory / "sottovoce.toml").write_text(f'[admin]\naddress = "{url.removeprefix("http://")}"\n')
         assert cli("status", directory).code == 0
+        (directory / "sottovoce.toml").write_text('[admin]\naddress = "127.0.0.1:0"\n')
+        said = cli("status", directory).said
+    assert "admin.address has port 0" in said
+    assert "proxy.ready" in said
+    assert "sottovoce status http://127.0.0.1:PORT" in said
 
 
-def test_a_directory_whose_port_is_not_known_before_it_runs(cli: Cli, directory: Path) -> None:
-    ran = cli("status", directory)
-    assert (ran.code, ran.out) == (1, "")
-    assert "admin.address has port 0" in ran.said
-    assert "proxy.ready" in ran.said
-    assert "sottovoce status http://127.0.0.1:PORT" in ran.said
+def test_a_directory_without_a_proxy_is_not_answered_for_by_another_ones(cli: Cli, directory: Path) -> None:
+    with telling(HEALTHY) as url:
+        (directory / "sottovoce.toml").write_text(f'[admin]\naddress = "{url.removeprefix("http://")}"\n')
+        for words in (("status",), ("top", "--once"), ("hsm", "status")):
+            ran = cli(*words, directory)
+            assert (ran.code, ran.out) == (1, "")
+            assert ran.said.startswith("no proxy runs over this directory, or it is still starting (nobody listens at ")
+            assert "start it with: sottovoce serve DIR, or give the URL" in ran.said
+
+
+def test_while_a_newer_program_takes_over_that_is_said(cli: Cli, directory: Path) -> None:
+    (directory / "run").mkdir(exist_ok=True)
+    (directory / "run/ready").write_text("127.0.0.1:1\n")
+    said = cli("status", directory).said
+    assert "the proxy is being replaced by a newer program, or was killed in that" in said
+    assert "replacement.done" in said
+
+
+def test_a_configuration_that_was_broken_since_is_said_and_the_proxy_answers(cli: Cli, directory: Path) -> None:
+    (directory / "sottovoce.toml").write_text("[admin\n")
+    alone = cli("status", directory)
+    assert (alone.code, alone.out) == (1, "")
+    assert "sottovoce.toml" in alone.err
+    with telling(HEALTHY) as url, running_over(directory, url.removeprefix("http://")):
+        ran = cli("status", directory)
+    assert ran.code == 0
+    assert ran.out.startswith("healthy · ")
+    assert ran.said == f"note: the proxy runs, and its configuration has faults since: sottovoce check {directory}"
 
 
 def test_nobody_answers(cli: Cli) -> None:

@@ -11,7 +11,7 @@ from trio.testing import MockClock
 
 from sottovoce.audit import CallEnded
 from sottovoce.edge import ServedRoute
-from sottovoce.relay.link import Dialer, WebSocketRoute, parse_url
+from sottovoce.relay.link import BackendRoute, Dialer, parse_url
 from sottovoce.relay.raw import RawDialect
 from sottovoce.wire import Code
 from tests.edge.proxy import Peer, Proxy
@@ -83,7 +83,7 @@ async def called(clock: MockClock, behave: Behaviour, *, frames: int) -> tuple[P
             return stream
 
         dialer = Dialer(parse_url(f"ws://127.0.0.1:{port}/"), open_stream, attempts=1, timeout_seconds=60)
-        route = WebSocketRoute("bot", dialer, lambda start: RawDialect(start, header=False), queue_frames=50)
+        route = BackendRoute("bot", dialer, lambda start: RawDialect(start, header=False), queue_frames=50)
         cast("dict[str, ServedRoute]", proxy.services.routes)["bot"] = ServedRoute(route)
         ours, theirs = (trio.SocketStream(trio.socket.from_stdlib_socket(each)) for each in socket.socketpair())
         nursery.start_soon(proxy.serve, theirs)

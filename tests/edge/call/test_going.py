@@ -1,13 +1,15 @@
 """A client that goes while something is on its way to it: the call is over then, and not at its last deadline."""
 
 import socket
+from typing import cast
 
 import pytest
 import trio
 from trio.testing import MockClock
 
 from sottovoce.audit import CallEnded
-from sottovoce.edge.call import Carrier
+from sottovoce.edge import VoiceConfig
+from sottovoce.plane import Flow
 from sottovoce.session import ServerSession
 from sottovoce.transport import CLOSE_SECONDS
 from tests.edge.proxy import Peer, Proxy
@@ -39,7 +41,7 @@ class Scene:
 
     async def clog(self) -> None:
         call = self.proxy.calls[0]
-        while not call._carrier.is_clogged:
+        while not call._flow.is_clogged:
             self.proxy.hand.sinks[0].audio(FRAME, 0, None)
         await settle()
 
@@ -123,7 +125,10 @@ async def test_gone_before_its_backend_is_connected_all_it_said_counts(autojump_
     assert (scene.end.code, scene.end.truncated, scene.end.side) == (1000, False, "client")
 
 
-async def test_a_crash_in_a_call_is_raised_where_it_is_served(autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize("where", ["client", "backend", "clock"])
+async def test_a_crash_in_a_call_is_raised_where_it_is_served(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
     crashed: list[BaseException] = []
     proxy = Proxy()
 
@@ -133,7 +138,7 @@ async def test_a_crash_in_a_call_is_raised_where_it_is_served(autojump_clock: Mo
         except* ZeroDivisionError as group:
             crashed.extend(group.exceptions)
 
-    def crash(payload: bytes, lost_before: int) -> None:
+    def crash(*_: object) -> None:
         raise ZeroDivisionError
 
     async with trio.open_nursery() as nursery:
@@ -142,8 +147,14 @@ async def test_a_crash_in_a_call_is_raised_where_it_is_served(autojump_clock: Mo
         peer = Peer(ours, HAND)
         await peer.open()
         await settle()
-        proxy.hand.legs[0].audio = crash  # type: ignore[method-assign]  # our fault, in one call
-        await peer.say(FRAME)
+        if where == "client":
+            monkeypatch.setattr(proxy.hand.legs[0], "audio", crash)  # our fault, in one call
+            await peer.say(FRAME)
+        elif where == "backend":
+            proxy.hand.sinks[0].crashed(ZeroDivisionError())  # as a leg tells of one
+        else:
+            monkeypatch.setattr(Flow, "rest", crash)
+            await trio.sleep(VoiceConfig().heartbeat_seconds)
         await settle()
         await trio.aclose_forcefully(peer.tls)
     assert len(crashed) == 1
@@ -157,13 +168,13 @@ async def test_a_crash_at_the_end_leaves_no_line_behind(
     def crash(_session: ServerSession) -> None:
         raise ZeroDivisionError
 
-    carriers = list[Carrier]()
+    flows = list[Flow]()
 
     async def call() -> None:
         async with trio.open_nursery() as nursery:
             scene = Scene(nursery)
             peer = await scene.open()
-            carriers.append(scene.proxy.calls[0]._carrier)
+            flows.append(cast("Flow", scene.proxy.calls[0]._flow))
             monkeypatch.setattr(ServerSession, "erase", crash)
             await trio.aclose_forcefully(peer.tls.transport)
             await trio.sleep_forever()
@@ -171,4 +182,4 @@ async def test_a_crash_at_the_end_leaves_no_line_behind(
     with pytest.raises(BaseExceptionGroup) as caught:
         await call()
     assert caught.group_contains(ZeroDivisionError)
-    assert carriers[0]._line._is_released
+    assert flows[0]._line._is_released

@@ -13,7 +13,7 @@ from trio.testing import MockClock
 
 from sottovoce.audit import CallEnded
 from sottovoce.edge import ServedRoute, VoiceConfig
-from sottovoce.relay.link import Dialer, WebSocketRoute, parse_url
+from sottovoce.relay.link import BackendRoute, Dialer, parse_url
 from sottovoce.relay.raw import RawDialect
 from sottovoce.transport import PeerClosed, WebSocketClosed
 from sottovoce.wire import Code
@@ -51,7 +51,7 @@ class Street:
         async def open_stream() -> trio.abc.Stream:
             return await trio.open_tcp_stream("127.0.0.1", port)
 
-        route = WebSocketRoute(
+        route = BackendRoute(
             "support",
             Dialer(parse_url(f"ws://127.0.0.1:{port}/"), open_stream, attempts=1, timeout_seconds=60),
             lambda start: RawDialect(start, header=False),

@@ -1,6 +1,7 @@
 """Handshakes go through one by one, with everybody else's turn between."""
 
 from collections import Counter
+from typing import TYPE_CHECKING, cast
 
 import pytest
 import trio
@@ -9,6 +10,9 @@ from sottovoce.edge.gate import Queueing, Turnstile
 from sottovoce.transport import TlsCore
 from tests.edge.proxy import Proxy
 from tests.transport.ends import client
+
+if TYPE_CHECKING:
+    from sottovoce.plane import Flow
 
 
 class Turns:
@@ -89,7 +93,7 @@ async def test_a_call_that_is_agreed_on_queues_no_more(autojump_clock: trio.test
     proxy = Proxy()
     async with proxy.called():
         await trio.testing.wait_all_tasks_blocked()
-        assert not isinstance(proxy.calls[0]._carrier._line._stream.transport, Queueing)
+        assert not isinstance(cast("Flow", proxy.calls[0]._flow)._line._stream.transport, Queueing)
 
 
 async def test_a_queueing_stream_is_the_stream_behind_it() -> None:

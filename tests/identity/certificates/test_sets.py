@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sottovoce.identity.certificates import CertificateSets
+from sottovoce.identity.certificates import CertificateSets, GivenCertificates
 from sottovoce.session import CLOCK_TOLERANCE_SECONDS, ServedCertificate
 from tests.identity.certificates.software import SoftwareAnchor
 from tests.pki.fake_token import SteppedClock
@@ -111,3 +111,20 @@ def test_what_is_given_lives_and_is_the_newest_of_its_node_and_anchor(
             given_now = {node: sets.under(node, id_of(each), wall) for node in NODES}
             assert {node: found for node, found in given_now.items() if found is not None} == expected
             assert sets.serves(id_of(each), wall) is bool(expected)
+
+
+def test_given_to_another_process_they_are_the_same() -> None:
+    sets, given = CertificateSets(), GivenCertificates(ClockAtRest())
+    assert sets.all == ()
+    first, second = issued(FIRST, 0, 1000), issued(SECOND, 0, 1000)
+    sets.take(first, 0.0)
+    sets.take(second, 0.0)
+    given.replace({node: each.encoded for node, each in one.items()} for one in sets.all)
+    for anchor in (None, id_of(FIRST), id_of(SECOND)):
+        ours, theirs = sets.under("b", anchor, 0.0), given.under("b", anchor)
+        assert ours is not None
+        assert theirs is not None
+        assert ours.encoded == theirs.encoded
+    assert given.serves(id_of(FIRST))
+    given.replace(())
+    assert not given.serves(id_of(FIRST))

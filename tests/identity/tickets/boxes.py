@@ -7,8 +7,8 @@ import trio
 from hypothesis import strategies as st
 
 from sottovoce.hsm import HsmError, OperationRefused, SealedSeedInvalid, WrappedKey
-from sottovoce.identity import TicketKeyEvent, Tickets
-from sottovoce.identity.tickets import NewTicketKey, OpenedTicketKey, OpenTicketKey, WrappedTicketKey
+from sottovoce.identity import RecordsHere, TicketKeyEvent, TicketKeys, Tickets
+from sottovoce.identity.tickets import NewTicketKey, OpenedTicketKey, OpenTicketKey, UsedTickets, WrappedTicketKey
 from sottovoce.identity.tickets.key import TicketKey
 from sottovoce.primitives import Cipher, OpenFailed, Secret, Suite, open_once, seal_once
 from sottovoce.session import Identity, TicketState
@@ -79,18 +79,37 @@ class SoftwareToken:
 
 
 class Desk:
-    """A box, its token (or several) and clock, and what it reported."""
+    """A box and the maker of its keys, their token (or several) and clock, and what they reported."""
 
     def __init__(self, clock: HandClock | None = None, pool: FakePool | None = None) -> None:
         self.clock = clock or HandClock()
         self.software = SoftwareToken()
         self.token = pool or FakeToken(self.software.answer)
         self.events: list[TicketKeyEvent] = []
-        self.box = Tickets(self.token, report=self.events.append, clock=self.clock, entropy=SystemEntropy())
+        self.records = RecordsHere()
+        self.box = Tickets(
+            self.token,
+            records=self.records,
+            report=self.events.append,
+            clock=self.clock,
+            entropy=SystemEntropy(),
+        )
+        self.maker = TicketKeys(
+            self.token,
+            records=self.records,
+            admit=self.box.admit,
+            told=self.box.told,
+            report=self.events.append,
+            clock=self.clock,
+            entropy=SystemEntropy(),
+        )
 
     @property
     def keys(self) -> list[TicketKey]:
         return list(self.box._keys.values())
+
+    def record_of(self, key: TicketKey) -> UsedTickets:
+        return self.records.of(key.id, key.living.place)
 
     def seal(self, state: TicketState | None = None) -> bytes | None:
         sealed = self.box.seal(state or state_of(self.clock), self.clock.wall())
@@ -108,7 +127,7 @@ class Desk:
 def desk_with_key() -> Desk:
     """For synchronous tests."""
     desk = Desk()
-    trio.run(desk.box.first)
+    trio.run(desk.maker.first)
     return desk
 
 

@@ -12,22 +12,22 @@ def test_forgotten_nothing_is_left_and_no_ticket_opens_or_is_made() -> None:
     desk = desk_with_key()
     (key,) = desk.keys
     ticket = desk.sealed()
-    desk.box.forget()
+    desk.maker.forget()
     assert key.is_erased
     assert desk.keys == []
     assert desk.open(ticket) is None
     assert not desk.box.spend(ticket)
     assert desk.seal() is None
     assert isinstance(desk.events[-1], TicketKeyErased)
-    desk.box.forget()
+    desk.maker.forget()
     assert len(desk.events) == 2, "twice is harmless"
 
 
 async def test_the_next_run_gets_a_key_at_once(autojump_clock: MockClock) -> None:
     desk = new_desk()
-    await desk.box.first()
+    await desk.maker.first()
     await run_for(desk, 100)
-    desk.box.forget()
+    desk.maker.forget()
     began = trio.current_time()
     await run_for(desk, 1)
     assert trio.current_time() - began <= 1
@@ -41,11 +41,11 @@ async def test_a_key_that_is_just_being_had_is_erased_as_it_comes(autojump_clock
 
     async def forgotten_meanwhile(*args: object, **named: object) -> object:
         answer = await answered(*args, **named)  # type: ignore[arg-type]
-        desk.box.forget()
+        desk.maker.forget()
         return answer
 
     desk.token.call_on = forgotten_meanwhile  # type: ignore[assignment, method-assign]
-    await desk.box.first()
+    await desk.maker.first()
     assert desk.keys == []
     assert desk.seal() is None
     assert desk.events == []

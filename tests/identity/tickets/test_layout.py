@@ -40,7 +40,7 @@ def test_the_place_takes_no_room() -> None:
 def test_what_does_not_fit_is_no_ticket() -> None:
     desk = desk_with_key()
     assert desk.seal(state_of(desk.clock, identity=Identity("a" * 1_000))) is None
-    assert desk.keys[0].sealed == 0
+    assert desk.record_of(desk.keys[0]).sealed == 0
 
 
 def test_the_longest_that_fits_opens() -> None:

@@ -98,7 +98,7 @@ def test_another_box_with_the_same_key_id_ignores_it() -> None:
     desk, other = Desk(), Desk()
     for each in (desk, other):
         each.software.fixed_serial = bytes(16)
-        trio.run(each.box.first)
+        trio.run(each.maker.first)
     assert desk.keys[0].id == other.keys[0].id
     assert other.open(desk.sealed()) is None
 
@@ -174,7 +174,7 @@ def test_setting_the_wall_clock_back_gives_no_chain_of_tickets_more_time() -> No
     hours = 0
     while (sealed := desk.box.seal(state, WALL)) is not None:
         desk.clock.monotonic += sealed.lifetime_seconds - 1
-        trio.run(desk.box.first, clock=MockClock(autojump_threshold=0))
+        trio.run(desk.maker.first, clock=MockClock(autojump_threshold=0))
         opened = desk.box.open(sealed.ticket, state.authority, state.path, WALL)
         assert opened is not None
         state = opened

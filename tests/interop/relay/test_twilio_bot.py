@@ -1,9 +1,6 @@
 """Calls through a running proxy to a bot that was written from Twilio's documented messages alone."""
 
 import base64
-import json
-import subprocess
-import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,60 +9,18 @@ from typing import Any
 import pytest
 import trio
 
-from sottovoce.client import Audio, Call, Clear, Ended, Mark, PolicyRefused, connect, trust_from_directory
+from sottovoce.client import Audio, Call, Clear, Ended, Mark, PolicyRefused
 from sottovoce.relay import g711
 from sottovoce.wire import Codec
+from tests.interop.relay import bots
+from tests.interop.relay.bots import RunningBot, converse, next_of, running_bot
 from tests.relay.twilio.stream import TO_BOT
-from tests.running import RunningProxy, copy_directory, make_directory, running_proxy
+from tests.running import RunningProxy, make_directory
 
 pytestmark = pytest.mark.interop(tool="softhsm2-util")
-COMMAND = [sys.executable, "-m", "loadtest.backends.twilio_bot"]
 SPEECH = bytes(range(256)) * 25
 """40 frames of 20 ms that have every code word."""
 METADATA = {"language": "en", "tries": 3}
-
-
-class RunningBot:
-    """The bot as a process of its own."""
-
-    def __init__(self, url: str, record: Path) -> None:
-        self.url = url
-        self._record = record
-
-    def heard(self) -> list[dict[str, Any]]:
-        """Every message that it got, each held against the schema."""
-        messages = [json.loads(line) for line in self._record.read_text().splitlines()]
-        for message in messages:
-            TO_BOT.validate(message)
-        return messages
-
-
-@asynccontextmanager
-async def twilio_bot(directory: Path) -> AsyncGenerator[RunningBot]:
-    record = directory / "heard.jsonl"
-    process = await trio.lowlevel.open_process(
-        [*COMMAND, "--port", "0", "--record", str(record), "--stop-with-stdin"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    assert process.stdin
-    assert process.stdout
-    try:
-        with trio.fail_after(20):
-            url = b""
-            while not url.endswith(b"\n"):
-                url += await process.stdout.receive_some()
-        yield RunningBot(url.decode().strip(), record)
-        await process.stdin.aclose()
-        with trio.fail_after(10):
-            assert await process.wait() == 0
-    finally:
-        if process.returncode is None:
-            process.kill()
-        with trio.CancelScope(shield=True):
-            await process.wait()
-            await process.stdin.aclose()
-            await process.stdout.aclose()
 
 
 @pytest.fixture(scope="module")
@@ -75,14 +30,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @asynccontextmanager
 async def calling(made: Path, tmp_path: Path, **options: Any) -> AsyncGenerator[tuple[Call, RunningBot, RunningProxy]]:
-    """A call to the bot, by way of a proxy that has a route to it."""
-    directory = copy_directory(made, tmp_path)
-    async with twilio_bot(tmp_path) as bot:
-        with running_proxy(directory, "routes.bot.adapter=twilio", f"routes.bot.url={bot.url}") as proxy:
-            trust = trust_from_directory(directory)
-            with trio.fail_after(60):
-                async with connect(f"{proxy.url}/bot", anchor=trust.anchors, ca=trust.ca, **options) as call:
-                    yield call, bot, proxy
+    """A call to the bot."""
+    async with (
+        running_bot("twilio_bot", tmp_path, TO_BOT) as bot,
+        bots.calling(made, tmp_path, bot, "adapter=twilio", **options) as (call, proxy),
+    ):
+        yield call, bot, proxy
 
 
 def for_client(codec: Codec, mulaw: bytes) -> bytes:
@@ -105,13 +58,6 @@ def for_bot(codec: Codec, codec_bytes: bytes) -> bytes:
             return codec_bytes
 
 
-async def next_of(call: Call, kind: type[Any]) -> Any:
-    async for item in call:
-        if isinstance(item, kind):
-            return item
-    raise AssertionError("the call ended")
-
-
 @pytest.mark.parametrize(
     ("codec", "frame_ms"),
     [(Codec.PCMU_8K, 20), (Codec.PCMA_8K, 20), (Codec.PCM16_8K, 20), (Codec.PCMU_8K, 10), (Codec.PCM16_8K, 60)],
@@ -120,17 +66,7 @@ async def test_audio_is_right_both_ways(made: Path, tmp_path: Path, codec: Codec
     said = for_client(codec, SPEECH[: 8 * 60 * 13])
     frame_bytes = codec.frame_bytes(frame_ms)
     async with calling(made, tmp_path, codec=codec, frame_ms=frame_ms, metadata=METADATA) as (call, bot, _):
-        back = b""
-        async with trio.open_nursery() as nursery:
-
-            async def speak() -> None:
-                for at in range(0, len(said), frame_bytes):
-                    await call.send(said[at : at + frame_bytes])
-                    await trio.sleep(frame_ms / 1000)
-
-            nursery.start_soon(speak)
-            while len(back) < len(said):
-                back += (await next_of(call, Audio)).payload
+        back = await converse(call, said, frame_bytes, frame_ms, len(said))
     heard = bot.heard()
     media = [message for message in heard if message["event"] == "media"]
     assert [message["event"] for message in heard] == ["connected", "start", *["media"] * len(media), "stop"]

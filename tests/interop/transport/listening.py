@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import trio
 
-from sottovoce.transport import PqPolicy, TlsCore, TlsError, TlsStream
+from sottovoce.transport import PqPolicy, RecordLayer, TlsCore, TlsError, TlsStream
 from tests.transport.ends import server
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\nserved"
@@ -36,10 +36,10 @@ class Listening(NamedTuple):
 
 
 @asynccontextmanager
-async def listening(policy: PqPolicy) -> AsyncIterator[Listening]:
+async def listening(policy: PqPolicy, records: RecordLayer = RecordLayer.OWN) -> AsyncIterator[Listening]:
     """Serve while the block runs: answer the first words of each connection, and close it."""
     met: list[Met | TlsError] = []
-    context = server(policy)
+    context = server(policy, records=records)
 
     async def handle(transport: trio.abc.Stream) -> None:
         stream = TlsStream(transport, context)

@@ -13,7 +13,10 @@ from loadtest.bench.talking import talking
 from loadtest.commands.tree import main
 from loadtest.peers import comparing, servers
 from loadtest.peers.comparing import Comparison, Turn, Wanted, compare
+from loadtest.peers.connecting import Connected
+from loadtest.peers.contenders import MUX, OURS, SOTTOVOCE, WORKERS
 from loadtest.peers.servers import Cores, InstallationFailed, Program, Running, ServerFailed
+from loadtest.peers.statistics import Spread
 from loadtest.replay import Kind, Outcome, Plan, Target, Watched
 from loadtest.replay.plan import SEALED_BYTES
 from tests.loadtest.report.outcomes import outcome
@@ -29,10 +32,19 @@ class House:
         self.plans: list[Plan] = []
         self.running: list[str] = []
         self.broken: set[str] = set()
+        self.changes: list[tuple[str, ...]] = []
 
     @contextmanager
     def echo(self, cores: Cores, directory: Path) -> Generator[tuple[int, int]]:
         yield 9000, 17
+
+    @contextmanager
+    def mux_echo(self, cores: Cores, directory: Path) -> Generator[tuple[int, int]]:
+        yield 9001, 18
+
+    def connect(self, of: tuple[int, str], running: Running, *_: object) -> Connected:
+        shares = (0.45, 0.55) if of[1] == WORKERS else ()
+        return Connected(*of, 300, 0, 400.0 if of[1] == "haproxy" else 1000.0, 40.0, shares)
 
     @contextmanager
     def peer(self, program: Program, *_: object) -> Generator[Running]:
@@ -40,8 +52,10 @@ class House:
             yield running
 
     @contextmanager
-    def sottovoce(self, *_: object) -> Generator[Running]:
-        with self._run("sottovoce", Kind.VOICE) as running:
+    def sottovoce(self, cores: Cores, directory: Path, changes: tuple[str, ...] = ()) -> Generator[Running]:
+        self.changes.append(changes)
+        name = MUX if any("mux" in each for each in changes) else WORKERS if changes else SOTTOVOCE
+        with self._run(name, Kind.VOICE) as running:
             yield running
 
     @contextmanager
@@ -62,10 +76,12 @@ class House:
 def house(monkeypatch: pytest.MonkeyPatch) -> House:
     it = House()
     monkeypatch.setattr(servers, "run_echo", it.echo)
+    monkeypatch.setattr(servers, "run_mux_echo", it.mux_echo)
     monkeypatch.setattr(servers, "run_peer", it.peer)
     monkeypatch.setattr(servers, "run_sottovoce", it.sottovoce)
     monkeypatch.setattr(servers, "prepare_sottovoce", lambda *_: None)
     monkeypatch.setattr(comparing, "run_load", it.run_load)
+    monkeypatch.setattr(comparing, "connect", it.connect)
     monkeypatch.setattr(comparing, "describe_machine", lambda: "two cores")
     return it
 
@@ -120,6 +136,33 @@ def test_a_peer_that_does_not_start_leaves_the_others(house: House) -> None:
     assert [each.name for each in found.standings] == ["sottovoce", "nginx"]
 
 
+def test_what_this_proxy_does_not_know_is_left_out_with_its_word(house: House) -> None:
+    house.broken = {WORKERS}
+    found = compare(Wanted(programs=(HAPROXY,), ours=OURS, rounds=1, ticks=(0,)), ANYWHERE, {})
+    assert found.missing == {WORKERS: "sottovoce, 2 workers did not start"}
+    assert [each.name for each in found.standings] == [SOTTOVOCE, MUX, "haproxy"]
+
+
+def test_each_of_ours_has_its_backend_and_what_it_is_told(house: House) -> None:
+    compare(Wanted(programs=(), ours=OURS, rounds=1, ticks=(0,)), ANYWHERE, {})
+    assert house.changes == [
+        (),
+        ("routes.load.adapter=mux", "routes.load.url=tcp://127.0.0.1:9001"),
+        ("process.workers=2",),
+    ]
+    assert [plan.watched.backend for plan in house.plans] == [(17,), (18,), (17,)]
+
+
+def test_handshakes_and_idle_calls_are_measured_once_a_round(house: House) -> None:
+    wanted = Wanted(programs=(HAPROXY,), ours=OURS, rounds=2, ticks=(0,), counts_connections=True)
+    found = {each.name: each for each in compare(wanted, ANYWHERE, {}).connections}
+    assert list(found) == [SOTTOVOCE, MUX, WORKERS, "haproxy"]
+    assert found[SOTTOVOCE].per_second == Spread(1000.0, 1000.0, 1000.0, 2)
+    assert found[SOTTOVOCE].ratio == Spread(0.4, 0.4, 0.4, 2)
+    assert found[WORKERS].shares == Spread(0.5, 0.45, 0.55, 4)
+    assert found["haproxy"].kib_per_call == Spread(40.0, 40.0, 40.0, 2)
+
+
 def test_without_sottovoce_there_is_no_comparison(house: House) -> None:
     house.broken = {"sottovoce"}
     with pytest.raises(ServerFailed, match="sottovoce did not start"):
@@ -141,7 +184,7 @@ def found(monkeypatch: pytest.MonkeyPatch) -> dict[str, Program]:
     """The peers that the machine has."""
     peers = {"haproxy": HAPROXY, "nginx": NGINX}
     monkeypatch.setattr(servers, "find_program", peers.get)
-    monkeypatch.setattr(servers, "find_cores", lambda: ANYWHERE)
+    monkeypatch.setattr(servers, "find_cores", lambda **_: ANYWHERE)
     return peers
 
 
@@ -155,6 +198,9 @@ def test_the_command_prints_the_table(house: House, found: dict[str, Program]) -
     assert (code, aside) == (0, "")
     assert said.splitlines()[0].split()[:3] == ["contender", "arrivals", "rounds"]
     assert "haproxy 2.6.12" in said
+    assert "2 workers to 1, each frame at an instant of its own: 1.00 × the processor time of a frame" in said
+    assert "sottovoce, 2 workers: a worker had 45% to 55% of the calls" in said
+    assert "handshakes/s of a core" in said
     assert {plan.sessions for plan in house.plans} == {20}
 
 
@@ -163,8 +209,9 @@ def test_json_is_one_object(house: House, found: dict[str, Program]) -> None:
     answer = json.loads(said)
     assert code == 0
     assert answer["schema"] == "loadtest.compare/1"
-    assert [row["outcome"]["name"] for row in answer["rows"]][:2] == ["sottovoce", "haproxy"]
-    assert answer["standings"][1]["ratio"]["median"] == 1.0
+    assert [row["outcome"]["name"] for row in answer["rows"]][:4] == [*OURS, "haproxy"]
+    assert answer["standings"][3]["ratio"]["median"] == 1.0
+    assert answer["connections"][0]["name"] == "sottovoce"
 
 
 def test_a_page_is_written(house: House, found: dict[str, Program], tmp_path: Path) -> None:
@@ -213,6 +260,14 @@ def test_sottovoce_that_does_not_start_is_one_line(house: House, found: dict[str
     house.broken = {"sottovoce"}
     code, _, aside = run("--against", "haproxy")
     assert (code, aside) == (1, "Error: sottovoce did not start\n")
+
+
+def test_fewer_of_ours_and_no_connections(house: House, found: dict[str, Program]) -> None:
+    code, said, _ = run("--against", "haproxy", "--ours", "mux", "--no-connections", "--tick", "0")
+    assert (code, "handshakes/s" in said) == (0, False)
+    assert {plan.name for plan in house.plans} == {SOTTOVOCE, MUX, "haproxy"}
+    code, _, aside = run("--against", "haproxy", "--ours", "raw,rust")
+    assert (code, "'rust': name some of raw, mux, workers" in aside) == (2, True)
 
 
 @pytest.mark.parametrize("names", ["", "haproxy,envoy", " , "])

@@ -138,6 +138,13 @@ def test_one_core_pins_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert cores.for_server(["true"])[3:] == ["any", "0", "true"]
 
 
+def test_servers_go_before_others_where_that_is_asked_for_and_permitted() -> None:
+    for is_prompt, is_firm, priority in ((True, True, "5"), (True, False, "0"), (False, True, "0")):
+        cores = Cores(None, None, is_prompt=is_prompt, is_firm=is_firm)
+        assert cores.for_server(["true"])[3:] == ["any", priority, "true"]
+        assert any(remark.startswith("Servers, too") for remark in cores.remarks) is (priority == "5")
+
+
 def test_without_the_right_to_it_nobody_is_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError

@@ -2,8 +2,9 @@ from msgspec.structs import replace
 
 from loadtest.peers.comparing import Comparison
 from loadtest.peers.statistics import Row, Spread, standings
-from loadtest.peers.table import aligned, describe_comparison, show, summary
+from loadtest.peers.table import describe_comparison, show, summary
 from loadtest.replay.outcome import Cost
+from loadtest.report.table import aligned
 from tests.loadtest.peers.test_statistics import ROWS, row
 from tests.loadtest.report.outcomes import quantiles, silent
 

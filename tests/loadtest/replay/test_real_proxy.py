@@ -17,6 +17,7 @@ from loadtest.peers.servers.programs import find_program
 from loadtest.replay import Kind, Outcome, Plan, Progress, Target, Watched, run_load
 from loadtest.replay.processes.started import echo_backend, served_proxy
 from loadtest.replay.wanted import Wanted, prepare
+from loadtest.scenario import find_scenario, read_scenario
 from sottovoce.client import trust_from_directory
 from tests.running import ROOT, make_directory
 
@@ -136,3 +137,16 @@ def test_ctrl_c_ends_the_run_and_not_its_report(directory: Path) -> None:
     assert stderr.startswith("loadtest: stopped by hand after ")
     assert len(stderr.splitlines()) == 1
     assert json.loads(stdout)["is_partial"] is True
+
+
+@pytest.mark.interop(tool="softhsm2-util")
+def test_callers_who_interrupt_hear_soon_that_the_answer_is_dropped(directory: Path) -> None:
+    changes = ["seconds=1", "groups.talkers.calls=3", "groups.talkers.talks_seconds=0.2", "groups.opus.calls=1"]
+    scenario = read_scenario(find_scenario("barge-in"), [*changes, "groups.opus.codec=opus"])
+    with ExitStack() as stack:
+        outcome = run_load(prepare(Wanted(config=directory, raw=True, scenario=scenario), stack, pytest.fail))
+    carried_whole(outcome)
+    talkers, opus = outcome.routes
+    assert (talkers.group, opus.group) == ("talkers", "opus")
+    assert 3 <= talkers.clears.count <= 6
+    assert opus.clears.count == 0

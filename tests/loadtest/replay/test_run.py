@@ -16,23 +16,32 @@ NOWHERE = Target(url="ws://127.0.0.1:1/", kind=Kind.OPAQUE)
 
 
 @pytest.mark.parametrize(
-    ("late_ms", "cores", "tick_us", "is_sound"),
+    ("late_ms", "unread_ms", "cores", "tick_us", "is_sound"),
     [
-        (2.0, 0.95, 0, True),
-        (2.1, 0.1, 0, False),
-        (2.1, 0.1, 1000, True),
-        (5.1, 0.1, 1000, False),
-        (0.1, 0.96, 0, False),
-        (0.1, None, 0, True),
+        (2.0, 2.0, 0.95, 0, True),
+        (2.1, 0.1, 0.1, 0, False),
+        (2.1, 0.1, 0.1, 1000, True),
+        (5.1, 0.1, 0.1, 1000, False),
+        (0.1, 5.0, 0.1, 0, True),
+        (0.1, 5.1, 0.1, 0, False),
+        (0.1, 5.1, 0.1, 1000, False),
+        (0.1, 0.1, 0.96, 0, False),
+        (0.1, 0.1, None, 0, True),
     ],
 )
 def test_a_run_is_discarded_when_the_generator_was_the_limit(
-    late_ms: float, cores: float | None, tick_us: int, *, is_sound: bool
+    late_ms: float, unread_ms: float, cores: float | None, tick_us: int, *, is_sound: bool
 ) -> None:
-    why = why_discarded(Quantiles(count=1, p99=late_ms), cores, tick_us)
+    latency, late, unread = (Quantiles(count=1, p99=value) for value in (10.1, late_ms, unread_ms))
+    why = why_discarded(latency, late, unread, cores, tick_us)
     assert (why is None) is is_sound
     assert why is None or why.startswith("the generator was the limit: ")
-    assert why is None or ("at ticks" in why) is (tick_us > 0)
+    assert why is None or ("allowed at ticks" in why) is (tick_us > 0 and late_ms > unread_ms)
+
+
+def test_what_was_read_late_does_not_matter_where_it_is_the_lesser_part_of_latency() -> None:
+    latency, late, unread = (Quantiles(count=1, p99=value) for value in (60.0, 0.1, 20.0))
+    assert why_discarded(latency, late, unread, 0.5, 0) is None
 
 
 @pytest.mark.parametrize(("rate", "milliseconds"), [(100, 10), (50, 20), (25, 40), (16.67, 60), (1000 / 60, 60)])

@@ -31,7 +31,7 @@ class Spoken(Stream):
     def _take(self, data: bytes, now: float) -> None:
         raise NotImplementedError
 
-    def _say(self, frame: bytes, now: float) -> None:
+    def _say(self, frame: bytes, now: float, turn: int) -> None:
         self.said.append(frame)
 
     def _say_goodbye(self, now: float) -> None:
@@ -44,7 +44,7 @@ class Spoken(Stream):
 
 @pytest.fixture
 def book() -> Book:
-    book = Book(["wss://a/echo"])
+    book = Book([("wss://a/echo", "")])
     book.began = 0.0
     return book
 
@@ -85,7 +85,7 @@ def test_all_back_in_order(book: Book, stream: Spoken) -> None:
 def test_a_frame_that_is_missing_does_not_shift_the_others(book: Book, stream: Spoken) -> None:
     stream.hear(0, 2, 3, 4, 5)
     assert figures(book) == (5, 0)
-    assert sorted(book.routes[0].latency.counts) == [
+    assert sorted(book.routes[0].latency().counts) == [
         pytest.approx(int(us), rel=0.001) for us in (95e6, 96e6, 97e6, 98e6, 100e6)
     ]
 

@@ -58,6 +58,8 @@ READINGS = Readings(
     audit_unwritten=2,
     audit_is_up=True,
     is_ready=True,
+    workers={"starting": 0, "serving": 2, "draining": 1},
+    worker_restarts=1,
     tasks=12,
 )
 

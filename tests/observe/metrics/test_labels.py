@@ -64,6 +64,7 @@ def test_each_limit_is_one_of_a_listener_and_begins_a_refusals_text(limit: str) 
 
 def test_a_balancers_bad_header_and_texts_that_nobody_knows() -> None:
     assert labels.limit_of("PROXY protocol: no header came") == "proxy_header"
+    assert labels.limit_of("open_files: 1024 may be open, new calls are refused") == "open_files"
     assert labels.limit_of("who knows") == "other"
     assert labels.fault_of("closed: without a stop") == "closed"
     assert labels.fault_of("who knows") == "other"

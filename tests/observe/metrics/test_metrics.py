@@ -14,7 +14,7 @@ from tests.observe.metrics.exercised import OPENMETRICS, VERSIONS, exercised, sa
 
 UNITS = (
     *("seconds", "bytes", "total", "ratio", "info", "up"),
-    *("sessions", "handshakes", "calls", "leaves", "records", "tasks"),
+    *("sessions", "handshakes", "calls", "leaves", "records", "tasks", "workers"),
     "breaker",
 )
 """What a name may end in; `up` is 1 or 0, as Prometheus' own."""

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sottovoce.relay.link import BackendAddress, is_loopback_ip, parse_url
+from sottovoce.relay.link import TCP, BackendAddress, is_loopback_ip, parse_url
 
 
-def at(host: str, port: int, target: str, *, secure: bool = False) -> BackendAddress:
-    return BackendAddress(secure=secure, host=host, port=port, target=target)
+def at(host: str, port: int, target: str, scheme: str = "ws") -> BackendAddress:
+    return BackendAddress(scheme=scheme, host=host, port=port, target=target)
 
 
 @pytest.mark.parametrize(
@@ -16,14 +16,43 @@ def at(host: str, port: int, target: str, *, secure: bool = False) -> BackendAdd
     [
         ("ws://127.0.0.1:9000", at("127.0.0.1", 9000, "/"), "127.0.0.1:9000"),
         ("ws://[::1]:9000/a?b=c", at("::1", 9000, "/a?b=c"), "[::1]:9000"),
-        ("wss://Bot.Example.com/x%20y", at("bot.example.com", 443, "/x%20y", secure=True), "bot.example.com"),
-        ("wss://bot.example.com:80/?q", at("bot.example.com", 80, "/?q", secure=True), "bot.example.com:80"),
+        ("wss://Bot.Example.com/x%20y", at("bot.example.com", 443, "/x%20y", "wss"), "bot.example.com"),
+        ("wss://bot.example.com:80/?q", at("bot.example.com", 80, "/?q", "wss"), "bot.example.com:80"),
         ("ws://localhost", at("localhost", 80, "/"), "localhost"),
     ],
 )
 def test_a_url_taken_apart(url: str, address: BackendAddress, authority: str) -> None:
     assert parse_url(url) == address
     assert parse_url(url).authority == authority
+
+
+@pytest.mark.parametrize(
+    ("url", "secure", "authority"),
+    [
+        ("tcp://127.0.0.1:9092", False, "127.0.0.1:9092"),
+        ("tcp://[::1]:9092/", False, "[::1]:9092"),
+        ("tls://bot.example.com:443", True, "bot.example.com:443"),
+    ],
+)
+def test_a_url_without_a_path(url: str, *, secure: bool, authority: str) -> None:
+    address = parse_url(url, TCP)
+    assert (address.secure, address.authority, address.target) == (secure, authority, "")
+
+
+@pytest.mark.parametrize(
+    ("url", "remedy"),
+    [
+        ("ws://localhost:9092", "write tcp://HOST:PORT or tls://HOST:PORT$"),
+        ("tcp://localhost", "write the port"),
+        ("tls://localhost", "write the port"),
+        ("tcp://localhost:9092/call", "remove what follows the port"),
+        ("tcp://localhost:9092?uuid=1", "remove what follows the port"),
+        ("tcp://user:word@localhost:9092", "use a client certificate"),
+    ],
+)
+def test_a_tcp_url_that_is_refused(url: str, remedy: str) -> None:
+    with pytest.raises(ValueError, match=remedy):
+        parse_url(url, TCP)
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ async def test_the_request_is_the_urls_and_offers_nothing(autojump_clock: MockCl
         await backend.flush()
 
     link = await dial(take, Network())
-    assert link.websocket.is_open
+    assert link.framing.is_open
     assert link.early == []
     (request,) = requests
     assert request.target == b"/calls?lang=en"

@@ -9,7 +9,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from sottovoce.relay import Leg
-from sottovoce.relay.link.leg import MAX_REPLY_BYTES, WebSocketLeg
+from sottovoce.relay.link.leg import MAX_REPLY_BYTES, BackendLeg
 from sottovoce.transport import PeerClosed, TextMessage
 from sottovoce.wire import frames
 from tests.relay.backend import Backend, Calling
@@ -204,7 +204,7 @@ async def test_pings_whose_answers_are_not_read_are_a_flood_and_fill_no_memory(a
         nursery.start_soon(flood)
         async with calling.connect() as leg:
             await trio.sleep(1)
-            assert isinstance(leg, WebSocketLeg)
+            assert isinstance(leg, BackendLeg)
             assert len(leg._replies) < MAX_REPLY_BYTES + 4096
         nursery.cancel_scope.cancel()
     assert fault(calling.sink.told).startswith("flood: ")

@@ -7,9 +7,12 @@ import trio
 from trio.testing import MockClock
 
 from sottovoce.relay import Leg
+from sottovoce.relay.link import BackendRoute
+from sottovoce.relay.raw import RawDialect
 from sottovoce.transport import PeerClosed, TextMessage
-from tests.relay.backend import Backend, Calling
-from tests.relay.calls import END, RecordingSink
+from tests.relay.backend import Backend, Calling, Network, dialer
+from tests.relay.calls import END, START, RecordingSink
+from tests.transport.lines.ends import transports
 
 STOP = '{"type": "stop"}'
 NO_WEBSOCKET = b"\x83\x00"
@@ -85,6 +88,36 @@ async def test_bytes_that_are_not_websocket_directly_behind_the_upgrade(autojump
             leg.flush()  # as a client does that has something to say at once
             await trio.sleep(5)
     assert [what for what, _ in sink.told] == ["backend_closed"]
+
+
+async def test_a_close_directly_behind_the_upgrade_is_told_on_a_socket_that_takes_all_at_once(
+    autojump_clock: MockClock,
+) -> None:
+    autojump_clock.autojump_threshold = 0.02
+    network, sink = Network(), Answering()
+    theirs, ours = await transports("socket")
+    backend = Backend(theirs)
+
+    async def open_stream() -> trio.abc.Stream:
+        await trio.lowlevel.checkpoint()
+        return ours
+
+    async def serve() -> None:
+        await backend.asked()
+        backend.websocket.accept(None)
+        await backend.close(1001)
+
+    network.open_stream = open_stream  # type: ignore[method-assign]
+    route = BackendRoute("support", dialer(network), lambda start: RawDialect(start, header=False), queue_frames=5)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(serve)
+        async with route.connect(START, sink) as leg:
+            sink.leg = leg
+            leg.audio(b"waits", 0)
+            leg.flush()
+            await trio.sleep(5)
+    assert [what for what, _ in sink.told] == ["backend_closed"]
+    await trio.aclose_forcefully(theirs)
 
 
 async def test_a_message_at_fault_is_closed_with_1008_and_nothing_before_it(autojump_clock: MockClock) -> None:

@@ -1,5 +1,8 @@
 """What the network shell decides: where a plaintext stream may lead, and which words an error has."""
 
+import errno
+import socket
+
 import pytest
 import trio
 
@@ -74,3 +77,34 @@ async def test_a_name_that_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(trio, "open_tcp_stream", open_tcp_stream)
     with pytest.raises(OSError, match="Name or service not known"):
         await open_plaintext()
+
+
+async def test_an_address_is_connected_to_without_looking_anything_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(trio, "open_tcp_stream")
+    async with (await trio.open_tcp_listeners(0, host="127.0.0.1"))[0] as listener:
+        address = parse_url(f"ws://127.0.0.1:{listener.socket.getsockname()[1]}/")
+        async with await open_plaintext(address) as stream, await listener.accept() as accepted:
+            await stream.send_all(b"here")
+            assert await accepted.receive_some() == b"here"
+
+
+async def test_an_address_where_nobody_listens() -> None:
+    async with (await trio.open_tcp_listeners(0, host="127.0.0.1"))[0] as listener:
+        address = parse_url(f"ws://127.0.0.1:{listener.socket.getsockname()[1]}/")
+    with pytest.raises(OSError, match=r"^Connection refused$"):
+        await open_plaintext(address)
+
+
+async def test_a_cancelled_attempt_leaves_no_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[socket.socket] = []
+
+    class Fresh(socket.socket):
+        def connect_ex(self, _place: object) -> int:
+            made.append(self)
+            return errno.EINPROGRESS  # an address that does not answer
+
+    monkeypatch.setattr(socket, "socket", Fresh)
+    with trio.move_on_after(0) as scope:
+        await open_plaintext(parse_url("ws://127.0.0.1:9/"))
+    assert scope.cancelled_caught
+    assert [each.fileno() for each in made] == [-1]

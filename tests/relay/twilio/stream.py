@@ -31,7 +31,7 @@ def starting(codec: Codec = Codec.PCMU_8K, frame_ms: int = 20, **changes: Any) -
     return msgspec.structs.replace(START, send_codec=codec, receive_codec=codec, frame_milliseconds=frame_ms, **changes)
 
 
-def checked(message: str) -> dict[str, Any]:
+def checked(message: str | bytes) -> dict[str, Any]:
     """Hold a message for a bot against the schema, and read it."""
     read: dict[str, Any] = json.loads(message)
     TO_BOT.validate(read)
@@ -70,10 +70,10 @@ class Streaming:
         made = self.dialect.audio(frames.encode_audio(codec_bytes, 0, None), lost_before)
         self.texts += [checked(text) for text in ([made] if isinstance(made, str) else made)]
 
-    def put(self, message: str | Later | None) -> None:
+    def put(self, message: str | bytes | Later | None) -> None:
         """What the leg does with a text: it is finished when it leaves."""
         if message is not None:
-            self.texts += [checked(text) for text in (message.texts() if isinstance(message, Later) else [message])]
+            self.texts += [checked(text) for text in (message.messages() if isinstance(message, Later) else [message])]
 
     def hear(self, message: str | bytes) -> None:
         """A message of the bot."""

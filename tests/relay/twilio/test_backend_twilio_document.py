@@ -7,16 +7,16 @@ import msgspec
 
 from sottovoce.relay import RouteConfig
 from sottovoce.relay.link import pace
-from sottovoce.relay.twilio import MAX_MESSAGE_BYTES
-from sottovoce.relay.twilio.messages import MAX_MARK_NAME_BYTES
-from sottovoce.relay.twilio.options import IDENTITY_PARAMETER, MAX_PARAMETER_CHARACTERS, MAX_PARAMETERS
-from sottovoce.relay.twilio.playout import (
+from sottovoce.relay.link.playout import (
     FLUSH_SECONDS,
     LEAD_SECONDS,
     MARK_SPACING_SECONDS,
     MAX_MARKS,
-    MAX_WAITING_BYTES,
+    MAX_WAITING_SECONDS,
 )
+from sottovoce.relay.twilio import MAX_MESSAGE_BYTES
+from sottovoce.relay.twilio.messages import MAX_MARK_NAME_BYTES
+from sottovoce.relay.twilio.options import IDENTITY_PARAMETER, MAX_PARAMETER_CHARACTERS, MAX_PARAMETERS
 from tests.relay.twilio.stream import SCHEMA
 
 TEXT = (Path(__file__).parents[3] / "docs" / "backend-twilio.md").read_text(encoding="utf-8")
@@ -37,7 +37,7 @@ def test_every_message_is_told() -> None:
 def test_the_numbers() -> None:
     assert f"{MAX_MESSAGE_BYTES:_} bytes".replace("_", " ") in TEXT
     assert f"{MAX_MARK_NAME_BYTES:_} bytes; {MAX_MARKS:_} marks".replace("_", " ") in TEXT
-    assert MAX_WAITING_BYTES / 8000 == 60
+    assert MAX_WAITING_SECONDS == 60
     assert f"{LEAD_SECONDS} s before" in TEXT
     assert f"for {FLUSH_SECONDS} s" in TEXT
     assert f"than {MARK_SPACING_SECONDS} s" in TEXT

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from sottovoce.relay import BackendFault, BackendMisbehaved, TwilioOptions, g711
 from sottovoce.relay.link import Later
+from sottovoce.relay.link.playout import MAX_MARKS
 from sottovoce.relay.twilio import CODECS
 from sottovoce.relay.twilio.dialect import MAX_MARKS_BACK
 from sottovoce.relay.twilio.messages import MAX_MARK_NAME_BYTES
-from sottovoce.relay.twilio.playout import MAX_MARKS
 from sottovoce.wire import FRAME_MILLISECONDS, Codec
 from tests.relay.calls import END, STATISTICS
 from tests.relay.twilio.stream import STREAM, Streaming, from_bot, mark, media, payload_of, starting
@@ -226,7 +226,7 @@ def test_a_bot_that_has_marks_come_back_and_does_not_read_them() -> None:
     unread = streaming.metered.answers
     with pytest.raises(BackendMisbehaved, match="flood: more than 4000 marks came back"):
         have_them_come_back()
-    assert sum(len(later.texts()) for later in unread if isinstance(later, Later)) == MAX_MARKS_BACK + MAX_MARKS
+    assert sum(len(later.messages()) for later in unread if isinstance(later, Later)) == MAX_MARKS_BACK + MAX_MARKS
 
 
 def test_a_bot_that_reads_may_have_as_many_marks_come_back_as_it_likes() -> None:
@@ -237,7 +237,7 @@ def test_a_bot_that_reads_may_have_as_many_marks_come_back_as_it_likes() -> None
         streaming.dialect.receive_text(from_bot("clear"), streaming.metered)
         for later in streaming.metered.answers:
             assert isinstance(later, Later)
-            assert len(later.texts()) == MAX_MARKS
+            assert len(later.messages()) == MAX_MARKS
         streaming.metered.answers.clear()
 
 

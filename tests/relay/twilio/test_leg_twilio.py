@@ -10,7 +10,7 @@ import trio
 from trio.testing import MockClock
 
 from sottovoce.relay import CallStart, TwilioOptions
-from sottovoce.relay.link import Dialer, WebSocketRoute
+from sottovoce.relay.link import BackendRoute, Dialer, WebSocketUpgrade
 from sottovoce.relay.twilio import CODECS, MAX_MESSAGE_BYTES, TwilioDialect
 from sottovoce.transport import PeerClosed, TextMessage
 from sottovoce.wire import frames
@@ -44,14 +44,14 @@ class Calling:
     def __init__(self, *, queue_frames: int = 50) -> None:
         self.network = Network()
         self.sink = RecordingSink()
-        self.route = WebSocketRoute(
+        self.route = BackendRoute(
             "support",
             Dialer(
                 ADDRESS,
                 self.network.open_stream,
                 attempts=1,
                 timeout_seconds=2,
-                max_message_bytes=MAX_MESSAGE_BYTES,
+                begin=WebSocketUpgrade(max_message_bytes=MAX_MESSAGE_BYTES),
             ),
             lambda start: TwilioDialect(start, TwilioOptions()),
             queue_frames=queue_frames,
@@ -240,3 +240,21 @@ async def test_a_call_that_is_cancelled_leaves_nothing(autojump_clock: MockClock
         async for _ in cancelled_at_each_step(have_a_call):
             assert calling.network.open_streams == 0
         nursery.cancel_scope.cancel()
+
+
+async def test_what_came_with_the_answer_to_the_upgrade_is_played_to_its_end(autojump_clock: MockClock) -> None:
+    calling = Calling()
+
+    async def serve() -> None:
+        backend = await calling.network.backend()
+        await backend.asked()
+        backend.websocket.accept(None)
+        backend.put(media(CHUNK + CHUNK[:80]), mark("first"), mark("second"))
+        await backend.flush()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(serve)
+        async with calling.connect():
+            await trio.sleep(5)
+    assert len(calling.sink.named("audio")) == 2
+    assert len(calling.sink.named("mark")) == 2

@@ -200,7 +200,7 @@ def nothing_to_inspect(world: World) -> Asked:
 
 
 FAULTS = {
-    port_in_use: ("listener.address", "127.0.0.1:", "pid {pid}", "kill {pid}", "choose another port"),
+    port_in_use: ("listener.address", "127.0.0.1:", "pid {pid}", "choose another port"),
     admin_port_in_use: ("admin.address", "127.0.0.1:", "in use", "choose another"),
     port_below_1024: ("listener.address", "127.0.0.1:81", "CAP_NET_BIND_SERVICE"),
     address_of_another_machine: ("listener.address", "192.0.2.1:8443", "this machine has no such address", "choose"),
@@ -230,8 +230,8 @@ FAULTS = {
     audit_log_changed: ("{directory}/audit/audit.log, line 2", "does not match", "move it away"),
     issuing_ca_expired: ("certs/issuing.pem", "valid from", "check this machine's clock"),
     clock_behind: ("certs/issuing.pem", "valid from", "check this machine's clock"),
-    bad_route_for_init: ("--route bot", "no WebSocket URL", "write NAME=ws://"),
-    status_of_nobody: ("nobody answers", "127.0.0.1:", "sottovoce serve DIR"),
+    bad_route_for_init: ("--route bot", "no backend's URL", "write NAME=ws://"),
+    status_of_nobody: ("no proxy runs over this directory", "run/ready.control", "sottovoce serve DIR"),
     status_of_somebody_else: ("http://127.0.0.1:", "admin.address"),
     unknown_code: ("4999", "did you mean"),
     unknown_sample: ("raw-asyncoi", "raw-asyncio"),

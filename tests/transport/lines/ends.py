@@ -10,8 +10,9 @@ from typing import Final, cast
 import trio
 from trio.testing import lockstep_stream_pair, wait_all_tasks_blocked
 
-from sottovoce.transport import TlsStream
+from sottovoce.transport import RecordLayer, TlsStream
 from sottovoce.transport.lines import Line, TlsLine, line_over
+from tests.transport.ends import server
 from tests.transport.streams import shaken
 
 KINDS: Final = ("socket", "tcp", "memory", "tls on socket", "tls on memory")
@@ -148,10 +149,11 @@ async def tcp_pair() -> tuple[trio.SocketStream, trio.SocketStream]:
 
 @asynccontextmanager
 async def ends(kind: str, *, begun: bool = True) -> AsyncGenerator[Ends]:
-    """Give a line whose user is served; a TLS line is the server's."""
+    """Give a line whose user is served; a TLS line is the server's, its records our own on sockets."""
     ours, theirs = await transports(kind)
     if kind.startswith("tls"):
-        peer, stream = await shaken((theirs, ours))
+        records = RecordLayer.OPENSSL if "memory" in kind else RecordLayer.OWN
+        peer, stream = await shaken((theirs, ours), server(records=records))
         both = Ends(stream, peer)
     else:
         both = Ends(ours, theirs)

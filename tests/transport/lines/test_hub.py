@@ -166,7 +166,7 @@ async def test_deadlines_come(members: int) -> None:
             with trio.move_on_after(0.02) as limit:
                 await trio.sleep_forever()
             assert limit.cancelled_caught
-        assert steps[0] > 100
+        assert steps[0] > 10
 
 
 async def test_a_deadline_set_while_being_told_comes(members: int) -> None:
@@ -296,6 +296,33 @@ async def test_all_tasks_are_blocked_only_when_sockets_are_served(autojump_clock
         await wait_all_tasks_blocked()
         assert steps[0] >= 5_000
         assert trio.current_time() == pytest.approx(0)
+
+
+@pytest.mark.parametrize("by_task", [False, True])
+def test_what_comes_behind_a_turn_comes_once_all_have_been_told(
+    monkeypatch: pytest.MonkeyPatch, *, by_task: bool
+) -> None:
+    if by_task:
+        monkeypatch.setattr(hubs, "stand_in", lambda _hub: False)
+
+    async def main() -> None:
+        told: list[bytes] = []
+        async with ends("socket") as first, ends("socket") as second:
+            hub = hubs.current_hub()
+
+            def received(data: bytes) -> None:
+                told.append(data)
+                hub.after_turn(lambda: told.append(b"behind"))
+
+            for each in (first, second):
+                each.user.on_received = received
+                each.say(b"x")
+            await settle()
+            assert told == [b"x", b"x", b"behind", b"behind"]
+            hub.after_turn(told.clear)
+            assert told == []
+
+    trio.run(main)
 
 
 # Its life.

@@ -72,6 +72,48 @@ async def test_what_was_not_passed_on_is_the_owners(autojump_clock: MockClock, k
 
 
 @TLS
+async def test_what_waits_for_its_turn_is_not_lost_by_a_release(autojump_clock: MockClock, kind: str) -> None:
+    async with ends(kind) as both, trio.open_nursery() as nursery:
+        has_gone = trio.Event()
+
+        async def release() -> None:
+            await both.line.release()
+            has_gone.set()
+
+        both.user.on_received = lambda _data: nursery.start_soon(release)
+        both.say(bytes(RECORD))
+        await has_gone.wait()
+        seen = len(both.user.data)
+        with trio.move_on_after(1):
+            while seen < RECORD:
+                seen += len(await both.stream.receive_some())
+        assert seen == RECORD
+
+
+@TLS
+@pytest.mark.parametrize("end", ["closed", "garbage"])
+async def test_an_end_that_the_stream_has_read_already_is_told(autojump_clock: MockClock, kind: str, end: str) -> None:
+    async with ends(kind, begun=False) as both:
+        await both.line.release()
+        stream, peer = both.stream, both.peer
+        assert isinstance(stream, TlsStream)
+        assert isinstance(peer, TlsStream)
+        peer.core.send(b"all in one piece")
+        if end == "closed":
+            peer.core.close()
+        send_raw(both, peer.core.to_send() + (GARBAGE if end == "garbage" else b""))
+        if end == "garbage":
+            both.peer_does(both.below.receive_some)
+        assert await stream.receive_some(7) == b"all in "
+        both.line = TlsLine(stream)
+        both.begin()
+        await settle()
+        assert both.user.data == b"one piece"
+        (reason,) = both.user.of("lost")
+        assert ("bad record mac" in str(reason)) if end == "garbage" else (reason == "")
+
+
+@TLS
 async def test_garbage_ends_it_and_the_peer_learns_why(autojump_clock: MockClock, kind: str) -> None:
     async with ends(kind) as both:
         both.say(b"good so far")
@@ -193,6 +235,7 @@ class Asking:
         self.asked = 0
         self.plaintext = plaintext
         self._owed = self._fed = b""
+        self.records = self
 
     def receive_record(self, data: bytes) -> None:
         self._fed = data  # no data of the peer's, so the long way is asked

@@ -106,3 +106,20 @@ def test_leftovers_of_one_connection_are_no_fault_of_another() -> None:
     ours, theirs = connected()
     ours.send(b"x")
     assert theirs.receive(ours.to_send()) == b"x"
+
+
+def test_a_flight_is_fed_up_to_an_encrypted_record() -> None:
+    plain, encrypted = b"\x16\x03\x03\0\3abc", b"\x17\x03\x03\0\3abc"
+    data = plain + plain + encrypted + plain + encrypted
+    for step in (1, 2, 3, 7, 8, 9, 23, len(data)):
+        pipe, ends = RecordPipe(server().new_connection()), set[int]()
+        for at in range(0, len(data), step):
+            piece, taken = data[at : at + step], 0
+            while taken < len(piece):
+                taken = pipe.feed_flight(piece, taken)
+                ends.add(at + taken)
+        assert ends >= {24, 40}
+        assert pipe._missing == 0
+        if step == len(data):
+            assert ends == {24, 40}
+    assert RecordPipe(server().new_connection()).feed_flight(b"") == 0

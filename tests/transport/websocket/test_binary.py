@@ -1,4 +1,5 @@
 import itertools
+import os
 from collections.abc import Sequence
 
 import hypothesis.strategies as st
@@ -73,6 +74,30 @@ def test_what_is_heard_is_what_the_core_alone_would_hear(
     assert heard() == expected
 
 
+@given(st.lists(FRAMES, max_size=8), st.lists(st.integers(0, 8), max_size=12), ROLES, st.lists(st.integers(0, 400)))
+@example([], [0], "client", [])
+@example([], [0], "server", [])
+@example([(2, 5, True, 0, True), (2, 5, True, 4, True)], [0, 0, 1], "server", [])
+@example([(2, 5, True, 0, True), (2, 5, True, 0, False)], [0, 0, 1], "server", [])
+@example([(2, 5, True, 0, True), (1, 5, False, 0, True)], [0, 1, 0], "client", [])
+@example([(2, 5, True, 0, True), (8, 0, True, 0, True)], [0, 1, 0], "client", [])
+def test_a_message_by_itself_is_what_it_is_among_others(
+    frames: list[tuple[int, int, bool, int, bool]], order: list[int], hearer: str, cuts: list[int]
+) -> None:
+    """Of one length after the other, and of the same again, which is known by its head."""
+    is_server = hearer == "server"
+    each = [
+        frame(opcode, bytes(size), masked=masked is is_server, fin=fin, reserved=reserved)
+        for opcode, size, fin, reserved, masked in frames
+    ]
+    pieces = [(each or [b""])[at % max(1, len(each))] for at in order]
+    pieces += pieces_of(b"".join(pieces), cuts) if cuts else []
+    one, other = end_of(is_server=is_server), end_of(is_server=is_server)
+    for piece in pieces:
+        message = one.receive_message(piece)
+        assert (one.receive(piece) if message is None else [message]) == other.receive(piece)
+
+
 @given(st.lists(st.binary(max_size=300), max_size=20), ROLES)
 def test_what_is_written_past_the_core_arrives(said: list[bytes], hearer_is: str) -> None:
     client, server = connected()
@@ -86,7 +111,7 @@ def test_what_is_written_past_the_core_arrives(said: list[bytes], hearer_is: str
 @pytest.mark.parametrize("size", [0, 125, 126, 65_535, 65_536])
 def test_the_form_of_each_length(size: int) -> None:
     encoded = binary.unmasked_frame(bytes(size))
-    masked = binary.MaskingKeys().masked_frame(bytes(size))
+    masked = binary.masked_frame(bytes(size))
     if size == 65_536:
         assert encoded is masked is None
         return
@@ -99,9 +124,20 @@ def test_the_form_of_each_length(size: int) -> None:
 
 
 def test_no_two_masking_keys_are_the_same() -> None:
-    keys = binary.MaskingKeys()
-    seen = {(keys.masked_frame(b"") or b"")[2:6] for _ in range(1_000)}
+    seen = {(binary.masked_frame(b"") or b"")[2:6] for _ in range(1_000)}
     assert len(seen) > 990
+
+
+def test_a_forked_process_has_masking_keys_of_its_own() -> None:
+    binary.masked_frame(b"")
+    ours, theirs = os.pipe()
+    if (pid := os.fork()) == 0:
+        os.write(theirs, binary.masked_frame(b"") or b"")
+        os._exit(0)
+    os.waitpid(pid, 0)
+    assert os.read(ours, 6) != binary.masked_frame(b"")
+    os.close(ours)
+    os.close(theirs)
 
 
 def test_a_message_above_64_kilobytes_is_the_cores() -> None:

@@ -198,3 +198,16 @@ def test_nearly_sound_responses_raise_nothing(changed: dict[str, str]) -> None:
     end, headers = asked("sottovoce.v1")
     for event in end.receive(response({**headers, **changed})):
         assert isinstance(event, UpgradeAccepted | WsFailed)
+
+
+def test_headers_of_the_callers_own_go_with_the_request() -> None:
+    websocket = client()
+    websocket.request([("Authorization", "Bearer a b"), ("X-Team", "voice")])
+    lines = websocket.to_send().split(b"\r\n")
+    assert lines.count(b"Authorization: Bearer a b") == lines.count(b"X-Team: voice") == 1
+
+
+@pytest.mark.parametrize("header", [("a b", "c"), ("", "c"), ("a", ""), ("a", "b\r\nc: d"), ("a", " b"), ("a", "é")])
+def test_a_header_that_is_none_is_our_own_fault(header: tuple[str, str]) -> None:
+    with pytest.raises(ApiMisuse, match="a header has a name"):
+        client().request([header])

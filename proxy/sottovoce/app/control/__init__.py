@@ -6,15 +6,17 @@ The admin address tells and changes nothing; this changes, and is closed to ever
 by the socket's mode, and by who the kernel says has connected.  One order a connection.
 """
 
-from sottovoce.app.control.asking import Unordered, order
-from sottovoce.app.control.listening import serve_control
+from sottovoce.app.control.asking import Unordered, find_admin, order
+from sottovoce.app.control.listening import Ordered, serve_control
 from sottovoce.app.control.orders import Done, Order, SealState, socket_path
 
 __all__ = [
     "Done",
     "Order",
+    "Ordered",
     "SealState",
     "Unordered",
+    "find_admin",
     "order",
     "serve_control",
     "socket_path",

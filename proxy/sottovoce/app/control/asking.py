@@ -7,12 +7,14 @@ from pathlib import Path
 
 import msgspec
 
+from sottovoce.admin import AdminConfig
 from sottovoce.app.control.orders import Done, Order, socket_path, to_line
 from sottovoce.app.control.peers import user_of
 from sottovoce.primitives import Secret, SottovoceError, wipe_bytes
-from sottovoce.settings import find_file, load
+from sottovoce.settings import Configuration, find_file, load
 
 _PATIENCE_SECONDS = 60.0
+_LOOK_SECONDS = 5.0
 _MAX_ANSWER_BYTES = 1 << 16
 
 
@@ -28,7 +30,7 @@ def order(directory: Path, what: Order, share: Secret | None = None) -> Done:
     configuration = load(find_file(directory))
     path = socket_path(configuration.process.ready_file)
     try:
-        answer = _exchange(path, what, share, _proxys_users(Path(configuration.audit.file)))
+        answer = _exchange(path, what, share, configuration, _PATIENCE_SECONDS)
         done = msgspec.json.decode(answer, type=Done)
     except FileNotFoundError:
         raise Unordered(_nobody(path, "there is no such socket")) from None
@@ -49,6 +51,43 @@ def order(directory: Path, what: Order, share: Secret | None = None) -> Done:
     return done
 
 
+def find_admin(configuration: Configuration) -> AdminConfig:
+    """Say where the proxy that runs by a configuration tells how it does; it says so itself, since `--set` may differ.
+
+    That is where the configuration has it if the proxy is another user's, or of a version that does not say it.
+    Raises Unordered where none runs: what listens there all the same would be another directory's.
+    """
+    ready_file = Path(configuration.process.ready_file)
+    path = socket_path(str(ready_file))
+    try:
+        answer = _exchange(path, Order("look"), None, configuration, _LOOK_SECONDS)
+        address = msgspec.json.decode(answer, type=Done).admin
+        return AdminConfig(address=address) if address else configuration.admin
+    except FileNotFoundError:
+        raise Unordered(_replaced(ready_file) if ready_file.exists() else _not_running(path)) from None
+    except ConnectionRefusedError:
+        raise Unordered(_not_running(path)) from None
+    except TimeoutError:
+        text = f"the proxy has not answered at {path} within {_LOOK_SECONDS:g} s: see its log"
+        raise Unordered(text) from None
+    except (OSError, Unordered, ValueError):
+        return configuration.admin
+
+
+def _replaced(ready_file: Path) -> str:
+    return (
+        f"nobody answers, and {ready_file} is there: the proxy is being replaced by a newer program, or was killed in "
+        "that: ask again when the log says replacement.done; if no process runs, start it with: sottovoce serve DIR"
+    )
+
+
+def _not_running(path: Path) -> str:
+    return (
+        f"no proxy runs over this directory, or it is still starting (nobody listens at {path}): start it with: "
+        "sottovoce serve DIR, or give the URL of its admin address (admin.address)"
+    )
+
+
 def _proxys_users(audit: Path) -> set[int]:
     """Give who may be the proxy: our own user, or root; for root it may be whoever keeps the audit log, too."""
     users = {0, os.geteuid()}
@@ -57,11 +96,12 @@ def _proxys_users(audit: Path) -> set[int]:
     return users
 
 
-def _exchange(path: Path, what: Order, share: Secret | None, users: set[int]) -> bytes:
+def _exchange(path: Path, what: Order, share: Secret | None, configuration: Configuration, patience: float) -> bytes:
+    users = _proxys_users(Path(configuration.audit.file))
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         with closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as connection:
-            connection.settimeout(_PATIENCE_SECONDS)
+            connection.settimeout(patience)
             connection.connect(f"/proc/self/fd/{folder}/{path.name}")  # a path has 107 bytes at most
             if (user := user_of(connection)) not in users:  # a share is for nobody else to hear
                 raise Unordered(f"user {user} listens at {path}, who does not run the proxy: see who did that")

@@ -5,8 +5,9 @@ import socket
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
+import msgspec
 import trio
 
 from sottovoce.app.control.orders import MAX_LINE_BYTES, Done, Order, OrderInvalid, SealState, parse_order, to_line
@@ -42,10 +43,17 @@ class Sealing(Protocol):
         ...
 
 
+class Ordered(NamedTuple):
+    """What takes orders, and where it tells how it does."""
+
+    tokens: Cluster
+    sealing: Sealing
+    admin: str = ""
+
+
 async def serve_control(
     path: Path,
-    tokens: Cluster,
-    sealing: Sealing,
+    ordered: Ordered,
     crashed: Callable[[BaseException], None],
     *,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
@@ -54,7 +62,7 @@ async def serve_control(
     room = trio.CapacityLimiter(_BACKLOG)
 
     async def answer(connection: trio.SocketStream) -> None:
-        await _answer_one(connection, tokens, sealing, crashed, room)
+        await _answer_one(connection, ordered, crashed, room)
 
     with _listening(path) as listener:
         accepting = trio.SocketListener(trio.socket.from_stdlib_socket(listener))
@@ -83,8 +91,7 @@ def _listening(path: Path) -> Generator[socket.socket]:
 
 async def _answer_one(
     connection: trio.SocketStream,
-    tokens: Cluster,
-    sealing: Sealing,
+    ordered: Ordered,
     crashed: Callable[[BaseException], None],
     room: trio.CapacityLimiter,
 ) -> None:
@@ -92,7 +99,7 @@ async def _answer_one(
         async with room:
             try:
                 if user_of(connection.socket) in {0, os.geteuid()}:
-                    done = await _take(connection.socket, tokens, sealing)
+                    done = await _take(connection.socket, ordered)
                     await connection.send_all(to_line(done))
             except (OSError, trio.BrokenResourceError):
                 return  # whoever asked has gone
@@ -125,12 +132,13 @@ class _Lines:
         self._buffer[:] = bytes(len(self._buffer))
 
 
-async def _take(connection: trio.socket.SocketType, tokens: Cluster, sealing: Sealing) -> Done:
+async def _take(connection: trio.socket.SocketType, ordered: Ordered) -> Done:
+    tokens, sealing, _ = ordered
     lines = _Lines(connection)
     try:
         order = parse_order(await lines.next())
         if order.do != "unseal":
-            return await _do(order, tokens, sealing)
+            return await _do(order, ordered)
         with Secret.take("share", await lines.next()) as share:
             return _seen(tokens, await sealing.offer(share))
     except SottovoceError as error:
@@ -139,7 +147,8 @@ async def _take(connection: trio.socket.SocketType, tokens: Cluster, sealing: Se
         lines.wipe()
 
 
-async def _do(order: Order, tokens: Cluster, sealing: Sealing) -> Done:
+async def _do(order: Order, ordered: Ordered) -> Done:
+    tokens, sealing, admin = ordered
     match order.do:
         case "hold":
             tokens.hold(order.node, one_line(order.reason))
@@ -148,7 +157,7 @@ async def _do(order: Order, tokens: Cluster, sealing: Sealing) -> Done:
         case "seal":
             return _seen(tokens, await sealing.seal(one_line(order.reason)))
         case _:
-            pass
+            return msgspec.structs.replace(_seen(tokens, sealing.status), admin=admin)
     return _seen(tokens, sealing.status)
 
 

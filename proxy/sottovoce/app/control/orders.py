@@ -43,6 +43,8 @@ class Done(msgspec.Struct, frozen=True, omit_defaults=True):
     up: tuple[str, ...] = ()
     """The tokens that take calls now."""
     seal: SealState | None = None
+    admin: str = ""
+    """Where the proxy tells how it does; said to whoever only looks."""
 
 
 def socket_path(ready_file: str) -> Path:

@@ -8,12 +8,14 @@ from typing import Final
 import trio
 
 from sottovoce.admin import Concern, Unanswered, ask_status, url_of
+from sottovoce.app.control import Unordered, find_admin
 from sottovoce.app.doctor.findings import Finding, fail, ok, warn
-from sottovoce.app.doctor.sockets import Holder, bind_error, holder_of
+from sottovoce.app.doctor.sockets import PROXY, Holder, bind_error, holder_of
 from sottovoce.edge import parse_address
 from sottovoce.pki import throwaway_identity
 from sottovoce.relay import BackendDown, Route
-from sottovoce.relay.link import WebSocketRoute
+from sottovoce.relay.link import BackendRoute
+from sottovoce.relay.mux import MuxRoute
 from sottovoce.settings import Configuration
 from sottovoce.transport import PqPolicy, SelfTestFailed, TransportMisconfigured, self_test, server_context
 
@@ -53,7 +55,8 @@ def _port(section: str, text: str, running: Holder | None) -> Finding:
             return ok(name, f"{text} is held by the proxy that runs (pid {running.pid})")
         who = f"pid {holder.pid} ({holder.program})" if holder.pid else "a process of another user"
         end_it = f"kill {holder.pid}" if holder.pid else f"ss -ltnp 'sport = :{address.port}' as root names it"
-        return fail(name, f"{text} is in use by {who}", f"end that ({end_it}), or take another port: {another}")
+        or_else = "" if holder.program == PROXY else f"; or end that ({end_it})"
+        return fail(name, f"{text} is in use by {who}", f"take another port: {another}{or_else}")
     error = bind_error(address.host, address.port)
     if error is None:
         return ok(name, f"{text} is free")
@@ -73,8 +76,8 @@ def running_findings(configuration: Configuration, running: Holder | None) -> li
     if running is None:
         return [ok("proxy", "none runs over this directory")]
     try:
-        status = ask_status(url_of(configuration.admin))
-    except Unanswered as error:
+        status = ask_status(url_of(find_admin(configuration)))
+    except (Unanswered, Unordered) as error:
         what = f"one runs (pid {running.pid}), and could not be asked: {str(error).partition(': ')[0]}"
         return [warn("proxy", what, "sottovoce status URL, with the URL of its admin address (event proxy.ready)")]
     told = [_concern(each) for each in status.concerns]
@@ -93,7 +96,7 @@ async def backend_findings(routes: Mapping[str, Route]) -> list[Finding]:
     """Dial each backend once, as for a call; one that is away is a warning: it may come later."""
     findings: list[Finding] = []
 
-    async def reach(name: str, route: WebSocketRoute) -> None:
+    async def reach(name: str, route: BackendRoute | MuxRoute) -> None:
         try:
             await route.reach()
         except BackendDown as error:
@@ -103,10 +106,10 @@ async def backend_findings(routes: Mapping[str, Route]) -> list[Finding]:
             why = os.strerror(error.errno) if error.errno else "the system refused"
             findings.append(warn(f"backend {name}", why, f"correct routes.{name}.url"))
         else:
-            findings.append(ok(f"backend {name}", "opens its WebSocket"))
+            findings.append(ok(f"backend {name}", "answers"))
 
     async with trio.open_nursery() as nursery:
         for name, route in routes.items():
-            if isinstance(route, WebSocketRoute):
+            if isinstance(route, BackendRoute | MuxRoute):
                 nursery.start_soon(reach, name, route)
     return findings or [ok("backends", "no route has one")]

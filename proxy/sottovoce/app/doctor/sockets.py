@@ -6,7 +6,7 @@ Other users' processes show no descriptors: then the port is held by somebody wi
 import os
 import socket
 import struct
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from itertools import islice
@@ -20,6 +20,10 @@ from sottovoce.primitives import one_line
 _LISTEN: Final = "0A"
 _MAX_PROCESSES: Final = 50_000
 _PROC: Final = Path("/proc")
+PROXY: Final = "sottovoce"
+"""Our own program's name."""
+_MAX_WORDS: Final = 5
+"""So many words of a command line may come before a module's name."""
 
 
 class Holder(NamedTuple):
@@ -80,7 +84,7 @@ def naming_holder() -> Generator[None]:
         address = parse_address(error.address)
         holder = holder_of(address.host, address.port) if error.is_taken else None
         if holder is not None and holder.pid:
-            error.name_holder(holder.pid, holder.program)
+            error.name_holder(holder.pid, holder.program, is_proxy=holder.program == PROXY)
         raise
 
 
@@ -127,8 +131,23 @@ def _owner(inode: str) -> Holder:
 
 
 def _program(pid: int) -> str:
-    """Give the program's name alone: its arguments may hold what is nobody's affair."""
+    """Give the program's name alone: its arguments may hold what is nobody's affair.
+
+    Python's is `python` where it became another program in place (an upgrade), or runs a module: then that one's.
+    """
+    if is_proxy(read_text(_PROC / str(pid) / "cmdline").split("\0")):
+        return PROXY
     return one_line(read_text(_PROC / str(pid) / "comm"), max_characters=32)
+
+
+def is_proxy(words: Sequence[str]) -> bool:
+    """Whether a command line runs `sottovoce`, or one of its workers.  Pure."""
+    if any(Path(word).name == PROXY for word in words[:2]):
+        return True
+    if "-m" not in words[:_MAX_WORDS]:
+        return False
+    module = "".join(words[words.index("-m") + 1 :][:1])
+    return module == PROXY or module.startswith(f"{PROXY}.app.")
 
 
 def _read_all(path: Path) -> str:

@@ -14,6 +14,7 @@ class Kind(StrEnum):
     ALERT = "TLS alert"
     TLS = "TLS fault"
     CERTIFICATE = "certificate check"
+    REFUSAL = "refused connection"
     READY = "reason of /readyz"
     EXIT = "exit code"
     EVENT = "log event"

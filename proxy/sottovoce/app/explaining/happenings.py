@@ -38,6 +38,29 @@ _EVENTS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "proxy.ready": ("Calls can come.", ("a start",), (_FINE,)),
     "proxy.draining": ("The proxy lets nobody in and sends its calls away.", ("SIGTERM or Ctrl-C",), (_FINE,)),
     "proxy.stopped": ("The proxy has ended in good order.", ("SIGTERM or Ctrl-C",), (_FINE,)),
+    "worker.started": ("A worker takes calls.", ("a start, an upgrade, or one that was lost before",), (_FINE,)),
+    "worker.lost": (
+        "A worker ended unasked: its calls are lost, those of the others go on.",
+        ("somebody killed it, or the machine has no memory left", "a fault in the proxy"),
+        ("it is started again by itself, later each time; report it if the kernel's log says nothing of it",),
+    ),
+    "worker.ended": ("A worker has ended as it was told to.", ("a stop or an upgrade",), (_FINE,)),
+    "supervisor.lost": (
+        "A worker's supervisor is gone: the worker sends its calls elsewhere and ends.",
+        ("the supervisor was killed, or an upgrade did not start",),
+        ("see what the supervisor logged last; the service manager starts the proxy again",),
+    ),
+    "replacement.begun": ("The installed program takes the proxy's place.", ("SIGUSR2",), (_FINE,)),
+    "replacement.refused": (
+        "The proxy was asked to become a newer one, and goes on as it was.",
+        (
+            "the new program finds faults in the configuration",
+            "process.workers is 1, or the PINs are sealed",
+            "it was asked again while that was under way",
+        ),
+        ("the reason tells: mend it and ask again, or restart",),
+    ),
+    "replacement.done": ("A newer program has the proxy's sockets and workers.", ("SIGUSR2",), (_FINE,)),
     "admin.exposed": (
         "The admin address can be reached from other machines.",
         ("admin.address is not loopback",),
@@ -66,8 +89,13 @@ _EVENTS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     ),
     "connection.refused": (
         "A connection was closed before a byte was read.",
-        ("max_connections or max_handshakes… of [listener] is reached", "a flood", "a wrong PROXY protocol header"),
-        ("the reason names the limit: raise it if these are your callers, as behind a balancer",),
+        (
+            "max_connections or max_handshakes… of [listener] is reached",
+            "a flood",
+            "a wrong PROXY protocol header",
+            "open_files: no descriptor is left",
+        ),
+        ("sottovoce explain with the limit that the reason begins with explains it (PROXY protocol: proxy_header)",),
     ),
     "session.established": ("A call is sealed and goes to its route.", ("a caller",), (_FINE,)),
     "session.refused": (
@@ -168,6 +196,11 @@ _NO_RENEWAL = ("the certificate could not be renewed, for the token is down or t
 _LOOK_AT_STATUS = "sottovoce status DIR names the cause; sottovoce doctor DIR looks at the machine, too"
 _REASONS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "draining": ("The proxy is going down and sends its calls elsewhere.", ("SIGTERM or Ctrl-C",), (_FINE,)),
+    "no_worker": (
+        "No worker takes calls: all were lost, or none has begun yet.",
+        ("a fault in the proxy that a caller brings about again", "the machine has no memory left"),
+        ("see worker.lost in the log; they are started again by themselves",),
+    ),
     "audit_log_unwritable": (
         "The audit log cannot be written, so no new call is let in.",
         ("the disk is full", "the file or its directory may not be written"),

@@ -9,13 +9,14 @@ from sottovoce.app.explaining.codes import code_entries
 from sottovoce.app.explaining.entries import Entry, Kind
 from sottovoce.app.explaining.faults import fault_entries
 from sottovoce.app.explaining.happenings import happening_entries
+from sottovoce.app.explaining.refusals import refusal_entries
 
 _MAX_WORD = 64
 _NEAR = 3
 
 TABLE: Final[tuple[Entry, ...]] = tuple(
     sorted(
-        (*code_entries(), *fault_entries(), *carriage_entries(), *happening_entries()),
+        (*code_entries(), *fault_entries(), *carriage_entries(), *refusal_entries(), *happening_entries()),
         key=lambda entry: list(Kind).index(entry.kind),
     )
 )
@@ -30,6 +31,8 @@ _WHERE: Final = {
     Kind.ALERT: "The number by which one end of TLS tells the other why it gives up (RFC 8446 §6).",
     Kind.TLS: "Why a TLS connection failed, as `tls.refused` and `doctor` name it.",
     Kind.CERTIFICATE: "What a client has against a server's TLS certificate.",
+    Kind.REFUSAL: "Why a connection became no call: the beginning of the reason of `connection.refused`, and the label "
+    "`reason` of `sottovoce_connection_refusals_total`.  The limits are of `[listener]`, or of `[listeners.NAME]`.",
     Kind.READY: "Why `GET /readyz` of the admin address says that new calls should go elsewhere.",
     Kind.EXIT: "How a command ended.",
     Kind.EVENT: "The `event` of a line of the log.",

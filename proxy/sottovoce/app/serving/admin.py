@@ -15,11 +15,11 @@ from sottovoce.admin import (
     duration,
 )
 from sottovoce.admin.web import build_application, serve_application
+from sottovoce.app.floor import Load
 from sottovoce.app.serving.health import with_load
 from sottovoce.app.serving.parts import CLOCK, Parts
 from sottovoce.observe import events
 from sottovoce.relay import RouteConfig
-from sottovoce.relay.link import parse_url
 
 _WORST_FIRST = ("unready", "degraded", "notice")
 
@@ -40,7 +40,8 @@ class Operators:
     def status(self) -> Status:
         """Give everything."""
         parts, health = self._parts, self._parts.health
-        readiness, routes = health.readiness(), tuple(self._routes())
+        load = parts.carrier.load
+        readiness, routes = health.readiness(), tuple(self._routes(load))
         found = [*health.concerns(), *self._backend_concerns(routes)]
         concerns = tuple(sorted(found, key=lambda concern: _WORST_FIRST.index(concern.severity)))
         return Status(
@@ -50,8 +51,9 @@ class Operators:
             uptime_seconds=round(CLOCK.now() - self._began_at, 3),
             draining=health.is_draining,
             readiness=readiness,
-            listeners=tuple(self._listeners()),
-            calls=parts.backends.calls,
+            workers=None if (staff := parts.carrier.staff) is None else staff.shown,
+            listeners=tuple(self._listeners(load)),
+            calls=load.calls,
             routes=routes,
             hsm=with_load(health.hsm, parts.tokens.status),
             seal=health.seal_shown,
@@ -59,20 +61,19 @@ class Operators:
             voice_certificate=health.certificate_status("voice"),
             ticket_key=health.ticket_key_status,
             audit=AuditStatus(health.is_audit_writable, parts.audit.end.records, parts.audit.end.head.hex()),
-            handshakes=parts.backends.handshakes,
+            handshakes=load.handshakes,
             concerns=concerns,
         )
 
-    def _listeners(self) -> Iterator[ListenerStatus]:
+    def _listeners(self, load: Load) -> Iterator[ListenerStatus]:
         configured = self._parts.configuration.all_listeners()
-        for each in self._parts.listeners:
-            listener = each.listener
-            pq = str(configured[listener.name].pq)
-            yield ListenerStatus(listener.name, str(listener.address), pq, listener.calls)
+        for name, address in self._parts.carrier.addresses.items():
+            yield ListenerStatus(name, address, str(configured[name].pq), load.listeners.get(name, 0))
 
-    def _routes(self) -> Iterator[RouteStatus]:
+    def _routes(self, load: Load) -> Iterator[RouteStatus]:
+        now = CLOCK.now()
         for name, config in sorted(self._parts.configuration.routes.items()):
-            yield self._parts.backends.route(name, is_built_in=config.url is None)
+            yield load.route(name, now, is_built_in=config.url is None)
 
     def _backend_concerns(self, routes: tuple[RouteStatus, ...]) -> Iterator[Concern]:
         for each in routes:
@@ -92,7 +93,7 @@ async def serve_admin(parts: Parts) -> None:
     if not parts.configuration.admin.is_loopback:
         parts.logger.warning(events.ADMIN_EXPOSED, address=parts.admin_address)
     try:
-        await serve_application(parts.admin, build_application(Operators(parts), parts.metrics, crashed), crashed)
+        await serve_application(parts.admin, build_application(Operators(parts), parts.exposition, crashed), crashed)
     except* Exception as crash:  # noqa: BLE001  the calls go on without somebody who can ask
         crashed(crash)
 
@@ -106,4 +107,4 @@ def _state(readiness: Readiness, concerns: tuple[Concern, ...]) -> State:
 
 def _place(config: RouteConfig) -> str:
     """Give a backend's host and port; what follows in its URL may be nobody's affair."""
-    return parse_url(config.url or "").authority
+    return config.address.authority

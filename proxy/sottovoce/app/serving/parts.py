@@ -8,7 +8,7 @@ Nothing here decides anything: it hands each part what it asks for.
 """
 
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
@@ -19,48 +19,31 @@ import trio
 from sottovoce.app.anchors import record_anchor_changes
 from sottovoce.app.checking import build_routes, read_credentials
 from sottovoce.app.doctor.sockets import naming_holder
+from sottovoce.app.floor import Change, versions
 from sottovoce.app.ledger import open_ledger
 from sottovoce.app.places import token_places
-from sottovoce.app.serving.backends import Backends
-from sottovoce.app.serving.callers import Callers
-from sottovoce.app.serving.certificates import TlsContexts, TlsPolicy, certificate_keepers
+from sottovoce.app.serving.carriage import Alone, Carriage, Given, Kept, Several, Tasks
+from sottovoce.app.serving.certificates import leaf_keeper, voice_keeper
 from sottovoce.app.serving.health import Health, Reports, Tokens
-from sottovoce.app.serving.measuring import MeasuredRoute, read, versions
+from sottovoce.app.serving.measuring import read
 from sottovoce.app.serving.sealing import Sealing, open_keeper
 from sottovoce.app.token_process import COMMAND
+from sottovoce.app.workers import Handover
+from sottovoce.app.workers.handover import ADMIN
 from sottovoce.audit import AuditFailed, AuditLog, ConfigurationLoaded, PlaintextNetworkAllowed, open_audit
-from sottovoce.edge import (
-    Address,
-    CurrentServices,
-    EdgeServices,
-    Journal,
-    Listener,
-    ServedRoute,
-    bind,
-    listen,
-    parse_address,
-)
+from sottovoce.edge import Address, listen, parse_address
 from sottovoce.hsm import Cluster, open_pool
 from sottovoce.hsm.seal import Effects
-from sottovoce.identity import Batcher, Certificates, Clients, ClientsContents, Tickets
+from sottovoce.identity import Certificates, Clients, ClientsContents
 from sottovoce.observe import Logger, events
 from sottovoce.observe.metrics import Metrics
 from sottovoce.pki import LeafKeeper, throwaway_identity
-from sottovoce.primitives import SystemKem
 from sottovoce.relay import Route
-from sottovoce.session import ServerDependencies
 from sottovoce.settings import Configuration
 from sottovoce.transport import SystemClock, SystemEntropy
 
 CLOCK = SystemClock()
 ENTROPY = SystemEntropy()
-
-
-class ServedListener(msgspec.Struct, frozen=True):
-    """A listener, and what its next connections are given."""
-
-    listener: Listener
-    services: CurrentServices
 
 
 class Parts:
@@ -69,64 +52,73 @@ class Parts:
     def __init__(  # noqa: PLR0913  the parts
         self,
         *,
-        configuration: Configuration,
+        change: Change,
         file: Path,
         logger: Logger,
         audit: AuditLog,
         sealing: Sealing,
         tokens: Cluster,
-        tls: TlsContexts,
-        routes: Mapping[str, Route],
         leaf: LeafKeeper,
         voice: Certificates,
-        batcher: Batcher,
-        tickets: Tickets,
-        clients: Clients,
         metrics: Metrics,
         health: Health,
         admin: trio.SocketListener,
+        carriage: Carriage,
     ) -> None:
-        self.configuration = configuration
+        self.configuration = change.configuration
+        self.clients = Clients(change.clients, CLOCK.wall)
+        """Who may call, as those who carry calls know it."""
         self.file = file
         self.logger = logger
         self.sealing = sealing
         self.tokens = tokens
         self.leaf = leaf
         self.voice = voice
-        self.batcher = batcher
-        self.tickets = tickets
-        self.clients = clients
+        self.ticket_keys = carriage.ticket_keys
         self.metrics = metrics
         self.health = health
-        self.backends = Backends(CLOCK)
         self.admin = admin
-        self.callers = Callers(clients, lambda: self.configuration.routes)
-        self.listeners: tuple[ServedListener, ...] = ()
         self.audit = audit
-        self._tls = tls
-        self._routes = routes
+        self.carrier = carriage.carrier
+        self.exposition = carriage.exposition
+        """The metrics of all processes; `metrics` are this one's own."""
+        self.is_handed_over = False
+        """Whether another program goes on with the sockets and the calls."""
+        self._carrying = carriage.tasks
 
     @classmethod
-    async def build(cls, configuration: Configuration, file: Path, logger: Logger, stack: AsyncExitStack) -> "Parts":
-        """Start the token processes, get certificates, bind the listeners."""
+    async def build(  # noqa: PLR0913  what a start is given
+        cls,
+        configuration: Configuration,
+        file: Path,
+        logger: Logger,
+        stack: AsyncExitStack,
+        *,
+        given: Given | None = None,
+        handover: Handover | None = None,
+    ) -> "Parts":
+        """Start the token processes, get certificates, bind the listeners, or take what was `given` of them.
+
+        A `handover` is what this process had before it became this program.
+        """
+        given = given or {}
         base = file.absolute().parent  # noqa: ASYNC240  at start, nobody waits
         routes = build_routes(configuration, file)
-        clients = read_credentials(configuration)
-        tls = TlsContexts(_tls_policies(configuration))
+        change = Change(configuration, routes, read_credentials(configuration).contents)
         places = {each.name: each for each in token_places(configuration.hsm)}
         sections = {name: each.section for name, each in places.items()}
         health = Health(CLOCK, Tokens(CLOCK, sections, configuration.hsm.needed))
         report = _reporter(logger, health)
         audit = await stack.enter_async_context(open_audit(configuration.audit, CLOCK, report=report))
-        _forget_killed(configuration)
+        if handover is None:
+            _forget_killed(configuration)
         await record_configuration(configuration, file, routes, audit, logger)
         await record_anchor_changes(places.values(), audit)
         metrics = Metrics(versions())
         metrics.keys.know_nodes(places)
         labels = {name: each.config.token for name, each in places.items()}
         ledger = await stack.enter_async_context(open_ledger(logger, audit, labels, metrics.keys))
-        with naming_holder():
-            admin = await listen("admin", parse_address(configuration.admin.address))
+        admin = await _admin_listener(configuration, given)
         stack.push_async_callback(admin.aclose)
         reports = Reports(ledger, health)
         keeper = await stack.enter_async_context(open_keeper(configuration.hsm, ledger, CLOCK))
@@ -142,85 +134,80 @@ class Parts:
                 lender=keeper,
             )
         )
-        leaf, voice = certificate_keepers(
-            configuration.identity, configuration.hsm, base, tokens, tls, reports, CLOCK, ENTROPY
+        voice = voice_keeper(configuration, base, tokens, reports, CLOCK, ENTROPY)
+        kept = Kept(
+            change=change,
+            file=str(file),
+            logger=logger,
+            audit=audit,
+            sealing=sealing,
+            tokens=tokens,
+            voice=voice,
+            reports=reports,
+            metrics=metrics,
+            clock=CLOCK,
+            entropy=ENTROPY,
         )
-        tickets = Tickets(tokens, report=reports.ticket_key, clock=CLOCK, entropy=ENTROPY)
-        stack.callback(tickets.close)
+        carriage = _carriage(kept, given, handover)
+        leaf = leaf_keeper(configuration, tokens, carriage.carrier.install, reports, CLOCK, ENTROPY)
         if sealing.is_open:
             await leaf.first()
             await voice.first()
-            await tickets.first()
+            if not carriage.ticket_keys.living:
+                await carriage.ticket_keys.first()
         else:
-            tls.install(throwaway_identity(CLOCK.wall()))  # to say 503 under
+            carriage.carrier.install(throwaway_identity(CLOCK.wall()))  # to say 503 under
+        await carriage.open(stack)
+        health.carrying = carriage.carrier
         parts = cls(
-            configuration=configuration,
+            change=change,
             file=file,
             logger=logger,
             audit=audit,
             sealing=sealing,
             tokens=tokens,
-            tls=tls,
-            routes=routes,
             leaf=leaf,
             voice=voice,
-            batcher=Batcher(tokens, voice, report=reports.batch),
-            tickets=tickets,
-            clients=clients,
             metrics=metrics,
             health=health,
             admin=admin,
+            carriage=carriage,
         )
-        await parts._listen(stack)
         await stack.enter_async_context(sealing.followed_by(parts.heed))
         metrics.watch(partial(read, parts, CLOCK))
         return parts
 
     @property
-    def background_tasks(self) -> tuple[Callable[[], Awaitable[object]], ...]:
+    def background_tasks(self) -> Tasks:
         """What runs beside the listeners, as long as they do."""
-        needing_tokens = partial(self.sealing.run, self.leaf.run, self.voice.run, self.tickets.run)
-        return needing_tokens, self.batcher.run, self.metrics.loop_lag.run
+        needing_tokens = partial(self.sealing.run, self.leaf.run, self.voice.run, self.ticket_keys.run)
+        return needing_tokens, *self._carrying, self.metrics.loop_lag.run
 
     def heed(self, effects: Effects) -> None:
         """Do what it means that the HSM was sealed or unsealed; never waits."""
         if effects.lets_rekey:
             self.health.unsealed()
         else:
-            self.tickets.forget()
-        for each in self.listeners:
-            each.listener.heed(effects)
+            self.ticket_keys.forget()
+        self.carrier.heed(effects)
 
-    async def apply(self, configuration: Configuration, routes: Mapping[str, Route], clients: ClientsContents) -> None:
+    async def apply(self, change: Change) -> None:
         """Let calls from now on be served by this; those that run keep what they have, if they may still call there.
 
-        Addresses and whatever else a start settles have to be those of the configuration before.
+        Addresses and whatever else a start settles have to be those of the configuration before.  Raises SottovoceError
+        where somebody who carries calls cannot take it, and then nothing has changed.
         """
-        await record_configuration(configuration, self.file, routes, self.audit, self.logger)
-        await record_anchor_changes(token_places(configuration.hsm), self.audit)
-        for name, before in self.configuration.routes.items():
-            if name not in configuration.routes or configuration.routes[name].url != before.url:
-                self.backends.backend_moved(name)
-        self.configuration = configuration
-        self._routes = routes
-        self._tls.reconfigure(_tls_policies(configuration))
-        for each in self.listeners:
-            each.listener.reconfigure(configuration.all_listeners()[each.listener.name])
-        self.take_clients(clients)
+        await self.carrier.prepare(change)
+        await record_configuration(change.configuration, self.file, change.routes, self.audit, self.logger)
+        await record_anchor_changes(token_places(change.configuration.hsm), self.audit)
+        self.configuration = change.configuration
+        self._note_clients(change.clients)
+        await self.carrier.apply(change)
 
-    def take_clients(self, contents: ClientsContents) -> int:
+    async def take_clients(self, contents: ClientsContents) -> int:
         """Let these call from now on, and end the calls of those who may no longer; gives how many ended."""
-        for event in contents.changes_since(self.clients.contents):
-            self.audit.note(event)
-        self.clients.replace(contents)
-        served = self._served_routes()
-        for each in self.listeners:
-            each.services.replace(self._services(each.listener.name, served))
-        return self.recheck()
-
-    def recheck(self) -> int:
-        """End the calls of those who may no longer call; gives how many ended."""
-        return sum(each.listener.recheck(self.callers) for each in self.listeners)
+        self._note_clients(contents)
+        return await self.carrier.take_clients(contents)
 
     @property
     def admin_address(self) -> str:
@@ -231,44 +218,33 @@ class Parts:
     def drain(self) -> None:
         """Let nobody in and send the calls away; the listeners end when they have gone, or their time is over."""
         self.health.is_draining = True
-        calls = sum(each.listener.calls for each in self.listeners)
-        self.logger.info(events.PROXY_DRAINING, calls=calls)
+        self.logger.info(events.PROXY_DRAINING, calls=sum(self.carrier.load.listeners.values()))
         process = self.configuration.process
-        for each in self.listeners:
-            each.listener.drain(process.drain_seconds, process.stop_seconds)
+        self.carrier.drain(process.drain_seconds, process.stop_seconds)
 
-    async def _listen(self, stack: AsyncExitStack) -> None:
-        served = self._served_routes()
-        for name, config in self.configuration.all_listeners().items():
-            with naming_holder():
-                listener = await bind(name, config)
-            stack.push_async_callback(listener.aclose)
-            self.listeners += (ServedListener(listener, CurrentServices(self._services(name, served))),)
+    def hand_over_admin(self) -> int:
+        """Let go of the admin listener without closing it; gives its descriptor."""
+        self.is_handed_over = True
+        return self.admin.socket.detach()
 
-    def _served_routes(self) -> dict[str, ServedRoute]:
-        configured, calls = self.configuration.routes, self.metrics.calls
-        calls.know_routes(configured)
-        return {
-            name: ServedRoute.of(MeasuredRoute(route, calls), configured[name]) for name, route in self._routes.items()
-        }
-
-    def _services(self, listener: str, routes: Mapping[str, ServedRoute]) -> EdgeServices:
-        return EdgeServices(
-            tls=self._tls.contexts[listener],
-            routes=routes,
-            voice=self.configuration.voice,
-            credential_kinds=self.clients.kinds,
-            parts=ServerDependencies(SystemKem(), ENTROPY, self.voice, self.callers, self.tickets),
-            signer=self.batcher,
-            clock=CLOCK,
-            seal=self.sealing,
-            journal=Journal(self.logger, self.audit, self.backends, metrics=self.metrics.calls),
-        )
+    def _note_clients(self, contents: ClientsContents) -> None:
+        for event in contents.changes_since(self.clients.contents):
+            self.audit.note(event)
+        self.clients.replace(contents)
 
 
-def _tls_policies(configuration: Configuration) -> dict[str, TlsPolicy]:
-    knows_certificates = bool(configuration.clients.ca_file)
-    return {name: TlsPolicy(each.pq, knows_certificates) for name, each in configuration.all_listeners().items()}
+async def _admin_listener(configuration: Configuration, given: Given) -> trio.SocketListener:
+    if numbers := given.get(ADMIN):
+        return trio.SocketListener(trio.socket.socket(fileno=numbers[0]))
+    with naming_holder():
+        return await listen(ADMIN, parse_address(configuration.admin.address))
+
+
+def _carriage(kept: Kept, given: Given, handover: Handover | None) -> Carriage:
+    count = kept.change.configuration.process.worker_count
+    if count == 1 and handover is None:
+        return Alone(kept, given)
+    return Several(kept, count, given, handover)
 
 
 def _forget_killed(configuration: Configuration) -> None:

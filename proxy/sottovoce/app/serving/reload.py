@@ -8,18 +8,19 @@ Some keys are settled at the start (addresses, the token, the logs' places).  A 
 them, and the log names those that wait for a restart.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import trio
 
 from sottovoce.app.checking import build_routes, check_loaded, read_credentials
+from sottovoce.app.floor import Change
+from sottovoce.app.serving.announcing import Manager
 from sottovoce.app.serving.parts import CLOCK, ENTROPY, Parts
-from sottovoce.identity import ClientsConfig, ClientsContents, reread_contents
+from sottovoce.identity import ClientsConfig, reread_contents
 from sottovoce.observe import configure_logging, events
 from sottovoce.primitives import SottovoceError
-from sottovoce.relay import Route
 from sottovoce.settings import Configuration, ConfigurationInvalid, Problem
 
 LOOK_SECONDS = 0.25
@@ -32,7 +33,7 @@ _Stamp = tuple[int, int, int, int]
 Stamps = tuple[_Stamp | None, ...]
 _SETTLED = ("identity", "hsm", "audit", "admin")
 """Sections that only a start reads."""
-_SETTLED_OF_PROCESS = ("profile", "ready_file", "allow_tls_environment")
+_SETTLED_OF_PROCESS = ("profile", "workers", "ready_file", "allow_tls_environment")
 
 
 class Reloader:
@@ -62,24 +63,27 @@ class Reloader:
         self._is_asked = False
         self._reloading.cancel()
 
-    async def run(self) -> None:
-        """Until cancelled."""
+    async def run(self, manager: Manager) -> None:
+        """Until cancelled; the service manager is told when a configuration is read again."""
         while True:
             if not self._is_asked:
                 with trio.move_on_after(LOOK_SECONDS):
                     await self._idle.park()
             if self._is_asked:
                 self._is_asked = False
+                manager.reloading()
                 with trio.CancelScope() as self._reloading:
                     await self._reload()
+                if not self._is_draining:
+                    manager.ready()
             await self._look_at_clients()
 
     async def _reload(self) -> None:
         parts = self._parts
         try:
-            configuration, routes, clients = await trio.to_thread.run_sync(self._read, abandon_on_cancel=True)
-            settled, waiting = settle(parts.configuration, configuration)
-            await parts.apply(settled, routes, clients)
+            fresh = await trio.to_thread.run_sync(self._read, abandon_on_cancel=True)
+            settled, waiting = settle(parts.configuration, fresh.configuration)
+            await parts.apply(msgspec.structs.replace(fresh, configuration=settled))
         except SottovoceError as error:
             parts.logger.error(events.CONFIGURATION_REFUSED, file=str(parts.file), reason=str(error))  # noqa: TRY400  one line
             return
@@ -89,12 +93,13 @@ class Reloader:
         parts.leaf.renew_now()
         parts.voice.renew_now()
 
-    def _read(self) -> tuple[Configuration, Mapping[str, Route], ClientsContents]:
+    def _read(self) -> Change:
         """In a thread: reads files.  Raises SottovoceError for whatever is wrong, all of it."""
         configuration, file = self._reread(), self._parts.file
         if problems := check_loaded(configuration, file).problems:
             raise ConfigurationInvalid(problems)
-        return configuration, build_routes(configuration, file), read_credentials(configuration).contents
+        routes = build_routes(configuration, file)
+        return Change(configuration, routes, read_credentials(configuration).contents)
 
     async def _look_at_clients(self) -> None:
         seen = stamps(self._parts.configuration.clients)
@@ -105,7 +110,7 @@ class Reloader:
         elif trio.current_time() >= self._retry_at:
             await self._reload_clients(is_new=False)
         if self._parts.clients.has_lapsed():
-            self._parts.recheck()
+            await self._parts.carrier.recheck()
 
     async def _written(self, seen: Stamps) -> Stamps:
         """Wait until nobody writes: who writes in place empties a file first, and an empty one has nobody in it.
@@ -136,7 +141,7 @@ class Reloader:
             parts.logger.error(events.CLIENTS_REFUSED, reason=reason)
         has_mended = bool(self._told - reasons)
         self._told = reasons
-        ended = parts.take_clients(contents)
+        ended = await parts.take_clients(contents)
         if has_mended or (is_new and len(problems) < parts.configuration.clients.parts):
             parts.logger.info(events.CLIENTS_LOADED, calls_ended=ended)
 

@@ -1,6 +1,6 @@
 """One call: what the proxy says, what the handler says, time, and the end."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from sottovoce.backend.errors import CallOver, PeerMisbehaved
@@ -8,6 +8,7 @@ from sottovoce.backend.items import Audio, Ended, Item, Start
 from sottovoce.backend.machine import messages
 from sottovoce.backend.machine.channel import Channel
 from sottovoce.backend.machine.inbox import Inbox
+from sottovoce.backend.machine.pacing import Pace
 from sottovoce.primitives import ApiMisuse
 from sottovoce.transport import (
     CLOSE_SECONDS,
@@ -20,7 +21,6 @@ from sottovoce.transport import (
     WsEvent,
     WsFailed,
 )
-from sottovoce.wire import SENT_CONTROL_FRAMES_BURST, SENT_CONTROL_FRAMES_PER_SECOND
 
 LAST_WORDS_SECONDS: Final = 1.0
 """For the peer's part of a close, and for the last bytes of a connection that is over."""
@@ -39,8 +39,8 @@ class CallMachine:
         self._due: float | None = now + HANDSHAKE_SECONDS
         self._is_deaf = False
         self._has_hung_up = False
-        self._tokens = float(SENT_CONTROL_FRAMES_BURST)
-        self._counted_at = now
+        self._pace = Pace(now)
+        self._is_begun = False
         self.start: Start | None = None
         """What the proxy said first; None before."""
         self.ended: Ended | None = None
@@ -67,6 +67,22 @@ class CallMachine:
     def is_accepted(self) -> bool:
         """Whether it counts as a call: one was asked for, and not refused."""
         return self._channel.is_accepted
+
+    @property
+    def calls(self) -> int:
+        """How many calls it carries."""
+        return int(self.is_accepted)
+
+    def take_begun(self) -> "list[CallMachine]":
+        """Give the calls that have begun since this was asked last: itself, once."""
+        if self._is_begun or self.start is None:
+            return []
+        self._is_begun = True
+        return [self]
+
+    def take_changed(self) -> "list[CallMachine]":
+        """Give the calls whose handler may have to be told something: itself."""
+        return [self] if self._is_begun else []
 
     @property
     def is_over(self) -> bool:
@@ -112,23 +128,29 @@ class CallMachine:
         """Queue data for the client.  Raises ApiMisuse, CallOver."""
         self._say(messages.write_data(data, self._running()))
 
-    def json(self, text: str, now: float) -> float:
-        """Queue a `json`, if one may be sent now; give the seconds to wait for that, 0 once it is.  Raises CallOver."""
-        self._running()
-        elapsed = max(now - self._counted_at, 0.0)
-        self._tokens = min(SENT_CONTROL_FRAMES_BURST, self._tokens + elapsed * SENT_CONTROL_FRAMES_PER_SECOND)
-        self._counted_at = max(now, self._counted_at)
-        if self._tokens < 1:
-            return (1 - self._tokens) / SENT_CONTROL_FRAMES_PER_SECOND
-        self._say(text)
-        self._tokens -= 1
-        return 0.0
+    @property
+    def may_send(self) -> bool:
+        """Whether to send now, as far as the call has to say: a connection of its own is all that it waits for."""
+        return True
 
-    def control(self, text: str, now: float) -> float:
-        """Queue a `mark`, `clear` or `dtmf`, as `json` does.  Raises ApiMisuse in a call without audio, CallOver."""
-        if self._running().is_data:
-            raise ApiMisuse("a call without audio has no marks, no keys and nothing to clear")
-        return self.json(text, now)
+    def mark(self, name: str, now: float) -> float:
+        """Queue a mark, if one may be sent now; give the seconds to wait for that, 0 once it is.
+
+        Raises ApiMisuse, also in a call without audio; CallOver.
+        """
+        return self._control(messages.write_mark(name), now)
+
+    def clear(self, now: float) -> float:
+        """Queue a `clear`, as `mark` does."""
+        return self._control(messages.write_clear(), now)
+
+    def dtmf(self, event: int, duration_ms: int, now: float) -> float:
+        """Queue a key press, as `mark` does."""
+        return self._control(messages.write_dtmf(event, duration_ms), now)
+
+    def json(self, value: Mapping[str, object], now: float) -> float:
+        """Queue a JSON object, as `mark` does, in every call."""
+        return self._text(messages.write_json(value), now)
 
     def hang_up(self, now: float, reason: str = "") -> None:
         """Say that the call ends, behind what was said before; the proxy answers.  Harmless when it is over."""
@@ -156,6 +178,19 @@ class CallMachine:
 
     def _may_say(self) -> bool:
         return self.ended is None and not self._has_hung_up and self._channel.is_open
+
+    def _control(self, text: str, now: float) -> float:
+        if self._running().is_data:
+            raise ApiMisuse("a call without audio has no marks, no keys and nothing to clear")
+        return self._text(text, now)
+
+    def _text(self, text: str, now: float) -> float:
+        self._running()
+        if wait := self._pace.wait(now):
+            return wait
+        self._say(text)
+        self._pace.spend()
+        return 0.0
 
     def _say(self, message: bytes | str) -> None:
         self._channel.send(message)

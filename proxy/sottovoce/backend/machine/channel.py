@@ -71,6 +71,8 @@ class Channel:
             self._encrypt()
             if self._tls is not None:
                 self._tls.close()
+                self._output += self._tls.to_send()
+                self._tls.release()
             self.is_over = True
 
     def to_send(self) -> bytes:

@@ -125,8 +125,8 @@ def read_binary_untrusted(message: bytes, start: Start) -> Audio | Data:
 # What it writes.
 
 
-def write_audio(audio: Audio, start: Start) -> bytes:
-    """Make a frame for the client.  Raises ApiMisuse for what cannot be one in this call."""
+def check_audio(audio: Audio, start: Start) -> None:
+    """Raise ApiMisuse for what cannot be a frame in this call."""
     if start.is_data:
         raise ApiMisuse("a call without audio takes no audio: send data")
     length, most = len(audio.payload), start.reply_frame_bytes or MAX_OPUS_BYTES
@@ -134,9 +134,19 @@ def write_audio(audio: Audio, start: Start) -> bytes:
         raise ApiMisuse(f"audio: {length} bytes, a frame of {_reply(start)} has at most {most}: send it in pieces")
     if length % SAMPLE_BYTES.get(start.reply_codec, 1):
         raise ApiMisuse(f"audio: {length} bytes of {_reply(start)} end within a sample: send whole samples")
+
+
+def flags_of(audio: Audio) -> int:
+    """The flags of a frame, but for the timestamp's."""
+    return TALK_SPURT * audio.talk_spurt | END_OF_TURN * audio.end_of_turn
+
+
+def write_audio(audio: Audio, start: Start) -> bytes:
+    """Make a frame for the client.  Raises ApiMisuse for what cannot be one in this call."""
+    check_audio(audio, start)
     if not start.header:
         return audio.payload
-    flags = TALK_SPURT * audio.talk_spurt | END_OF_TURN * audio.end_of_turn
+    flags = flags_of(audio)
     if audio.timestamp is None:
         return _HEADER.pack(flags, 0, 0) + audio.payload
     return _HEADER.pack(flags | TIMESTAMP, audio.timestamp & 0xFFFF_FFFF, 0) + audio.payload
@@ -151,17 +161,27 @@ def write_data(data: bytes, start: Start) -> bytes:
     return data
 
 
-def write_mark(name: str) -> str:
-    """Make a mark.  Raises ApiMisuse."""
+def check_mark(name: str) -> None:
+    """Raise ApiMisuse for what cannot be the name of a mark."""
     if len(name.encode(errors="replace")) > MAX_MARK_BYTES:
         raise ApiMisuse(f"mark: a name has at most {MAX_MARK_BYTES} bytes")
+
+
+def write_mark(name: str) -> str:
+    """Make a mark.  Raises ApiMisuse."""
+    check_mark(name)
     return _text({"type": "mark", "name": name})
+
+
+def check_dtmf(event: int, duration_ms: int) -> None:
+    """Raise ApiMisuse for what is no key."""
+    if not (0 <= event <= MAX_DTMF_EVENT and 0 <= duration_ms <= MAX_DURATION_MS):
+        raise ApiMisuse(f"dtmf: events are 0 to {MAX_DTMF_EVENT}, durations 0 to {MAX_DURATION_MS} ms")
 
 
 def write_dtmf(event: int, duration_ms: int) -> str:
     """Make a key press.  Raises ApiMisuse."""
-    if not (0 <= event <= MAX_DTMF_EVENT and 0 <= duration_ms <= MAX_DURATION_MS):
-        raise ApiMisuse(f"dtmf: events are 0 to {MAX_DTMF_EVENT}, durations 0 to {MAX_DURATION_MS} ms")
+    check_dtmf(event, duration_ms)
     return _text({"type": "dtmf", "event": event, "duration_ms": duration_ms})
 
 
@@ -170,15 +190,20 @@ def write_clear() -> str:
     return _text({"type": "clear"})
 
 
-def write_json(value: Mapping[str, object]) -> str:
-    """Make a JSON object for the client's application.  Raises ApiMisuse."""
+def encode_object(value: Mapping[str, object]) -> bytes:
+    """Give a JSON object for the client's application as bytes.  Raises ApiMisuse."""
     try:
         encoded = _encoder.encode(dict(value))
     except (TypeError, ValueError, RecursionError) as error:
         raise ApiMisuse(f"json: {one_line(str(error))}") from None
     if len(encoded) > MAX_JSON_BYTES:
         raise ApiMisuse(f"json: {len(encoded)} bytes, {MAX_JSON_BYTES} are allowed: send less")
-    return _text({"type": "json", "value": msgspec.Raw(encoded)})
+    return encoded
+
+
+def write_json(value: Mapping[str, object]) -> str:
+    """Make a JSON object for the client's application.  Raises ApiMisuse."""
+    return _text({"type": "json", "value": msgspec.Raw(encode_object(value))})
 
 
 def write_stop(reason: str) -> str:

@@ -18,8 +18,8 @@ _MAX_SHOWN = 64
 def command(code: str | None, *, as_json: bool) -> int:
     """Explain CODE: what it means, its usual causes, what to do.  Without CODE: list all there are.
 
-    CODE is the number or the name of a call's end, a backend's fault, an HTTP status, a TLS alert, an exit code, or the
-    name of a log event.
+    CODE is the number or the name of a call's end, a backend's fault, an HTTP status, a TLS alert, an exit code, a
+    reason for which a connection is refused, or the name of a log event.
 
     \b
       sottovoce explain 4450

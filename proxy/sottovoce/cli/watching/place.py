@@ -1,13 +1,16 @@
 """Which proxy is meant, and what it says: for `status`, `top` and `hsm status`."""
 
+import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from sottovoce.cli.output import say
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from rich.console import RenderableType
 
@@ -19,19 +22,35 @@ _MAX_CONCERNS = 10
 _SHOWN = len("degraded")
 _MAX_LINE = 500
 _SECONDS = 1.0
+_UNKNOWN = "127.0.0.1:0"
+"""Stands for an address that only the proxy itself can tell."""
 
 place_argument = click.argument("place", envvar="SOTTOVOCE_DIR", default=".", metavar="[DIR|URL]")
 """A directory made by `sottovoce init`, or the URL of an admin address."""
 
 
 def find_url(place: str) -> str:
-    """Give the admin address's URL: `place` itself, or what its configuration says.  Raises SottovoceError."""
+    """Give the admin address's URL: `place` itself, or what the proxy of that directory says.  Raises SottovoceError.
+
+    A configuration that cannot be read just now does not keep a proxy in the usual place from being asked.
+    """
     if "://" in place:
         return place.rstrip("/")
-    from sottovoce.admin import url_of
-    from sottovoce.settings import find_file, load
+    from sottovoce.admin import Unanswered, url_of
+    from sottovoce.app.control import Unordered, find_admin
+    from sottovoce.settings import ConfigurationInvalid, build, find_file, load
 
-    return url_of(load(find_file(Path(place))).admin)
+    file = find_file(Path(place))
+    try:
+        configuration = load(file)
+    except ConfigurationInvalid as error:
+        try:
+            url = url_of(find_admin(build({"admin": {"address": _UNKNOWN}}).resolved(file.absolute().parent)))
+        except (Unordered, Unanswered):
+            raise error from None
+        say(f"note: the proxy runs, and its configuration has faults since: sottovoce check {shlex.quote(place)}")
+        return url
+    return url_of(find_admin(configuration))
 
 
 def watch(url: str, status: "Status", picture: "Callable[[Status], RenderableType]") -> "Status":
@@ -67,10 +86,17 @@ def summary(status: "Status") -> str:
     hybrid = "no handshake yet" if share is None else f"{int(100 * share)} % hybrid"
     return " · ".join(
         (
-            *(status.state, calls, _hsm(status), f"leaf {duration(leaf)}"),
+            *(status.state, calls, *_workers(status), _hsm(status), f"leaf {duration(leaf)}"),
             *(f"voice certificate {duration(voice)}", f"pq {policies}: {hybrid}"),
         )
     )
+
+
+def _workers(status: "Status") -> "Iterator[str]":
+    if status.workers is not None:
+        serving = sum(each.state == "serving" for each in status.workers.each)
+        draining = sum(each.state == "draining" for each in status.workers.each)
+        yield f"{serving} of {status.workers.wanted} workers" + (f", {draining} draining" if draining else "")
 
 
 def _hsm(status: "Status") -> str:

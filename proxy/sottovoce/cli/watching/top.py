@@ -9,6 +9,8 @@ from sottovoce.cli.output import json_option, print_json
 from sottovoce.cli.watching.place import concern_lines, exit_code, find_url, place_argument, summary, watch
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rich.console import RenderableType
 
     from sottovoce.admin import RouteStatus, Status
@@ -58,7 +60,26 @@ def _picture(status: "Status") -> "RenderableType":
     lines = [summary(status), "", *concern_lines(status.concerns)]
     if status.concerns:
         lines.append("")
-    return Group(*map(Text, lines), table, Text(f"\n{_below(status)}"))
+    return Group(*map(Text, lines), table, *_workers(status), Text(f"\n{_below(status)}"))
+
+
+def _workers(status: "Status") -> "Iterator[RenderableType]":
+    """Give a table of the workers, where there are any."""
+    if status.workers is None:
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    from sottovoce.admin import duration
+
+    table = Table(box=None, pad_edge=False)
+    for name in ("worker", "pid", "state", "since", "calls"):
+        table.add_column(name, justify="left" if name in {"state", "since"} else "right")
+    for each in status.workers.each:
+        number = "" if each.worker is None else str(each.worker)
+        table.add_row(*map(Text, (number, str(each.pid), each.state, duration(each.seconds), str(each.calls))))
+    yield Text("")
+    yield table
 
 
 def _row(route: "RouteStatus") -> tuple[str, ...]:

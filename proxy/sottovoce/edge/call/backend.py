@@ -1,7 +1,7 @@
 """What a call's backend is told of it: who calls at its beginning, the client's control frames, counts at its end."""
 
-from sottovoce.edge.outbound import ClientQueue
 from sottovoce.observe import CallCounts
+from sottovoce.plane import FlowStatistics
 from sottovoce.relay import CallEnd, CallStart, CallStatistics, Leg, LegStatistics
 from sottovoce.session import ServerSession, events
 from sottovoce.wire import code_label
@@ -29,17 +29,17 @@ def call_start(established: events.Established, route: str, epoch: int, client: 
     )
 
 
-def call_counts(frames_from_client: int, queue: ClientQueue, session: ServerSession, leg: Leg | None) -> CallCounts:
+def call_counts(flow: FlowStatistics, session: ServerSession, leg: Leg | None) -> CallCounts:
     """Put together what a call's parts have counted; `leg` is its backend's, if there was one."""
     told = leg.statistics if leg else NO_LEG
     return CallCounts(
-        from_client=frames_from_client,
+        from_client=flow.from_client,
         lost_from_client=session.datagrams_lost,
         to_backend=told.frames_to_backend,
         to_backend_dropped=told.frames_dropped_to_backend,
         from_backend_ahead=told.frames_dropped_from_backend,
-        to_client=queue.sealed_frames - session.oversize_frames,
-        to_client_dropped=queue.dropped_frames,
+        to_client=flow.to_client - session.oversize_frames,
+        to_client_dropped=flow.dropped,
         to_client_oversize=session.oversize_frames,
         generations=session.generations,
     )

@@ -33,6 +33,8 @@ def still_holds(established: Established | None, carriage: Carriage, credentials
 class Errands:
     """The errands of one call."""
 
+    __slots__ = ("_client", "_judging", "_services", "_session", "_settle", "_verdict")
+
     def __init__(
         self,
         session: ServerSession,
@@ -42,13 +44,11 @@ class Errands:
     ) -> None:
         """Run errands for `session`; `client` is the peer's address and port."""
         self._session = session
-        self._verdict_on = services.parts.credentials.judge
         self._services = services
-        self._clock = services.clock
         self._client = client
         self._settle = settle
         self._judging: trio.CancelScope | None = None
-        self._verdict = trio.Event()
+        self._verdict: trio.Event | None = None  # of who waits for one
 
     @property
     def is_judging(self) -> bool:
@@ -57,7 +57,8 @@ class Errands:
 
     async def wait_for_verdict(self) -> None:
         """Wait until no credential is with its judge."""
-        await self._verdict.wait()
+        if self._verdict is not None:
+            await self._verdict.wait()
 
     def show(self, shown: ShownCredential, nursery: trio.Nursery) -> None:
         """Have a credential judged."""
@@ -74,22 +75,25 @@ class Errands:
     async def _judge(self, shown: ShownCredential, scope: trio.CancelScope) -> None:
         """Verify signatures in a thread, which takes a millisecond and cannot be cancelled; the wait for one can."""
         with scope:
-            verdict = await trio.to_thread.run_sync(self._verdict_on, shown, limiter=self._services.judging)
+            judge = self._services.parts.credentials.judge
+            verdict = await trio.to_thread.run_sync(judge, shown, limiter=self._services.judging)
             if self._judging is scope:
                 self._came_back()
-                self._session.provide_verdict(shown, verdict, self._clock.now())
+                self._session.provide_verdict(shown, verdict, self._services.clock.now())
                 self._settle()
 
     def _came_back(self) -> None:
         self._judging = None
-        self._verdict.set()
+        if self._verdict is not None:
+            self._verdict.set()
+            self._verdict = None
 
     async def prove(self, wanted: SignatureWanted) -> None:
         """Have a leaf signed; ask again as long as the session waits for it."""
         source = place_of(self._client.rpartition(":")[0].strip("[]")).address
         has_failed = False
         while (deadline := self._session.ends_at) is not None:
-            remaining = deadline - self._clock.now()
+            remaining = deadline - self._services.clock.now()
             try:
                 signed = await self._services.signer.sign(wanted, source, trio.current_time() + remaining)
             except HsmError as error:
@@ -99,6 +103,6 @@ class Errands:
                 await trio.sleep(_SIGN_PAUSE_SECONDS)
                 continue
             await self._services.turnstile.go_through()  # a whole batch is signed at the same moment
-            self._session.provide_proof(wanted, signed.certificate, signed.proof, self._clock.now())
+            self._session.provide_proof(wanted, signed.certificate, signed.proof, self._services.clock.now())
             self._settle()
             return

@@ -17,9 +17,9 @@ class Vigil:
 
     __slots__ = ("_heartbeat", "_is_talking", "_retry_at", "_silent_at")
 
-    def __init__(self, heartbeat_seconds: float, now: float) -> None:
-        """Look for nobody yet."""
-        self._heartbeat = Heartbeat(heartbeat_seconds, now)
+    def __init__(self, heartbeat: Heartbeat) -> None:
+        """Look for nobody yet; `heartbeat` is told by others when the client was heard."""
+        self._heartbeat = heartbeat
         self._is_talking = False
         self._retry_at = _NEVER
         self._silent_at = _NEVER
@@ -38,10 +38,6 @@ class Vigil:
         """The conversation is over."""
         self._is_talking = False
         self._silent_at = _NEVER
-
-    def heard_client(self, now: float) -> None:
-        """Something came from the client."""
-        self._heartbeat.heard_at = now
 
     def heard_backend(self) -> None:
         """The backend has said its first word."""

@@ -13,12 +13,20 @@ class Turnstile:
 
     def __init__(self) -> None:
         """Begin with nobody waiting."""
-        self._turn = trio.Lock()
+        self._is_taken = False
+        self._queue = trio.lowlevel.ParkingLot()
 
     async def go_through(self) -> None:
         """Wait for a turn of one's own: what the caller does before it next waits is done in it."""
-        async with self._turn:
-            pass  # who is handed the lock runs in the next turn, and hands it on at once: for the turn after that
+        await trio.lowlevel.checkpoint_if_cancelled()
+        if self._is_taken:
+            await self._queue.park()
+        else:
+            self._is_taken = True
+            await trio.lowlevel.cancel_shielded_checkpoint()
+        # This is a turn behind whoever woke us, and who is woken now runs in the turn after this one.
+        self._is_taken = bool(self._queue)
+        self._queue.unpark()
 
 
 class Queueing(trio.abc.Stream):

@@ -54,6 +54,11 @@ class Certificates(Keeper):
         self._sets = CertificateSets()
         self._issuer = ""
 
+    @property
+    def sets(self) -> tuple[dict[str, ServedCertificate], ...]:
+        """All certificates, a set for each anchor, the current one last."""
+        return self._sets.all
+
     def under(self, node: str, anchor_id: bytes | None) -> ServedCertificate | None:
         """Give the certificate of a node's keys under an anchor (None: the current one); None if there is none now."""
         return self._sets.under(node, anchor_id, self._clock.wall())

@@ -28,6 +28,12 @@ class CertificateSets:
         kept[self.current] = kept.get(self.current, {}) | dict(certificates)
         self._sets = {anchor_id: each for anchor_id, each in kept.items() if each}
 
+    @property
+    def all(self) -> tuple[dict[str, ServedCertificate], ...]:
+        """Each set, the current one last: taken in this order elsewhere, they are the same there."""
+        others = [each for anchor_id, each in self._sets.items() if anchor_id != self.current]
+        return (*others, self._sets[self.current]) if self.current in self._sets else tuple(others)
+
     def under(self, node: str, anchor_id: bytes | None, wall: float) -> ServedCertificate | None:
         """Give the certificate of a node under an anchor (None: the current one); None if it has none that lives."""
         wanted = self.current if anchor_id is None else anchor_id

@@ -7,7 +7,9 @@ import os
 import stat
 from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
+
+import msgspec
 
 from sottovoce.audit import AuditEvent, ClientAdded, ClientRevoked
 from sottovoce.identity.clients.config import ClientsConfig
@@ -30,6 +32,19 @@ _NOUNS = {
 _Part = TypeVar("_Part")
 
 
+class ClientsSources(msgspec.Struct, frozen=True, kw_only=True):
+    """What the files held that the contents are made of: for another process, which is to have the same."""
+
+    file: bytes | None = None
+    jwks: bytes | None = None
+    cas: bytes | None = None
+    lists: bytes | None = None
+    read_at: float = 0.0
+    """When the CAs and their lists were read (Unix seconds): since then one may have run out."""
+    require_credential: bool = False
+    jwt_issuer: str = ""
+
+
 class ClientsContents:
     """Who may call.  Never changed; made by `read_contents`.
 
@@ -38,8 +53,9 @@ class ClientsContents:
     """
 
     def __init__(
-        self, file: ClientsFile, jwts: JwtIssuer | None, cas: ClientCas | None, *, require_credential: bool, key: bytes
+        self, file: ClientsFile, jwts: JwtIssuer | None, cas: ClientCas | None, *, sources: ClientsSources, key: bytes
     ) -> None:
+        self.sources = sources
         grants = [(entry, entry.grant) for entry in file.client]
         self.file = file
         self._key = key
@@ -54,7 +70,7 @@ class ClientsContents:
         self.jwts = jwts
         self.cas = cas
         self.withdrawn = frozenset(map(_as_compared, file.withdrawn))
-        self.require_credential = require_credential
+        self.require_credential = sources.require_credential
 
     @property
     def tokens(self) -> int:
@@ -134,46 +150,78 @@ def reread_contents(
             problems.append(error)
             return kept
 
-    file = part(partial(_read_file, config), before.file)
-    jwts = part(partial(_read_jwts, config), before.jwts)
-    cas = part(partial(_read_cas, config, wall()), before.cas)
+    known = before.sources
+    file = part(partial(_read_file, config), _File(before.file, known.file))
+    jwts = part(partial(_read_jwts, config), _Jwts(before.jwts, known.jwks))
+    cas = part(partial(_read_cas, config, wall()), _Cas(before.cas, known.cas, known.lists, known.read_at))
     return _contents(config, entropy, file, jwts, cas), tuple(problems)
 
 
-def _contents(
-    config: ClientsConfig, entropy: Entropy, file: ClientsFile, jwts: JwtIssuer | None, cas: ClientCas | None
-) -> ClientsContents:
-    key = entropy.random(_KEY_BYTES)
-    return ClientsContents(file, jwts, cas, require_credential=config.require_credential, key=key)
+def contents_of(sources: ClientsSources, entropy: Entropy) -> ClientsContents:
+    """Make the contents that another process has read; slow with many clients, and fit for a thread."""
+    file = ClientsFile() if sources.file is None else parse_clients(_text(sources.file))
+    jwts = None if sources.jwks is None else JwtIssuer.parse(sources.jwks, sources.jwt_issuer)
+    cas = None if sources.cas is None else ClientCas.read(sources.cas, sources.lists, sources.read_at)
+    return ClientsContents(file, jwts, cas, sources=sources, key=entropy.random(_KEY_BYTES))
 
 
-def _read_file(config: ClientsConfig) -> ClientsFile:
+class _File(NamedTuple):
+    parsed: ClientsFile
+    data: bytes | None
+
+
+class _Jwts(NamedTuple):
+    parsed: JwtIssuer | None
+    data: bytes | None
+
+
+class _Cas(NamedTuple):
+    parsed: ClientCas | None
+    data: bytes | None
+    lists: bytes | None
+    read_at: float
+
+
+def _contents(config: ClientsConfig, entropy: Entropy, file: _File, jwts: _Jwts, cas: _Cas) -> ClientsContents:
+    sources = ClientsSources(
+        file=file.data,
+        jwks=jwts.data,
+        cas=cas.data,
+        lists=cas.lists,
+        read_at=cas.read_at,
+        require_credential=config.require_credential,
+        jwt_issuer=config.jwt_issuer,
+    )
+    return ClientsContents(file.parsed, jwts.parsed, cas.parsed, sources=sources, key=entropy.random(_KEY_BYTES))
+
+
+def _read_file(config: ClientsConfig) -> _File:
     if not config.file:
-        return ClientsFile()
+        return _File(ClientsFile(), None)
     data = _bytes("file", config.file)
     try:
-        return parse_clients(_text(data))
+        return _File(parse_clients(_text(data)), data)
     except ClientsUnusable as error:
         raise _named("file", config.file, error) from None
 
 
-def _read_jwts(config: ClientsConfig) -> JwtIssuer | None:
+def _read_jwts(config: ClientsConfig) -> _Jwts:
     if not config.jwks_file:
-        return None
+        return _Jwts(None, None)
     data = _bytes("jwks_file", config.jwks_file)
     try:
-        return JwtIssuer.parse(data, config.jwt_issuer)
+        return _Jwts(JwtIssuer.parse(data, config.jwt_issuer), data)
     except ClientsUnusable as error:
         raise _named("jwks_file", config.jwks_file, error) from None
 
 
-def _read_cas(config: ClientsConfig, now: float) -> ClientCas | None:
+def _read_cas(config: ClientsConfig, now: float) -> _Cas:
     if not config.ca_file:
-        return None
+        return _Cas(None, None, None, 0.0)
     cas = _bytes("ca_file", config.ca_file)
     lists = _bytes("crl_file", config.crl_file) if config.crl_file else None
     try:
-        return ClientCas.read(cas, lists, now)
+        return _Cas(ClientCas.read(cas, lists, now), cas, lists, now)
     except ClientCaUnusable as error:
         raise _named("ca_file", config.ca_file, error) from None
     except RevocationListUnusable as error:

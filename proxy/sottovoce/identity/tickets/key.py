@@ -1,15 +1,15 @@
-"""One ticket key: it seals, opens, and knows which of its tickets were used.  Pure.
+"""One ticket key where it seals and opens.
 
-Tickets of a key are numbered, so a bit each is all that the record of used ones takes: 2 MiB for the 2^24 that a key
-seals at most.  The number travels in the ticket, masked with a MAC of the nonce, for nobody needs to know how many
+Tickets of a key are numbered, so a bit each (a byte, where processes share it) is all that the record of used ones
+takes (`used`).  The number travels in the ticket, masked with a MAC of the nonce, for nobody needs to know how many
 others were given out between two of his own.  It counts only with the rest: `open` authenticates it.
 
-Key and record live in one object and are erased in one step (protocol §6: a node that has lost its record of used
-tickets erases its ticket keys).
+A key is of no use without its record: where that is gone it neither seals nor spends.
 """
 
-from sottovoce.hsm import WrappedKey
 from sottovoce.identity.tickets import layout
+from sottovoce.identity.tickets.operations import LivingTicketKey
+from sottovoce.identity.tickets.used import UsedTickets
 from sottovoce.primitives import (
     KEY_BYTES,
     NONCE_BYTES,
@@ -24,35 +24,20 @@ from sottovoce.primitives import (
     wipe_bytes,
 )
 
-MAX_SEAL_SECONDS = 3_600
-"""A key that was not replaced by then seals no more (protocol §6: at least hourly)."""
-MAX_TICKETS = 1 << 24
-"""Of one key: 4 600 a second for an hour.  Bounds the record of used tickets and the chance that two nonces meet."""
 _MASK_BYTES = 4
-
-
-def key_id_of(wrapped: WrappedKey) -> bytes:
-    """Give the id under which a key's tickets name it: of its random serial, which is authenticated with it."""
-    return wrapped.serial[: layout.KEY_ID_BYTES]
 
 
 class TicketKey:
     """A key from the moment that it was opened until `erase`."""
 
-    def __init__(self, wrapped: WrappedKey, key: Secret, now: float, *, max_tickets: int = MAX_TICKETS) -> None:
-        """Derive from `key`, which the caller wipes.  `wrapped` is kept for whoever is to have the same key."""
-        self.id = key_id_of(wrapped)
-        self.wrapped = wrapped
-        self.seals_until = now + MAX_SEAL_SECONDS
-        self.opens_until = now
-        """When its last ticket expires."""
-        self.sealed = 0
-        self.spent = 0
-        self._max_tickets = max_tickets
+    def __init__(self, living: LivingTicketKey, key: Secret, record: UsedTickets) -> None:
+        """Derive from `key`, which the caller wipes."""
+        self.id = living.id
+        self.living = living
+        self._record = record
         self._seal_key = labelled(key, "ticket seal", b"", KEY_BYTES)
         self._mask_key = labelled(key, "ticket number", b"")
         self._cipher: Aead | None = cipher_with_key(Cipher.AES_256_GCM, self._seal_key)
-        self._used = bytearray()
 
     @property
     def is_erased(self) -> bool:
@@ -61,17 +46,15 @@ class TicketKey:
 
     def can_seal(self, now: float) -> bool:
         """Whether it may seal another ticket."""
-        return self._cipher is not None and now < self.seals_until and self.sealed < self._max_tickets
+        return self._cipher is not None and self.living.may_seal(now) and self._record.has_room()
 
     def seal(self, content: layout.Content, authority: bytes, path: bytes, entropy: Entropy) -> bytes | None:
-        """Make a ticket; None when it would be too long.  Asked only while `can_seal`."""
+        """Make a ticket; None when it would be too long.  Asked only after `can_seal`."""
         plaintext = layout.encode_content(content)
         if plaintext is None or self._cipher is None:
             return None
         nonce = entropy.random(NONCE_BYTES)
-        head = layout.Head(self.id, nonce, self.sealed ^ self._mask(nonce)).encode()
-        self.sealed += 1
-        self.opens_until = max(self.opens_until, content.issued_now + content.lifetime_seconds)
+        head = layout.Head(self.id, nonce, self._record.next_number() ^ self._mask(nonce)).encode()
         try:
             return head + self._cipher.encrypt(nonce, plaintext, layout.associated_data(head, authority, path))
         finally:
@@ -93,26 +76,13 @@ class TicketKey:
 
     def spend(self, head: layout.Head) -> bool:
         """Mark a ticket used that was opened; false if it was already, or was never given out."""
-        if self._cipher is None:
-            return False
-        number = head.masked_number ^ self._mask(head.nonce)
-        if number >= self.sealed:
-            return False
-        place, bit = number >> 3, 1 << (number & 7)
-        if place >= len(self._used):
-            self._used.extend(bytes(place + 1 - len(self._used)))
-        if self._used[place] & bit:
-            return False
-        self._used[place] |= bit
-        self.spent += 1
-        return True
+        return self._cipher is not None and self._record.spend(head.masked_number ^ self._mask(head.nonce))
 
     def erase(self) -> None:
         """Let go of all.  The cipher's own copy is cleansed by its library when it is dropped."""
         self._cipher = None
         self._seal_key.wipe()
         self._mask_key.wipe()
-        self._used.clear()
 
     def _mask(self, nonce: bytes) -> int:
         return int.from_bytes(mac384(self._mask_key, nonce)[:_MASK_BYTES])

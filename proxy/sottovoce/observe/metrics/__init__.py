@@ -3,6 +3,7 @@
     edge, app, hsm ──▶ CallMetrics, KeyMetrics      once a call, a key, an HSM operation: counted as it happens
     LoopLag                                         ten times a second
     Readings ◀── exposition                         numbers that the parts keep anyway, read when somebody asks
+    Snapshot, MergedMetrics                         one text for a supervisor and its workers
 
 The only home of prometheus_client.  A frame touches nothing of this: each call keeps plain integers (`CallCounts`),
 which a scrape adds up.  Every label takes its values from a fixed set or from the configuration; what is in neither is
@@ -15,7 +16,19 @@ from sottovoce.observe.metrics import labels
 from sottovoce.observe.metrics.calls import CallMetrics
 from sottovoce.observe.metrics.keys import KeyMetrics
 from sottovoce.observe.metrics.loop import LoopLag
+from sottovoce.observe.metrics.merging import MergedMetrics
 from sottovoce.observe.metrics.metrics import Metrics
 from sottovoce.observe.metrics.readings import Readings, TokenReading
+from sottovoce.observe.metrics.snapshot import Snapshot
 
-__all__ = ["CallMetrics", "KeyMetrics", "LoopLag", "Metrics", "Readings", "TokenReading", "labels"]
+__all__ = [
+    "CallMetrics",
+    "KeyMetrics",
+    "LoopLag",
+    "MergedMetrics",
+    "Metrics",
+    "Readings",
+    "Snapshot",
+    "TokenReading",
+    "labels",
+]

@@ -44,6 +44,7 @@ BACKEND_FAULTS: Final = frozenset(
         "bad_text",
         "bad_audio",
         "flood",
+        "failed",
         "stuck",
     }
 )
@@ -58,6 +59,8 @@ LIMITS: Final = frozenset(
     }
 )
 """Settings of a listener that refuse connections."""
+OPEN_FILES: Final = "open_files"
+"""What refuses connections, too: the number of files that the process may open."""
 PROXY_HEADER: Final = "proxy_header"
 OPERATIONS: Final = frozenset(
     {
@@ -100,6 +103,8 @@ def limit_of(reason: str) -> str:
     """Name what refused a connection: the text begins with the limit."""
     if reason.startswith("PROXY protocol"):
         return PROXY_HEADER
+    if reason.startswith(OPEN_FILES):
+        return OPEN_FILES
     return known(reason.partition(" ")[0], LIMITS)
 
 

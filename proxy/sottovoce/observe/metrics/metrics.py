@@ -10,6 +10,7 @@ from sottovoce.observe.metrics.calls import CallMetrics
 from sottovoce.observe.metrics.keys import KeyMetrics
 from sottovoce.observe.metrics.loop import LoopLag
 from sottovoce.observe.metrics.readings import Read, ReadingsCollector
+from sottovoce.observe.metrics.snapshot import Snapshot, counted, take_snapshot
 
 
 class Metrics:
@@ -29,10 +30,23 @@ class Metrics:
         build = Gauge("sottovoce_build_info", "What runs here; always 1.", tuple(versions), registry=self._registry)
         build.labels(**versions).set(1)
         ProcessCollector(registry=self._registry)
+        self._readings: ReadingsCollector | None = None
 
     def watch(self, read: Read) -> None:
         """Have the exposition read these numbers, too; once, when the parts are there."""
-        self._registry.register(ReadingsCollector(read))
+        self._readings = ReadingsCollector(read)
+        self._registry.register(self._readings)
+
+    def snapshot(self) -> Snapshot:
+        """Give all numbers as data: what a worker tells its supervisor.  In the event loop's thread, as below."""
+        return take_snapshot(self._registry)
+
+    def happened(self) -> Snapshot:
+        """Give what was counted as it happened: nothing that is read off the parts or off the process."""
+        read = () if self._readings is None else self._readings.collect()
+        elsewhere = {metric.name for metric in read}
+        families = (each for each in counted(self.snapshot()).families if each.name not in elsewhere)
+        return Snapshot(tuple(each for each in families if not each.name.startswith("process_")))
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """Give the text of all metrics and its content type, in the format that an Accept header asks for.

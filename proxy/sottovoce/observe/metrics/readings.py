@@ -52,6 +52,9 @@ class Readings(msgspec.Struct, frozen=True, kw_only=True):
     audit_unwritten: int
     audit_is_up: bool
     is_ready: bool
+    workers: Mapping[str, int]
+    """Processes that carry calls, by their state."""
+    worker_restarts: int
     tasks: int
     """Of the event loop, whoever asks among them."""
 
@@ -75,6 +78,7 @@ class ReadingsCollector(Collector):
         yield from _tickets_and_audit(readings)
         yield from _tokens(readings)
         yield self._renewals(readings)
+        yield from _workers(readings)
         yield from _gauges(readings)
 
     def _frames(self, carried: CallCounts) -> Iterator[Metric]:
@@ -157,6 +161,18 @@ def _tokens(readings: Readings) -> Iterator[Metric]:
     for outcome, count in readings.hedges.items():
         hedges.add_metric((outcome,), count)
     yield hedges
+
+
+def _workers(readings: Readings) -> Iterator[Metric]:
+    workers = GaugeMetricFamily("sottovoce_workers", "Processes that carry calls, by their state.", labels=("state",))
+    for state, count in readings.workers.items():
+        workers.add_metric((state,), count)
+    yield workers
+    yield CounterMetricFamily(
+        "sottovoce_worker_restarts",
+        "Workers that were lost, and started again.",
+        value=readings.worker_restarts,
+    )
 
 
 def _gauges(readings: Readings) -> Iterator[Metric]:

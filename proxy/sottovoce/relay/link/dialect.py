@@ -1,26 +1,29 @@
-"""What an adapter adds to a WebSocket leg: its messages, both ways.  Pure.
+"""What an adapter adds to a leg: its messages, both ways.  Pure.
 
-`WebSocketLeg` owns the socket, the queue, the limits and the ends; a `Dialect` turns what goes to the backend into
-texts and binary messages, and tells a `MeteredSink` what came back.  One dialect object serves one call.
+`BackendLeg` owns the socket, the queue, the limits and the ends; a `Dialect` turns what goes to the backend into
+messages, texts or binary, and tells a `MeteredSink` what came back.  One dialect object serves one call.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, final
 
 from sottovoce.relay.call import CallEnd, CallSink, CallStart, LegStatistics
 from sottovoce.relay.errors import BackendFault, BackendMisbehaved
 from sottovoce.relay.link.pace import audio_bucket, control_bucket
 
+Message = str | bytes
+"""A text, or a binary message."""
+
 
 @final
 class Later:
-    """Texts that are finished only when they are written, behind all that waits before them: numbered ones, say."""
+    """Messages that are finished only when they are written, behind all that waits before: numbered ones, say."""
 
-    __slots__ = ("texts",)
+    __slots__ = ("messages",)
 
-    def __init__(self, texts: Callable[[], list[str]]) -> None:
-        """`texts` is called once, or never if the connection ends before."""
-        self.texts = texts
+    def __init__(self, messages: Callable[[], Sequence[Message]]) -> None:
+        """`messages` is called once, or never if the connection ends before."""
+        self.messages = messages
 
 
 class Dialect(Protocol):
@@ -31,32 +34,32 @@ class Dialect(Protocol):
 
     is_paced: bool = False
 
-    def start(self) -> list[str]:
-        """The texts that open a call."""
+    def start(self) -> Sequence[Message]:
+        """The messages that open a call."""
         ...
 
-    def audio(self, payload: bytes, lost_before: int) -> bytes | str | list[str]:
-        """One frame for the backend, asked for when it is written: a message, or as many texts as it makes."""
+    def audio(self, payload: bytes, lost_before: int) -> Message | Sequence[Message]:
+        """One frame for the backend, asked for when it is written: a message, or as many as it makes."""
         ...
 
-    def dtmf(self, event: int, duration_ms: int) -> str | Later | None:
+    def dtmf(self, event: int, duration_ms: int) -> Message | Later | None:
         """A key press."""
         ...
 
-    def mark_played(self, name: str) -> str | Later | None:
+    def mark_played(self, name: str) -> Message | Later | None:
         """The client has played past a mark."""
         ...
 
-    def mute(self, *, muted: bool) -> str | Later | None:
+    def mute(self, *, muted: bool) -> Message | Later | None:
         """The client's microphone."""
         ...
 
-    def json(self, data: bytes) -> str | Later | None:
+    def json(self, data: bytes) -> Message | Later | None:
         """The client's JSON object."""
         ...
 
-    def stop(self, end: CallEnd, leg: LegStatistics) -> str | Later | None:
-        """The text that closes a call."""
+    def stop(self, end: CallEnd, leg: LegStatistics) -> Message | Later | None:
+        """The message that closes a call, before the close itself."""
         ...
 
     def receive_text(self, text: str, sink: "MeteredSink") -> None:
@@ -66,7 +69,7 @@ class Dialect(Protocol):
         """Tell the sink what a binary message from the backend holds.  Raises BackendMisbehaved."""
 
     def closed(self, code: int, sink: "MeteredSink") -> None:
-        """The backend closed the WebSocket.  Where that is how to hang up, set `sink.hang_up`; else it is down."""
+        """The backend closed, with a code of its framing.  Where that hangs up, set `sink.hang_up`; else it is down."""
         del code, sink
 
     def deadline(self) -> float | None:
@@ -94,7 +97,7 @@ class MeteredSink:
         self.now = now
         self.frames = 0
         self.dropped_frames = 0
-        self.answers: list[str | Later] = []
+        self.answers: list[Message | Later] = []
         """What the dialect itself answers to the backend; the leg sends it after the message that asked for it."""
         self.hang_up: str | None = None
         """The backend's reason once it hung up; the leg ends after the message that said so."""

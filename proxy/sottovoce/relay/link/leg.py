@@ -1,17 +1,17 @@
-"""One call's WebSocket to its backend: a queue, a line, and the ways it can end.
+"""One call's connection to its backend: a queue, a line, and the ways it can end.
 
-Not here: what the messages say (`Dialect`), how the connection came to be (`dial`), how much may wait or come
-(`outbound`, `pace`).  The edge calls the leg synchronously; a call puts something into the queue, and `flush` writes
-all that waits at once, unless what was written before has not left.  So a burst costs one write, and a backend that
-does not read holds up nobody.
+Not here: what the messages say (`Dialect`), how they stand in the stream (`Framing`, which is WebSocket for most), how
+the connection came to be (`dial`), how much may wait or come (`outbound`, `pace`).  The edge calls the leg
+synchronously; a call puts something into the queue, and `flush` writes all that waits at once, unless what was written
+before has not left.  So a burst costs one write, and a backend that does not read holds up nobody.
 
 A leg *hears* until the backend is down, has hung up, or the edge said `stop`: until then, and no longer, the sink is
-told.  It *talks* until the WebSocket's closing handshake begins, from either side.  A backend that hung up is still
-talked to.  A write that fails ends only the talking: what the backend said before it went, its `stop` above all, is
-read first.  The edge says `stop` from within the call that tells it of an end, so talking is always settled before.
+told.  It *talks* until either side begins to close.  A backend that hung up is still talked to.  A write that fails
+ends only the talking: what the backend said before it went, its `stop` above all, is read first.  The edge says `stop`
+from within the call that tells it of an end, so talking is always settled before.
 """
 
-import math
+from collections.abc import Iterable
 
 import trio
 
@@ -21,7 +21,7 @@ from sottovoce.relay.errors import BackendDown, BackendFault, BackendMisbehaved
 from sottovoce.relay.link.dial import Link
 from sottovoce.relay.link.dialect import Dialect, Later, MeteredSink
 from sottovoce.relay.link.outbound import Control, OutboundQueue
-from sottovoce.transport import PeerClosed, TextMessage, WsEvent, WsFailed, line_over
+from sottovoce.transport import Alarm, PeerClosed, TextMessage, WsEvent, WsFailed, line_over
 
 MAX_REPLY_BYTES = 65_536
 """Answers to pings that may wait for a backend that does not read them."""
@@ -30,34 +30,63 @@ CLOSE_POLICY = 1008
 """RFC 6455 §7.4.1: a message that violates the endpoint's policy."""
 
 
-class WebSocketLeg:
-    """The `Leg` of every adapter that speaks WebSocket.  Its line tells it what comes, from `run` on."""
+class _TrioClock:
+    """What dialects know the time by."""
+
+    def now(self) -> float:
+        return trio.current_time()
+
+    def wall(self) -> float:
+        raise NotImplementedError
+
+
+class BackendLeg:
+    """The `Leg` of every adapter that has a connection for each call.  Its line pushes what comes, from `begin` on."""
+
+    __slots__ = (
+        "_alarm",
+        "_close_code",
+        "_dialect",
+        "_early",
+        "_finished",
+        "_framing",
+        "_hears",
+        "_inbox",
+        "_is_finished",
+        "_is_released",
+        "_line",
+        "_now",
+        "_queue",
+        "_replies",
+        "_sink",
+        "_talks",
+        "_written_frames",
+    )
 
     def __init__(self, link: Link, dialect: Dialect, start: CallStart, sink: CallSink, queue_frames: int) -> None:
-        """Queue the dialect's opening texts."""
-        self._websocket, self._early = link.websocket, link.early
+        """Queue the dialect's opening messages."""
+        self._framing = link.framing
+        self._early = link.early
         self._line = line_over(link.stream)
         self._dialect = dialect
-        self._is_paced = dialect.is_paced
         self._sink = sink
-        self._inbox = MeteredSink(start, sink, trio.current_time())
+        self._now = trio.lowlevel.current_clock().current_time
+        self._inbox = MeteredSink(start, sink, self._now())
         self._queue = OutboundQueue(queue_frames)
         self._written_frames = 0
         self._replies = b""
         self._hears = True
         self._talks = True
         self._close_code: int | None = None
-        self._crash: Exception | None = None
-        self._news = trio.lowlevel.ParkingLot()
-        """Where the task of a paced dialect waits; nobody does for others."""
-        self.finished = trio.Event()
-        """Nothing more will be read or written: the connection is over."""
-        for text in dialect.start():
-            self._queue.put_control(text)
+        self._is_finished = self._is_released = False
+        self._finished: trio.Event | None = None  # for whoever waits
+        self._alarm = Alarm(_TrioClock(), self._keep_pace) if dialect.is_paced else None
+        for message in dialect.start():
+            self._queue.put_control(message)
 
     @property
     def is_closing(self) -> bool:
-        """Whether the closing handshake has begun, so that leaving should give it a moment."""
+        """Whether closing has begun, so that leaving should give it a moment."""
         return not self._talks
 
     @property
@@ -71,9 +100,18 @@ class WebSocketLeg:
         )
 
     def audio(self, payload: bytes, lost_before: int) -> None:
-        """Queue a frame; the oldest that waits is dropped when there is no room."""
-        if self._talks:
+        """Encode a frame that can be written now; else queue it: the oldest is dropped when there is no room."""
+        if not self._talks:
+            return
+        if self._queue.items or self._line.is_clogged or not self._framing.is_open:
             self._queue.put_audio(payload, lost_before)
+            return
+        self._written_frames += 1
+        message = self._dialect.audio(payload, lost_before)
+        if isinstance(message, bytes):
+            self._framing.send_binary(message)
+        else:
+            self._send_all(message)
 
     def data(self, data: bytes) -> None:
         """Queue a data frame."""
@@ -96,60 +134,84 @@ class WebSocketLeg:
         self._put(self._dialect.json(data))
 
     def stop(self, end: CallEnd) -> None:
-        """Stop hearing; queue the last text and the WebSocket's close behind all that waits."""
+        """Stop hearing; queue the last message and the close behind all that waits."""
         self._hears = False
         self._put(self._dialect.stop(end, self.statistics))
         self._close(CLOSE_NORMAL)
         self.flush()
 
     def flush(self) -> None:
-        """Write what is queued, all of it, up to the end of the closing handshake."""
-        if not (self._queue.items or self._replies or not self._talks or self._websocket.outgoing):
+        """Write what is queued, all of it, up to the end of the closing."""
+        framing, line = self._framing, self._line
+        if self._queue.items or self._replies or not self._talks:
+            pass
+        elif not framing.outgoing:
             return
-        line = self._line
+        elif framing.is_open and not line.is_clogged:  # nothing but what was encoded as it came
+            line.write(framing.to_send())
+            return
         if line.is_clogged:
             return
         data = self._bytes_to_write()
         if data:
             line.write(data)
-        if self._websocket.is_over and not line.is_clogged:
-            self.finished.set()
+        if framing.is_over and not line.is_clogged:
+            self._finish()
 
     def fall_silent(self) -> None:
         """Tell the sink nothing more: its call is over."""
         self._hears = False
 
-    async def run(self) -> None:
-        """Serve until cancelled or the connection is over; then the stream is its owner's again."""
+    def begin(self) -> None:
+        """Serve, until the connection is over or `release` is called; nothing if it was.
+
+        The edge may have flushed before: what came with the answer to the upgrade is heard all the same.
+        """
+        if self._is_released:
+            return
         try:
-            self._receive(self._early)  # before anything is written: it may hold the end
+            self._receive(self._early)
+            if self._alarm is not None:
+                self._set_alarm(self._alarm)
             self._line.begin(self)
             self._line.resume()
             self._sink.flush()
             self.flush()
-            if self._is_paced:
-                await self._keep_pace_until_finished()
-            else:
-                await self.finished.wait()
-        finally:
-            await self._line.release()
-        if self._crash is not None:
-            raise self._crash
+        except Exception as error:  # noqa: BLE001  our own fault, in one call
+            self.crashed(error)
+
+    async def wait_finished(self) -> None:
+        """Wait until nothing more will be read or written: the connection is over."""
+        if not self._is_finished:
+            self._finished = self._finished or trio.Event()
+            await self._finished.wait()
+
+    async def release(self) -> None:
+        """Serve no longer: the stream is its owner's again."""
+        self._is_released = True
+        self._finish()
+        if self._alarm is not None:
+            self._alarm.drop()
+        await self._line.release()
 
     # What the line tells.
 
     def received(self, data: bytes) -> None:
         """Take what the backend said, and answer."""
-        self._inbox.now = trio.current_time()
-        self._receive(self._websocket.receive(data))
-        if self._is_paced and self._dialect.deadline() is not None:
-            self._news.unpark()
-        if self._websocket.outgoing:
+        self._inbox.now = self._now()
+        message = self._framing.receive_message(data) if self._hears else None
+        if message is None:
+            self._receive(self._framing.receive(data))
+        else:
+            self._hear(message)
+        if self._alarm is not None:
+            self._set_alarm(self._alarm)
+        if self._framing.outgoing:
             self._take_replies()
         sink = self._sink
         sink.flush()
         self.flush()
-        if self.finished.is_set() or not sink.has_room(self._line.resume):
+        if self._is_finished or not sink.has_room(self._line.resume):
             self._line.hold()
 
     def drained(self) -> None:
@@ -158,30 +220,42 @@ class WebSocketLeg:
 
     def lost(self, reason: str) -> None:
         """Count the connection as over."""
-        self._give_up(_lost(reason or "the connection ended without a WebSocket close"))
+        for event in [] if reason else self._framing.receive_eof():
+            if isinstance(event, WsFailed):
+                reason = event.reason
+            else:
+                self._receive([event])
+        self._give_up(_lost(reason))
+        self._sink.flush()
 
     def crashed(self, error: Exception) -> None:
-        """Have `run` raise it."""
-        self._crash = error
-        self.finished.set()
+        """End; the call is told."""
+        self._hears = False
+        self._finish()
+        self._sink.crashed(error)
 
-    async def _keep_pace_until_finished(self) -> None:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._keep_pace)
-            await self.finished.wait()
-            nursery.cancel_scope.cancel()
+    def _set_alarm(self, alarm: Alarm) -> None:
+        deadline = self._dialect.deadline()
+        if deadline is not None:
+            alarm.set(deadline)
 
-    async def _keep_pace(self) -> None:
+    def _keep_pace(self, now: float) -> None:
         """Let the dialect say in its own time what it has heard."""
-        while self._hears:
-            deadline = self._dialect.deadline()
-            with trio.move_on_at(math.inf if deadline is None else deadline):
-                await self._news.park()
-            if self._hears:
-                self._inbox.now = trio.current_time()
-                self._hear(None)
-                self._sink.flush()
-                self.flush()
+        if self._alarm is None or not self._hears:
+            return
+        try:
+            self._inbox.now = now
+            self._hear(None)
+            self._sink.flush()
+            self.flush()
+            self._set_alarm(self._alarm)
+        except Exception as error:  # noqa: BLE001  our own fault, in one call
+            self.crashed(error)
+
+    def _finish(self) -> None:
+        self._is_finished = True
+        if self._finished is not None:
+            self._finished.set()
 
     def _put(self, message: Control | None) -> None:
         if message is None or not self._talks:
@@ -192,29 +266,33 @@ class WebSocketLeg:
             self._give_up(down)  # It does not read, so it would not read a close either.
 
     def _bytes_to_write(self) -> bytes:
-        websocket = self._websocket
-        if not websocket.is_open:  # what ended it may be among events that nobody has looked at yet
+        framing = self._framing
+        if not framing.is_open:  # what ended it may be among events that nobody has looked at yet
             self._end_talk()
         for item in self._queue.drain():
             if isinstance(item, tuple):
                 self._written_frames += 1
                 message = self._dialect.audio(*item)  # encoded only now that the hole before it is known
             elif isinstance(item, Later):
-                message = item.texts()
+                message = item.messages()
             else:
                 message = item
-            if isinstance(message, bytes):
-                websocket.send_binary(message)
-            elif isinstance(message, str):
-                websocket.send_text(message)
-            else:
-                for text in message:
-                    websocket.send_text(text)
+            self._send_all(message)
         if self._close_code is not None:
-            websocket.close(self._close_code)
+            framing.close(self._close_code)
             self._close_code = None
         replies, self._replies = self._replies, b""
-        return replies + websocket.to_send()
+        return replies + framing.to_send()
+
+    def _send_all(self, message: bytes | str | Iterable[bytes | str]) -> None:
+        for each in (message,) if isinstance(message, bytes | str) else message:
+            self._send(each)
+
+    def _send(self, message: bytes | str) -> None:
+        if isinstance(message, bytes):
+            self._framing.send_binary(message)
+        else:
+            self._framing.send_text(message)
 
     def _receive(self, events: list[WsEvent]) -> None:
         for event in events:
@@ -256,8 +334,8 @@ class WebSocketLeg:
             self._sink.hung_up(self._inbox.hang_up)
 
     def _take_replies(self) -> None:
-        """Keep what the WebSocket wants to answer by itself: what was written before may not have left."""
-        self._replies += self._websocket.to_send()
+        """Keep what the framing wants to answer by itself: what was written before may not have left."""
+        self._replies += self._framing.to_send()
         if len(self._replies) > MAX_REPLY_BYTES:
             self._give_up(BackendDown(BackendFault.FLOOD, "it sends pings and does not read the answers"))
 
@@ -268,7 +346,7 @@ class WebSocketLeg:
             self._close_code = code
 
     def _end_talk(self) -> None:
-        """Drop what was not written: the WebSocket takes no more messages."""
+        """Drop what was not written: no more messages are taken."""
         self._talks = False
         self._close_code = None
         self._queue.drain()
@@ -283,7 +361,7 @@ class WebSocketLeg:
         """Count the connection as over, without a closing handshake."""
         self._end_talk()
         self._fail(down)
-        self.finished.set()
+        self._finish()
 
 
 def _lost(detail: str) -> BackendDown:

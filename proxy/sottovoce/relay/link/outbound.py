@@ -7,18 +7,22 @@ things were put is the order in which they leave.
 """
 
 from collections import deque
+from typing import Any, Final
 
 from sottovoce.relay.errors import BackendDown, BackendFault
-from sottovoce.relay.link.dialect import Later
+from sottovoce.relay.link.dialect import Later, Message
 
 MAX_CONTROLS = 512
 """Twice the burst that the protocol grants a client (§9), so that only a backend that does not read gets here."""
 
 AudioFrame = tuple[bytes, int]
 """(payload of frame type 1, frames lost before it)."""
-Control = str | bytes | Later
-"""A text, a data frame, or texts that are finished when they leave."""
+Control = Message | Later
+"""A text, a data frame or another binary message, or messages that are finished when they leave."""
 Outgoing = AudioFrame | Control
+
+_NOTHING: Final[deque[Any]] = deque(maxlen=0)
+"""What waits while nothing does: a deque of its own is 700 bytes, and most calls never have a use for one."""
 
 
 class OutboundQueue:
@@ -28,7 +32,7 @@ class OutboundQueue:
 
     def __init__(self, max_frames: int) -> None:
         """Hold at most `max_frames` audio frames, one or more."""
-        self.items: deque[Outgoing] = deque()
+        self.items: deque[Outgoing] = _NOTHING
         """What waits, the oldest first: to be looked at, not touched."""
         self._max_frames = max_frames
         self._frames = 0
@@ -37,7 +41,7 @@ class OutboundQueue:
 
     def put_audio(self, payload: bytes, lost_before: int) -> None:
         """Append a frame.  When it is one too many, the oldest waiting frame is dropped and counted."""
-        self.items.append((payload, lost_before))
+        self._items().append((payload, lost_before))
         if self._frames == self._max_frames:
             self._drop_oldest_frame()
         else:
@@ -48,13 +52,27 @@ class OutboundQueue:
         if self._controls == MAX_CONTROLS:
             raise BackendDown(BackendFault.STUCK, f"it left {MAX_CONTROLS} control messages unread")
         self._controls += 1
-        self.items.append(message)
+        self._items().append(message)
+
+    def take(self) -> Outgoing:
+        """Take the oldest; there is one."""
+        item = self.items.popleft()
+        if isinstance(item, tuple):
+            self._frames -= 1
+        else:
+            self._controls -= 1
+        return item
 
     def drain(self) -> deque[Outgoing]:
         """Take everything, oldest first."""
-        items, self.items = self.items, deque()
+        items, self.items = self.items, _NOTHING
         self._frames = self._controls = 0
         return items
+
+    def _items(self) -> deque[Outgoing]:
+        if self.items is _NOTHING:
+            self.items = deque()
+        return self.items
 
     def _drop_oldest_frame(self) -> None:
         """Remove the first frame; the second inherits its hole.  There are at least two: one was just appended."""

@@ -10,10 +10,9 @@ from typing import Final
 from sottovoce.relay import g711
 from sottovoce.relay.call import CallEnd, CallStart, LegStatistics
 from sottovoce.relay.errors import BackendFault, BackendMisbehaved
-from sottovoce.relay.link import Dialect, Later, MeteredSink
+from sottovoce.relay.link import MAX_MARKS, Dialect, Later, MeteredSink, Playout
 from sottovoce.relay.twilio.messages import ClearMessage, MarkMessage, MediaMessage, MessageWriter, decode_untrusted
 from sottovoce.relay.twilio.options import TwilioOptions, account_sid, custom_parameters
-from sottovoce.relay.twilio.playout import MAX_MARKS, Playout
 from sottovoce.wire import Codec, frames
 
 CHUNK_BYTES: Final = 160
@@ -55,7 +54,9 @@ class TwilioDialect(Dialect):
         self._heard_bytes = 0
         """The stream's clock: bytes of µ-law that were heard or lost."""
         self._marks_on_their_way = 0
-        self._playout = Playout(start.frame_milliseconds, _FROM_MULAW[start.receive_codec])
+        self._playout = Playout(
+            start.frame_milliseconds, 1000 * BYTES_PER_MILLISECOND, _FROM_MULAW[start.receive_codec]
+        )
 
     def start(self) -> list[str]:
         """Open the stream."""

@@ -4,6 +4,8 @@ A WebSocket's records, and datagrams, have the base keys `c2s` and `s2c`; the co
 own, so that a record of one carrier never opens on the other.
 """
 
+from typing import NamedTuple
+
 import msgspec
 
 from sottovoce.primitives import Secret, Suite
@@ -26,6 +28,22 @@ class EpochChains(msgspec.Struct):
         self.receiver.wipe()
         if self.datagram_sender is not None:
             self.datagram_sender.wipe()
+
+
+class FrameKeys(NamedTuple):
+    """What a session lends to a data plane (`plane`), so that plain audio passes without it.
+
+    The chains stay the session's: it wipes them, and seals control frames under the same one.
+    """
+
+    receiver: ReceiveChain
+    open_until: float
+    """Seconds of the session's clock; from then on records go through the session, which has expired."""
+    sender: SendChain
+    seal_until: float
+    """Likewise; from then on frames wait for the next epoch."""
+    is_padded: bool
+    """Whether frames are padded to the buckets of protocol §9."""
 
 
 def chains_of(

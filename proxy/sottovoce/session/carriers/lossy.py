@@ -133,7 +133,7 @@ class LossyChain:
             return None
         nonce = current.nonce_head + (current.nonce_tail ^ counter).to_bytes(2)
         try:
-            plaintext = current.decrypt(nonce, record[end:], record[:end])
+            plaintext = current.cipher.decrypt(nonce, record[end:], record[:end])
         except TagError:
             self.failures += 1
             return None
@@ -173,7 +173,7 @@ class LossyChain:
         keys = window.keys
         nonce = keys.nonce_head + (keys.nonce_tail ^ counter).to_bytes(2)
         try:
-            plaintext = keys.decrypt(nonce, record[end:], record[:end])
+            plaintext = keys.cipher.decrypt(nonce, record[end:], record[:end])
         except TagError:
             self.failures += 1
             return None
@@ -233,7 +233,7 @@ class LossyChain:
 
     def _new_window(self, base: Secret, epoch: int, generation: int) -> _Window:
         kid = key_id(epoch, generation)
-        return _Window(Generation(base, kid, self._suite), kid, self._messages_per_key)
+        return _Window(Generation(base, kid, self._suite).wake(), kid, self._messages_per_key)
 
     def _base_ahead(self, base: Secret, steps: int) -> Secret:
         """Derive the base key so many generations ahead; `base` stays as it is."""

@@ -4,9 +4,11 @@ import msgspec
 
 from sottovoce.primitives import Suite
 from sottovoce.session.credentials import Identity
+from sottovoce.session.events import Established
 from sottovoce.session.handshake.schedule import EpochSecrets
 from sottovoce.session.tickets import ClientTicket, TicketState
 from sottovoce.session.trust import VoiceCertificate
+from sottovoce.wire import Codec
 from sottovoce.wire.messages import ClientParams, ServerParams
 
 
@@ -20,6 +22,24 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
     transcript: bytes
     identity: Identity | None = None
     is_resumed: bool = False
+
+    def established(self, server_signatures: tuple[str, ...]) -> Established:
+        """Give what the shell is told of it."""
+        params, client = self.params, self.client
+        return Established(
+            session_id=params.session_id,
+            suite=self.suite,
+            epoch_seconds=params.epoch_seconds,
+            messages_per_key=params.messages_per_key,
+            padding=params.padding,
+            send_codec=Codec(client.send_codec),
+            receive_codec=Codec(client.receive_codec),
+            frame_milliseconds=client.frame_milliseconds,
+            metadata=client.metadata,
+            identity=self.identity,
+            server_signatures=server_signatures,
+            is_resumed=self.is_resumed,
+        )
 
 
 class ClientAgreement(Agreement, frozen=True):

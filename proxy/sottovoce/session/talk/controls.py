@@ -15,6 +15,7 @@ from sottovoce.wire import FrameType
 class Controls(ABC):
     """The part of a session that sends control frames, and the count of marks that make a client's mark an echo."""
 
+    __slots__ = ("_marks_outstanding",)
     _is_client: ClassVar[bool]
 
     def __init__(self) -> None:

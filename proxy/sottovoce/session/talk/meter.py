@@ -1,24 +1,32 @@
-"""A token bucket on the caller's clock (protocol §9: 50 control frames a second, burst 250)."""
+"""A token bucket on the caller's clock (protocol §9: 50 control frames a second, burst 250).
+
+What is kept is when the bucket will be full again: each token that is taken is one more to wait for.
+"""
+
+from typing import Final
+
+_ROUNDING: Final = 1e-3
+"""Of a token, which sums of floating point may be off by."""
 
 
 class TokenBucket:
     """Holds up to `burst` tokens, filled at `rate_per_second`."""
 
-    __slots__ = ("_at", "_burst", "_rate", "_tokens")
+    __slots__ = ("_ahead", "_full_at", "_seconds")
 
     def __init__(self, rate_per_second: float, burst: float, now: float) -> None:
         """Begin full."""
-        self._rate = rate_per_second
-        self._burst = burst
-        self._tokens = burst
-        self._at = now
+        self._seconds = 1 / rate_per_second  # of one token
+        self._ahead = (burst - 1 + _ROUNDING) * self._seconds
+        self._full_at = now
 
     def take(self, now: float) -> bool:
         """Take one token; false when there is none."""
-        if now > self._at:  # a caller's `now` may be a little older than the last one
-            self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
-            self._at = now
-        if self._tokens < 1:
+        full_at = self._full_at
+        if full_at <= now:
+            self._full_at = now + self._seconds
+            return True
+        if full_at - now > self._ahead:
             return False
-        self._tokens -= 1
+        self._full_at = full_at + self._seconds
         return True

@@ -12,6 +12,7 @@ that most calls have.
 from sottovoce.primitives import ApiMisuse
 from sottovoce.session.carriers import EpochChains
 from sottovoce.session.config import SESSION_SECONDS, Dependencies
+from sottovoce.session.handshake import Agreement
 from sottovoce.session.ratchet import SendChain
 from sottovoce.session.talk import outbound
 from sottovoce.session.talk.controls import Controls
@@ -24,6 +25,7 @@ from sottovoce.wire import (
     PING_BYTES,
     SENT_CONTROL_FRAMES_BURST,
     SENT_CONTROL_FRAMES_PER_SECOND,
+    Codec,
     FrameType,
     frames,
 )
@@ -41,8 +43,45 @@ _TAILS = [b"\x01".ljust(frames.padded_bytes(payload + 1) - payload, b"\0") for p
 _TOO_LARGE = "an audio frame is too large for a record"
 
 
+def audio_plaintext(codec_bytes: bytes, flags: int, timestamp: int | None, *, is_padded: bool) -> bytes:
+    """Build what is sealed of an audio frame.  Raises ApiMisuse for one that a peer would refuse."""
+    if timestamp is None and not flags & _NOT_CALLERS_FLAGS:
+        payload = _FLAGS[flags] + codec_bytes
+    else:
+        payload = outbound.audio(codec_bytes, flags, timestamp)
+    length = len(payload)
+    if not is_padded:
+        plaintext = payload + _AUDIO_TYPE
+    elif length < len(_TAILS):
+        return payload + _TAILS[length]
+    else:
+        plaintext = (payload + _AUDIO_TYPE).ljust(min(frames.padded_bytes(length + 1), _SMALL_LIMIT), b"\0")
+    if len(plaintext) > _SMALL_LIMIT:
+        raise ApiMisuse(_TOO_LARGE)
+    return plaintext
+
+
 class Sending(Controls):
     """The part of a session that seals."""
+
+    __slots__ = (
+        "_data_session",
+        "_datagram_outbox",
+        "_datagram_sender",
+        "_epoch_seconds",
+        "_generations_before",
+        "_outbox",
+        "_padding",
+        "_parts",
+        "_seal_until",
+        "_seals_no_audio",
+        "_sender",
+        "_sent_control",
+        "_session_until",
+        "_slots",
+        "max_datagram_bytes",
+        "oversize_frames",
+    )
 
     _sender: SendChain | None
     _datagram_sender: SendChain | None
@@ -108,20 +147,7 @@ class Sending(Controls):
             return None
         if self._outbox or self._seals_no_audio:
             raise ApiMisuse("audio where there is none to seal, or before the records of to_send() were written")
-        if timestamp is None and not flags & _NOT_CALLERS_FLAGS:
-            payload = _FLAGS[flags] + codec_bytes
-        else:
-            payload = outbound.audio(codec_bytes, flags, timestamp)
-        length = len(payload)
-        if not self._padding:
-            plaintext = payload + _AUDIO_TYPE
-        elif length < len(_TAILS):
-            plaintext = payload + _TAILS[length]
-        else:
-            plaintext = (payload + _AUDIO_TYPE).ljust(min(frames.padded_bytes(length + 1), _SMALL_LIMIT), b"\0")
-        if len(plaintext) > _SMALL_LIMIT:
-            raise ApiMisuse(_TOO_LARGE)
-        return sender.seal(plaintext)
+        return sender.seal(audio_plaintext(codec_bytes, flags, timestamp, is_padded=bool(self._padding)))
 
     def seal_datagram(
         self, codec_bytes: bytes, now: float, *, flags: int = 0, timestamp: int | None = None
@@ -157,7 +183,8 @@ class Sending(Controls):
 
     def to_send(self) -> list[bytes]:
         """Take the records to write, in this order, each as one binary message, or behind its length on the stream."""
-        outbox, self._outbox = self._outbox, []
+        outbox = self._outbox.copy()
+        self._outbox.clear()
         return outbox
 
     def datagrams_to_send(self) -> list[bytes]:
@@ -170,6 +197,18 @@ class Sending(Controls):
         return now < self._seal_until
 
     # What the machine uses.
+
+    def _begin_to_send(self, agreement: Agreement, now: float) -> None:
+        """Send from now on as was agreed."""
+        params, client = agreement.params, agreement.client
+        self._epoch_seconds = params.epoch_seconds
+        self._padding = frames.PADDING_BUCKETS if params.padding else frames.PADDING_NONE
+        self._data_session = client.send_codec == Codec.NONE
+        if params.padding == frames.PADDING_CONSTANT:
+            codec = client.send_codec if self._is_client else client.receive_codec
+            self._slots = Slots(Codec(codec), client.frame_milliseconds, now)
+        self._seals_no_audio = self._data_session or self._slots is not None
+        self._seal_until = min(now + self._epoch_seconds, self._session_until)
 
     def _send(
         self, frame_type: FrameType, payload: bytes, now: float, *, metered: bool = True, as_datagram: bool = False

@@ -20,6 +20,7 @@ import select
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from operator import itemgetter
 from typing import Any, Final, Protocol, cast
 
 import trio
@@ -31,6 +32,11 @@ READABLE: Final = select.EPOLLIN
 WRITABLE: Final = select.EPOLLOUT
 _EVENTS_AT_ONCE: Final = 64
 """Handled before anything else is looked at: 2 ms when each is a frame."""
+_NEVER: Final = float("inf")
+_GATHER_SECONDS: Final = 0.0005
+_FEW: Final = 16
+"""Where fewer come so soon behind the last ones, it waits so long for more of them: a frame that is handled alone costs
+a wait of its own, and finds nothing of the way that it goes in the caches."""
 _TURN_SECONDS: Final = 0.01
 """After which Trio has a turn, also when nothing seems to be wanted: somebody may have set a nearer deadline."""
 
@@ -42,6 +48,13 @@ class Hub:
         """Begin with none."""
         self.epoll = select.epoll()
         self.users: dict[int, Ready] = {}
+        self._afterwards: list[Callable[[], None]] = []
+        self._later: list[tuple[float, Callable[[], None]]] = []
+        self._is_serving = False
+        self.due_at = _NEVER
+        """When `act_on_time` should be called, by `time.monotonic`."""
+        self.stands_in = False
+        """Whether it waits in Trio's place, and so knows the time."""
 
     def add(self, descriptor: int, events: int, ready: Ready) -> None:
         """Look at a descriptor from now on."""
@@ -59,15 +72,51 @@ class Hub:
             with suppress(OSError, ValueError):  # closed already, it or the epoll object: forgotten all the same
                 self.epoll.unregister(descriptor)
 
+    def after_turn(self, act: Callable[[], None]) -> None:
+        """Have `act` called once all who are ready have been told, so that what comes of it leaves together.
+
+        Where nobody is being told, in a task of Trio's, it is called at once.  It must not raise.
+        """
+        if self._is_serving:
+            self._afterwards.append(act)
+        else:
+            act()
+
+    def later(self, seconds: float, act: Callable[[], None]) -> None:
+        """Have `act` called behind a turn so many seconds from now, or a little later; at once in a task of our own.
+
+        It costs nothing but a look at the clock, which is why Trio's timers are not asked.  It must not raise.
+        """
+        if not self.stands_in:
+            act()
+            return
+        when = time.monotonic() + seconds
+        self._later.append((when, act))
+        self.due_at = min(self.due_at, when)
+
+    def act_on_time(self, now: float) -> None:
+        """Do what is due, the earliest first."""
+        due = sorted((each for each in self._later if each[0] <= now), key=itemgetter(0))
+        self._later = [each for each in self._later if each[0] > now]
+        self.due_at = min((when for when, _ in self._later), default=_NEVER)
+        for _, act in due:
+            act()
+
     def serve(self, events: Sequence[tuple[int, int]]) -> bool:
         """Tell those who are ready; whether there were events that are nobody's."""
         users, are_all_told = self.users, True
+        self._is_serving = True
         for descriptor, mask in events:
             ready = users.get(descriptor)
             if ready is None:  # Trio's; or another one's end was its end, too
                 are_all_told = False
             else:
                 ready(mask)
+        self._is_serving = False
+        if self._afterwards:
+            acts, self._afterwards = self._afterwards, []
+            for act in acts:
+                act()
         return not are_all_told
 
     async def run(self) -> None:
@@ -106,6 +155,7 @@ class StandIn:
         self._theirs = theirs
         self._hub = hub
         self._runnable = runnable
+        self._turned_at = 0.0
         hub.epoll.register(theirs.fileno(), READABLE)
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401  whatever Trio asks of it
@@ -113,20 +163,34 @@ class StandIn:
 
     def poll(self, timeout: float, maxevents: int) -> list[tuple[int, int]]:
         """Serve the hub's sockets until Trio has something to do; give Trio's events."""
-        hub, until = self._hub, time.monotonic() + timeout
-        if not hub.users:
+        hub, now = self._hub, time.monotonic()
+        if not hub.users and hub.due_at == _NEVER:
             return self._theirs.poll(timeout, maxevents)
+        until = now + timeout
         served: list[tuple[int, int]] = []
-        while events := hub.epoll.poll(timeout, _EVENTS_AT_ONCE):
-            served = _SERVED
-            if hub.serve(events):
-                return self._theirs.poll(0, maxevents) or served
+        while True:
+            events = hub.epoll.poll(max(min(until, hub.due_at) - now, 0), _EVENTS_AT_ONCE)
+            if events:
+                served = _SERVED
+                if hub.serve(events):
+                    return self._theirs.poll(0, maxevents) or served
             now = time.monotonic()
-            until = min(until, now + _TURN_SECONDS)
-            timeout = until - now
-            if self._runnable or timeout <= 0:
-                break
-        return served
+            if now >= hub.due_at:
+                served = _SERVED
+                hub.act_on_time(now)
+            if served:
+                until = min(until, now + _TURN_SECONDS)
+            if self._runnable or now >= until:
+                return served
+            now = self._gather(len(events), now)
+
+    def _gather(self, events: int, now: float) -> float:
+        """Behind a turn of few events, close behind another: let more come together.  Gives the time."""
+        if 0 < events < _FEW and now - self._turned_at < _GATHER_SECONDS:
+            time.sleep(_GATHER_SECONDS)
+            now = time.monotonic()
+        self._turned_at = now
+        return now
 
     def close(self) -> None:
         """End with Trio's run."""
@@ -157,6 +221,7 @@ def stand_in(hub: Hub) -> bool:
             return False
         manager: Any = runner.io_manager
         manager._epoll = StandIn(manager._epoll, hub, runner.runq)
+        hub.stands_in = True
     except AttributeError:
         return False
     return True

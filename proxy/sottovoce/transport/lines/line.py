@@ -76,8 +76,8 @@ class Line(Protocol):
         """Serve `user`, which is told nothing until `resume`."""
         ...
 
-    def write(self, data: bytes) -> None:
-        """Send, or keep for later.  On a connection that is lost, or released, it does nothing."""
+    def write(self, data: bytes) -> bool:
+        """Send, or keep for later; gives `is_clogged`.  On a connection that is lost, or released, it does nothing."""
         ...
 
     def hold(self) -> None:
@@ -93,9 +93,12 @@ class Line(Protocol):
         ...
 
 
-def line_over(stream: trio.abc.Stream) -> Line:
-    """Give a line over a stream: over a socket the process's hub serves it, over anything else two tasks."""
+def line_over(stream: trio.abc.Stream, turn_bytes: int = TURN_BYTES) -> Line:
+    """Give a line over a stream: over a socket the process's hub serves it, over anything else two tasks.
+
+    Of a socket `turn_bytes` are read at once: more where it carries many calls.
+    """
     from sottovoce.transport.lines.sockets import SocketLine  # noqa: PLC0415  they know what a line is
     from sottovoce.transport.lines.streams import StreamLine  # noqa: PLC0415  likewise
 
-    return SocketLine(stream) if isinstance(stream, trio.SocketStream) else StreamLine(stream)
+    return SocketLine(stream, turn_bytes) if isinstance(stream, trio.SocketStream) else StreamLine(stream)

@@ -1,7 +1,8 @@
 """A line over a socket, served by the hub.
 
 A write that fails says nothing by itself: what the peer said before it went is read first, and the end is found behind
-it.  (The kernel reports a socket that broke as readable.)
+it.  (The kernel reports a socket that broke as readable.)  Why it failed is kept until then, since a fault is told
+once; but not that the peer takes nothing more (EPIPE), which may have come about in good order.
 
 The descriptor is used as it is: a second `socket.socket` over it would close it when it is collected, in whose hands it
 may be by then.  Python ignores SIGPIPE, so a write to a socket is as good as a send.
@@ -24,20 +25,23 @@ class SocketLine:
 
     __slots__ = (
         "_descriptor",
+        "_fault",
         "_hub",
         "_is_broken",
         "_is_held",
         "_is_over",
         "_rest",
         "_stream",
+        "_turn_bytes",
         "_user",
         "_watched",
         "is_clogged",
         "sent_bytes",
     )
 
-    def __init__(self, stream: trio.SocketStream) -> None:
-        """Borrow `stream`."""
+    def __init__(self, stream: trio.SocketStream, turn_bytes: int = TURN_BYTES) -> None:
+        """Borrow `stream`; read so much of it at once."""
+        self._turn_bytes = turn_bytes
         self._stream = stream  # which must not be collected, and its socket with it
         self._descriptor = stream.socket.fileno()
         self._hub = current_hub()
@@ -47,6 +51,7 @@ class SocketLine:
         self._is_held = True
         self._is_over = False  # nothing more is read
         self._is_broken = False  # nothing more is written
+        self._fault = ""  # why, where reading may not tell
         self.is_clogged = False
         self.sent_bytes = 0
 
@@ -64,17 +69,22 @@ class SocketLine:
         self._is_held = False
         self._watch()
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes) -> bool:
         """See `Line`."""
         if self._is_broken:
-            return
+            return self.is_clogged
         if self.is_clogged:
             self._rest += data
-            return
-        sent = self._send(data)
+            return True
+        try:
+            sent = os.write(self._descriptor, data)
+        except OSError as error:
+            sent = self._not_sent(error)
+        self.sent_bytes += sent
         if sent < len(data) and not self._is_broken:
             self._rest, self.is_clogged = data[sent:], True
             self._watch()
+        return self.is_clogged
 
     async def release(self) -> None:
         """See `Line`."""
@@ -106,45 +116,40 @@ class SocketLine:
     def _ready(self, events: int) -> None:
         user = self._user
         try:
-            if self.is_clogged and events & ~READABLE:
+            if events != READABLE and self.is_clogged and events & ~READABLE:
                 self._send_rest(user)
-            if not self._is_held and not self._is_over and events & ~WRITABLE:
-                self._read(user)
+            if self._is_held or self._is_over or events == WRITABLE:
+                return
+            try:
+                data = os.read(self._descriptor, self._turn_bytes)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                data, self._fault = b"", error.strerror or "the connection broke"
+            if data:
+                user.received(data)
+            else:
+                self._is_over = True
+                self._watch()
+                user.lost(self._fault)
         except Exception as error:  # noqa: BLE001  our own fault, in one call: the others are served on
             self._close()
             user.crashed(error)
 
-    def _read(self, user: LineUser) -> None:
-        reason = ""
-        try:
-            data = os.read(self._descriptor, TURN_BYTES)
-        except BlockingIOError:
-            return
-        except OSError as error:
-            data, reason = b"", error.strerror or "the connection broke"
-        if data:
-            user.received(data)
-        else:
-            self._end(user, reason)
-
-    def _end(self, user: LineUser, reason: str) -> None:
-        self._is_over = True
-        self._watch()
-        user.lost(reason)
-
-    def _send(self, data: bytes) -> int:
-        try:
-            sent = os.write(self._descriptor, data)
-        except BlockingIOError:
-            return 0
-        except OSError:
+    def _not_sent(self, error: OSError) -> int:
+        if not isinstance(error, BlockingIOError):
             self._is_broken = True
-            return 0
-        self.sent_bytes += sent
-        return sent
+            if not isinstance(error, BrokenPipeError):
+                self._fault = error.strerror or "the connection broke"
+        return 0
 
     def _send_rest(self, user: LineUser) -> None:
-        self._rest = self._rest[self._send(self._rest) :]
+        try:
+            sent = os.write(self._descriptor, self._rest)
+        except OSError as error:
+            sent = self._not_sent(error)
+        self.sent_bytes += sent
+        self._rest = self._rest[sent:]
         if self._is_broken:
             self._rest = b""
         if not self._rest:

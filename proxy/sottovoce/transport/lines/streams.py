@@ -51,12 +51,13 @@ class StreamLine:
         self._is_held = False
         self._idle_reader.unpark_all()
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes) -> bool:
         """See `Line`."""
         if data and not self._is_broken:
             self._rest += data
             self.is_clogged = True
             self._idle_writer.unpark_all()
+        return self.is_clogged
 
     async def release(self) -> None:
         """See `Line`."""

@@ -33,7 +33,7 @@ class TlsLine:
     def __init__(self, stream: TlsStream) -> None:
         """Take over where `stream` has got to."""
         self._stream = stream
-        self._core = stream.core
+        self._core = stream.core.records
         self._below: Line = line_over(stream.transport)
         self._waiting, self._owed = stream.hand_over()
         self._user: LineUser = NOBODY
@@ -44,6 +44,7 @@ class TlsLine:
         self._is_scheduled = False
         self._is_released = False
         self.is_clogged = False
+        self._note_end()
 
     @property
     def sent_bytes(self) -> int:
@@ -62,25 +63,32 @@ class TlsLine:
 
     def resume(self) -> None:
         """See `Line`.  What waits here comes in a turn of its own."""
+        if self._is_released:
+            return
         self._is_held = False
         if self._waiting or self._end is not None:
             self._schedule()
         elif not self._is_stuck:
             self._below.resume()
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes) -> bool:
         """See `Line`."""
         core = self._core
         if core.failure is None and not self._is_released:
             data = core.seal(data)
             if self._owed:
                 data, self._owed = self._owed + data, b""
-            self._below.write(data)
-            self.is_clogged = self._below.is_clogged
+            self.is_clogged = self._below.write(data)
+        return self.is_clogged
+
+    def rest(self) -> None:
+        """Need less memory, if little has passed since this was last called (`RecordCore`)."""
+        self._core.rest()
 
     async def release(self) -> None:
         """See `Line`; a record that has left in part is the connection's end."""
         is_cut = self._below.is_clogged
+        self._is_held = True  # what comes or waits until the line below is released is the owner's
         self._user, self._is_released, self.is_clogged = NOBODY, True, False
         await self._below.release()
         self._stream.hand_back(self._waiting, self._owed, is_cut=is_cut)
@@ -91,7 +99,7 @@ class TlsLine:
     def received(self, data: bytes) -> None:
         """Decrypt and pass on; TLS's own answers go back at once."""
         user, core = self._user, self._core
-        if core.failure is None and not self._waiting:
+        if core.failure is None and not (self._waiting or self._is_held):
             plaintext = core.receive_record(data)
             if plaintext is not None:
                 user.received(plaintext)  # a record that came in one piece is shorter than a turn's
@@ -107,10 +115,7 @@ class TlsLine:
         answer = core.to_send()
         if answer:
             self._answer(answer)
-        if core.failure is not None:
-            self._end = str(core.failure)
-        elif core.closed_by_peer:
-            self._end = ""
+        self._note_end()
         self._waiting += plaintext
         self._pass_on(user)
 
@@ -136,6 +141,14 @@ class TlsLine:
         """Pass on, the last that is told."""
         user, self._user = self._user, NOBODY
         user.crashed(error)
+
+    def _note_end(self) -> None:
+        """See whether TLS has read the end already: it is told behind what came before it."""
+        core = self._core
+        if core.failure is not None:
+            self._end = str(core.failure)
+        elif core.closed_by_peer:
+            self._end = ""
 
     def _answer(self, answer: bytes) -> None:
         if answer:

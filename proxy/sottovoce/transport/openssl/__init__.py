@@ -5,6 +5,7 @@ from sottovoce.transport.openssl.contexts import (
     CurrentContext,
     KeyLog,
     PqPolicy,
+    RecordLayer,
     Role,
     TlsContext,
     TlsIdentity,
@@ -13,19 +14,25 @@ from sottovoce.transport.openssl.contexts import (
     server_context,
 )
 from sottovoce.transport.openssl.faults import certificate_refused, tls_error
+from sottovoce.transport.openssl.handover import TrafficSecrets, hand_over
+from sottovoce.transport.openssl.records import OpenSslRecords
 
 __all__ = [
     "CurrentContext",
     "Fault",
     "KeyLog",
+    "OpenSslRecords",
     "Outcome",
     "PqPolicy",
+    "RecordLayer",
     "RecordPipe",
     "Role",
     "TlsContext",
     "TlsIdentity",
+    "TrafficSecrets",
     "certificate_refused",
     "client_context",
+    "hand_over",
     "probe_context",
     "server_context",
     "take_fault",

@@ -10,17 +10,21 @@ serve; `tests/transport/openssl/test_binding.py` fails when one of these names c
 - Moving bytes: `Connection.recv` and `bio_read` allocate a buffer for each call and raise for each "nothing yet", which
   costs 8.8 µs where the calls below cost 2.7 (a 200-byte record; measured, ratios hold).
 - Errors: pyOpenSSL keeps the text of a fault and drops its number, which alone says that it was the peer's alert.
+- The key log: it makes text of every secret, and of a line it gives no part.
 - ALPN: its callback can refuse only by raising, and keeps what was raised.
 """
 # ruff: noqa: SLF001 - private attributes of pyOpenSSL are this module's business
 
 import threading
+from binascii import unhexlify
+from collections.abc import Callable
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Address
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from OpenSSL import SSL, _util
 
+from sottovoce.primitives import Secret, wipe_bytes
 from sottovoce.transport.limits import READ_BYTES, RECORD_PLAINTEXT_BYTES
 
 _lib: Any = _util.lib
@@ -33,8 +37,27 @@ _CHECK_FLAGS: Final = 0x20 | 0x04
 _HEADER_BYTES: Final = 5
 """Of a TLS record: type, version, length of the rest (RFC 8446 §5.1)."""
 
+_ENCRYPTED: Final = 23
+"""The type of every encrypted record (RFC 8446 §5.2)."""
+
 _ALERT_REASONS: Final = 1000
 """SSL_AD_REASON_OFFSET: an OpenSSL reason from here on is an alert that the peer sent."""
+
+
+_CLIENT_SECRET: Final = b"CLIENT_TRAFFIC_SECRET_0 "
+_SERVER_SECRET: Final = b"SERVER_TRAFFIC_SECRET_0 "
+"""How the lines of a key log begin that tell the secrets of data; every line is longer than this."""
+
+_RANDOM_HEX_BYTES: Final = 65
+"""The client's random in hexadecimal, and the space behind it."""
+
+
+class TellSecret(Protocol):
+    """Takes an application traffic secret of a connection's (RFC 8446 §7.1), which is the taker's to wipe."""
+
+    def __call__(self, connection: SSL.Connection, secret: Secret, *, of_client: bool) -> None:
+        """Take it."""
+        ...
 
 
 class _Scratch(threading.local):
@@ -104,6 +127,43 @@ class RecordPipe:
         )
         if not self._is_single:
             self._count(data)
+
+    def feed_flight(self, data: bytes, at: int = 0) -> int:
+        """Add bytes from the network from `at` to the end of an encrypted record, or all; give where that is.
+
+        The record that completes a handshake is an encrypted one.  Others are fed together: of them an unknown peer may
+        send thousands, and a step of the handshake for each would cost ten times as much.
+        """
+        end, size, header = at + self._missing, len(data), self._header
+        may_complete = self._missing > 0  # of what type that record is is not known any more
+        while end < size and not may_complete:
+            head = header + data[end : end + _HEADER_BYTES - len(header)] if header else data[end : end + _HEADER_BYTES]
+            if len(head) < _HEADER_BYTES:
+                header, end = head, size
+                break
+            may_complete = head[0] == _ENCRYPTED
+            end += _HEADER_BYTES - len(header) + (head[3] << 8 | head[4])
+            header = b""
+        self._header, self._missing = header, max(0, end - size)
+        end = min(end, size)
+        if end > at:
+            _lib.BIO_write(self._incoming, data[at:end], end - at)
+        return end
+
+    def has_taken_all(self) -> bool:
+        """Whether what was fed ends with a record and none of it waits: in the BIO, or decrypted."""
+        if self._missing or self._header or _lib.SSL_pending(self._ssl):
+            return False
+        scratch = _scratch
+        size: int = _lib.BIO_read(self._incoming, scratch.buffer, READ_BYTES)
+        if size > 0:
+            _lib.BIO_write(self._incoming, scratch.view[:size], size)
+        return size <= 0
+
+    def put_back(self, data: bytes) -> None:
+        """Have `drain` give again what it gave last, if nothing was written since."""
+        if data:
+            _lib.BIO_write(self._outgoing, data, len(data))
 
     def _count(self, data: bytes) -> None:
         """Follow where records begin and end (RFC 8446 §5.1)."""
@@ -232,6 +292,30 @@ def take_fault() -> Fault:
     return Fault(
         _text(_lib.ERR_reason_error_string(first)), reason - _ALERT_REASONS if reason >= _ALERT_REASONS else None
     )
+
+
+def tell_secrets(context: SSL.Context, tell: TellSecret, log: Callable[[bytes], None] | None) -> None:
+    """Have OpenSSL tell the secrets that the data of its connections begins with; and to `log` whole lines of all.
+
+    Of the other secrets nothing is copied out of OpenSSL, unless there is a log, and of these two nothing stays but
+    what is told.  pyOpenSSL's call makes text of each line first.
+    """
+    raw: Any = context
+    connections: Any = SSL.Connection
+
+    def on_line(ssl: Any, line: Any) -> None:  # noqa: ANN401  OpenSSL's objects
+        if log is not None:
+            log(_ffi.string(line))
+        label: bytes = _ffi.buffer(line, len(_CLIENT_SECRET))[:]
+        if label in {_CLIENT_SECRET, _SERVER_SECRET}:
+            text: bytes = _ffi.string(line + len(label) + _RANDOM_HEX_BYTES)
+            secret = Secret.take("TLS traffic secret", unhexlify(text))
+            wipe_bytes(text)
+            tell(connections._reverse_mapping[ssl], secret, of_client=label == _CLIENT_SECRET)
+
+    # Kept where pyOpenSSL keeps its own: a callback that OpenSSL still knows must never be collected.
+    raw._keylog_callback = _ffi.callback("void (*)(const SSL *, const char *)", on_line)
+    _lib.SSL_CTX_set_keylog_callback(raw._context, raw._keylog_callback)
 
 
 def set_groups(context: SSL.Context, groups: str) -> bool:

@@ -24,7 +24,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL, crypto
 
 from sottovoce.transport.errors import TransportMisconfigured
-from sottovoce.transport.openssl.binding import require_host, select_alpn, set_groups
+from sottovoce.transport.openssl.binding import require_host, select_alpn, set_groups, tell_secrets
+from sottovoce.transport.openssl.handover import TrafficSecrets, keep_secret
 
 TlsKey = EllipticCurvePrivateKey | Ed25519PrivateKey | RSAPrivateKey
 """The kinds of key that TLS certificates here may have; our own leaves have ECDSA P-256."""
@@ -58,6 +59,13 @@ _GROUPS: Final = {
     PqPolicy.PREFER: "X25519MLKEM768/SecP384r1MLKEM1024/X25519:secp384r1:secp256r1",
     PqPolicy.OFF: "X25519:secp384r1:secp256r1",
 }
+
+
+class RecordLayer(StrEnum):
+    """Who encrypts and decrypts once the handshake, always OpenSSL's, is over."""
+
+    OWN = "own"
+    OPENSSL = "openssl"
 
 
 class Role(Enum):
@@ -99,10 +107,18 @@ class TlsIdentity:
 class TlsContext:
     """Settings that any number of connections are made from.  Made by `server_context` and `client_context`."""
 
-    __slots__ = ("_openssl", "host", "pq", "role")
+    __slots__ = ("_openssl", "host", "pq", "records", "role")
 
-    def __init__(self, openssl: SSL.Context, role: Role, pq: PqPolicy, host: str | None) -> None:
+    def __init__(
+        self,
+        openssl: SSL.Context,
+        role: Role,
+        pq: PqPolicy,
+        host: str | None,
+        records: RecordLayer = RecordLayer.OPENSSL,
+    ) -> None:
         self._openssl = openssl
+        self.records = records
         self.role = role
         self.pq = pq
         self.host = host
@@ -111,6 +127,8 @@ class TlsContext:
     def new_connection(self) -> SSL.Connection:
         """Make a connection on memory BIOs, its role and server name set, no byte exchanged."""
         connection = SSL.Connection(self._openssl, None)
+        if self.records is RecordLayer.OWN:
+            connection.set_app_data(TrafficSecrets())
         if self.role is Role.SERVER:
             connection.set_accept_state()
             return connection
@@ -133,12 +151,13 @@ class CurrentContext:
         self.context = context
 
 
-def server_context(
+def server_context(  # noqa: PLR0913  each by its name
     identity: TlsIdentity,
     *,
     pq: PqPolicy,
     request_client_certificate: bool = False,
     client_ca_pem: bytes | None = None,
+    records: RecordLayer = RecordLayer.OWN,
     key_log: KeyLog | None = None,
 ) -> TlsContext:
     """Make a server's settings.
@@ -147,7 +166,7 @@ def server_context(
     it may show one, and proves in the handshake that it has its key (RFC 8446 §4.4.3); whose it is, what vouches for
     it and whether it is still good, the caller judges.
     """
-    context = _context(SSL.TLS_SERVER_METHOD, pq.groups, key_log)
+    context = _context(SSL.TLS_SERVER_METHOD, pq.groups, key_log, records)
     select_alpn(context)
     _use(context, identity)
     if client_ca_pem is not None:
@@ -155,15 +174,16 @@ def server_context(
         context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT)
     elif request_client_certificate:
         context.set_verify(SSL.VERIFY_PEER, _accept_for_judgement)
-    return TlsContext(context, Role.SERVER, pq, None)
+    return TlsContext(context, Role.SERVER, pq, None, records)
 
 
-def client_context(
+def client_context(  # noqa: PLR0913  each by its name
     host: str,
     *,
     pq: PqPolicy,
     ca_pem: bytes | None,
     identity: TlsIdentity | None = None,
+    records: RecordLayer = RecordLayer.OPENSSL,
     key_log: KeyLog | None = None,
 ) -> TlsContext:
     """Make a client's settings for one host.
@@ -172,7 +192,7 @@ def client_context(
     lead to a CA of `ca_pem`, or with None to one that the system trusts.  `identity` is shown to a server that asks.
     """
     wanted = _name_or_address(host)
-    context = _context(SSL.TLS_CLIENT_METHOD, pq.groups, key_log)
+    context = _context(SSL.TLS_CLIENT_METHOD, pq.groups, key_log, records)
     context.set_alpn_protos([b"http/1.1"])
     if ca_pem is None:
         context.set_default_verify_paths()
@@ -183,7 +203,7 @@ def client_context(
     context.set_verify(SSL.VERIFY_PEER)
     if identity is not None:
         _use(context, identity)
-    return TlsContext(context, Role.CLIENT, pq, str(wanted))
+    return TlsContext(context, Role.CLIENT, pq, str(wanted), records)
 
 
 def probe_context(groups: str, host: str | None = None) -> TlsContext:
@@ -191,7 +211,7 @@ def probe_context(groups: str, host: str | None = None) -> TlsContext:
 
     `host` is the name that the server is asked for.
     """
-    return TlsContext(_context(SSL.TLS_CLIENT_METHOD, groups, None), Role.CLIENT, PqPolicy.PREFER, host)
+    return TlsContext(_context(SSL.TLS_CLIENT_METHOD, groups), Role.CLIENT, PqPolicy.PREFER, host)
 
 
 def load_certificates(pem: bytes, what: str) -> list[x509.Certificate]:
@@ -202,7 +222,9 @@ def load_certificates(pem: bytes, what: str) -> list[x509.Certificate]:
         raise TransportMisconfigured(f"{what} holds no readable certificate: it must be PEM text") from None
 
 
-def _context(method: int, groups: str, key_log: KeyLog | None) -> SSL.Context:
+def _context(
+    method: int, groups: str, key_log: KeyLog | None = None, records: RecordLayer = RecordLayer.OPENSSL
+) -> SSL.Context:
     context = SSL.Context(method)
     context.set_min_proto_version(SSL.TLS1_3_VERSION)
     context.set_max_proto_version(SSL.TLS1_3_VERSION)
@@ -214,9 +236,8 @@ def _context(method: int, groups: str, key_log: KeyLog | None) -> SSL.Context:
         raise TransportMisconfigured(
             f"this OpenSSL does not know the groups {groups}: install the versions of requirements.lock"
         )
-    if key_log is not None:
-        sink = key_log
-        context.set_keylog_callback(lambda _connection, line: sink(line))
+    if key_log is not None or records is RecordLayer.OWN:
+        tell_secrets(context, keep_secret, key_log)
     return context
 
 

@@ -9,6 +9,7 @@ from typing import Final
 from sottovoce.transport.errors import CertificateProblem, CertificateRefused, TlsError, TlsReason
 from sottovoce.transport.openssl.binding import Fault
 from sottovoce.transport.openssl.contexts import PqPolicy
+from sottovoce.transport.records import ended_by_alert
 
 _REASONS: Final = {
     "no suitable key share": TlsReason.NO_COMMON_GROUP,
@@ -42,37 +43,6 @@ _CERTIFICATE_PROBLEMS: Final = {
     64: CertificateProblem.WRONG_HOST,
 }
 
-_ALERTS: Final = {
-    10: "unexpected_message",
-    20: "bad_record_mac",
-    22: "record_overflow",
-    40: "handshake_failure",
-    42: "bad_certificate",
-    43: "unsupported_certificate",
-    44: "certificate_revoked",
-    45: "certificate_expired",
-    46: "certificate_unknown",
-    47: "illegal_parameter",
-    48: "unknown_ca",
-    50: "decode_error",
-    51: "decrypt_error",
-    70: "protocol_version",
-    71: "insufficient_security",
-    80: "internal_error",
-    109: "missing_extension",
-    112: "unrecognized_name",
-    116: "certificate_required",
-    120: "no_application_protocol",
-}
-"""The IANA registry "TLS Alerts"."""
-
-_ALERT_REMEDIES: Final = {
-    40: "no key agreement group in common, most likely; this side's policy is pq = {pq}",
-    48: "it does not know the CA of the certificate shown to it",
-    70: "it does not speak TLS 1.3, and nothing older is spoken here",
-    116: "it wants a client certificate: give one",
-}
-
 _TEXTS: Final = {
     TlsReason.NO_COMMON_GROUP: "the peer offers no key agreement group that the policy pq = {pq} allows",
     TlsReason.NO_COMMON_VERSION: "the peer does not speak TLS 1.3",
@@ -103,9 +73,6 @@ def certificate_refused(code: int, words: str, host: str | None) -> CertificateR
 def tls_error(fault: Fault, pq: PqPolicy) -> TlsError:
     """Name any other fault."""
     if fault.alert is not None:
-        remedy = _ALERT_REMEDIES.get(fault.alert, "").format(pq=pq.value)
-        name = _ALERTS.get(fault.alert, "unnamed")
-        text = f"the peer ended TLS with alert {fault.alert} ({name})" + (f": {remedy}" if remedy else "")
-        return TlsError(TlsReason.ALERT, text, alert=fault.alert)
+        return ended_by_alert(fault.alert, pq.value)
     reason = _REASONS.get(fault.text, TlsReason.PROTOCOL)
     return TlsError(reason, _TEXTS.get(reason, f"TLS failed: {fault.text or 'no reason given'}").format(pq=pq.value))

@@ -1,9 +1,10 @@
-"""Whole binary messages in one frame, read and written without the core: what a call consists of.
+"""Whole messages in one frame, read (binary ones) and written without the core: what a call consists of.
 
 The core takes 3 µs to read and as long to write one; this takes a third (measured, ratios hold).  Not here: every other
 frame, and whatever is wrong with one (`messages` gives those to the core).  Pure but for the masking keys.
 """
 
+import os
 import secrets
 from typing import Final
 
@@ -16,16 +17,26 @@ BINARY_FRAME: Final = 0x82
 """First byte of a whole binary message: FIN, no reserved bit, opcode 2 (RFC 6455 §5.2)."""
 _MASKED: Final = 0x80
 _SHORT_SIZES: Final = 126
+_VOICE_SIZES: Final = 1_500
 _LONG_SIZES: Final = 65_536
 _FIN: Final = 0x80
 _OPCODES: Final = frozenset({0, 1, 2, 8, 9, 10})
 _CONTROLS: Final = 8
 _KEY_BYTES: Final = 4
 _KEYS_AT_ONCE: Final = 256
-_HEADS: Final = [bytes((BINARY_FRAME, size)) for size in range(_SHORT_SIZES)]
-_MASKED_HEADS: Final = [bytes((BINARY_FRAME, _MASKED | size)) for size in range(_SHORT_SIZES)]
+_keys: Final[list[bytes]] = []
+"""Masking keys that nobody has had yet, for all connections of the process, in whichever thread."""
+if hasattr(os, "register_at_fork"):  # where there is no fork, there is none to have the same keys
+    os.register_at_fork(after_in_child=_keys.clear)
+_HEADS: Final = [bytes((BINARY_FRAME, size)) for size in range(_SHORT_SIZES)] + [
+    bytes((BINARY_FRAME, _SHORT_SIZES, *size.to_bytes(2))) for size in range(_SHORT_SIZES, _VOICE_SIZES)
+]
+_MASKED_HEADS: Final = [bytes((head[0], _MASKED | head[1])) + head[2:] for head in _HEADS]
+"""By the message's length: the heads of a server's frames and of a client's.  Making them costs twice as much."""
+_TEXT_FRAME: Final = b"\x81"
+"""First byte of a whole text (opcode 1)."""
 
-__all__ = ["BINARY_FRAME", "MaskingKeys", "apply_mask", "frame_extent", "is_unsound", "unmasked_frame"]
+__all__ = ["BINARY_FRAME", "apply_mask", "as_text", "frame_extent", "is_unsound", "masked_frame", "unmasked_frame"]
 
 
 def frame_extent(data: bytes, at: int) -> tuple[int, int] | None:
@@ -67,31 +78,36 @@ def is_unsound(start: bytes, *, is_masked: bool) -> bool:
 def unmasked_frame(message: bytes) -> bytes | None:
     """Give a server's frame for a message; None for one that is too long for this module."""
     size = len(message)
-    if size < _SHORT_SIZES:
+    if size < _VOICE_SIZES:
         return _HEADS[size] + message
     return b"\x82\x7e" + size.to_bytes(2) + message if size < _LONG_SIZES else None
 
 
-class MaskingKeys:
-    """Makes a client's frames.  Each has a key of its own, which nobody can guess (RFC 6455 §5.3)."""
+def as_text(frame: bytes) -> bytes:
+    """Give a frame with a binary message in it as one with a text."""
+    return _TEXT_FRAME + frame[1:]
 
-    __slots__ = ("_at", "_keys")
 
-    def __init__(self) -> None:
-        self._keys = b""
-        self._at = 0
+def masked_frame(message: bytes) -> bytes | None:
+    """Give a client's frame for a message, with a key of its own that nobody can guess (RFC 6455 §5.3).
 
-    def masked_frame(self, message: bytes) -> bytes | None:
-        """Give a client's frame for a message; None for one that is too long for this module."""
-        size = len(message)
-        if self._at == len(self._keys):
-            self._keys, self._at = secrets.token_bytes(_KEY_BYTES * _KEYS_AT_ONCE), 0
-        key = self._keys[self._at : self._at + _KEY_BYTES]
-        if size < _SHORT_SIZES:
-            head = _MASKED_HEADS[size]
-        elif size < _LONG_SIZES:
-            head = b"\x82\xfe" + size.to_bytes(2)
-        else:
-            return None
-        self._at += _KEY_BYTES
-        return head + key + apply_mask(message, key)
+    None for a message that is too long for this module.
+    """
+    size = len(message)
+    if size < _VOICE_SIZES:
+        head = _MASKED_HEADS[size]
+    elif size < _LONG_SIZES:
+        head = b"\x82\xfe" + size.to_bytes(2)
+    else:
+        return None
+    try:
+        key = _keys.pop()
+    except IndexError:
+        key, *more = _fresh_keys()
+        _keys.extend(more)
+    return head + key + apply_mask(message, key)
+
+
+def _fresh_keys() -> list[bytes]:
+    fresh = secrets.token_bytes(_KEY_BYTES * _KEYS_AT_ONCE)
+    return [fresh[at : at + _KEY_BYTES] for at in range(0, len(fresh), _KEY_BYTES)]

@@ -9,8 +9,10 @@ from typing import Final
 
 from websockets.client import ClientProtocol
 from websockets.frames import CloseCode, Frame, Opcode
-from websockets.protocol import Protocol
+from websockets.protocol import Protocol, State
 from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
+from websockets.uri import WebSocketURI
 
 SILENT: Final = logging.Logger("websockets")  # noqa: LOG001  not getLogger: nobody shall find it and enable it
 """The core would log headers and messages, which may hold a secret: it is given a log that goes nowhere."""
@@ -39,3 +41,21 @@ class ServerCore(_OurProtocol, ServerProtocol):
 
 class ClientCore(_OurProtocol, ClientProtocol):
     """The core of a client."""
+
+
+def server_core(max_message_bytes: int, state: State = State.CONNECTING) -> ServerCore:
+    """Make a server's, in the midst of a connection perhaps."""
+    return ServerCore(state=state, max_size=max_message_bytes, logger=SILENT)
+
+
+def client_core(
+    max_message_bytes: int, state: State = State.CONNECTING, subprotocol: Subprotocol | None = None
+) -> ClientCore:
+    """Make a client's, in the midst of a connection perhaps."""
+    return ClientCore(
+        WebSocketURI(secure=True, host="unused", port=443, path="/", query=""),  # its owner writes its own request
+        subprotocols=None if subprotocol is None else [subprotocol],
+        state=state,
+        max_size=max_message_bytes,
+        logger=SILENT,
+    )

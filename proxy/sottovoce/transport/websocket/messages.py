@@ -24,13 +24,14 @@ from sottovoce.primitives import ApiMisuse
 from sottovoce.transport.errors import WebSocketClosed
 from sottovoce.transport.websocket.binary import (
     BINARY_FRAME,
-    MaskingKeys,
     apply_mask,
+    as_text,
     frame_extent,
     is_unsound,
+    masked_frame,
     unmasked_frame,
 )
-from sottovoce.transport.websocket.core import ClientCore, ServerCore
+from sottovoce.transport.websocket.core import ClientCore, ServerCore, client_core, server_core
 from sottovoce.transport.websocket.events import PeerClosed, TextMessage, WsEvent, WsFailed
 
 _PROTOCOL_ERROR: Final = 1002
@@ -39,6 +40,8 @@ _INVALID_DATA: Final = 1007
 _POLICY: Final = 1008
 _TOO_BIG: Final = 1009
 _INTERNAL: Final = 1011
+_TWO_BYTES_FOLLOW: Final = 126
+"""A frame's short size that says that its size is in the two bytes behind it (RFC 6455 §5.2)."""
 
 
 class Phase(Enum):
@@ -53,10 +56,32 @@ class Phase(Enum):
 class WebSocket:
     """One WebSocket of either role, in and after its opening."""
 
+    __slots__ = (
+        "_due_to_core",
+        "_encode",
+        "_idle_frames",
+        "_is_between_frames",
+        "_is_server",
+        "_kept_core",
+        "_long_head",
+        "_mask_bit",
+        "_max_idle_frames",
+        "_max_message_bytes",
+        "_message",
+        "_message_is_text",
+        "_phase",
+        "_unread",
+        "_usual_bytes",
+        "_usual_head",
+        "_usual_start",
+        "is_open",
+        "outgoing",
+    )
+
     def __init__(
         self, core: ServerCore | ClientCore, max_message_bytes: int, max_idle_frames: int | None = None
     ) -> None:
-        self._core = core
+        self._kept_core: ServerCore | ClientCore | None = core
         self._max_message_bytes = max_message_bytes
         self._max_idle_frames = max_idle_frames
         self._idle_frames = 0
@@ -70,12 +95,44 @@ class WebSocket:
         self.is_open = False
         """Whether messages can be sent: the upgrade is done, and neither side has closed."""
         self._is_server = isinstance(core, ServerCore)
-        self._encode = unmasked_frame if self._is_server else MaskingKeys().masked_frame
+        self._mask_bit, self._long_head = (0x80, 8) if self._is_server else (0, 4)
+        self._is_between_frames = False
+        self._usual_bytes, self._usual_head, self._usual_start = -1, b"", 0  # of the last message that came by itself
+        self._encode = unmasked_frame if self._is_server else masked_frame
 
     @property
     def is_over(self) -> bool:
         """Whether nothing more will be read or written but what `to_send` still holds: then close the stream."""
         return self._phase is Phase.OVER
+
+    def receive_message(self, data: bytes) -> bytes | None:
+        """Take bytes as `receive` does, more cheaply where they are one whole binary message, as they are in a call.
+
+        None: they are something else, and nothing was taken; call `receive` with them.
+        """
+        if not self._is_between_frames:
+            return None
+        if len(data) == self._usual_bytes and data.startswith(self._usual_head):
+            start = self._usual_start
+        elif not (start := self._start_of_message(data)):
+            return None
+        self._idle_frames = 0
+        return apply_mask(data[start:], data[start - 4 : start]) if self._is_server else data[start:]
+
+    def _start_of_message(self, data: bytes) -> int:
+        """Give where the payload of a whole binary message begins, or 0; another of its size is known by that."""
+        if len(data) < self._long_head or data[0] != BINARY_FRAME:
+            return 0
+        short = data[1] - self._mask_bit
+        if short == _TWO_BYTES_FOLLOW:
+            start, size = self._long_head, data[2] << 8 | data[3]
+        else:
+            start, size = self._long_head - 2, short
+        if size > self._max_message_bytes or start + size != len(data) or short > _TWO_BYTES_FOLLOW:
+            return 0
+        head_bytes = start - 4 if self._is_server else start
+        self._usual_bytes, self._usual_head, self._usual_start = len(data), data[:head_bytes], start
+        return start
 
     def receive_eof(self) -> list[WsEvent]:
         """Say that the network has no more bytes."""
@@ -100,12 +157,21 @@ class WebSocket:
         else:
             self.outgoing.append(frame)
 
+    def message_alone(self, message: bytes) -> bytes | None:
+        """Give a binary message's bytes, to be written now; None: `send_binary` has to, as others go before it."""
+        return None if self.outgoing or not self.is_open else self._encode(message)
+
     def send_text(self, message: str) -> None:
         """Queue a text message.  Raises `WebSocketClosed` once either side has closed or failed."""
         if not self.is_open:
             raise self._not_open()
-        self._core.send_text(message.encode())
-        self._gather()
+        data = message.encode()
+        frame = self._encode(data)
+        if frame is None:
+            self._core.send_text(data)
+            self._gather()
+        else:
+            self.outgoing.append(as_text(frame))
 
     def send_ping(self, payload: bytes) -> None:
         """Queue a ping of at most 125 bytes; its answer is not reported."""
@@ -139,6 +205,25 @@ class WebSocket:
         written, self.outgoing = self.outgoing, []
         return written[0] if len(written) == 1 else b"".join(written)
 
+    @property
+    def _core(self) -> ServerCore | ClientCore:
+        """The library's.
+
+        That of the opening knows both heads and is let go behind it; another is made when there is something for it to
+        do, which in most calls there is not before the end: they are more memory than all else of a WebSocket.
+        """
+        core = self._kept_core
+        if core is None:
+            make = server_core if self._is_server else client_core
+            core = self._kept_core = make(self._max_message_bytes, State.OPEN)
+        return core
+
+    def _opened(self) -> None:
+        """The opening is over."""
+        self._enter(Phase.RUNNING)
+        self._kept_core = None
+        self._is_between_frames = True
+
     def _gather(self) -> None:
         """Take what the core has written, after each step of it: what is written past it keeps its place."""
         self.outgoing += self._core.data_to_send()
@@ -146,9 +231,16 @@ class WebSocket:
 
     def _enter(self, phase: Phase) -> None:
         self._phase = phase
+        self._is_between_frames = False
         self._gather()
 
     def _receive_frames(self, data: bytes) -> list[WsEvent]:
+        events = self._divide(data)
+        is_within = self._unread or self._due_to_core or self._message is not None
+        self._is_between_frames = self._phase is Phase.RUNNING and not is_within
+        return events
+
+    def _divide(self, data: bytes) -> list[WsEvent]:
         events: list[WsEvent] = []
         if self._unread:
             data, self._unread = self._unread + data, b""

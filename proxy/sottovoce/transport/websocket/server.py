@@ -15,7 +15,7 @@ from websockets.typing import Subprotocol
 from sottovoce.primitives import ApiMisuse
 from sottovoce.transport.errors import WebSocketClosed
 from sottovoce.transport.limits import MAX_IDLE_FRAMES, UPGRADE_BYTES
-from sottovoce.transport.websocket.core import SILENT, ServerCore
+from sottovoce.transport.websocket.core import server_core
 from sottovoce.transport.websocket.events import UpgradeRequest, WsEvent
 from sottovoce.transport.websocket.head import HeadBuffer, HeadTooLargeError, is_authority, is_target
 from sottovoce.transport.websocket.messages import Phase, WebSocket
@@ -28,11 +28,16 @@ _UPGRADE_HEADERS: Final = {"Upgrade": "websocket", "Sec-WebSocket-Version": _VER
 class ServerWebSocket(WebSocket):
     """The server's end: `receive` gives an `UpgradeRequest`; answer it before the next `receive`."""
 
-    _core: ServerCore
+    __slots__ = (
+        "_acceptance",
+        "_head",
+        "_offered",
+        "_opening",
+    )
 
     def __init__(self, *, max_message_bytes: int, max_idle_frames: int = MAX_IDLE_FRAMES) -> None:
-        core = ServerCore(max_size=max_message_bytes, logger=SILENT)
-        super().__init__(core, max_message_bytes, max_idle_frames)
+        self._opening = server_core(max_message_bytes)
+        super().__init__(self._opening, max_message_bytes, max_idle_frames)
         self._head = HeadBuffer()
         self._offered: tuple[str, ...] = ()
         self._acceptance: Response | None = None
@@ -56,10 +61,11 @@ class ServerWebSocket(WebSocket):
             if subprotocol not in self._offered:
                 raise ApiMisuse("WebSocket: only a subprotocol that the client offered can be accepted")
             response.headers["Sec-WebSocket-Protocol"] = subprotocol
-            self._core.subprotocol = Subprotocol(subprotocol)
+            self._opening.subprotocol = Subprotocol(subprotocol)
         self._acceptance = None
-        self._core.send_response(response)
-        self._enter(Phase.RUNNING)
+        self._opening.send_response(response)
+        self._opened()
+        del self._opening, self._head
 
     def refuse(self, status: int, text: str, headers: Mapping[str, str] | None = None) -> None:
         """Refuse the request with an HTTP status and a line of text for people; the WebSocket is then over."""
@@ -75,9 +81,9 @@ class ServerWebSocket(WebSocket):
         if divided is None:
             return []
         head, rest = divided
-        self._core.receive_data(head)
-        match self._core.events_received():
-            case [Request() as request] if self._core.handshake_exc is None:
+        self._opening.receive_data(head)
+        match self._opening.events_received():
+            case [Request() as request] if self._opening.handshake_exc is None:
                 events = self._examine(request)
             case _:
                 return self._reject(*self._unparsed())
@@ -100,7 +106,7 @@ class ServerWebSocket(WebSocket):
         if len(versions) == 1 and versions[0] != _VERSION:
             text = f"the WebSocket version is not {_VERSION}"
             return self._reject(HTTPStatus.UPGRADE_REQUIRED, text, _UPGRADE_HEADERS)
-        response = self._core.accept(request)
+        response = self._opening.accept(request)
         match response.status_code:
             case HTTPStatus.SWITCHING_PROTOCOLS:
                 return self._ask(request, response, target, authority)
@@ -121,7 +127,7 @@ class ServerWebSocket(WebSocket):
             UpgradeRequest(
                 target=target,
                 authority=authority,
-                origin=self._core.origin,
+                origin=self._opening.origin,
                 subprotocols=self._offered,
                 headers=tuple((name.lower(), value) for name, value in headers.raw_items()),
             )
@@ -129,7 +135,7 @@ class ServerWebSocket(WebSocket):
 
     def _unparsed(self) -> tuple[HTTPStatus, str]:
         """Say why the core found no request, from the answer it would give; it gives none to what is no HTTP."""
-        answer = b"".join(self._core.data_to_send())
+        answer = b"".join(self._opening.data_to_send())
         if answer.startswith((b"HTTP/1.1 414", b"HTTP/1.1 431")):
             return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the request has a line too long or too many headers"
         return HTTPStatus.BAD_REQUEST, "the request is not sound HTTP/1.1, or has a body"
@@ -143,7 +149,7 @@ class ServerWebSocket(WebSocket):
         return self._fail(text, status.value)
 
     def _answer(self, status: HTTPStatus, text: str, headers: Mapping[str, str] | None = None) -> None:
-        response = self._core.reject(status, f"{text}\n")
+        response = self._opening.reject(status, f"{text}\n")
         for name, value in (headers or {}).items():
             response.headers[name] = value
         self._acceptance = None

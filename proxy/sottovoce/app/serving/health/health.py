@@ -19,7 +19,9 @@ from sottovoce.admin import (
     TicketKeyStatus,
     duration,
 )
+from sottovoce.app.floor import Staff
 from sottovoce.app.ledger import Kind
+from sottovoce.app.serving.health.staff import staff_concerns
 from sottovoce.app.serving.health.tokens import Tokens
 from sottovoce.audit import AuditFailed
 from sottovoce.hsm import TokenEvent
@@ -71,6 +73,21 @@ class NoSeal:
     status: SealStatus | None = None
 
 
+class Carrying(Protocol):
+    """Knows who carries calls."""
+
+    @property
+    def staff(self) -> Staff | None:
+        """None: nobody but this process."""
+        ...
+
+
+class NoWorkers:
+    """There are none."""
+
+    staff: Staff | None = None
+
+
 class Health:
     """Hears what happens to the proxy's parts, and says how it does."""
 
@@ -79,6 +96,7 @@ class Health:
         self._clock = clock
         self.is_draining = False
         self.seal: Seal = NoSeal()
+        self.carrying: Carrying = NoWorkers()
         self._tokens = tokens
         self._left_out: dict[str, str] = {}
         self._roots_signed = 0
@@ -177,6 +195,8 @@ class Health:
         if self.is_draining:
             remedy = "nothing to do: calls are being sent elsewhere"
             yield Concern("unready", "drain", "the proxy is going down", remedy)
+        if (staff := self.carrying.staff) is not None and not self.is_draining:
+            yield from staff_concerns(staff, self._clock.now())
         if self._audit_failure:
             what = f"since {duration(self._clock.now() - self._audit_since)}: {self._audit_failure}"
             yield Concern("unready", "audit", what, "new calls are refused until it can be written again")
@@ -216,6 +236,8 @@ class Health:
         wall = self._clock.wall()
         if self.is_draining:
             yield "draining"
+        elif (staff := self.carrying.staff) is not None and not staff.serving:
+            yield "no_worker"
         if self._audit_failure:
             yield "audit_log_unwritable"
         if self._sealed is not None:

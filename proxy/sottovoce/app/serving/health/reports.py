@@ -7,6 +7,10 @@ from sottovoce.identity import BatchEvent, TicketKeyEvent
 from sottovoce.pki import RenewalEvent
 
 
+def _nobody_asks() -> None:
+    """Whoever serves under them reads them where they are."""
+
+
 class Reports:
     """Gives what the parts report to the ledger, which writes it down, and to the proxy's health."""
 
@@ -14,6 +18,8 @@ class Reports:
         """Give it to these."""
         self._ledger = ledger
         self._health = health
+        self.voice_changed = _nobody_asks
+        """Told when there is another voice certificate."""
 
     def token(self, node: str, event: TokenEvent) -> None:
         """Take what became of a node's token process."""
@@ -24,6 +30,8 @@ class Reports:
         """Take what became of a certificate."""
         self._ledger.certificate(kind, event)
         self._health.certificate(kind, event)
+        if kind == "voice":
+            self.voice_changed()
 
     def ticket_key(self, event: TicketKeyEvent) -> None:
         """Take what became of a ticket key."""

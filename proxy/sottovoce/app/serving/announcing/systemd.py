@@ -1,0 +1,97 @@
+"""What a proxy and systemd say to each other: sd_notify(3) and socket activation, sd_listen_fds(3).
+
+Without systemd nothing of this happens.  The manager is told by the supervisor alone, so NotifyAccess=main does.
+"""
+
+import os
+import socket
+import time
+from collections.abc import AsyncGenerator, Mapping, MutableMapping
+from contextlib import asynccontextmanager, suppress
+
+import trio
+
+from sottovoce.settings import Configuration, ConfigurationInvalid, Problem
+
+_FIRST_DESCRIPTOR = 3
+_UNNAMED = {"", "unknown", "stored"}
+
+
+class Manager:
+    """The service manager, if there is one."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        """Find it in the variables that it sets."""
+        self._address = environment.get("NOTIFY_SOCKET", "")
+        microseconds = environment.get("WATCHDOG_USEC", "")
+        is_for_us = environment.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+        self._watchdog_seconds = int(microseconds) / 1e6 if microseconds.isdecimal() and is_for_us else 0.0
+
+    def ready(self) -> None:
+        """Calls can come; also after a reload."""
+        self._tell("READY=1", f"MAINPID={os.getpid()}")
+
+    def reloading(self) -> None:
+        """The configuration is read again, or the program replaced."""
+        self._tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+
+    def stopping(self) -> None:
+        """Calls are sent away."""
+        self._tell("STOPPING=1")
+
+    @asynccontextmanager
+    async def fed(self) -> AsyncGenerator[None]:
+        """Say that the event loop turns, while the block runs and once more at its end.
+
+        That is twice in the time after which it would be taken for dead.  After the end comes another program, which
+        says so itself as soon as its own loop turns, long before it is ready.  An error of the block comes out as it
+        was raised.
+        """
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._feed)
+                yield
+                nursery.cancel_scope.cancel()
+        except BaseExceptionGroup as group:
+            if len(group.exceptions) == 1:
+                raise group.exceptions[0] from None
+            raise
+        if self._watchdog_seconds:
+            self._tell("WATCHDOG=1")
+
+    async def _feed(self) -> None:
+        while self._watchdog_seconds:
+            self._tell("WATCHDOG=1")
+            await trio.sleep(self._watchdog_seconds / 2)
+
+    def _tell(self, *lines: str) -> None:
+        if not self._address:
+            return
+        address = f"\0{self._address[1:]}" if self._address.startswith("@") else self._address
+        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.setblocking(False)  # noqa: FBT003  its only argument
+            manager.sendto("\n".join(lines).encode(), address)
+
+
+def given_sockets(environment: MutableMapping[str, str], configuration: Configuration) -> dict[str, tuple[int, ...]]:
+    """Take the sockets that systemd has bound, by listener; nobody else is given them.
+
+    FileDescriptorName= says whose each is; one alone without a name is the first listener's.  Raises
+    ConfigurationInvalid for one that is nobody's.
+    """
+    count, names = environment.pop("LISTEN_FDS", ""), environment.pop("LISTEN_FDNAMES", "")
+    if environment.pop("LISTEN_PID", "") != str(os.getpid()) or not count.isdecimal():
+        return {}
+    listeners = tuple(configuration.all_listeners())
+    given: dict[str, tuple[int, ...]] = {}
+    named = [*names.split(":"), *[""] * int(count)] if names else [""] * int(count)
+    for number, name in enumerate(named[: int(count)]):
+        is_alone = int(count) == 1 and (name in _UNNAMED or name.endswith(".socket"))
+        listener = listeners[0] if is_alone else name
+        if listener not in listeners:
+            reason = f"systemd gave a socket named {name!a}, and there is no such listener"
+            remedy = f"write FileDescriptorName= with one of {', '.join(listeners)}"
+            raise ConfigurationInvalid([Problem("listener", reason, remedy)])
+        os.set_inheritable(_FIRST_DESCRIPTOR + number, False)  # noqa: FBT003  its only argument
+        given[listener] = (*given.get(listener, ()), _FIRST_DESCRIPTOR + number)
+    return given
