@@ -52,11 +52,11 @@ _EVENTS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     ),
     "replacement.begun": ("The installed program takes the proxy's place.", ("SIGUSR2",), (_FINE,)),
     "replacement.refused": (
-        "The proxy was asked to become a newer one, and goes on as it was.",
+        "A request to become a newer proxy is not heeded: what runs, or is under way, goes on.",
         (
             "the new program finds faults in the configuration",
             "process.workers is 1, or the PINs are sealed",
-            "it was asked again while that was under way",
+            "it was asked again while that was under way, or while it was only just starting",
         ),
         ("the reason tells: mend it and ask again, or restart",),
     ),
