@@ -88,7 +88,7 @@ _EVENTS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
         ("sottovoce explain with the status of the event explains it",),
     ),
     "connection.refused": (
-        "A connection was closed before a byte was read.",
+        "A connection was turned away: closed before a byte was read; for open_files it is told 503, over TLS.",
         (
             "max_connections or max_handshakes… of [listener] is reached",
             "a flood",
@@ -100,7 +100,12 @@ _EVENTS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "session.established": ("A call is sealed and goes to its route.", ("a caller",), (_FINE,)),
     "session.refused": (
         "A voice handshake failed.",
-        ("a credential that is not accepted", "a client of another version", "a route that is not for this identity"),
+        (
+            "a credential that is not accepted",
+            "a client that does not accept the proxy's voice certificate: an old anchor.json",
+            "a client of another version",
+            "a route that is not for this identity",
+        ),
         ("sottovoce explain with the code of the event explains it; the reason is told here only",),
     ),
     "session.rekeyed": ("A call has fresh keys.", ("every voice.epoch_seconds",), (_FINE,)),
