@@ -119,10 +119,11 @@ class _Lines:
 
     async def next(self) -> bytes:
         """Give the next line, which is the caller's to overwrite.  Raises OrderInvalid where there is none."""
-        with trio.move_on_after(_LINE_SECONDS) as waiting:
-            end = await self._end()
-        if waiting.cancelled_caught:
-            raise OrderInvalid(f"the order has not come within {_LINE_SECONDS:g} s: write one line")
+        try:
+            with trio.fail_after(_LINE_SECONDS):
+                end = await self._end()
+        except trio.TooSlowError:
+            raise OrderInvalid(f"the order has not come within {_LINE_SECONDS:g} s: write one line") from None
         with memoryview(self._buffer) as view:
             line = bytes(view[self._begin : end])
         self._begin = end + 1
