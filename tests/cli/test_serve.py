@@ -149,6 +149,13 @@ def test_with_a_ready_file_where_none_can_be(cli: Cli, directory: Path) -> None:
     assert said.endswith("; give a path in a directory that may be written to")
 
 
+def test_with_a_ready_file_whose_name_leaves_no_room_for_the_sockets(cli: Cli, directory: Path) -> None:
+    name = "a" * 90
+    said = refused(cli, directory, "--set", f"process.ready_file=run/{name}")
+    socket_path = f"{directory}/run/{name}.control"
+    assert said == f"process.ready_file: {socket_path} cannot be made (AF_UNIX path too long); give a shorter name"
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

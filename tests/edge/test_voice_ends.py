@@ -176,11 +176,8 @@ async def test_a_refused_credential_is_auth_failed_and_the_token_stays_out_of_th
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
-        (
-            4403,
-            "the client gave up the handshake and says policy: its codec is none of the route's (none, opus_",
-        ),
-        (4401, "the client gave up the handshake and says auth_failed"),
+        (4403, "gave up the handshake and says policy: most often its codec is none of the route's (none, opus_"),
+        (4401, "gave up the handshake and says auth_failed: most often it does not accept this proxy's voice certi"),
         (1000, "the client gave up the handshake and says normal"),
         (4000, "the connection ended during the handshake"),
     ],

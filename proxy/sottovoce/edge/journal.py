@@ -32,9 +32,13 @@ def refusal_of(ended: Ended, offered: Iterable[Codec]) -> str:
     if not ended.truncated or ended.code not in Code.__members__.values():
         return ended.reason
     reason = f"the client gave up the handshake and says {code_label(ended.code)}"
+    if ended.code == Code.AUTH_FAILED:
+        cause = "it does not accept this proxy's voice certificate; does it have the current anchor?"
+        return f"{reason}: most often {cause}"
     if ended.code == Code.POLICY:
         codecs = ", ".join(codec.name.lower() for codec in sorted(offered))
-        reason += f": its codec is none of the route's ({codecs}), or it has no credential of a kind that is taken"
+        causes = f"its codec is none of the route's ({codecs}), or it has no credential of a kind that is taken"
+        return f"{reason}: most often {causes}"
     return reason
 
 
@@ -82,9 +86,10 @@ class Journal:
         self._logger.info(events.UPGRADE_REFUSED, client=client, status=status, reason=reason)
 
     def connection_refused(self, client: str | None, reason: str, untold: int) -> None:
-        """A connection was closed before a byte was read; `untold` others had no line, for there were too many.
+        """A connection became no call; `untold` others had no line, for there were too many.
 
-        Whose it is, nobody knows where it could not even be accepted: None.
+        It is closed before a byte of its client's is read; where descriptors run out it hears 503, over TLS.  Whose it
+        is, nobody knows where it could not even be accepted: None.
         """
         whose = {} if client is None else {"client": client}
         self._logger.warning(events.CONNECTION_REFUSED, **whose, reason=reason, untold=untold)

@@ -3,9 +3,10 @@
 A new adapter is a name in `config.ADAPTER_NAMES`, a dialect, and a line in `ADAPTERS`.
 """
 
+import os
+import shlex
 import stat
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -98,9 +99,8 @@ def _build_mux(name: str, config: RouteConfig, directory: Path) -> Route:
 def _build_realtime(name: str, config: RouteConfig, directory: Path) -> Route:
     options = config.realtime
     headers = tuple(options.headers.items())
-    secret = _read(name, "realtime.authorization_file", directory, options.authorization_file, "file")
-    if secret is not None and options.authorization_file is not None:
-        _check_private(f"routes.{name}.realtime.authorization_file", directory / options.authorization_file)
+    if options.authorization_file is not None:
+        secret = _read_secret(name, "realtime.authorization_file", directory / options.authorization_file)
         remedy = f"put the secret that the backend gave you into {options.authorization_file}, and nothing else"
         header = _blame_value(
             f"routes.{name}.realtime.authorization_file", remedy, partial(authorization_of, options, secret)
@@ -226,25 +226,28 @@ def _blame_value(path: str, remedy: str, build: Callable[[], T]) -> T:
         raise RouteMisconfigured(path, str(error), remedy) from error
 
 
-def _check_private(key: str, path: Path) -> None:
-    """See that a file that holds a secret is for its owner alone, as the one with a PIN."""
-    mode = 0
-    with suppress(OSError):  # it was read a moment ago
-        mode = stat.S_IMODE(path.stat().st_mode)
+def _read_secret(name: str, key: str, path: Path) -> bytes:
+    """Read a file that has to be for its owner alone, as the one with a PIN."""
+    content, mode = _read_with_mode(name, key, path, "file")
     if mode & _OPEN_TO_OTHERS:
         reason = one_line(f"{path} is open to others (mode {mode:04o})", max_characters=1000)
-        raise RouteMisconfigured(key, reason, f"chmod 600 {path}")
+        raise RouteMisconfigured(f"routes.{name}.{key}", reason, f"chmod 600 {shlex.quote(str(path))}")
+    return content
 
 
 def _read(name: str, key: str, directory: Path, file: str | None, kind: str = "PEM file") -> bytes | None:
-    if file is None:
-        return None
+    return None if file is None else _read_with_mode(name, key, directory / file, kind)[0]
+
+
+def _read_with_mode(name: str, key: str, path: Path, kind: str) -> tuple[bytes, int]:
+    """Give what is in a file, and its permission bits."""
     try:
-        return (directory / file).read_bytes()
+        with path.open("rb") as stream:
+            return stream.read(), stat.S_IMODE(os.fstat(stream.fileno()).st_mode)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise RouteMisconfigured(
             f"routes.{name}.{key}",
-            one_line(f"{directory / file}: {reason}", max_characters=1000),
+            one_line(f"{path}: {reason}", max_characters=1000),
             f"write the path of a {kind} that can be read",
         ) from error

@@ -1,5 +1,6 @@
 """The commands' end of the socket: whom it tells."""
 
+import errno
 import os
 import socket
 from collections.abc import Generator
@@ -8,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from sottovoce.app.control import Done, Order, Unordered, order, socket_path
+from sottovoce.app.control import Done, Found, Order, Unordered, find_admin, order, socket_path
 from sottovoce.app.control.orders import to_line
 from sottovoce.app.initialise import default_configuration
 from sottovoce.primitives import Secret
+from sottovoce.settings import load
+from tests.cli.watching.telling import running_over
 
 NOBODY = 65_534
 
@@ -73,3 +76,29 @@ def test_root_gives_a_share_to_the_user_who_keeps_the_audit_log(directory: Path)
     with somebody_listens(directory, NOBODY) as told, Secret("share", b"academic acid") as share:
         order(directory, Order("unseal"), share)
         assert os.read(told, 4096) == to_line(Order("unseal")) + b"academic acid\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_somebody_else_who_listens_in_the_proxys_place_leads_nowhere(directory: Path) -> None:
+    configuration = load(directory / "sottovoce.toml")
+    with somebody_listens(directory, NOBODY), pytest.raises(Unordered, match=f"user {NOBODY} listens at "):
+        find_admin(configuration)
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EAGAIN])
+def test_a_socket_that_takes_nobody_in_leaves_a_doubt(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    configuration = load(directory / "sottovoce.toml")
+    doubt = f"{directory}/run/ready.control: {os.strerror(number)}"
+    assert find_admin(configuration) == Found(configuration.admin, doubt)
+
+
+def test_an_answer_that_is_nested_too_deeply_is_none(directory: Path) -> None:
+    nested = b'{"more": ' + b"[" * 50_000 + b"\n"
+    with running_over(directory, nested), pytest.raises(Unordered, match="the proxy gave no answer at "):
+        order(directory, Order("look"))

@@ -10,6 +10,7 @@ from typing import Never
 
 import msgspec
 import trio
+import trio.testing
 
 from sottovoce.app.control import Done, Order, Ordered, serve_control
 from sottovoce.app.control.orders import to_line
@@ -43,6 +44,30 @@ def no_descriptor_is_left() -> Generator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (before, most))
+
+
+async def test_those_who_connect_and_say_nothing_keep_others_waiting_for_two_seconds(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    crashes: list[BaseException] = []
+    tokens = Cluster(HsmConfig(), (), Dispatch(1, {}, Untimed()), Untimed())
+    async with trio.open_nursery() as nursery:
+        path = tmp_path / "control"
+        await nursery.start(partial(serve_control, path, Ordered(tokens, NoSeal(), "[::1]:9"), crashes.append))
+        idle = [await trio.open_unix_socket(str(path)) for _ in range(8)]
+        await trio.testing.wait_all_tasks_blocked()
+        begun = trio.current_time()
+        async with await trio.open_unix_socket(str(path)) as ours:
+            await ours.send_all(to_line(Order("look")))
+            answer = await ours.receive_some()
+        assert 1.9 < trio.current_time() - begun < 2.1
+        assert msgspec.json.decode(answer, type=Done) == Done(admin="[::1]:9")
+        for each in idle:
+            said = msgspec.json.decode(await each.receive_some(), type=Done)
+            assert said.error == "the order has not come within 2 s: write one line"
+            await each.aclose()
+        nursery.cancel_scope.cancel()
+    assert crashes == []
 
 
 async def test_a_proxy_that_has_no_descriptor_left_goes_on_and_takes_the_order_later(tmp_path: Path) -> None:

@@ -1,17 +1,20 @@
 import errno
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
 
 from sottovoce.app.doctor import State, network
-from sottovoce.app.doctor.network import backend_findings, port_findings, tls_findings
+from sottovoce.app.doctor.network import backend_findings, port_findings, running_findings, tls_findings
 from sottovoce.app.doctor.sockets import Holder
 from sottovoce.backend.trio import Call, serve
 from sottovoce.relay import RouteConfig, build_route
 from sottovoce.settings import Configuration, build
 from sottovoce.transport import PqPolicy, SelfTestFailed
+from tests.admin.listening import HEALTHY
+from tests.cli.watching.telling import running_over, telling
 
 WALL = 1_800_000_000.0
 
@@ -79,6 +82,34 @@ def test_an_address_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch, number: 
     assert finding.state is State.FAIL
     assert "cannot be had (no)" in finding.what
     assert remedy in finding.remedy
+
+
+def test_a_proxy_that_runs_and_takes_no_orders_here_is_starting_or_serves_with_another_ready_file(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "run").mkdir()
+    (finding,) = running_findings(wanting("127.0.0.1:0").resolved(tmp_path), Holder(7, "sottovoce"))
+    assert finding.state is State.WARN
+    assert finding.what == (
+        "one runs (pid 7), and it is still starting, or serves with another process.ready_file (--set)"
+    )
+    assert "sottovoce status URL" in finding.remedy
+
+
+def test_while_a_newer_program_takes_over_that_is_said(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/ready").touch()
+    (finding,) = running_findings(wanting("127.0.0.1:0").resolved(tmp_path), Holder(7, "sottovoce"))
+    assert "could not be asked: the proxy is being replaced by a newer program" in finding.what
+
+
+def test_whoever_answers_in_the_place_of_a_proxy_that_could_not_be_asked_may_be_another(tmp_path: Path) -> None:
+    with telling(HEALTHY) as url, running_over(tmp_path, b"garbage\n"):
+        configuration = build({"admin": {"address": url.removeprefix("http://")}}).resolved(tmp_path)
+        (finding,) = running_findings(configuration, Holder(7, "sottovoce"))
+    assert finding.state is State.WARN
+    assert finding.what.startswith("one runs (pid 7), and could not be asked itself (")
+    assert "may be another's" in finding.what
 
 
 async def test_backends_are_reached_whatever_their_adapter_speaks() -> None:

@@ -45,7 +45,7 @@ def test_each_code_is_explained_and_says_what_the_client_says(code: Code) -> Non
         *((Kind.CERTIFICATE, problem.value) for problem in CertificateProblem),
         *((Kind.HTTP, status) for status in ANSWERED_STATUSES),
         *((Kind.EVENT, event) for event in EVENTS),
-        *((Kind.REFUSAL, limit) for limit in (*LIMITS, OPEN_FILES, PROXY_HEADER)),
+        *((Kind.REFUSAL, limit) for limit in (*sorted(LIMITS), OPEN_FILES, PROXY_HEADER)),
         *((Kind.READY, reason) for reason in ("draining", "no_worker", "audit_log_unwritable", "hsm_down")),
         *((Kind.READY, f"{word}_over") for word in _WORDS.values()),
         *((Kind.READY, f"hsm_down_and_{word}_low") for word in _WORDS.values()),

@@ -81,8 +81,8 @@ async def test_an_upgrade_goes_on_when_it_is_asked_for_again_or_for_a_reload(aut
     assert (slow.begun, slow.ended, slow.asked, slow.passed_over) == (1, 1, 2, 1)
 
 
-def test_asked_for_again_while_it_takes_over_that_is_said() -> None:
+def test_asked_for_while_it_only_just_starts_that_is_said() -> None:
     with structlog.testing.capture_logs() as said:
         _heed([signal.SIGUSR2, signal.SIGUSR2], get_logger("tests"))
     assert [each["event"] for each in said] == ["replacement.refused"]
-    assert "one is under way already" in said[0]["reason"]
+    assert said[0]["reason"] == "the proxy is only just starting: ask again when proxy.ready is logged"

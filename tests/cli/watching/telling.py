@@ -20,15 +20,15 @@ class ThreadingUnixStreamServer(ThreadingMixIn, UnixStreamServer):
 
 
 @contextmanager
-def running_over(directory: Path, admin: str) -> Generator[None]:
-    """Have somebody take orders as the proxy of a directory does, who tells that admin address."""
+def running_over(directory: Path, admin: str | bytes) -> Generator[None]:
+    """Have somebody take orders as the proxy of a directory does, who tells that admin address, or says that."""
     path = socket_path(str(directory / "run/ready"))
     path.parent.mkdir(exist_ok=True)
 
     class Handler(StreamRequestHandler):
         def handle(self) -> None:
             self.rfile.readline()
-            self.wfile.write(to_line(Done(admin=admin)))
+            self.wfile.write(admin if isinstance(admin, bytes) else to_line(Done(admin=admin)))
 
     with ThreadingUnixStreamServer(os.path.relpath(path), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))

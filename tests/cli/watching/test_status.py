@@ -87,12 +87,53 @@ def test_a_directory_leads_to_where_its_proxy_says_that_it_tells(
 def test_a_proxy_that_does_not_say_where_is_asked_where_the_configuration_has_it(cli: Cli, directory: Path) -> None:
     with telling(HEALTHY) as url, running_over(directory, ""):
         (directory / "sottovoce.toml").write_text(f'[admin]\naddress = "{url.removeprefix("http://")}"\n')
-        assert cli("status", directory).code == 0
+        ran = cli("status", directory)
+        assert ran.code == 0
+        assert ran.said == (
+            f"note: could not ask the proxy of {directory} itself (it does not say where): asking {url} instead, "
+            "which may be another's"
+        )
         (directory / "sottovoce.toml").write_text('[admin]\naddress = "127.0.0.1:0"\n')
         said = cli("status", directory).said
     assert "admin.address has port 0" in said
     assert "proxy.ready" in said
     assert "sottovoce status http://127.0.0.1:PORT" in said
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"{}\n",
+        b"no json\n",
+        b"[]\n",
+        b'{"error": "\xff"}\n',
+        b'{"more": ' + b"[" * 50_000 + b"\n",
+        b'{"admin":"a"}\n',
+    ],
+)
+@pytest.mark.parametrize("words", [("status",), ("top", "--once"), ("hsm", "status")])
+def test_an_answer_of_another_version_leads_to_the_configured_address_with_a_note(
+    cli: Cli, directory: Path, answer: bytes, words: tuple[str, ...]
+) -> None:
+    with telling(HEALTHY) as url, running_over(directory, answer):
+        (directory / "sottovoce.toml").write_text(f'[admin]\naddress = "{url.removeprefix("http://")}"\n')
+        ran = cli(*words, directory)
+    assert ran.code == 0
+    assert ran.said.startswith(f"note: could not ask the proxy of {directory} itself (")
+    assert ran.said.endswith(f"): asking {url} instead, which may be another's")
+
+
+def test_a_stranger_who_listens_in_the_proxys_place_is_the_error_and_nobody_else_is_asked(
+    cli: Cli, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sottovoce.app.control.asking.user_of", lambda _: 65_534)
+    with telling(HEALTHY) as url, running_over(directory, url.removeprefix("http://")):
+        (directory / "sottovoce.toml").write_text(f'[admin]\naddress = "{url.removeprefix("http://")}"\n')
+        ran = cli("status", directory)
+    assert (ran.code, ran.out) == (1, "")
+    assert "user 65534 listens at " in ran.said
+    assert "see who did that" in ran.said
 
 
 def test_a_directory_without_a_proxy_is_not_answered_for_by_another_ones(cli: Cli, directory: Path) -> None:
@@ -101,8 +142,11 @@ def test_a_directory_without_a_proxy_is_not_answered_for_by_another_ones(cli: Cl
         for words in (("status",), ("top", "--once"), ("hsm", "status")):
             ran = cli(*words, directory)
             assert (ran.code, ran.out) == (1, "")
-            assert ran.said.startswith("no proxy runs over this directory, or it is still starting (nobody listens at ")
-            assert "start it with: sottovoce serve DIR, or give the URL" in ran.said
+            assert ran.said.startswith(
+                "no proxy runs over this directory, or it is still starting, or it serves with another "
+                f"process.ready_file (nobody listens at {directory}/run/ready.control): "
+            )
+            assert "start it with: sottovoce serve DIR, or, if it runs with --set, give the URL" in ran.said
 
 
 def test_while_a_newer_program_takes_over_that_is_said(cli: Cli, directory: Path) -> None:

@@ -124,32 +124,39 @@ async def test_a_backend_that_does_not_read_holds_up_nobody_and_hears_the_end_la
     assert ours.fileno() < 0
 
 
-async def test_a_backend_that_talks_and_does_not_read_is_given_up() -> None:
-    """A local socket has no kernel's word for it."""
+@pytest.mark.parametrize("is_slow", [False, True], ids=["reads nothing", "reads a little"])
+async def test_a_backend_that_talks_and_does_not_read_is_given_up(autojump_clock: MockClock, *, is_slow: bool) -> None:
+    """A local socket has no kernel's word for it.  One that is slow is not given up, however much waits."""
     ours, theirs = socket.socketpair()
     for end in (ours, theirs):
         end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     theirs.setblocking(False)  # noqa: FBT003  its only argument
-    connection = SharedConnection(trio.SocketStream(trio.socket.from_stdlib_socket(ours)), b"", silence_seconds=0.3)
+    connection = SharedConnection(trio.SocketStream(trio.socket.from_stdlib_socket(ours)), b"", silence_seconds=10.0)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(connection.run)
         sink = RecordingSink()
-        leg = connection.machine.open(START, sink, 5, trio.current_time(), lambda: None)
+        leg = connection.machine.open(START, sink, 300, trio.current_time(), lambda: None)
         await wait_all_tasks_blocked()
-        theirs.send(frame("opened", 1) + credit(1, 100_000))
+        theirs.send(frame("opened", 1))
         await wait_all_tasks_blocked()
         leg.begin()
-        for _ in range(1000):
+        for _ in range(300):
             leg.audio(frames.encode_audio(bytes(160), 0, None), 0)
-            leg.flush()
-        for _ in range(100):
+        theirs.send(credit(1, 300))  # so that all of it waits in one write
+        for _ in range(25):
+            theirs.send(frame("ping", 0, bytes(8)))
+            if is_slow:
+                theirs.recv(1500)
+            await trio.sleep(1.0)
             if connection.machine.is_ended:
                 break
-            theirs.send(frame("ping", 0, bytes(8)))
-            await trio.sleep(0.05)
-        assert connection.machine.fault is not None
-        assert "took nothing" in connection.machine.fault.detail
-        assert [name for name, *_ in sink.told] == ["backend_closed"]
+        assert connection.machine.is_clogged
+        assert connection.machine.is_ended is not is_slow
+        if not is_slow:
+            assert connection.machine.fault is not None
+            assert "took nothing" in connection.machine.fault.detail
+            assert [name for name, *_ in sink.told] == ["backend_closed"]
+        nursery.cancel_scope.cancel()
     theirs.close()
 
 

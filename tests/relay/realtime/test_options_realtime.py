@@ -132,19 +132,20 @@ def test_files_that_are_refused(
     assert "sk-secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o600, 0o400])
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o700, 0o600, 0o400])
 def test_the_file_of_a_secret_is_for_its_owner_alone(tmp_path: Path, mode: int) -> None:
-    file = tmp_path / "key"
+    file = tmp_path / "a key"
     file.write_text("sk-secret\n")
     file.chmod(mode)
-    options = RealtimeOptions(authorization_file="key")
+    options = RealtimeOptions(authorization_file="a key")
     config = RouteConfig(adapter="realtime", url="ws://127.0.0.1:9000/", realtime=options)
-    if mode in {0o600, 0o400}:
+    if mode in {0o700, 0o600, 0o400}:
         build_route("model", config, directory=tmp_path)
         return
-    with pytest.raises(RouteMisconfigured, match=rf"key is open to others \(mode {mode:04o}\).*chmod 600 ") as caught:
+    with pytest.raises(RouteMisconfigured, match=rf"a key is open to others \(mode {mode:04o}\)") as caught:
         build_route("model", config, directory=tmp_path)
     assert caught.value.path == "routes.model.realtime.authorization_file"
+    assert caught.value.remedy == f"chmod 600 '{file}'"
 
 
 def test_a_configuration_has_no_place_for_the_secret_itself() -> None:

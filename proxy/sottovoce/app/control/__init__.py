@@ -6,12 +6,14 @@ The admin address tells and changes nothing; this changes, and is closed to ever
 by the socket's mode, and by who the kernel says has connected.  One order a connection.
 """
 
-from sottovoce.app.control.asking import Unordered, find_admin, order
+from sottovoce.app.control.asking import Found, NotThere, Unordered, find_admin, order
 from sottovoce.app.control.listening import Ordered, serve_control
 from sottovoce.app.control.orders import Done, Order, SealState, socket_path
 
 __all__ = [
     "Done",
+    "Found",
+    "NotThere",
     "Order",
     "Ordered",
     "SealState",

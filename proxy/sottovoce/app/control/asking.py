@@ -4,13 +4,14 @@ import os
 import socket
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
 from sottovoce.admin import AdminConfig
 from sottovoce.app.control.orders import Done, Order, socket_path, to_line
 from sottovoce.app.control.peers import user_of
-from sottovoce.primitives import Secret, SottovoceError, wipe_bytes
+from sottovoce.primitives import Secret, SottovoceError, one_line, wipe_bytes
 from sottovoce.settings import Configuration, find_file, load
 
 _PATIENCE_SECONDS = 60.0
@@ -20,6 +21,17 @@ _MAX_ANSWER_BYTES = 1 << 16
 
 class Unordered(SottovoceError):
     """No proxy does what it was told to; the text says why."""
+
+
+class NotThere(Unordered):
+    """Nobody takes orders where the configuration has it."""
+
+
+class Found(NamedTuple):
+    """Where a proxy tells how it does, and, where that is not its own word, why not: then it may be another's."""
+
+    admin: AdminConfig
+    doubt: str = ""
 
 
 def order(directory: Path, what: Order, share: Secret | None = None) -> Done:
@@ -43,7 +55,7 @@ def order(directory: Path, what: Order, share: Secret | None = None) -> Done:
         raise Unordered(f"{path} is closed to you: run this as the user who runs the proxy") from None
     except OSError as error:
         raise Unordered(_nobody(path, error.strerror or "it does not answer")) from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         text = f"the proxy gave no answer at {path}: run this as its user, with the version that runs"
         raise Unordered(text) from None
     if done.error:
@@ -51,40 +63,46 @@ def order(directory: Path, what: Order, share: Secret | None = None) -> Done:
     return done
 
 
-def find_admin(configuration: Configuration) -> AdminConfig:
+def find_admin(configuration: Configuration) -> Found:
     """Say where the proxy that runs by a configuration tells how it does; it says so itself, since `--set` may differ.
 
-    That is where the configuration has it if the proxy is another user's, or of a version that does not say it.
-    Raises Unordered where none runs: what listens there all the same would be another directory's.
+    That is where the configuration has it, with a doubt, if the proxy is another user's, or of a version that does not
+    say it.  Raises NotThere where none takes orders: what listens there all the same would be another directory's.
+    Raises Unordered where it is being replaced, is stuck, or somebody else listens in its place.
     """
     ready_file = Path(configuration.process.ready_file)
     path = socket_path(str(ready_file))
     try:
-        answer = _exchange(path, Order("look"), None, configuration, _LOOK_SECONDS)
-        address = msgspec.json.decode(answer, type=Done).admin
-        return AdminConfig(address=address) if address else configuration.admin
+        done = msgspec.json.decode(_exchange(path, Order("look"), None, configuration, _LOOK_SECONDS), type=Done)
+        if done.admin:
+            return Found(AdminConfig(address=done.admin))
+        doubt = one_line(done.error) or "it does not say where"
     except FileNotFoundError:
-        raise Unordered(_replaced(ready_file) if ready_file.exists() else _not_running(path)) from None
+        raise (Unordered(_replaced(ready_file)) if ready_file.exists() else NotThere(_not_running(path))) from None
     except ConnectionRefusedError:
-        raise Unordered(_not_running(path)) from None
+        raise NotThere(_not_running(path)) from None
     except TimeoutError:
         text = f"the proxy has not answered at {path} within {_LOOK_SECONDS:g} s: see its log"
         raise Unordered(text) from None
-    except (OSError, Unordered, ValueError):
-        return configuration.admin
+    except OSError as error:
+        doubt = f"{path}: {error.strerror or error}"
+    except (ValueError, RecursionError):
+        doubt = f"{path}: no answer of this version"
+    return Found(configuration.admin, doubt)
 
 
 def _replaced(ready_file: Path) -> str:
     return (
-        f"nobody answers, and {ready_file} is there: the proxy is being replaced by a newer program, or was killed in "
-        "that: ask again when the log says replacement.done; if no process runs, start it with: sottovoce serve DIR"
+        f"the proxy is being replaced by a newer program, or was killed in that ({ready_file} is there, and nobody "
+        "answers): ask again when the log says replacement.done; if no process runs, start it with: sottovoce serve DIR"
     )
 
 
 def _not_running(path: Path) -> str:
     return (
-        f"no proxy runs over this directory, or it is still starting (nobody listens at {path}): start it with: "
-        "sottovoce serve DIR, or give the URL of its admin address (admin.address)"
+        "no proxy runs over this directory, or it is still starting, or it serves with another process.ready_file "
+        f"(nobody listens at {path}): start it with: sottovoce serve DIR, or, if it runs with --set, give the URL of "
+        "its admin address (event proxy.ready): sottovoce status http://127.0.0.1:PORT"
     )
 
 

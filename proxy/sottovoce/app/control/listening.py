@@ -19,6 +19,8 @@ from sottovoce.primitives import Secret, SottovoceError, one_line
 _BACKLOG = 8
 _PATIENCE_SECONDS = 30.0
 """For one connection, from its beginning to its end; a share takes a second."""
+_LINE_SECONDS = 2.0
+"""For a line to come: whoever connects has it ready, and those who send none keep others waiting no longer."""
 _STATES: dict[State, Literal["sealed", "unsealing", "unsealed"]] = {
     State.SEALED: "sealed",
     State.UNSEALING: "unsealing",
@@ -117,16 +119,24 @@ class _Lines:
 
     async def next(self) -> bytes:
         """Give the next line, which is the caller's to overwrite.  Raises OrderInvalid where there is none."""
+        try:
+            with trio.fail_after(_LINE_SECONDS):
+                end = await self._end()
+        except trio.TooSlowError:
+            raise OrderInvalid(f"the order has not come within {_LINE_SECONDS:g} s: write one line") from None
+        with memoryview(self._buffer) as view:
+            line = bytes(view[self._begin : end])
+        self._begin = end + 1
+        return line
+
+    async def _end(self) -> int:
         while (end := self._buffer.find(b"\n", self._begin, self._filled)) < 0:
             with memoryview(self._buffer) as view:
                 got = await self._connection.recv_into(view[self._filled :]) if self._filled < len(view) else 0
             if not got:
                 raise OrderInvalid("the order has no end: write one line")
             self._filled += got
-        with memoryview(self._buffer) as view:
-            line = bytes(view[self._begin : end])
-        self._begin = end + 1
-        return line
+        return end
 
     def wipe(self) -> None:
         self._buffer[:] = bytes(len(self._buffer))

@@ -8,7 +8,7 @@ from typing import Final
 import trio
 
 from sottovoce.admin import Concern, Unanswered, ask_status, url_of
-from sottovoce.app.control import Unordered, find_admin
+from sottovoce.app.control import NotThere, Unordered, find_admin
 from sottovoce.app.doctor.findings import Finding, fail, ok, warn
 from sottovoce.app.doctor.sockets import PROXY, Holder, bind_error, holder_of
 from sottovoce.edge import parse_address
@@ -76,12 +76,21 @@ def running_findings(configuration: Configuration, running: Holder | None) -> li
     if running is None:
         return [ok("proxy", "none runs over this directory")]
     try:
-        status = ask_status(url_of(find_admin(configuration)))
+        found = find_admin(configuration)
+        status = ask_status(url_of(found.admin))
+    except NotThere:
+        return [_unasked(running, "it is still starting, or serves with another process.ready_file (--set)")]
     except (Unanswered, Unordered) as error:
-        what = f"one runs (pid {running.pid}), and could not be asked: {str(error).partition(': ')[0]}"
-        return [warn("proxy", what, "sottovoce status URL, with the URL of its admin address (event proxy.ready)")]
+        return [_unasked(running, f"could not be asked: {str(error).partition(': ')[0]}")]
     told = [_concern(each) for each in status.concerns]
+    if found.doubt:
+        return [*told, _unasked(running, f"could not be asked itself ({found.doubt}); who was may be another's")]
     return [*told, ok("proxy", f"one runs (pid {status.pid}), {status.state}, with {status.calls.now} calls")]
+
+
+def _unasked(running: Holder, why: str) -> Finding:
+    remedy = "sottovoce status URL, with the URL of its admin address (event proxy.ready)"
+    return warn("proxy", f"one runs (pid {running.pid}), and {why}", remedy)
 
 
 def _concern(concern: Concern) -> Finding:

@@ -52,11 +52,11 @@ _EVENTS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     ),
     "replacement.begun": ("The installed program takes the proxy's place.", ("SIGUSR2",), (_FINE,)),
     "replacement.refused": (
-        "The proxy was asked to become a newer one, and goes on as it was.",
+        "A request to become a newer proxy is not heeded: what runs, or is under way, goes on.",
         (
             "the new program finds faults in the configuration",
             "process.workers is 1, or the PINs are sealed",
-            "it was asked again while that was under way",
+            "it was asked again while that was under way, or while it was only just starting",
         ),
         ("the reason tells: mend it and ask again, or restart",),
     ),
@@ -88,7 +88,7 @@ _EVENTS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
         ("sottovoce explain with the status of the event explains it",),
     ),
     "connection.refused": (
-        "A connection was closed before a byte was read.",
+        "A connection was turned away: closed before a byte was read; for open_files it is told 503, over TLS.",
         (
             "max_connections or max_handshakes… of [listener] is reached",
             "a flood",
@@ -100,7 +100,12 @@ _EVENTS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "session.established": ("A call is sealed and goes to its route.", ("a caller",), (_FINE,)),
     "session.refused": (
         "A voice handshake failed.",
-        ("a credential that is not accepted", "a client of another version", "a route that is not for this identity"),
+        (
+            "a credential that is not accepted",
+            "a client that does not accept the proxy's voice certificate: an old anchor.json",
+            "a client of another version",
+            "a route that is not for this identity",
+        ),
         ("sottovoce explain with the code of the event explains it; the reason is told here only",),
     ),
     "session.rekeyed": ("A call has fresh keys.", ("every voice.epoch_seconds",), (_FINE,)),

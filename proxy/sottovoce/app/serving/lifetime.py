@@ -7,6 +7,7 @@ Whatever cannot be had at start ends the start with one error and nothing half-d
 it can: a lost token is replaced, a renewal that fails is tried again, a configuration that is wrong is not taken.
 """
 
+import errno
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Generator, Iterable, Mapping
@@ -24,7 +25,7 @@ from sottovoce.app.serving.admin import serve_admin
 from sottovoce.app.serving.announcing import Manager, given_sockets, ready
 from sottovoce.app.serving.parts import Parts
 from sottovoce.app.serving.reload import Reloader, stamps
-from sottovoce.app.serving.upgrade import UNDER_WAY, Program, Upgrade
+from sottovoce.app.serving.upgrade import STARTING, Program, Upgrade
 from sottovoce.app.workers import Handover
 from sottovoce.app.workers.handover import BLOCKED, find, hold_signals, ready_meanwhile
 from sottovoce.hsm import STATUS, Cluster, HsmError, Status
@@ -90,14 +91,14 @@ def _heed(noted: Iterable[int], logger: Logger) -> None:
     for number in set(noted) - {signal.SIGUSR2}:
         signal.raise_signal(number)
     if signal.SIGUSR2 in noted:
-        logger.error(events.REPLACEMENT_REFUSED, reason=UNDER_WAY)
+        logger.error(events.REPLACEMENT_REFUSED, reason=STARTING)
 
 
 @contextmanager
 def _noted_signals(numbers: Iterable[int]) -> Generator[list[int]]:
     """Keep SIGHUP for later, while there is nothing yet that could be told something else; by itself it kills.
 
-    So does SIGUSR2, which is passed over meanwhile.  Whoever handed over to this program has blocked them, and what
+    So does SIGUSR2, which is kept to be refused aloud.  Whoever handed over to this program has blocked them, and what
     says to stop as well: then that is kept, too, because there are calls that have to be sent away.  Said again, it
     ends the start.
     """
@@ -166,8 +167,10 @@ async def _serve_control(parts: Parts, *, task_status: trio.TaskStatus[None]) ->
     try:
         await serve_control(path, ordered, crashed, task_status=task_status)
     except OSError as error:
-        reason = f"{path} cannot be made ({error.strerror})"
-        problem = Problem("process.ready_file", reason, "give a path in a directory that may be written to")
+        reason = f"{path} cannot be made ({error.strerror or error})"
+        is_long = error.errno in {None, errno.ENAMETOOLONG}  # Python itself refuses a long name, without a number
+        remedy = "give a shorter name" if is_long else "give a path in a directory that may be written to"
+        problem = Problem("process.ready_file", reason, remedy)
         raise ConfigurationInvalid([problem]) from None
 
 

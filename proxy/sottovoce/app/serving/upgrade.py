@@ -22,7 +22,9 @@ from sottovoce.settings import Configuration
 
 _CHECK_SECONDS = 60.0
 _MAX_REASON = 400
-UNDER_WAY = "one is under way already, and what is installed now is what it takes: ask again once it is over"
+UNDER_WAY = "one is under way already, and goes on: ask again once it is over"
+STARTING = "the proxy is only just starting: ask again when proxy.ready is logged"
+"""Also where it starts to take another's place: what was installed after that is not what it runs."""
 
 
 def held_address(before: Mapping[str, str], after: Mapping[str, str]) -> str:

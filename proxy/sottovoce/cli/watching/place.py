@@ -32,6 +32,7 @@ place_argument = click.argument("place", envvar="SOTTOVOCE_DIR", default=".", me
 def find_url(place: str) -> str:
     """Give the admin address's URL: `place` itself, or what the proxy of that directory says.  Raises SottovoceError.
 
+    Where that proxy could not be asked, it is what the configuration says, and a note says so.
     A configuration that cannot be read just now does not keep a proxy in the usual place from being asked.
     """
     if "://" in place:
@@ -45,12 +46,17 @@ def find_url(place: str) -> str:
         configuration = load(file)
     except ConfigurationInvalid as error:
         try:
-            url = url_of(find_admin(build({"admin": {"address": _UNKNOWN}}).resolved(file.absolute().parent)))
+            url = url_of(find_admin(build({"admin": {"address": _UNKNOWN}}).resolved(file.absolute().parent)).admin)
         except (Unordered, Unanswered):
             raise error from None
         say(f"note: the proxy runs, and its configuration has faults since: sottovoce check {shlex.quote(place)}")
         return url
-    return url_of(find_admin(configuration))
+    found = find_admin(configuration)
+    url = url_of(found.admin)
+    if found.doubt:
+        whose = f"could not ask the proxy of {shlex.quote(place)} itself ({found.doubt})"
+        say(f"note: {whose}: asking {url} instead, which may be another's")
+    return url
 
 
 def watch(url: str, status: "Status", picture: "Callable[[Status], RenderableType]") -> "Status":

@@ -34,6 +34,7 @@ class SharedConnection:
         self._gather_seconds = gather_seconds
         self._wrote_at = float("-inf")
         self._clogged_at = float("inf")
+        self._clogged_bytes: int = 0
         self._hub = current_hub()
         self.machine = MuxMachine(
             trio.current_time(), silence_seconds=silence_seconds, wants_to_write=self._write_behind_this_turn
@@ -90,7 +91,9 @@ class SharedConnection:
     def _on_deadline(self, now: float) -> None:
         """Give up a backend that talks and does not read, which no kernel does on a local socket."""
         if now >= self._clogged_at + self._silence_seconds:
-            self._lose(f"it took nothing for {self._silence_seconds:g} s")
+            if self._line.sent_bytes == self._clogged_bytes:
+                self._lose(f"it took nothing for {self._silence_seconds:g} s")
+            self._clogged_at, self._clogged_bytes = now, self._line.sent_bytes  # slow is not stuck
         self.machine.on_deadline(now)
         self._look()
 
@@ -123,5 +126,5 @@ class SharedConnection:
         while not line.is_clogged and (data := machine.to_send()):
             line.write(data)
         if line.is_clogged and not machine.is_clogged:
-            self._clogged_at = trio.current_time()
+            self._clogged_at, self._clogged_bytes = trio.current_time(), line.sent_bytes
         machine.is_clogged = line.is_clogged

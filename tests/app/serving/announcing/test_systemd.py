@@ -57,17 +57,30 @@ async def test_the_watchdog_hears_twice_in_its_time_and_at_the_end(
 
 
 async def test_what_goes_wrong_meanwhile_comes_out_as_it_is(manager: socket.socket) -> None:
-    with manager, pytest.raises(ConfigurationInvalid):
+    cause = OSError("the cause")
+    with manager, pytest.raises(ConfigurationInvalid) as caught:
         async with Manager({"NOTIFY_SOCKET": manager.getsockname(), "WATCHDOG_USEC": "10000000"}).fed():
-            raise ConfigurationInvalid([])
+            raise ConfigurationInvalid([]) from cause
+    assert caught.value.__cause__ is cause
 
 
-async def test_without_a_manager_nothing_is_said() -> None:
-    for environment in ({}, {"NOTIFY_SOCKET": "/nowhere/at/all"}, {"WATCHDOG_USEC": "5", "WATCHDOG_PID": "1"}):
-        told = Manager(environment)
-        told.ready()
+async def test_a_watchdog_of_another_process_hears_nothing(manager: socket.socket, autojump_clock: MockClock) -> None:
+    with manager:
+        told = Manager({"NOTIFY_SOCKET": manager.getsockname(), "WATCHDOG_USEC": "10000000", "WATCHDOG_PID": "1"})
         async with told.fed():
-            pass
+            await trio.sleep(14)
+        assert heard(manager) == []
+
+
+async def test_a_manager_that_is_not_there_keeps_nothing_up(manager: socket.socket, tmp_path: Path) -> None:
+    with manager:
+        for environment in ({}, {"NOTIFY_SOCKET": str(tmp_path / "nowhere")}):
+            told = Manager({**environment, "WATCHDOG_USEC": "10000000"})
+            told.ready()
+            async with told.fed():
+                await trio.lowlevel.checkpoint()
+            told.stopping()
+        assert heard(manager) == []
 
 
 def environment(count: int, names: str, *, pid: int | None = None) -> dict[str, str]:

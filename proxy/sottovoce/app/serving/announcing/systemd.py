@@ -54,7 +54,8 @@ class Manager:
                 nursery.cancel_scope.cancel()
         except BaseExceptionGroup as group:
             if len(group.exceptions) == 1:
-                raise group.exceptions[0] from None
+                error = group.exceptions[0]
+                raise error from error.__cause__
             raise
         if self._watchdog_seconds:
             self._tell("WATCHDOG=1")
