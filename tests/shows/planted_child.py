@@ -31,10 +31,10 @@ def run(notes: str, words: list[str]) -> NoReturn:
     initialise.COMMAND = parts.COMMAND = command
     converse = VoiceCall._converse
 
-    async def converse_or_crash(call: VoiceCall, start: Any) -> None:
-        if start.route == "crash":
+    async def converse_or_crash(call: VoiceCall, established: Any) -> None:
+        if call._route.name == "crash":
             _crash(teller, call)
-        await converse(call, start)
+        await converse(call, established)
 
     VoiceCall._converse = converse_or_crash  # type: ignore[method-assign]
     main(words)

@@ -3,7 +3,7 @@
 import os
 import threading
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socketserver import StreamRequestHandler, ThreadingMixIn, UnixStreamServer
@@ -28,7 +28,8 @@ def running_over(directory: Path, admin: str | bytes) -> Generator[None]:
     class Handler(StreamRequestHandler):
         def handle(self) -> None:
             self.rfile.readline()
-            self.wfile.write(admin if isinstance(admin, bytes) else to_line(Done(admin=admin)))
+            with suppress(BrokenPipeError):  # who saw a stranger here has left
+                self.wfile.write(admin if isinstance(admin, bytes) else to_line(Done(admin=admin)))
 
     with ThreadingUnixStreamServer(os.path.relpath(path), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))

@@ -140,9 +140,11 @@ def test_ctrl_c_ends_the_run_and_not_its_report(directory: Path) -> None:
 
 
 @pytest.mark.interop(tool="softhsm2-util")
-def test_callers_who_interrupt_hear_soon_that_the_answer_is_dropped(directory: Path) -> None:
-    changes = ["seconds=1", "groups.talkers.calls=3", "groups.talkers.talks_seconds=0.2", "groups.opus.calls=1"]
-    scenario = read_scenario(find_scenario("barge-in"), [*changes, "groups.opus.codec=opus"])
+def test_callers_who_interrupt_hear_soon_that_the_answer_is_dropped(directory: Path, tmp_path: Path) -> None:
+    changes = ["seconds=1", "groups.talkers.calls=3", "groups.talkers.talks_seconds=0.2"]
+    file = tmp_path / "barge-in-and-opus.toml"
+    file.write_text(find_scenario("barge-in").read_text() + '[groups.opus]\ncalls = 1\ncodec = "opus"\n')
+    scenario = read_scenario(file, changes)
     with ExitStack() as stack:
         outcome = run_load(prepare(Wanted(config=directory, raw=True, scenario=scenario), stack, pytest.fail))
     carried_whole(outcome)
