@@ -23,7 +23,7 @@ from tests.pki.clients.authorities import Authority
 if TYPE_CHECKING:
     from sottovoce.app.serving.parts import Parts
 
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 60.0
 NOON = 1_800_000_000.0
 
 
