@@ -30,7 +30,9 @@ def sent_elsewhere(directory: Path, wav: Path) -> dict[str, Any]:
 
 def test_after_a_drain_the_recording_goes_on_elsewhere(directory: Path, tmp_path: Path) -> None:
     wav = write_recording(tmp_path / "long.wav", seconds=8)
-    for _ in range(3):  # what is on its way is lost; where the proxy stands still, on a busy machine, that is more
+    lost: list[int] = []
+    while not lost or (lost[-1] >= 20 and len(lost) < 3):
+        # What is on its way is lost; where the proxy stands still, on a busy machine, that is more.
         found = sent_elsewhere(directory, wav)
         assert "4460 draining" in found["lost_calls"][0]
         assert found["frames_sent"] == 400
@@ -38,6 +40,5 @@ def test_after_a_drain_the_recording_goes_on_elsewhere(directory: Path, tmp_path
         assert found["ended"] == {"code": 1000, "name": "normal"}
         assert found["ok"] is (found["frames_lost"] == 0)
         assert found["epochs"] == 2
-        if found["frames_lost"] < 20:
-            break
-    assert found["frames_lost"] < 20
+        lost.append(found["frames_lost"])
+    assert lost[-1] < 20, lost
