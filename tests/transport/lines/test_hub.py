@@ -169,6 +169,28 @@ async def test_deadlines_come(members: int) -> None:
         assert steps[0] > 10
 
 
+async def test_time_is_not_up_for_who_waits_for_a_socket_that_has_something() -> None:
+    """Ours are more than are told at once, and telling takes a while: theirs is not among what is told each time."""
+    hub = hubs.current_hub()
+    pairs = [socket.socketpair() for _ in range(3 * hubs._EVENTS_AT_ONCE)]
+    theirs, *rest = (ours for ours, _ in pairs)
+    for _, peer in pairs:
+        peer.send(b"x")
+    for ours in rest:
+        hub.add(ours.fileno(), hubs.READABLE, lambda _: time.sleep(0.001))
+    try:
+        for _ in range(6):
+            with trio.move_on_after(0.05) as limit:
+                await trio.lowlevel.wait_readable(theirs)
+            assert not limit.cancelled_caught
+    finally:
+        for ours, peer in pairs:
+            trio.lowlevel.notify_closing(ours)
+            hub.remove(ours.fileno(), hub.users.get(ours.fileno(), lambda _: None))
+            ours.close()
+            peer.close()
+
+
 async def test_a_deadline_set_while_being_told_comes(members: int) -> None:
     async with ring(members):
         async with ends("socket") as both:
