@@ -9,7 +9,8 @@ from typing import cast
 
 import msgspec
 
-from loadtest.scenario.shape import Scenario
+from loadtest.scenario.rules import faults_of
+from loadtest.scenario.shape import GROUP_KEYS, Scenario
 from sottovoce.primitives import SottovoceError, one_line
 from sottovoce.settings.explain import problems_of
 
@@ -50,7 +51,8 @@ def read_scenario(file: Path, changes: Iterable[str] = ()) -> Scenario:
     table = _read(file)
     for word in changes:
         _apply(table, word)
-    if problems := problems_of(table, Scenario):
+    problems = dict.fromkeys((*map(str, problems_of(table, Scenario)), *faults_of(table, GROUP_KEYS)))
+    if problems:
         raise ScenarioInvalid("\n".join(f"{file}: {problem}" for problem in problems))
     return msgspec.convert(table, Scenario)
 
