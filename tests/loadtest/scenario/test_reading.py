@@ -13,6 +13,7 @@ from loadtest.replay.plan import Group, Outage
 from loadtest.scenario import (
     GroupSection,
     OutageSection,
+    Scenario,
     ScenarioInvalid,
     find_scenario,
     read_scenario,
@@ -107,7 +108,9 @@ def test_the_example_of_the_document_is_one(file: Path) -> None:
 
 def test_the_document_tells_of_every_key() -> None:
     text = (ROOT / "docs/load-tests.md").read_text()
-    keys = {*GroupSection.__struct_fields__, *OutageSection.__struct_fields__}
+    keys = {*Scenario.__struct_fields__} - {"groups", "phases", "outages"}
+    assert all(f"[{kind}" in text for kind in ("groups", "phases", "outages"))
+    keys |= {*GroupSection.__struct_fields__, *OutageSection.__struct_fields__}
     assert {key for key in keys if f"`{key}`" not in text} == set()
 
 
@@ -119,11 +122,22 @@ def test_all_that_was_asked_for_is_there() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("about = ?", "own.toml, line 1, column 9: this is not TOML; write key = value"),
-        ("about = ", "own.toml, end of document: this is not TOML; write key = value"),
+        (
+            "about = ?",
+            "own.toml, line 1, column 9: this is not TOML: Invalid value; write key = value, and text in quotes",
+        ),
+        ("about = ", "own.toml, end of document: this is not TOML: Invalid value; write key = value"),
+        (
+            SMALL + "[groups.a]\n",
+            "own.toml, line 5, column 10: this is not TOML: Cannot declare ('groups', 'a') twice; write it once",
+        ),
+        (
+            SMALL + "calls = 2\n",
+            "own.toml, line 5, column 10: this is not TOML: Cannot overwrite a value; write it once",
+        ),
         (SMALL + "call = 1\n", "groups.a.call: there is no such key; did you mean calls?"),
         (SMALL.replace("calls = 1", "calls = 0"), "groups.a.calls: is 0, out of range; write a whole number from 1"),
-        (SMALL.replace("calls = 1", ""), "groups.a.calls: is missing; add a line calls"),
+        (SMALL.replace("calls = 1", ""), "groups.a.calls: is missing; add a line calls = 10"),
         (SMALL.replace("5", '"five"'), "seconds: is text; write a number from 1"),
         (SMALL + "frame_ms = 30\n", "groups.a.frame_ms: is 30, which no call has; write 10, 20, 40 or 60"),
         (SMALL + 'codec = "pcm"\n', 'groups.a.codec: there is no "pcm"; did you mean "pcm'),
@@ -163,6 +177,20 @@ def test_what_is_wrong_is_one_line_with_place_and_remedy(file: Path, text: str, 
     assert said in str(caught.value)
     assert str(caught.value).startswith(str(file))
     assert "\n" not in str(caught.value)
+
+
+def test_what_is_to_be_added_is_right_as_it_stands(file: Path) -> None:
+    text = "[groups.a]\n[outages.a]\n"
+    file.write_text(text)
+    with pytest.raises(ScenarioInvalid) as caught:
+        read_scenario(file)
+    added = dict(re.findall(r": (\S+): is missing; add a line (.+)$", str(caught.value), re.MULTILINE))
+    assert set(added) == {"about", "seconds", "groups.a.calls", "outages.a.at_seconds", "outages.a.until_seconds"}
+    for path, line in added.items():
+        section = path.rpartition(".")[0]
+        text = text.replace(f"[{section}]\n", f"[{section}]\n{line}\n") if section else f"{line}\n{text}"
+    file.write_text(text)
+    assert read_scenario(file).calls == 10
 
 
 def test_several_faults_are_a_line_each(file: Path) -> None:
