@@ -51,6 +51,8 @@ async def test_the_watchdog_hears_twice_in_its_time_and_at_the_end(
 ) -> None:
     with manager:
         told = Manager({"NOTIFY_SOCKET": manager.getsockname(), "WATCHDOG_USEC": "10000000"})
+        told.ready()
+        heard(manager)
         async with told.fed():
             await trio.sleep(14)
             assert heard(manager) == [b"WATCHDOG=1"] * 3
@@ -70,9 +72,25 @@ async def test_what_goes_wrong_meanwhile_comes_out_as_it_is(manager: socket.sock
 async def test_a_watchdog_of_another_process_hears_nothing(manager: socket.socket, autojump_clock: MockClock) -> None:
     with manager:
         told = Manager({"NOTIFY_SOCKET": manager.getsockname(), "WATCHDOG_USEC": "10000000", "WATCHDOG_PID": "1"})
+        told.ready()
+        heard(manager)
         async with told.fed():
             await trio.sleep(14)
         assert heard(manager) == []
+
+
+async def test_a_start_that_takes_long_asks_for_time_until_calls_can_come(
+    manager: socket.socket, autojump_clock: MockClock
+) -> None:
+    with manager:
+        told = Manager({"NOTIFY_SOCKET": manager.getsockname()})
+        async with told.fed():
+            await trio.sleep(40)
+            assert heard(manager) == [b"EXTEND_TIMEOUT_USEC=60000000"] * 3
+            told.ready()
+            heard(manager)
+            await trio.sleep(40)
+            assert heard(manager) == []
 
 
 async def test_a_manager_that_is_not_there_keeps_nothing_up(manager: socket.socket, tmp_path: Path) -> None:

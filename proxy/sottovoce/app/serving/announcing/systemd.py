@@ -15,6 +15,8 @@ import trio
 from sottovoce.settings import Configuration, ConfigurationInvalid, Problem
 
 _FIRST_DESCRIPTOR = 3
+_MORE_SECONDS = 60
+"""Chosen: for so long a start may stand still, of which systemd is told four times as often."""
 _UNNAMED = {"", "unknown", "stored"}
 _WRITE_STREAM = "in the .socket unit write ListenStream= with an internet address and port, 0.0.0.0:8443 say"
 _WRITE_NO_OTHER = f"{_WRITE_STREAM}, and no other Listen...="
@@ -31,9 +33,11 @@ class Manager:
         microseconds = environment.get("WATCHDOG_USEC", "")
         is_for_us = environment.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
         self._watchdog_seconds = int(microseconds) / 1e6 if microseconds.isdecimal() and is_for_us else 0.0
+        self._is_starting = True
 
     def ready(self) -> None:
         """Calls can come; also after a reload."""
+        self._is_starting = False
         self._tell("READY=1", f"MAINPID={os.getpid()}")
 
     def reloading(self) -> None:
@@ -48,13 +52,16 @@ class Manager:
     async def fed(self) -> AsyncGenerator[None]:
         """Say that the event loop turns, while the block runs and once more at its end.
 
-        That is twice in the time after which it would be taken for dead.  After the end comes another program, which
-        says so itself as soon as its own loop turns, long before it is ready.  An error of the block comes out as it
-        was raised.
+        Until `ready` it is said, too, that the start goes on: to check an audit log of years takes a minute or more.
+
+        The first is said twice in the time after which it would be taken for dead.  After the end comes another
+        program, which says so itself as soon as its own loop turns, long before it is ready.  An error of the block
+        comes out as it was raised.
         """
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._feed)
+                nursery.start_soon(self._ask_for_time)
                 yield
                 nursery.cancel_scope.cancel()
         except BaseExceptionGroup as group:
@@ -69,6 +76,11 @@ class Manager:
         while self._watchdog_seconds:
             self._tell("WATCHDOG=1")
             await trio.sleep(self._watchdog_seconds / 2)
+
+    async def _ask_for_time(self) -> None:
+        while self._address and self._is_starting:
+            self._tell(f"EXTEND_TIMEOUT_USEC={_MORE_SECONDS * 1_000_000}")
+            await trio.sleep(_MORE_SECONDS / 4)
 
     def _tell(self, *lines: str) -> None:
         if not self._address:
