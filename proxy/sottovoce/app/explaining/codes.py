@@ -167,7 +167,7 @@ _OUTER_CODES = (
         "Said to a backend whose messages broke its contract (the caller hears 4450), and to a client that floods.",
         (
             "a text or audio message of a backend's that docs/backend-raw.md does not know",
-            "a client that sends a thousand pings or empty fragments and no message between them",
+            "a client that sends a thousand pings, or hundreds of fragments, and hardly a message between them",
         ),
         ("backend.lost in the log names a backend's fault: mend it; session.ended names a client's",),
     ),
