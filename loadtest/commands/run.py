@@ -85,8 +85,8 @@ def command(
     python -m loadtest run storm --config DIR --raw --html storm.html
     python -m loadtest run --url wss://localhost:8443/echo --dir DIR --fail-if 'p99>20ms'
 
-    Exit 0: done; 1: no call came about, or the proxy went away, and what was measured is reported; 2: usage, or a
-    SCENARIO that cannot be used; 4: --fail-if; 130: Ctrl-C, with a report of what there was.
+    Exit 0: done; 1: no call came about, or none was left before the end, and what was measured is reported; 2: usage,
+    or a SCENARIO that cannot be used; 4: --fail-if; 130: Ctrl-C, with a report of what there was.
     """  # noqa: D301  click wants the character
     import msgspec
 
@@ -205,7 +205,7 @@ def _what_went_wrong(outcome: "Outcome") -> str:
         return (
             f"no call came about, {failed} were tried: {why}; one alone says more: sottovoce call URL --tone --dir DIR"
         )
-    return f"the proxy went away {outcome.seconds:.1f} s into the run, {ended} calls ended: {why}"
+    return f"no call was left {outcome.seconds:.1f} s into the run, the other side ended {ended}: {why}"
 
 
 def _show(progress: "Progress") -> None:

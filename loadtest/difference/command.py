@@ -34,7 +34,8 @@ def command(before: Path, after: Path, percent: float, page: Path | None, *, as_
     `about` and how many groups it has; of compare: calls and seconds; of knee: limit and seconds.
 
     Exit 0: nothing is worse by more than is allowed; 2: usage, or two of different commands; 3: no verdict, as the
-    loads differ or one of the two is no sound result; 4: a figure is worse; 1: a file is no result.
+    loads differ, one of the two is no sound result, or AFTER lacks a figure; 4: a figure is worse; 1: a file is no
+    result.
     """
     import msgspec  # noqa: PLC0415  --help is quick
 

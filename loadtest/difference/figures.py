@@ -35,6 +35,8 @@ class Figure(msgspec.Struct, frozen=True):
     """1: more is worse; -1: less is; 0: it is not judged."""
     least: float = 0.0
     """A difference up to this is none, however large its share."""
+    is_vital: bool = False
+    """Whether it is there wherever anything was measured: without it its fellows say nothing either."""
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -74,14 +76,18 @@ def read_result(file: Path) -> Result:
 
 
 def _of_run(outcome: Outcome) -> Result:
-    unsound = outcome.discarded or ("stopped before its time" if outcome.is_partial else None)
+    unsound = (
+        outcome.discarded
+        or (None if outcome.offered else "no frame was offered")
+        or ("stopped before its time" if outcome.is_partial else None)
+    )
     return Result(RUN, words.load(outcome), outcome.machine, tuple(_figures(outcome)), unsound, (outcome,))
 
 
 def _figures(outcome: Outcome) -> Iterator[Figure]:
     latency, hands, cost = outcome.latency, outcome.handshakes, outcome.cost
     yield Figure("added latency p50", latency.p50 if latency.count else None, "ms", 1, 0.2)
-    yield Figure("added latency p99", latency.p99 if latency.count else None, "ms", 1, 0.5)
+    yield Figure("added latency p99", latency.p99 if latency.count else None, "ms", 1, 0.5, is_vital=True)
     yield Figure("added latency p99.9", latency.p999 if latency.count else None, "ms")
     yield Figure("lost frames", 100 * outcome.lost / outcome.offered if outcome.offered else None, "%", 1, 0.01)
     yield Figure("wrong frames", float(sum(route.wrong for route in outcome.routes)), "", 1)
@@ -112,14 +118,26 @@ def _of_comparison(found: Comparison) -> Result:
         figures += [
             Figure(f"{name}: proxy, processor of a frame", _median(standing.proxy_us_per_frame), "µs", 1, 0.2),
             Figure(f"{name}: to {found.yardstick}", _median(standing.ratio), "x", 1),
-            Figure(f"{name}: added latency p99", _median(standing.p99_ms), "ms", 1, 0.5),
+            Figure(f"{name}: added latency p99", _median(standing.p99_ms), "ms", 1, 0.5, is_vital=True),
             Figure(f"{name}: memory of a call", _median(standing.rss_kib_per_call), "KiB", 1, 2.0),
-            Figure(f"{name}: lost frames", float(standing.lost), "", 1),
+            Figure(
+                f"{name}: lost frames of a round", standing.lost / standing.rounds if standing.rounds else None, "", 1
+            ),
         ]
     load = "nothing" if first is None else f"{first.sessions} calls, {first.seconds:g} s a round"
-    unsound = "stopped before its time" if found.is_partial else None if found.rows else "no round came about"
     machine = "" if first is None else first.machine
-    return Result(COMPARE, load, machine, tuple(figures), unsound, tuple(middle(found.rows)))
+    return Result(COMPARE, load, machine, tuple(figures), _why_no_comparison(found), tuple(middle(found.rows)))
+
+
+def _why_no_comparison(found: Comparison) -> str | None:
+    """Say why nothing follows from a comparison; None if something does of at least one contender."""
+    if found.is_partial:
+        return "stopped before its time"
+    if not found.rows:
+        return "no round came about"
+    if any(row.is_sound for row in found.rows):
+        return None
+    return f"every round was discarded, the first as {found.rows[0].reason}"
 
 
 def _of_knees(found: Knees) -> Result:

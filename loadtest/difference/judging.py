@@ -1,4 +1,10 @@
-"""Holds one result's figures against another's.  Pure."""
+"""Holds one result's figures against another's.  Pure.
+
+What the first result has and the second has not may have become as bad as it likes: so it is no verdict, and not passed
+over.  What only the second has is shown, and has nothing to be worse than.
+"""
+
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -39,13 +45,15 @@ class Difference(msgspec.Struct, frozen=True):
     failed: str | None
     """Why nothing shows that it is as good as before; None if it is."""
     is_judged: bool = True
-    """False when nothing follows from holding these two against each other; then no line has a verdict."""
+    """False when it is no verdict: nothing follows from the two, and then no line has one either, or a figure is not in
+    both, and the others are no worse."""
 
 
 def compare_results(before: Result, after: Result, percent: float) -> Difference:
     """Judge every figure; one is worse when it is so by more than `percent` of what it was.
 
-    Of other loads, or of a result that is not sound, nothing is judged.
+    Of other loads, or of a result that is not sound, nothing is judged.  A figure that is worse is so whatever else
+    cannot be judged.
     """
     then, now = ({figure.name: figure for figure in result.figures} for result in (before, after))
     lines = tuple(_line(then.get(name), now.get(name), percent) for name in dict.fromkeys([*then, *now]))
@@ -53,8 +61,11 @@ def compare_results(before: Result, after: Result, percent: float) -> Difference
     if hindrance := _hindrance(before, after):
         unjudged = tuple(msgspec.structs.replace(line, verdict=UNJUDGED) for line in lines)
         return Difference(unjudged, remarks, f"no verdict, {hindrance}", is_judged=False)
-    worse = [line.name for line in lines if line.verdict == WORSE]
-    return Difference(lines, remarks, f"worse by more than {percent:g} %: {'; '.join(worse)}" if worse else None)
+    gaps = _gaps(then, now)
+    if worse := [line.name for line in lines if line.verdict == WORSE]:
+        unjudged_too = (f"NOT JUDGED: {gaps}",) if gaps else ()
+        return Difference(lines, (*remarks, *unjudged_too), f"worse by more than {percent:g} %: {'; '.join(worse)}")
+    return Difference(lines, remarks, f"no verdict, {gaps}" if gaps else None, is_judged=not gaps)
 
 
 def _hindrance(before: Result, after: Result) -> str | None:
@@ -65,6 +76,31 @@ def _hindrance(before: Result, after: Result) -> str | None:
     if before.load != after.load:
         return f"not the same load: first {before.load}; then {after.load}: give two results of one load"
     return None
+
+
+def _gaps(then: Mapping[str, Figure], now: Mapping[str, Figure]) -> str:
+    """Say what there should be a verdict on, and cannot be; nothing if there is one on all of it."""
+    first, second = ([name for name, found in each.items() if _is_known(found)] for each in (then, now))
+    lost = [name for name in first if name not in second]
+    new = [name for name in second if name not in first and name in then and now[name].is_vital]
+    lacking = (("the second", _whole(lost, first)), ("the first", _whole(new, new)))
+    gaps = ", and ".join(f"{word} lacks {'; '.join(names)}" for word, names in lacking if names)
+    return gaps or ("" if set(first) & set(second) else "no figure that is judged is in both")
+
+
+def _is_known(figure: Figure) -> bool:
+    return bool(figure.worse) and figure.value is not None
+
+
+def _whole(names: Iterable[str], known: Iterable[str]) -> list[str]:
+    """Name a contender, or a group, once where every figure of it is meant."""
+    meant = set(names)
+    kept = {_subject(name) for name in known if name not in meant} | {""}
+    return list(dict.fromkeys(name if _subject(name) in kept else _subject(name) for name in names))
+
+
+def _subject(name: str) -> str:
+    return name.rpartition(": ")[0]
 
 
 def _remarks(before: Result, after: Result) -> tuple[str, ...]:

@@ -146,7 +146,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     phases: tuple[PhaseOutcome, ...] = ()
     happenings: tuple[Happening, ...] = ()
     is_partial: bool = False
-    """Stopped before its time: by hand, or because the proxy went away."""
+    """Stopped before its time: by hand, or because no call was left."""
     discarded: str | None = None
     """Why the figures say nothing about the proxy (`the generator was the limit: …`); None for a sound run."""
 

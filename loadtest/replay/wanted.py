@@ -11,7 +11,8 @@ import msgspec
 
 from loadtest.replay.audio import choose_recordings
 from loadtest.replay.plan import FRAMES_PER_SECOND, SEALED_BYTES, SESSIONS_PER_SECOND, Kind, Plan, Target, Watched
-from loadtest.replay.processes.looking import children_of, listeners_of
+from loadtest.replay.processes.crew import watched_of
+from loadtest.replay.processes.looking import listeners_of
 from loadtest.replay.processes.started import as_it_is, echo_backend, served_proxy
 from loadtest.replay.routes import rate_problem
 from loadtest.scenario.shape import Scenario
@@ -96,7 +97,7 @@ def prepare(wanted: Wanted, stack: ExitStack, say: Say) -> Plan:
         proxy = stack.enter_context(served_proxy(wanted.config, changes, wrap_server))
         port = proxy.addresses[0].rpartition(":")[2]
         urls = tuple(f"wss://localhost:{port}/{route}" for route in routes)
-        watched = Watched(proxy=(proxy.pid,), token=proxy.tokens, backend=backends)
+        watched = msgspec.structs.replace(proxy.watched, backend=backends)
     else:
         watched = watched_behind(wanted)
     plan = Plan(
@@ -169,9 +170,8 @@ def _trust(wanted: Wanted) -> Trust:
 def watched_behind(wanted: Wanted) -> Watched:
     """Find the processes behind URLs of this machine, as far as they may be looked at."""
     ports = {port for url in wanted.urls if (port := _port_here(url))}
-    proxies = sorted({pid for port in ports for pid in listeners_of(port)})
-    children = {child for pid in proxies for child in children_of(pid)} - set(proxies)
-    return Watched(proxy=tuple(proxies), token=() if wanted.opaque else tuple(sorted(children)))
+    listeners = tuple(sorted({pid for port in ports for pid in listeners_of(port)}))
+    return Watched(proxy=listeners) if wanted.opaque else watched_of(listeners)
 
 
 def _port_here(url: str) -> int | None:

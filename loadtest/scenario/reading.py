@@ -9,14 +9,20 @@ from typing import cast
 
 import msgspec
 
-from loadtest.scenario.shape import Scenario
+from loadtest.scenario.rules import faults_of
+from loadtest.scenario.shape import GROUP_KEYS, Scenario
 from sottovoce.primitives import SottovoceError, one_line
+from sottovoce.settings.errors import Problem
 from sottovoce.settings.explain import problems_of
 
 SHIPPED = Path(__file__).parents[1] / "scenarios"
 _MAX_BYTES = 1 << 16
 _FIELDS = frozenset(field.name for field in msgspec.structs.fields(Scenario))
 _SET_EXAMPLE = "write --set groups.callers.calls=50"
+_EXAMPLES = {"seconds": 20, "calls": 10, "at_seconds": 5, "until_seconds": 6}
+"""A number for each key that must be there and is one."""
+_TWICE = re.compile(r"Cannot (declare|overwrite|mutate|redefine)|Duplicate")
+"""How the parser begins what it says of something that is there already."""
 _NAMED = {"groups": "group", "phases": "phase", "outages": "outage"}
 """What a file gives names to, and what one of them is called."""
 
@@ -50,9 +56,18 @@ def read_scenario(file: Path, changes: Iterable[str] = ()) -> Scenario:
     table = _read(file)
     for word in changes:
         _apply(table, word)
-    if problems := problems_of(table, Scenario):
+    problems = dict.fromkeys((*map(_line, problems_of(table, Scenario)), *faults_of(table, GROUP_KEYS)))
+    if problems:
         raise ScenarioInvalid("\n".join(f"{file}: {problem}" for problem in problems))
     return msgspec.convert(table, Scenario)
+
+
+def _line(problem: Problem) -> str:
+    """Give the line of a problem; a number that is missing is added as a number."""
+    name = problem.path.rpartition(".")[2]
+    if problem.reason == "is missing" and name in _EXAMPLES:
+        return f"{problem.path}: is missing; add a line {name} = {_EXAMPLES[name]}"
+    return str(problem)
 
 
 def _read(file: Path) -> dict[str, object]:
@@ -67,9 +82,10 @@ def _read(file: Path) -> dict[str, object]:
     except (UnicodeDecodeError, RecursionError):
         raise ScenarioInvalid(f"{file}: this is not TOML; write key = value lines and [groups.NAME] sections") from None
     except ValueError as error:
-        at = re.search(r"\(at (.+)\)$", str(error))
-        place = f", {at[1]}" if at else ""
-        raise ScenarioInvalid(f"{file}{place}: this is not TOML; write key = value, and text in quotes") from None
+        reason, _, at = one_line(str(error)).partition(" (at ")
+        place = f", {at.removesuffix(')')}" if at else ""
+        remedy = "write it once" if _TWICE.match(reason) else "write key = value, and text in quotes"
+        raise ScenarioInvalid(f"{file}{place}: this is not TOML: {reason}; {remedy}") from None
 
 
 def _apply(table: dict[str, object], word: str) -> None:

@@ -1,16 +1,18 @@
 """What a scenario's file may hold.  Pure.
 
 Instants are seconds of the time that counts: 0 is when the calls that are there from the beginning have talked for the
-warm-up.  What a group's keys mean together is checked here; everything becomes a `Group` of the plan.
+warm-up.  What keys mean together is said in `rules`; everything becomes a `Group` of the plan.
 """
 
-from typing import Annotated, Literal
+from collections.abc import Iterable
+from typing import Annotated, Literal, cast
 
 import msgspec
 from msgspec import Meta
 
 from loadtest.replay.book import Phase
 from loadtest.replay.plan import WARM_UP_SECONDS, Group, Outage
+from loadtest.scenario.rules import JOINING_PER_SECOND, faults_of, faults_of_group, faults_of_outage
 from sottovoce.wire import Codec
 
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._~-]{1,64}$(?!\n)")]
@@ -26,7 +28,6 @@ _CODECS = {
     "opus": Codec.OPUS_48K_MONO,
     "opus-stereo": Codec.OPUS_48K_STEREO,
 }
-_FRAME_MS = (10, 20, 40, 60)
 
 
 class GroupSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -36,7 +37,7 @@ class GroupSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """At a time; of a group that joins, in all."""
     at_seconds: Seconds = 0.0
     """When the first of them is begun; 0: all are there before the first frame."""
-    per_second: Annotated[float, Meta(ge=0.1, le=1000)] = 50.0
+    per_second: Annotated[float, Meta(ge=0.1, le=1000)] = JOINING_PER_SECOND
     """How many are begun in a second."""
     lasts_seconds: Seconds = 0.0
     """How long a call lasts; 0: to the end."""
@@ -58,12 +59,7 @@ class GroupSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
     def __post_init__(self) -> None:
         """Check what belongs together."""
-        if self.frame_ms not in _FRAME_MS:
-            raise ValueError(f"frame_ms: is {self.frame_ms}, which no call has; write 10, 20, 40 or 60")
-        if (self.talks_seconds > 0) is not (self.pauses_seconds > 0):
-            raise ValueError("talks_seconds: turns have silences between; write pauses_seconds too, or neither")
-        if self.stalls_seconds > 0 and self.reads_seconds <= 0:
-            raise ValueError("stalls_seconds: nothing would ever be read; write reads_seconds too")
+        _refuse(faults_of_group(msgspec.structs.asdict(self)))
 
     def as_group(self, name: str) -> Group:
         """Give it as a plan has it."""
@@ -83,6 +79,9 @@ class GroupSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         )
 
 
+GROUP_KEYS = frozenset(GroupSection.__struct_fields__)
+
+
 class OutageSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`[outages.NAME]`: a time in which the backend takes no call and has dropped those that it had."""
 
@@ -91,8 +90,7 @@ class OutageSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
     def __post_init__(self) -> None:
         """Check that it ends after it begins."""
-        if self.until_seconds <= self.at_seconds:
-            raise ValueError("until_seconds: is not after at_seconds; write a later instant")
+        _refuse(faults_of_outage(msgspec.structs.asdict(self)))
 
 
 class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -113,19 +111,7 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     def __post_init__(self) -> None:
         """Check what one section means for another."""
-        if not self.groups:
-            raise ValueError("groups: there is none; write [groups.callers] with calls = 10")
-        starts = list(self.phases.values())
-        if starts and (starts[0] != 0 or sorted(set(starts)) != starts or any(each % 1 for each in starts)):
-            raise ValueError("phases: are not whole seconds that rise from 0; write them so")
-        instants = {f"groups.{name}.at_seconds": each.at_seconds for name, each in self.groups.items()}
-        instants |= {f"phases.{name}": each for name, each in self.phases.items()}
-        instants |= {f"outages.{name}.until_seconds": each.until_seconds for name, each in self.outages.items()}
-        for key, instant in instants.items():
-            if instant >= self.seconds:
-                raise ValueError(f"{key}: is not before the end; write less than seconds, which is {self.seconds:g}")
-        if all(each.at_seconds for each in self.groups.values()):
-            raise ValueError("groups: all of them join later; leave at_seconds out of one")
+        _refuse(faults_of(cast("dict[str, object]", msgspec.to_builtins(self)), GROUP_KEYS))
 
     @property
     def calls(self) -> int:
@@ -150,3 +136,8 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         return tuple(
             Outage(at_seconds=each.at_seconds, until_seconds=each.until_seconds) for each in self.outages.values()
         )
+
+
+def _refuse(faults: Iterable[str]) -> None:
+    for fault in faults:
+        raise ValueError(fault)

@@ -27,7 +27,7 @@ from sottovoce.hsm import HsmError
 from sottovoce.settings import build
 from tests.running import RunningProxy, copy_directory, running_proxy
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 TEXT = '[listener]\naddress = "127.0.0.1:0"\n'
 
 
@@ -150,9 +150,8 @@ async def test_whoever_is_taken_out_of_the_file_loses_his_call_and_nobody_else_d
             with pytest.raises(SessionExpired):  # noqa: PT012  a call's whole life
                 async with dial(proxy, "one") as one:
                     write_clients(proxy, entry("two"))
-                    with trio.fail_after(1):
-                        async for _ in one:
-                            pass
+                    async for _ in one:  # how soon, tests/shows/test_revocation.py measures
+                        pass
             write_clients(proxy, entry("two") + '[[client]]\nname = "ha')
             while not proxy.events("clients.refused"):  # noqa: ASYNC110  likewise
                 await trio.sleep(0.02)

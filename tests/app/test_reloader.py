@@ -9,21 +9,25 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 import trio
 
+from sottovoce.app.floor import Change
 from sottovoce.app.serving import reload
 from sottovoce.app.serving.announcing import Manager
 from sottovoce.app.serving.reload import Reloader, settle, stamps
+from sottovoce.audit import AuditConfig
 from sottovoce.identity import Clients, ClientsConfig, ClientsContents, read_clients
+from sottovoce.observe.metrics import Metrics
 from sottovoce.primitives import SottovoceError
 from sottovoce.settings import Configuration, ConfigurationInvalid, build
 from sottovoce.transport import SystemEntropy
 from sottovoce.wire import Code
 from tests.identity.clients.files import HOST, token, token_entry
+from tests.observe.metrics.exercised import VERSIONS, value
 from tests.pki.clients.authorities import Authority
 
 if TYPE_CHECKING:
     from sottovoce.app.serving.parts import Parts
 
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 60.0
 NOON = 1_800_000_000.0
 
 
@@ -50,6 +54,9 @@ class FakeParts:
         self.clients: Clients = read_clients(config, self.now, SystemEntropy())
         self.taken: list[ClientsContents] = []
         self.rechecks = 0
+        self.metrics = Metrics(VERSIONS)
+        self.leaf = self.voice = SimpleNamespace(renew_now=lambda: None)
+        self.applied: list[Change] = []
 
     def now(self) -> float:
         return self.wall
@@ -59,6 +66,13 @@ class FakeParts:
         self.clients.replace(contents)
         self.taken.append(contents)
         return 0
+
+    async def apply(self, change: Change) -> None:
+        await trio.lowlevel.checkpoint()
+        self.applied.append(change)
+
+    def counted(self, what: str, outcome: str) -> float:
+        return value(self.metrics, "sottovoce_reloads_total", what=what, outcome=outcome)
 
     @property
     def carrier(self) -> "FakeParts":
@@ -111,6 +125,31 @@ async def start(nursery: trio.Nursery, parts: FakeParts) -> Reloader:
     return reloader
 
 
+@pytest.mark.parametrize(
+    ("fresh", "outcome"),
+    [
+        (None, "refused"),
+        (Configuration(), "taken"),
+        (Configuration(audit=AuditConfig(file="elsewhere.log")), "restart_needed"),
+    ],
+)
+async def test_a_configuration_is_counted_by_what_becomes_of_it(
+    fresh: Configuration | None, outcome: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = FakeParts(ClientsConfig())
+    if fresh is not None:
+        change = Change(fresh, {}, parts.clients.contents)
+        monkeypatch.setattr(Reloader, "_read", lambda _: change)
+    monkeypatch.setattr(reload, "configure_logging", lambda _: None)
+    reloader = Reloader(cast("Parts", parts), refused, ())
+    await reloader._reload()
+    outcomes = {each: parts.counted("configuration", each) for each in ("taken", "refused", "restart_needed")}
+    assert outcomes == dict.fromkeys(outcomes, 0.0) | {outcome: 1.0}
+    assert bool(parts.applied) is (outcome != "refused")
+    assert bool(parts.said("restart.needed")) is (outcome == "restart_needed")
+    assert bool(parts.said("configuration.refused")) is (outcome == "refused")
+
+
 async def test_a_pipe_in_a_files_place_holds_nobody_up(file: Path) -> None:
     parts = FakeParts(ClientsConfig(file=str(file)))
     async with trio.open_nursery() as nursery:
@@ -119,7 +158,9 @@ async def test_a_pipe_in_a_files_place_holds_nobody_up(file: Path) -> None:
         await until(lambda: parts.said("clients.refused"))
         assert parts.lets_in(b"good")
         write(file)
-        await until(lambda: not parts.lets_in(b"good"))
+        await until(lambda: parts.said("clients.loaded"))
+        assert not parts.lets_in(b"good")
+        assert (parts.counted("clients", "refused"), parts.counted("clients", "taken")) == (1, 1)
         nursery.cancel_scope.cancel()
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import resource
 import select
 import signal
@@ -10,19 +11,20 @@ import sys
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 
 import pytest
 import trio
 
-from sottovoce.app.replay import replay
 from sottovoce.app.wav import make_tone, read_wav
 from sottovoce.client import AuthFailed, Draining, connect, trust_from_directory
 from tests.recordings import write_recording
-from tests.running import ROOT, SOTTOVOCE, RunningProxy, copy_directory, environment, running_proxy, sottovoce
+from tests.running import ROOMY, ROOT, SOTTOVOCE, RunningProxy, copy_directory, environment, running_proxy, sottovoce
+from tests.shows.calls import next_frame
 
 pytestmark = pytest.mark.interop(tool="softhsm2-util")
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 
 
 @contextmanager
@@ -126,17 +128,26 @@ def test_ctrl_c_stops_it_as_well(directory: Path) -> None:
         assert proxy.stop(signal.SIGINT) == 0
 
 
-def test_told_to_stop_while_it_starts_it_leaves_nothing(directory: Path) -> None:
-    with subprocess.Popen(
-        [*SOTTOVOCE, "serve", str(directory), "--set", "log.format=json"], stderr=subprocess.PIPE, env=environment()
-    ) as process:
+def told_to_stop_at_the_start(directory: Path) -> tuple[int, bytes]:
+    """Give its exit code and what it said."""
+    command = [*SOTTOVOCE, "serve", str(directory), "--set", "log.format=json"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, env=environment()) as process:
         assert process.stderr is not None
         assert b"configuration.loaded" in process.stderr.readline()
         process.terminate()
         said = process.stderr.read()
-        assert process.wait() == 128 + signal.SIGTERM
+        code = process.wait()
     assert b"Traceback" not in said
     assert not (directory / "run/ready").exists()
+    return code, said
+
+
+def test_told_to_stop_while_it_starts_it_leaves_nothing(directory: Path) -> None:
+    code, said = told_to_stop_at_the_start(directory)
+    for _ in range(4):
+        if b"proxy.ready" in said:  # on a busy machine it may have started before it was told
+            code, said = told_to_stop_at_the_start(directory)
+    assert code == 128 + signal.SIGTERM
     assert sottovoce("audit", "verify", directory).returncode == 0
 
 
@@ -166,7 +177,7 @@ def test_killed_it_leaves_no_token_process_and_the_directory_serves_again(direct
 
 
 def test_a_call_that_is_killed_is_told_as_cut_off(directory: Path, tmp_path: Path) -> None:
-    wav = write_recording(tmp_path / "x.wav", seconds=5)
+    wav = write_recording(tmp_path / "x.wav", seconds=60)
     out = tmp_path / "out.wav"
     with running_proxy(directory) as proxy:
         command = [*SOTTOVOCE, "call", f"{proxy.url}/echo", str(wav), "--dir", str(directory), "--out", str(out)]
@@ -194,7 +205,7 @@ def test_every_fixed_name_can_be_set_and_every_listener_called(directory: Path, 
         "listener.pq=require",
         "listeners.second.address=[::1]:0",
         "listeners.second.pq=off",
-        "voice.epoch_seconds=5",
+        "voice.epoch_seconds=60",
         "voice.messages_per_key=16",
         "voice.padding=0",
         "voice.reauthenticate_every=0",
@@ -228,9 +239,8 @@ def test_clients_without_a_token_are_refused_where_one_is_wanted(directory: Path
     sets = ("clients.file=clients.toml", "clients.require_credential=true")
     (directory / "clients.toml").write_text(tokens)
     with running_proxy(directory, *sets) as proxy:
-        port = proxy.port
-    (directory / "clients.toml").write_text(tokens.replace("PORT", str(port)))
-    with running_proxy(directory, *sets, f"listener.address=127.0.0.1:{port}") as proxy:
+        (directory / "clients.toml").write_text(tokens.replace("PORT", str(proxy.port)))
+        wait_for(proxy, "clients.loaded")
         words = ("call", f"{proxy.url}/echo", write_recording(tmp_path / "x.wav"), "--dir", directory)
         without, with_token = sottovoce(*words), sottovoce(*words, "--token-file", tmp_path / "token")
         assert (without.returncode, with_token.returncode) == (1, 0)
@@ -244,13 +254,16 @@ async def test_a_tls_certificate_is_renewed_and_no_call_notices(directory: Path)
     with running_proxy(directory, program="tests.app.hurried") as proxy:
         trust = trust_from_directory(directory)
         async with connect(f"{proxy.url}/echo", anchor=trust.anchors, ca=trust.ca) as call:
-            before = len(proxy.events("leaf.issued"))
-            done = await replay(call, make_tone(3))
-            renewed = len(proxy.events("leaf.issued")) - before
-        assert renewed >= 2
-        assert (done.frames_sent, done.frames_lost) == (150, 0)
-        assert done.ended is not None
-        assert not done.ended.truncated
+            wanted = len(proxy.events("leaf.issued")) + 2
+            frames = cycle(make_tone(1).frames(20))
+            with trio.fail_after(60):
+                while len(proxy.events("leaf.issued")) < wanted:
+                    frame = next(frames)
+                    await call.send(frame)
+                    assert await next_frame(call) == frame
+                    await trio.sleep(0.02)
+        assert call.ended is not None
+        assert (call.ended.code, call.ended.truncated) == (1000, False)
         async with connect(f"{proxy.url}/echo", anchor=trust.anchors, ca=trust.ca):
             pass  # the new certificate serves
         serials = [event["serial"] for event in proxy.events("leaf.issued")]
@@ -293,12 +306,15 @@ async def test_another_s_anchor_is_refused_though_tls_agrees(directory: Path, ma
 def test_a_call_of_another_process_goes_through_several_epochs(directory: Path, tmp_path: Path) -> None:
     speech = ROOT / "loadtest/audio/speech-16k.wav"
     out = tmp_path / "back.wav"
-    with running_proxy(directory, "voice.epoch_seconds=5") as proxy:
+    with running_proxy(directory, "voice.epoch_seconds=5", ROOMY) as proxy:
         ran = sottovoce("call", f"{proxy.url}/echo", speech, "--dir", directory, "--out", out)
         assert (ran.returncode, ran.stderr) == (0, "")
-        assert "2 epochs, 2 generations" in ran.stdout
+        said = re.search(r"(\d+) epochs, (\d+) generations", ran.stdout)
+        assert said is not None, ran.stdout
+        epochs, generations = map(int, said.groups())
+        assert generations == epochs >= 2
         assert "300 sent, 300 back, 0 lost" in ran.stdout
         assert proxy.stop() == 0
     assert read_wav(out) == read_wav(speech)
     (stopped,) = proxy.events("proxy.stopped")
-    assert stopped["batches_served"] == stopped["roots_signed"] == 2
+    assert stopped["batches_served"] == stopped["roots_signed"] >= epochs

@@ -8,8 +8,8 @@ from typing import NoReturn
 
 import pytest
 
-from sottovoce.audit import AuditBroken, AuditFailed, verify_audit
-from sottovoce.audit.chain import encode_body
+from sottovoce.audit import AuditBroken, AuditFailed, read, verify_audit
+from sottovoce.audit.chain import ChainEnd, encode_body
 from sottovoce.audit.file import AuditFile
 from tests.audit.examples import EVENTS, TIME, make_lines
 
@@ -201,3 +201,78 @@ def test_a_log_that_somebody_deletes_is_not_written_to_nowhere(path: Path) -> No
     assert file.is_lost
     file.close()
     assert not path.exists()
+
+
+def reading(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Note each line that is checked."""
+    seen: list[bytes] = []
+    check = read.check_record
+
+    def noting(end: ChainEnd, line: bytes) -> ChainEnd:
+        seen.append(line)
+        return check(end, line)
+
+    monkeypatch.setattr(read, "check_record", noting)
+    return seen
+
+
+def test_what_was_checked_until_now_is_not_checked_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = AuditFile(str(path))
+    file.append(SAID[:-2])
+    file.close()
+    checked = file.checked
+    with path.open("ab") as stream:
+        stream.write(make_lines()[-2])  # by nobody of ours: whatever stands behind is looked at
+    seen = reading(monkeypatch)
+    again = AuditFile(str(path), checked)
+    assert seen == [make_lines()[-2].rstrip(b"\n")]
+    again.append(SAID[-1:])
+    again.close()
+    assert path.read_bytes() == WHOLE
+    verify_audit(path)
+
+
+def test_what_is_torn_behind_what_was_checked_is_cut_off(path: Path) -> None:
+    file = AuditFile(str(path))
+    file.append(SAID[:-1])
+    file.close()
+    with path.open("ab") as stream:
+        stream.write(make_lines()[-1][:20])
+    again = AuditFile(str(path), file.checked)
+    assert again.bytes_cut == 20
+    again.append(SAID[-1:])
+    again.close()
+    assert path.read_bytes() == WHOLE
+
+
+@pytest.mark.parametrize("cut", [1, 40, len(make_lines()[-1])])
+def test_a_log_that_has_not_that_head_there_is_checked_whole(
+    path: Path, monkeypatch: pytest.MonkeyPatch, cut: int
+) -> None:
+    file = AuditFile(str(path))
+    file.append(SAID)
+    file.close()
+    os.truncate(path, len(WHOLE) - cut)
+    seen = reading(monkeypatch)
+    AuditFile(str(path), file.checked).close()
+    assert len(seen) >= len(SAID) - 1
+
+
+def test_another_log_is_checked_whole(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = AuditFile(str(path))
+    file.append(SAID)
+    file.close()
+    path.rename(tmp_path / "other.log")
+    seen = reading(monkeypatch)
+    AuditFile(str(tmp_path / "other.log"), file.checked).close()
+    assert len(seen) == len(SAID)
+
+
+def test_of_a_log_that_was_lost_nothing_is_known(path: Path) -> None:
+    file = AuditFile(str(path))
+    file.append(SAID[:1])
+    path.write_bytes(b"")
+    with pytest.raises(AuditFailed, match="changed by another program"):
+        file.append(SAID[1:])
+    assert file.checked is None
+    file.close()

@@ -13,7 +13,7 @@ from tests.recordings import write_recording
 from tests.running import SOTTOVOCE, copy_directory, environment, running_proxy
 
 pytestmark = pytest.mark.interop(tool="softhsm2-util")
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 60
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -79,12 +79,28 @@ def sessions() -> set[int]:
     return found
 
 
+def interrupted_init(here: Path, number: int) -> tuple[int, str, str]:
+    """Give exit code and what was said, and see that nothing is left, unless it was done before it was told."""
+    here.mkdir()
+    made = here / "voice"
+    with started("init", "voice", cwd=here) as process, leaves_no_process(process):
+        wait_until(lambda: any(here.glob(".voice.new-*/hsm/tokens")) or made.exists())
+        process.send_signal(number)
+        out, err = process.communicate(timeout=PATIENCE_SECONDS)
+    assert made.exists() or not list(here.iterdir())
+    return process.returncode, out, err.strip()
+
+
 @pytest.mark.parametrize("number", SIGNALS)
 def test_init_leaves_nothing(tmp_path: Path, number: int) -> None:
-    with started("init", "voice", cwd=tmp_path) as process, leaves_no_process(process):
-        wait_until(lambda: any(tmp_path.glob(".voice.new-*/hsm/tokens")))
-        end(process, number)
-    assert not list(tmp_path.iterdir())
+    place = tmp_path / "first"
+    told = interrupted_init(place, number)
+    for turn in range(4):
+        if (place / "voice").exists():  # on a busy machine it may have made it before it is told
+            place = tmp_path / str(turn)
+            told = interrupted_init(place, number)
+    assert told == (128 + number, "", "")
+    assert not list(place.iterdir())
 
 
 @pytest.mark.parametrize("number", SIGNALS)

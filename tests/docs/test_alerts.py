@@ -12,7 +12,7 @@ TESTS = RULES.with_name("rules_test.yml").read_text(encoding="utf-8")
 
 def test_all_that_was_asked_for_are_there() -> None:
     wanted = "TokenDown LeafExpiring VoiceCertificateExpiring LoopLag HandshakesFailing BackendDown BackendSilent"
-    wanted += " FramesDropped AuditFailing NotHybrid Unready TokenOfSeveralDown NoQuorum WorkersLost"
+    wanted += " FramesDropped AuditFailing NotHybrid Unready TokenOfSeveralDown NoQuorum WorkersLost ReloadRefused"
     assert set(alerts()) == {f"Sottovoce{name}" for name in wanted.split()}
 
 
@@ -39,7 +39,10 @@ def test_only_metrics_that_there_are_are_named() -> None:
 
 def test_events_that_a_runbook_names_are_logged() -> None:
     events = (PACKAGE / "observe/events.py").read_text(encoding="utf-8")
-    named = re.findall(r"\b(?:token|worker|leaf|voice_certificate|audit)\.[a-z_]+\b", RULES.read_text(encoding="utf-8"))
+    named = re.findall(
+        r"\b(?:token|worker|leaf|voice_certificate|audit|configuration|clients)\.[a-z_]+\b",
+        RULES.read_text(encoding="utf-8"),
+    )
     assert named
     for name in named:
         assert f'"{name}"' in events

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
-from sottovoce.plane import CROWD_CONTROLS, MAX_REPLY_BYTES, FlowStatistics
+from sottovoce.plane import CROWD_CONTROLS, MAX_REPLY_BYTES, FlowStatistics, Loss
 from sottovoce.session import Clear, Dtmf, Ended, EpochStarted, Mark, ServerSession
 from sottovoce.transport import PeerClosed, TextMessage, WsFailed
 from sottovoce.wire import Code
@@ -308,6 +308,7 @@ async def test_the_websockets_own_answers(make_plane: MakePlane, autojump_clock:
             there.websocket.send_ping(bytes(100))
             await there.send()
         assert "lost" in there.call.told
+        assert there.flow.loss == Loss("the client asks and does not read the answers", is_clients_fault=True)
 
 
 async def test_a_close_is_written_behind_all_that_waits(make_plane: MakePlane, autojump_clock: MockClock) -> None:
@@ -333,6 +334,20 @@ async def test_an_end_without_a_close(make_plane: MakePlane, autojump_clock: Moc
         (failed,) = there.call.arrivals
         assert isinstance(failed, WsFailed)
         assert there.call.told == ["lost"]
+        assert there.flow.loss is None
+
+
+async def test_a_record_that_does_not_open_is_known_before_anything_is_told(
+    make_plane: MakePlane, autojump_clock: MockClock
+) -> None:
+    async with scene(make_plane) as there:
+        known: list[Loss | None] = []
+        there.call.arrived = lambda _events: known.append(there.flow.loss)  # type: ignore[method-assign]
+        there.call.connection_lost = lambda: known.append(there.flow.loss)  # type: ignore[method-assign]
+        await there.peer.transport.send_all(b"\x17\x03\x03\x00\x40" + bytes(64))
+        await settle()
+        loss = Loss("TLS failed: decryption failed or bad record mac", is_clients_fault=True)
+        assert known == [loss, loss]
 
 
 async def test_an_ear_that_raises_ends_its_own_call(make_plane: MakePlane, autojump_clock: MockClock) -> None:

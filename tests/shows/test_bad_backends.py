@@ -13,7 +13,7 @@ import trio
 
 from loadtest.replay.processes.started import echo_backend
 from sottovoce.client import Audio, Call, CallError, Ended
-from tests.running import RunningProxy, running_proxy
+from tests.running import ROOMY, RunningProxy, running_proxy
 from tests.shows.bad_backends import KINDS
 from tests.shows.calls import PATIENCE, calling
 from tests.shows.crowds import crowd
@@ -166,7 +166,7 @@ async def test_a_bad_backend_ends_its_own_call_and_no_other(directory: Path) -> 
     slow: dict[str, float] = {}
     with crowd("bad_backends") as bad, echo_backend() as good:
         port = (await bad.told())["port"]
-        with running_proxy(directory, *routes(good.url, port)) as proxy:
+        with running_proxy(directory, *routes(good.url, port), ROOMY, "routes.good.queue_frames=1000") as proxy:
             async with steady_calls(proxy) as steady:
                 began = trio.current_time()
                 await trio.sleep(1)

@@ -15,7 +15,7 @@ import pytest
 from sottovoce.client import Codec, Statistics
 from sottovoce.transport import client_context
 from tests.interop.relay.demo import demo_backend
-from tests.running import running_proxy
+from tests.running import ROOMY, running_proxy
 from tests.shows import voice_records
 from tests.shows.calls import calling, echo, speech
 from tests.shows.tap import tapped
@@ -55,8 +55,9 @@ async def capture(
     key_log: list[bytes] = []
     monkeypatch.setattr("sottovoce.client.settings.client_context", partial(client_context, key_log=key_log.append))
     async with demo_backend(directory.parent) as backend:
-        routes = ("routes.demo.adapter=raw", f"routes.demo.url={backend.url}")
-        with running_proxy(directory, "voice.epoch_seconds=2", "voice.messages_per_key=50", *routes, *sets) as proxy:
+        routes = ("routes.demo.adapter=raw", f"routes.demo.url={backend.url}", "routes.demo.queue_frames=1000")
+        turning = ("voice.epoch_seconds=2", "voice.messages_per_key=50")
+        with running_proxy(directory, *turning, ROOMY, *routes, *sets) as proxy:
             async with tapped(proxy.port) as (stream, tap), calling(proxy, "demo", stream=stream, **options) as call:
                 echoed = await echo(call, frames, PACE_SECONDS)
                 statistics = call.statistics

@@ -17,7 +17,7 @@ from sottovoce.transport import (
     UpgradeAccepted,
     client_context,
 )
-from tests.running import RunningProxy, running_proxy
+from tests.running import ROOMY, RunningProxy, running_proxy
 from tests.shows.calls import Echoed, calling, echo, next_frame
 
 pytestmark = pytest.mark.interop(tool="softhsm2-util")
@@ -123,7 +123,7 @@ async def _say(stream: trio.abc.Stream, data: bytes) -> None:
 
 
 async def test_rubbish_at_every_stage_disturbs_nobody(directory: Path) -> None:
-    with running_proxy(directory, "listener.handshake_seconds=1") as proxy:
+    with running_proxy(directory, "listener.handshake_seconds=5", ROOMY) as proxy:
         peers = Peers(proxy, seed=1)
         async with trio.open_nursery() as nursery:
             good: list[Echoed] = []

@@ -19,7 +19,7 @@ from loadtest.peers.servers.cores import Cores
 from loadtest.peers.servers.processes import ServerFailed, free_port, serving, workers_of
 from loadtest.peers.servers.programs import Program
 from loadtest.replay import Kind, Target, Watched
-from loadtest.replay.processes.looking import children_of
+from loadtest.replay.processes.crew import watched_of
 from sottovoce.app.initialise import default_configuration, initialise
 from sottovoce.client import trust_from_directory
 from sottovoce.primitives import one_line
@@ -130,6 +130,4 @@ def run_sottovoce(cores: Cores, directory: Path, changes: Sequence[str] = ()) ->
         target = Target(
             url=f"wss://localhost:{port}/{ROUTE}", kind=Kind.VOICE, anchors=tuple(trust.anchors), ca=trust.ca
         )
-        token = proxy.pid_of_token()
-        workers = [pid for pid in children_of(proxy.pid) if pid != token]
-        yield Running(target, Watched(proxy=(proxy.pid, *workers), token=(token,)))
+        yield Running(target, watched_of((proxy.pid,)))

@@ -46,7 +46,7 @@ def usage_of(pids: Iterable[int]) -> Usage:
 
 
 def children_of(pid: int) -> tuple[int, ...]:
-    """Give the pids of a process's own children: of a proxy, its token processes."""
+    """Give the pids of a process's own children."""
     try:
         tasks = list((_PROC / str(pid) / "task").iterdir())
         return tuple(int(child) for task in tasks for child in (task / "children").read_text().split())

@@ -17,7 +17,8 @@ from typing import IO
 import msgspec
 
 from loadtest.replay.errors import PlanRefused
-from loadtest.replay.processes.looking import children_of
+from loadtest.replay.plan import Watched
+from loadtest.replay.processes.crew import watched_of
 
 _START_SECONDS = 30.0
 _STOP_SECONDS = 15.0
@@ -57,8 +58,8 @@ class ServedProxy(msgspec.Struct, frozen=True):
     """`sottovoce serve` that takes calls."""
 
     pid: int
-    tokens: tuple[int, ...]
-    """Its token processes."""
+    watched: Watched
+    """All of its processes."""
     addresses: tuple[str, ...]
     """`host:port` of each listener."""
 
@@ -106,7 +107,7 @@ def served_proxy(configuration: Path, changes: Sequence[str] = (), wrap: Wrap = 
         ):
             try:
                 addresses = _wait_until_ready(process, ready, log)
-                yield ServedProxy(process.pid, children_of(process.pid), addresses)
+                yield ServedProxy(process.pid, watched_of((process.pid,)), addresses)
             finally:
                 _stop(process)
 

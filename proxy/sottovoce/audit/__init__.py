@@ -35,6 +35,7 @@ from sottovoce.audit.events import (
     TokenLost,
     TokenStarted,
 )
+from sottovoce.audit.file import Checked
 from sottovoce.audit.log import AuditConfig, AuditLog, WallClock, open_audit
 from sottovoce.audit.read import AuditReport, Record, read_events, read_tail, verify_audit
 from sottovoce.audit.table import format_event_line
@@ -55,6 +56,7 @@ __all__ = [
     "CallRefused",
     "CallStarted",
     "CertificateIssued",
+    "Checked",
     "ClassicalSuiteUsed",
     "ClientAdded",
     "ClientRevoked",

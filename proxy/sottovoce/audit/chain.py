@@ -27,6 +27,8 @@ _HEAD = b'","head":"'
 _CLOSE = b'"}'
 _HEX_BYTES = 64
 _TRAILER_BYTES = len(_LEAF) + _HEX_BYTES + len(_HEAD) + _HEX_BYTES + len(_CLOSE)
+MARK_BYTES: Final = len(_HEAD) + _HEX_BYTES + len(_CLOSE) + len("\n")
+"""Of a line's last bytes, which tell where in a chain it stands."""
 _MAX_SAID_BYTES = MAX_LINE_BYTES - _TRAILER_BYTES - len('{"index":,') - len(str(2**64)) - len("\n")
 
 
@@ -77,6 +79,11 @@ def check_record(end: ChainEnd, line: bytes) -> ChainEnd:
     if written == leaf.hex().encode():
         raise RecordInvalid("its head does not follow from the line before")
     raise RecordInvalid("its content does not match its leaf hash")
+
+
+def ends_with(end: ChainEnd, data: bytes) -> bool:
+    """Tell whether `data` is, or ends in, the last bytes (MARK_BYTES) of the line that `end` is behind."""
+    return data.endswith(_HEAD + end.head.hex().encode() + _CLOSE + b"\n")
 
 
 def is_torn(end: ChainEnd, tail: bytes) -> bool:

@@ -13,29 +13,41 @@ import os
 import stat
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NoReturn
+from typing import BinaryIO, NoReturn
 
-from sottovoce.audit.chain import ChainEnd, encode_record
+import msgspec
+
+from sottovoce.audit.chain import MARK_BYTES, ChainEnd, encode_record, ends_with
 from sottovoce.audit.errors import AuditFailed
 from sottovoce.audit.read import walk
 
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
+class Checked(msgspec.Struct, frozen=True):
+    """How far a log was checked by whoever had it open, alone, until this moment."""
+
+    path: str
+    end: ChainEnd
+    size: int
+    """Bytes up to there."""
+
+
 class AuditFile:
     """An audit log, open for writing.  Close it."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, checked: Checked | None = None) -> None:
         """Open or make the file, check each of its records, and cut off what a crash left of one.
 
-        Raises AuditFailed where it cannot be used, AuditBroken where it is not what was once written.
+        What was `checked` is not checked once more, if the log still has that head there.  Raises AuditFailed where it
+        cannot be used, AuditBroken where it is not what was once written.
         """
         self.bytes_cut = 0
         self._path = path
         self._lost_because = ""
         self._fd = _open_locked(path)
         try:
-            self._end, self._size = self._check()
+            self._end, self._size = self._check(checked)
         except BaseException:
             os.close(self._fd)
             raise
@@ -49,6 +61,11 @@ class AuditFile:
     def end(self) -> ChainEnd:
         """Where the log ends on the disk."""
         return self._end
+
+    @property
+    def checked(self) -> Checked | None:
+        """What whoever opens it next, at once, need not check; None where nothing is known of its end."""
+        return None if self.is_lost else Checked(self._path, self._end, self._size)
 
     def append(self, records: Iterable[bytes]) -> None:
         """Add records, each as `encode_body` gives it, and return when they are on the disk.
@@ -84,12 +101,14 @@ class AuditFile:
         """Close the file and let another process have it."""
         os.close(self._fd)
 
-    def _check(self) -> tuple[ChainEnd, int]:
+    def _check(self, checked: Checked | None) -> tuple[ChainEnd, int]:
         """Give where the log ends, and its size, once a torn line is cut off."""
-        end, size, torn = ChainEnd(), 0, 0
+        torn = 0
         try:
             with os.fdopen(os.dup(self._fd), "rb") as stream:
-                for line, end, torn in walk(stream, self._path):  # noqa: B007  the last values count
+                begun, size = self._begin(stream, checked)
+                end = begun
+                for line, end, torn in walk(stream, self._path, begun):  # noqa: B007  the last values count
                     size += 0 if torn else len(line)
             if torn:
                 self.bytes_cut = torn
@@ -98,6 +117,15 @@ class AuditFile:
         except OSError as error:
             raise AuditFailed(f"audit log {self._path} cannot be checked and repaired ({error.strerror})") from error
         return end, size
+
+    def _begin(self, stream: BinaryIO, checked: Checked | None) -> tuple[ChainEnd, int]:
+        """Give where checking begins, and have `stream` stand there."""
+        if checked is not None and checked.path == self._path and checked.end.records:
+            stream.seek(max(0, checked.size - MARK_BYTES))
+            if ends_with(checked.end, stream.read(MARK_BYTES)):
+                return checked.end, checked.size
+            stream.seek(0)
+        return ChainEnd(), 0
 
     def _write(self, data: bytes) -> None:
         rest = memoryview(data)

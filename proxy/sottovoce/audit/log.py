@@ -26,7 +26,7 @@ import trio
 from sottovoce.audit.chain import ChainEnd, encode_body
 from sottovoce.audit.errors import AuditFailed
 from sottovoce.audit.events import AuditEvent, AuditRepaired
-from sottovoce.audit.file import AuditFile
+from sottovoce.audit.file import AuditFile, Checked
 from sottovoce.audit.writer import Report, Writer
 
 
@@ -90,6 +90,11 @@ class AuditLog:
         return self._writer.unwritten
 
     @property
+    def checked(self) -> Checked | None:
+        """Once it is closed, what whoever opens it next, at once, need not check."""
+        return self._file.checked
+
+    @property
     def end(self) -> ChainEnd:
         """Where the log ends on the disk: how many records it has, and the head that stands for all of them."""
         return self._file.end
@@ -104,17 +109,22 @@ def _ignore(_: AuditFailed | None) -> None:
 
 @asynccontextmanager
 async def open_audit(
-    where: AuditConfig | str | os.PathLike[str], clock: WallClock, *, report: Report = _ignore
+    where: AuditConfig | str | os.PathLike[str],
+    clock: WallClock,
+    *,
+    report: Report = _ignore,
+    checked: Checked | None = None,
 ) -> AsyncGenerator[AuditLog]:
     """Open the audit log for writing, alone, once its chain is checked; flush and close it when the block ends.
 
-    `report` is told when the log can no longer be written, and when it can again.  Raises AuditFailed where the file
+    `report` is told when the log can no longer be written, and when it can again.  What was `checked` by whoever had it
+    open until now is not checked once more: a million records take some ten seconds.  Raises AuditFailed where the file
     cannot be used, AuditBroken where a line is not what was once written there.  A torn last line, which a crash
     leaves, is cut off; that goes on the log as AuditRepaired.
     """
     config = where if isinstance(where, AuditConfig) else AuditConfig(file=os.fspath(where))
     # Not abandoned on cancellation, which would leave the file open and locked.
-    file = await trio.to_thread.run_sync(AuditFile, config.file, limiter=trio.CapacityLimiter(1))
+    file = await trio.to_thread.run_sync(AuditFile, config.file, checked, limiter=trio.CapacityLimiter(1))
     writer = Writer(file, config.batch_seconds, report)
     try:
         async with trio.open_nursery() as nursery:

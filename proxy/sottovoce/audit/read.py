@@ -15,6 +15,7 @@ from sottovoce.audit.chain import MAX_LINE_BYTES, ChainEnd, check_record, is_tor
 from sottovoce.audit.errors import AuditBroken, AuditFailed, RecordInvalid
 
 _BLOCK_BYTES = 65_536
+_START = ChainEnd()
 
 
 class AuditReport(msgspec.Struct, frozen=True):
@@ -55,12 +56,11 @@ def verify_audit(path: str | os.PathLike[str]) -> AuditReport:
     return AuditReport(end.records, end.head.hex() if end.records else "", _time(first), _time(last), torn)
 
 
-def walk(stream: BinaryIO, path: str) -> Iterator[tuple[bytes, ChainEnd, int]]:
-    """Go through a log from where `stream` stands, its start: each line, the end behind it, and 0.
+def walk(stream: BinaryIO, path: str, end: ChainEnd = _START) -> Iterator[tuple[bytes, ChainEnd, int]]:
+    """Go through a log from where `stream` stands, which is behind `end`: each line, the end behind it, and 0.
 
     A torn last line comes with the end before it and its length.  Raises AuditBroken, naming `path`.
     """
-    end = ChainEnd()
     while line := stream.readline(MAX_LINE_BYTES + 1):
         if not line.endswith(b"\n") and len(line) <= MAX_LINE_BYTES and is_torn(end, line):
             yield line, end, len(line)

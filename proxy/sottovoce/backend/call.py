@@ -8,12 +8,15 @@ import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from sottovoce.backend.errors import CallOver
 from sottovoce.backend.items import Audio, Data, Ended, Item, Start
 from sottovoce.backend.machine import CallMachine, MuxCall, MuxMachine
 from sottovoce.primitives import one_line
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 log = logging.getLogger("sottovoce.backend")
 _HERE = str(Path(__file__).parent)
@@ -77,9 +80,10 @@ class Call:
         """Frames of the client that were dropped here, the oldest first, as nobody read them in time."""
         return self._link.machine.frames_dropped
 
-    async def send(self, frame: bytes | Audio | Data) -> None:
+    async def send(self, frame: "Buffer | Audio | Data") -> None:
         """Send one frame of audio in `start.reply_codec`, or data where the call has no audio.
 
+        Bytes are whatever holds some: bytearray, memoryview, array, NumPy's arrays; of larger items, the items' bytes.
         Raises ApiMisuse for a frame that the proxy would end the call for.
         """
         await self._link.credit()
@@ -92,7 +96,7 @@ class Call:
             case _ if self.start.is_data:
                 machine.data(frame)
             case _:
-                machine.audio(Audio(frame))
+                machine.audio(Audio(frame))  # type: ignore[arg-type]  # the machine takes its bytes
         self._link.settle()
 
     async def mark(self, name: str) -> None:

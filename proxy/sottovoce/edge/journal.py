@@ -19,11 +19,6 @@ Side = Literal["client", "proxy", "backend"]
 """Who ended a call."""
 
 
-def side_of(*, is_local: bool, is_backends: bool) -> Side:
-    """Say who ended a call that was ended here, or not, perhaps because its backend did."""
-    return "backend" if is_backends else "proxy" if is_local else "client"
-
-
 def refusal_of(ended: Ended, offered: Iterable[Codec]) -> str:
     """Say why a handshake failed.  Where the client gave it up, the code of its close frame is all that it said.  Pure.
 

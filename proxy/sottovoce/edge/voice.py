@@ -23,6 +23,7 @@ from sottovoce.edge.call import (
     Bell,
     ClientSink,
     Dues,
+    Ending,
     Errands,
     Vigil,
     call_counts,
@@ -32,14 +33,14 @@ from sottovoce.edge.call import (
     still_holds,
 )
 from sottovoce.edge.gate import ServedRoute
-from sottovoce.edge.journal import refusal_of, side_of
+from sottovoce.edge.journal import refusal_of
 from sottovoce.edge.services import EdgeServices
 from sottovoce.hsm.seal import Effects
 from sottovoce.observe import CallCounts
 from sottovoce.plane import Client
 from sottovoce.relay import BackendDown, CallEnd, Leg
 from sottovoce.session import NO_MORE_EPOCHS, Carriage, CredentialCheck, Heartbeat, ServerSession, events
-from sottovoce.transport import CLOSE_SECONDS, PeerClosed, ServerWebSocket, TextMessage, TlsStream, WsEvent, WsFailed
+from sottovoce.transport import CLOSE_SECONDS, ServerWebSocket, TlsStream, WsEvent
 from sottovoce.wire import Code
 
 
@@ -54,7 +55,7 @@ class VoiceCall:
         "_crash",
         "_dues",
         "_end",
-        "_ended_by_backend",
+        "_ending",
         "_epochs",
         "_errands",
         "_established",
@@ -112,12 +113,12 @@ class VoiceCall:
         self._arrived: list[WsEvent] = []
         self._held: list[WsEvent] = []
         self._epochs = 1
-        self._ended_by_backend = False
         self._is_sent_away = False
         self._heartbeat = Heartbeat(voice.heartbeat_seconds, self._started_at)
         self._vigil = Vigil(self._heartbeat)
         client_side = Client(stream, websocket, voice.write_stall_seconds, voice.queue_frames, self._heartbeat)
         self._flow = services.plane.add(client_side, self._session, self)
+        self._ending = Ending(self._session, self._flow)
         self._sink = ClientSink(self._flow, self.end, self.backend_spoke, self.crashed)
         self._dues = Dues(self._session, self._flow, self._vigil, self._services.clock, services.parts.entropy)
         self._news = Bell()
@@ -155,13 +156,13 @@ class VoiceCall:
     def _let_go(self) -> None:
         """Drop what points back here: an ended call is freed at once, where full collections are rare."""
         self._last_counts = self.counts
-        del self._flow, self._dues, self._errands, self._sink, self._last_leg, self._agreed
+        del self._flow, self._ending, self._dues, self._errands, self._sink, self._last_leg, self._agreed
 
     def end(self, code: Code, reason: str) -> None:
         """End the session from this side; harmless when it has ended.  The connection follows in `CLOSE_SECONDS`."""
         if self._session.has_ended:
             return
-        self._ended_by_backend = code in {Code.BACKEND_DOWN, Code.NORMAL}
+        self._ending.is_by_backend = code in {Code.BACKEND_DOWN, Code.NORMAL}
         if self._established is not None and code is Code.BACKEND_DOWN:
             self._journal.backend_lost(self._established.session_id, self._route.name, reason)
         self._session.close(code, self._services.clock.now(), reason)
@@ -223,7 +224,7 @@ class VoiceCall:
         if self._arrived:  # it said something before, perhaps its end
             arrived, self._arrived = self._arrived, []
             self._receive(arrived)
-        self.take_events(self._session.carriage_ended())
+        self.take_events(self._ending.carriage_ended())
         self.cut_off()
 
     def crashed(self, error: Exception) -> None:
@@ -298,18 +299,12 @@ class VoiceCall:
                 session.open_audio(event, now)
                 self.take_events(session.events())
             else:
-                self._on_carriage(event)
+                self.take_events(self._ending.take(event, now))
         self.settle()
 
     def _take_held(self) -> list[WsEvent]:
         held, self._held = self._held, []
         return held
-
-    def _on_carriage(self, event: WsEvent) -> None:
-        if isinstance(event, TextMessage):
-            self._session.close(Code.BAD_RECORD, self._services.clock.now(), "a text message")
-        elif isinstance(event, PeerClosed | WsFailed):
-            self.take_events(self._session.carriage_ended(event.code if isinstance(event, PeerClosed) else None))
 
     # What the session says.
 
@@ -361,7 +356,7 @@ class VoiceCall:
 
     def _finish(self, ended: events.Ended) -> None:
         """The session is over: tell the backend, begin the closing handshake, give it a limit."""
-        established = self._established
+        established, ended = self._established, self._ending.explain(ended)
         self._errands.stop()
         self._flow.ear = None
         self._flow.rekey()  # to none: whoever hears of the end may have something to say to it
@@ -378,7 +373,7 @@ class VoiceCall:
             leg, self.leg = self.leg, None
             if leg is not None:
                 leg.stop(end)
-            side = side_of(is_local=ended.local, is_backends=self._ended_by_backend)
+            side = self._ending.side_of(ended)
             self._journal.session_ended(
                 established.session_id, self._route.name, end, side, ended.reason, leg.statistics if leg else NO_LEG
             )

@@ -5,6 +5,7 @@ and below (`session`); they lend the plane keys and hear of what it does not kno
 """
 
 from sottovoce.plane.flow import Flow
+from sottovoce.plane.loss import Loss, loss_of_tls, loss_of_websocket
 from sottovoce.plane.plane import PortablePlane
 from sottovoce.plane.queue import CROWD_CONTROLS, MAX_CONTROLS, AudioFrame, ClientQueue, Control
 from sottovoce.plane.seam import MAX_REPLY_BYTES, CallFlow, Client, Ear, FlowStatistics, FlowUser, Plane
@@ -22,6 +23,9 @@ __all__ = [
     "Flow",
     "FlowStatistics",
     "FlowUser",
+    "Loss",
     "Plane",
     "PortablePlane",
+    "loss_of_tls",
+    "loss_of_websocket",
 ]

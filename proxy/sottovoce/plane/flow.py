@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import trio
 
+from sottovoce.plane.loss import Loss, loss_of_tls
 from sottovoce.plane.queue import CROWD_CONTROLS, MAX_CONTROLS, ClientQueue, Control
 from sottovoce.plane.seam import MAX_REPLY_BYTES, Client, Ear, FlowStatistics, FlowUser
 from sottovoce.session import ReceiveChain, SendChain, ServerSession, audio_plaintext
@@ -52,6 +53,7 @@ class Flow:
         "close_code",
         "ear",
         "is_clogged",
+        "loss",
         "stalls_at",
     )
 
@@ -78,6 +80,7 @@ class Flow:
         self._has_written_all: trio.Event | None = None  # for whoever waits
         self.ear: Ear | None = None
         self.close_code: int | None = None
+        self.loss: Loss | None = None
         self.is_clogged = False
         self.stalls_at = _NEVER
         self._line.begin(self)
@@ -164,8 +167,9 @@ class Flow:
         self.flush()
 
     def lost(self, reason: str) -> None:
-        """Pass on; why is nobody's business here."""
-        del reason
+        """Pass on, with what TLS knows of it."""
+        del reason  # a network's own words: they tell nobody's fault
+        self.loss = loss_of_tls(self._line.failure)
         self.take(self._websocket.receive_eof())
         self._user.connection_lost()
 
@@ -180,6 +184,7 @@ class Flow:
         if websocket.outgoing:
             self._owed += websocket.to_send()
             if len(self._owed) > MAX_REPLY_BYTES:
+                self.loss = Loss("the client asks and does not read the answers", is_clients_fault=True)
                 self.take(events)
                 self._user.connection_lost()
                 return

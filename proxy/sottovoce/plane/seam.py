@@ -18,6 +18,7 @@ from typing import Protocol
 
 import msgspec
 
+from sottovoce.plane.loss import Loss
 from sottovoce.plane.queue import Control
 from sottovoce.session import Heartbeat, ServerSession
 from sottovoce.transport import ServerWebSocket, TlsStream, WsEvent
@@ -97,6 +98,8 @@ class CallFlow(Protocol):
     stalls_at: float
     """When the client counts as not reading, unless it takes something before; seconds of the session's clock."""
     ear: Ear | None
+    loss: Loss | None
+    """Why nothing more can be read or written, if that is known: there before `connection_lost`, and all that tells."""
 
     @property
     def is_over(self) -> bool:

@@ -24,8 +24,11 @@ UPGRADE_BYTES = 16_384
 """The most an HTTP/1.1 request or response head may have before the WebSocket opens."""
 
 MAX_IDLE_FRAMES = 1_024
-"""WebSocket frames (pings, pongs, fragments) that a server takes between two whole messages.  One of six bytes costs as
-much as a frame of audio, and a client sends a message in each epoch, which has an hour at most."""
+"""WebSocket pings and pongs that a server takes without a whole message; a fragment counts as four, which it costs."""
+
+IDLE_FRAMES_PAID = 16
+"""For how many of these a message makes up.  Then a byte of them costs no more than one of audio; and a client that
+pings every 20 s has that many in an epoch of five minutes, in which it sends a message even if it is silent."""
 
 READ_BYTES = 65_536
 """How much is asked of a socket at once."""

@@ -27,7 +27,8 @@ FRAMES = 20
 @asynccontextmanager
 async def serving(directory: Path) -> AsyncGenerator[Parts]:
     file = directory / "sottovoce.toml"
-    configuration = load(file).resolved(directory)
+    anywhere = ("admin.address=127.0.0.1:0", "listener.address=127.0.0.1:0")  # other tests and programs run beside
+    configuration = load(file, anywhere).resolved(directory)
     async with AsyncExitStack() as stack:
         parts = await Parts.build(configuration, file, get_logger(__name__), stack)
         async with trio.open_nursery() as nursery:

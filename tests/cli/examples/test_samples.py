@@ -173,7 +173,7 @@ def test_the_bot_that_was_started_is_the_one_that_is_called(
         assert is_echoed(proxy, "raw-asyncio", Codec.PCM16_16K)
         session = proxy.events("session.established")[-1]["session"]
         lines: list[str] = []
-        for _ in range(100):
+        for _ in range(1_000):
             lines = (tmp_path / "bot.log").read_text().splitlines()
             if len(lines) == 3:
                 break

@@ -96,7 +96,10 @@ async def test_a_block_left_by_breaking_off_still_says_so(driver: Driver, host: 
             await anext(call)
 
     calls = []
-    assert await driver.cancelled(0.4, block)
+    for seconds in (0.4, 2, 20):  # on a busy machine it may not have a call yet when it is broken off
+        assert await driver.cancelled(seconds, block)
+        if calls:
+            break
     await driver.blocking(host.until_done)
     assert host.last.pure.ended is not None
     assert host.last.pure.ended.code == 1001

@@ -123,7 +123,6 @@ async def test_a_leg_is_one_call_and_each_is_to_be_entered(driver: Driver, host:
 
 @scenario
 async def test_broken_off_while_it_waits_to_come_back(driver: Driver, host: Host) -> None:
-    host.ways = [Echo, None]
     legs = []
 
     async def converse() -> None:
@@ -133,6 +132,10 @@ async def test_broken_off_while_it_waits_to_come_back(driver: Driver, host: Host
                 await driver.blocking(host.break_off)
                 await read_all(call)
 
-    assert await driver.cancelled(1.0, converse)
+    for seconds in (1, 5, 20):  # on a busy machine it may not have had its call yet when it is broken off
+        host.ways = [Echo, None]
+        assert await driver.cancelled(seconds, converse)
+        if legs:
+            break
     assert len(legs) == 1
     assert legs[0].reason is None

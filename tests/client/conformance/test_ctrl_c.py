@@ -26,6 +26,7 @@ print("open", flush=True)
 """
 _READS = """
 try:
+    print("reads", flush=True)
     for item in call: pass
 except KeyboardInterrupt as error:
     connecting.__exit__(type(error), error, None)
@@ -64,7 +65,8 @@ def test_ctrl_c_says_goodbye_and_leaves_no_thread(host: Host, tmp_path: Path) ->
     with _start(host, tmp_path, _PROGRAM + _READS) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "open\n"
-        time.sleep(0.1)
+        assert process.stdout.readline() == "reads\n"
+        time.sleep(0.1)  # most likely it waits by then; wherever it is, it ends so
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=20)
     assert (output, errors, process.returncode) == ("1001 ['MainThread']\n", "", 0)

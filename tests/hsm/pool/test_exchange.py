@@ -1,5 +1,7 @@
 """What is left of an exchange when its process goes."""
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, cast
 
 import msgspec
@@ -96,3 +98,58 @@ async def test_what_is_taken_bit_by_bit_arrives_whole_and_in_order(autojump_cloc
         assert [bytes(body.fields) for body in bodies] == [bytes(question) for question in questions]
         assert not exchange._outbox
         child.has_ended.set()
+
+
+class Answering(Unread):
+    """One whose answers wait to be read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.say, self._said = trio.open_memory_channel[bytes](5)
+        self.is_killed = False
+
+    def write(self, data: memoryview) -> int:
+        return len(data)
+
+    async def receive(self) -> bytes | None:
+        return await self._said.receive()
+
+    def kill(self) -> None:
+        self.is_killed = True
+
+
+@asynccontextmanager
+async def one_call_out(clock: trio.testing.MockClock) -> AsyncGenerator[tuple[Answering, Exchange]]:
+    """Have a call out that is late after a second."""
+    child = Answering()
+    exchange = Exchange("a", cast("TokenChild", child), HsmConfig(), Nobody(), most_out=2)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(exchange.run)
+        exchange.send(Call("sign", lambda _: QUESTION, is_idempotent=True, answer_seconds=1), QUESTION)
+        await trio.testing.wait_all_tasks_blocked()
+        yield child, exchange
+        nursery.cancel_scope.cancel()
+
+
+async def test_who_is_late_because_we_stood_still_has_its_grace_from_then_on(
+    mock_clock: trio.testing.MockClock,
+) -> None:
+    grace = HsmConfig().hang_grace_seconds
+    async with one_call_out(mock_clock) as (child, exchange):
+        mock_clock.jump(1 + 2 * grace)
+        await trio.testing.wait_all_tasks_blocked()
+        assert (exchange.suspects, child.is_killed) == (1, False)
+        mock_clock.jump(grace)
+        await trio.testing.wait_all_tasks_blocked()
+        assert child.is_killed
+
+
+async def test_an_answer_that_came_while_we_stood_still_is_taken(mock_clock: trio.testing.MockClock) -> None:
+    async with one_call_out(mock_clock) as (child, exchange):
+        mock_clock.jump(1)
+        await trio.testing.wait_all_tasks_blocked()
+        assert exchange.suspects == 1
+        child.say.send_nowait(msgspec.msgpack.encode(Reply(1)))
+        mock_clock.jump(HsmConfig().hang_grace_seconds)
+        await trio.testing.wait_all_tasks_blocked()
+        assert (exchange.answers, exchange.suspects, child.is_killed) == (1, 0, False)

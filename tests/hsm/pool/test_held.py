@@ -24,6 +24,7 @@ async def test_its_calls_go_to_others_at_once_and_it_stays_away_until_it_is_rele
     async with opened_pool() as pool, trio.open_nursery() as nursery:
         signing = Signing(pool, made_three)
         held = on(pool, "a")
+        os.kill(held, signal.SIGSTOP)  # what it has is still out when it is taken out of use, however late that is
         nursery.start_soon(lambda: signing.many(12, delay_seconds=0.2))
         await in_flight(pool, 6)
         pool.hold("a", WHY)

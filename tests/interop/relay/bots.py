@@ -11,7 +11,7 @@ from typing import Any
 import trio
 
 from sottovoce.client import Call, connect, trust_from_directory
-from tests.running import RunningProxy, copy_directory, running_proxy
+from tests.running import ROOMY, RunningProxy, copy_directory, running_proxy
 
 
 class RunningBot:
@@ -44,13 +44,13 @@ async def running_bot(name: str, directory: Path, schema: Any, *words: str) -> A
     assert process.stdin
     assert process.stdout
     try:
-        with trio.fail_after(20):
+        with trio.fail_after(60):
             url = b""
             while not url.endswith(b"\n"):
                 url += await process.stdout.receive_some()
         yield RunningBot(url.decode().strip(), record, schema)
         await process.stdin.aclose()
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             assert await process.wait() == 0
     finally:
         if process.returncode is None:
@@ -67,8 +67,8 @@ async def calling(
 ) -> AsyncGenerator[tuple[Call, RunningProxy]]:
     """A call to the bot, by way of a proxy whose route to it has these settings (`adapter=twilio`)."""
     directory = copy_directory(made, tmp_path)
-    words = [f"routes.bot.{setting}" for setting in (*settings, f"url={bot.url}")]
-    with running_proxy(directory, *words) as proxy:
+    words = [f"routes.bot.{setting}" for setting in (*settings, f"url={bot.url}", "queue_frames=1000")]
+    with running_proxy(directory, *words, ROOMY) as proxy:
         trust = trust_from_directory(directory)
         with trio.fail_after(60):
             async with connect(f"{proxy.url}/bot", anchor=trust.anchors, ca=trust.ca, **options) as call:

@@ -44,13 +44,13 @@ async def demo_backend(directory: Path, *words: str) -> AsyncGenerator[Demo]:
     assert process.stdin
     assert process.stdout
     try:
-        with trio.fail_after(20):
+        with trio.fail_after(60):
             url = b""
             while not url.endswith(b"\n"):
                 url += await process.stdout.receive_some()
         yield Demo(process, url.decode().strip(), record)
         await process.stdin.aclose()
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             await process.wait()
     finally:
         if process.returncode is None:

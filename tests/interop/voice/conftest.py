@@ -11,7 +11,7 @@ import pytest
 from loadtest.peers.servers.processes import free_port
 from tests.identity.clients.jwts import write_key_set
 from tests.interop.voice.peers import TOKEN, Callee, Callers
-from tests.running import copy_directory, make_directory, running_proxy
+from tests.running import ROOMY, copy_directory, make_directory, running_proxy
 
 SOURCES = Path(__file__).with_name("peer")
 
@@ -45,7 +45,7 @@ def proxy(made_by_init: Path, callers: Callers) -> Generator[Callee]:
     It knows one token, all keys but the stranger's, and the CA.
     """
     port = free_port()
-    sets = (*write_clients(made_by_init, callers, port), "voice.epoch_seconds=2", "voice.messages_per_key=16")
+    sets = (*write_clients(made_by_init, callers, port), "voice.epoch_seconds=2", "voice.messages_per_key=16", ROOMY)
     with running_proxy(made_by_init, *sets) as running:
         yield Callee(running, made_by_init)
 

@@ -1,6 +1,7 @@
 """`python -m loadtest diff`: what became worse, what does not say anything, and the exit status."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from loadtest.difference.judging import compare_results
 from loadtest.knee.searching import Judgement, Verdict
 from loadtest.knee.stepping import Knee, Knees, Sought, Step
 from loadtest.peers.comparing import Comparison
-from loadtest.peers.statistics import standings
+from loadtest.peers.statistics import Row, standings
 from loadtest.replay import Outcome
+from loadtest.replay.outcome import Cost, Quantiles
 from tests.loadtest.peers.test_statistics import ROWS
-from tests.loadtest.report.outcomes import outcome, quantiles, silent
+from tests.loadtest.report.outcomes import outcome, quantiles, route, silent
 from tests.loadtest.report.test_scenario import storm
 
 
@@ -96,9 +98,58 @@ def test_other_machines_are_said(before: Path, tmp_path: Path) -> None:
 
 
 def test_what_only_one_of_them_has(before: Path, tmp_path: Path) -> None:
-    found = compare_results(read_result(before), read_result(printed(tmp_path / "s.json", silent())), 10)
-    verdicts = {line.name: (line.verdict, line.cells()[2]) for line in found.lines}
-    assert verdicts["added latency p99"] == ("not in both", "none")
+    blind = read_result(printed(tmp_path / "b.json", outcome(cost=Cost())))
+    lines = {line.name: line for line in compare_results(read_result(before), blind, 10).lines}
+    assert lines["memory of a call"].verdict == "not in both"
+    assert lines["memory of a call"].cells()[2] == "none"
+    back = compare_results(blind, read_result(before), 10)
+    assert (back.failed, back.is_judged) == (None, True), "there was nothing that could have become worse"
+
+
+def test_what_only_the_first_has_is_no_verdict_and_named(before: Path, tmp_path: Path) -> None:
+    result = diff(before, printed(tmp_path / "after.json", outcome(cost=Cost())))
+    assert (result.exit_code, result.stderr) == (
+        3,
+        (
+            "loadtest: no verdict, the second lacks proxy, processor of a frame; token process, of a frame; "
+            "memory of a call\n"
+        ),
+    )
+    assert "the same" in result.stdout
+
+
+def test_worse_is_worse_whatever_else_is_not_there(before: Path, tmp_path: Path) -> None:
+    result = diff(before, printed(tmp_path / "after.json", outcome(cost=Cost(), latency=quantiles(3))))
+    assert (result.exit_code, result.stderr) == (
+        4,
+        "loadtest: worse by more than 10 %: added latency p50; added latency p99\n",
+    )
+    assert "NOT JUDGED: the second lacks proxy, processor of a frame; " in result.stdout
+
+
+def test_a_run_that_offered_nothing_is_no_verdict(before: Path, tmp_path: Path) -> None:
+    nothing = printed(tmp_path / "s.json", silent())
+    for first, second, word in ((before, nothing, "second"), (nothing, before, "first"), (nothing, nothing, "first")):
+        result = diff(first, second)
+        assert (result.exit_code, result.stderr) == (
+            3,
+            f"loadtest: no verdict, the {word} is no sound result: no frame was offered\n",
+        )
+
+
+def test_where_nothing_came_back_before_there_is_nothing_to_hold_latency_against(before: Path, tmp_path: Path) -> None:
+    lost = route(carried=0, lost=50_000, latency=Quantiles())
+    none_back = printed(tmp_path / "n.json", outcome(routes=(lost,), latency=Quantiles()))
+    result = diff(none_back, before)
+    assert (result.exit_code, result.stderr) == (3, "loadtest: no verdict, the first lacks added latency p99\n")
+    assert diff(before, none_back).exit_code == 4
+
+
+def test_groups_of_another_name_are_no_verdict(tmp_path: Path) -> None:
+    first = storm()
+    renamed = tuple(replace(each, group=each.group.replace("coming", "joining")) for each in first.routes)
+    result = diff(printed(tmp_path / "a.json", first), printed(tmp_path / "b.json", replace(first, routes=renamed)))
+    assert (result.exit_code, result.stderr) == (3, "loadtest: no verdict, the second lacks coming\n")
 
 
 def test_a_scenarios_groups_and_phases_are_judged(tmp_path: Path) -> None:
@@ -111,15 +162,65 @@ def test_a_scenarios_groups_and_phases_are_judged(tmp_path: Path) -> None:
     assert "coming: barge-in p99" in result.stdout
 
 
+def comparison(*rows: Row) -> Comparison:
+    return Comparison(yardstick="haproxy", remarks=(), missing={}, standings=standings(rows, "haproxy"), rows=rows)
+
+
+def without(name: str) -> Iterator[Row]:
+    """Give the rows, those of a contender discarded."""
+    for row in ROWS:
+        bad = replace(row, outcome=replace(row.outcome, discarded="the generator was the limit: 9 ms"))
+        yield bad if name in {row.outcome.name, "everybody"} else row
+
+
 def test_comparisons(tmp_path: Path) -> None:
-    found = Comparison(
-        yardstick="haproxy", remarks=(), missing={}, standings=standings(ROWS, "haproxy"), rows=tuple(ROWS)
-    )
-    file = printed(tmp_path / "a.json", found)
+    file = printed(tmp_path / "a.json", comparison(*ROWS))
     result = diff(file, file, "--html", tmp_path / "page.html")
     assert result.exit_code == 0
     assert "to haproxy" in result.stdout
     assert "before: " in (tmp_path / "page.html").read_text()
+
+
+def test_a_comparison_of_which_no_round_counts_is_no_verdict(tmp_path: Path) -> None:
+    before = printed(tmp_path / "a.json", comparison(*ROWS))
+    result = diff(before, printed(tmp_path / "b.json", comparison(*without("everybody"))))
+    assert (result.exit_code, result.stderr) == (
+        3,
+        (
+            "loadtest: no verdict, the second is no sound result: every round was discarded, the first as "
+            "the generator was the limit: 9 ms\n"
+        ),
+    )
+
+
+def test_a_contender_of_which_no_round_counts_or_that_is_missing_is_no_verdict(tmp_path: Path) -> None:
+    whole = printed(tmp_path / "a.json", comparison(*ROWS))
+    discarded = printed(tmp_path / "b.json", comparison(*without("nginx")))
+    missing = printed(tmp_path / "c.json", comparison(*(row for row in ROWS if row.outcome.name != "nginx")))
+    for after in (discarded, missing):
+        result = diff(whole, after)
+        assert (result.exit_code, result.stderr) == (3, "loadtest: no verdict, the second lacks nginx, own instants\n")
+    result = diff(discarded, whole)
+    assert (result.exit_code, result.stderr) == (3, "loadtest: no verdict, the first lacks nginx, own instants\n")
+    assert diff(missing, whole).exit_code == 0, "who joins has nothing to be worse than"
+    assert diff(missing, discarded).exit_code == 0
+
+
+def test_a_contender_that_is_missing_hides_none_that_became_worse(tmp_path: Path) -> None:
+    slower = [replace(row, outcome=replace(row.outcome, latency=quantiles(3))) for row in without("nginx")]
+    result = diff(
+        printed(tmp_path / "a.json", comparison(*ROWS)), printed(tmp_path / "b.json", comparison(*slower)), "--json"
+    )
+    found = json.loads(result.stdout)
+    assert (result.exit_code, found["is_judged"]) == (4, True)
+    assert found["error"].startswith("worse by more than 10 %: sottovoce, own instants: added latency p99; ")
+    assert found["remarks"] == ["NOT JUDGED: the second lacks nginx, own instants"]
+
+
+def test_rounds_that_were_discarded_lose_no_fewer_frames(tmp_path: Path) -> None:
+    before, fewer = comparison(*ROWS), comparison(*(row for row in ROWS if row.round == 1))
+    result = diff(printed(tmp_path / "a.json", before), printed(tmp_path / "b.json", fewer))
+    assert "sottovoce, own instants: lost frames of a round 10 10 1.00 × the same" in " ".join(result.stdout.split())
 
 
 def knees(held: int, missed: int | None, *, is_open: bool = False) -> Knees:
@@ -133,7 +234,11 @@ def test_knees(tmp_path: Path) -> None:
     assert diff(few, many).exit_code == 0
     result = diff(many, few)
     assert (result.exit_code, result.stderr) == (4, "loadtest: worse by more than 10 %: sottovoce: most calls\n")
-    assert diff(many, printed(tmp_path / "c.json", knees(300, None, is_open=True))).exit_code == 0
+    unknown = printed(tmp_path / "c.json", knees(300, None, is_open=True))
+    result = diff(many, unknown)
+    assert (result.exit_code, result.stderr) == (3, "loadtest: no verdict, the second lacks sottovoce\n")
+    result = diff(unknown, many)
+    assert (result.exit_code, result.stderr) == (3, "loadtest: no verdict, no figure that is judged is in both\n")
 
 
 def test_json_and_the_page(before: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from click.testing import CliRunner, Result
 
 from loadtest.commands.tree import main
 from loadtest.replay.processes.started import echo_backend
+from tests.loadtest.report.outcomes import outcome, route
 
 NOWHERE = "ws://127.0.0.1:1/"
 
@@ -92,6 +93,17 @@ def test_where_nobody_listens_no_call_comes_about() -> None:
     )
 
 
+def test_where_no_call_is_left_the_reason_says_who_went_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    why = "the server closed the call with code 4450: backend_down"
+    ended = outcome(is_partial=True, seconds=2.5, routes=(route(calls_ended=3, reasons={why: 3}),))
+    monkeypatch.setattr("loadtest.replay.run.run_load", lambda *_: ended)
+    result = run("--opaque", "--url", NOWHERE)
+    assert (result.exit_code, result.stderr) == (
+        1,
+        f"loadtest: no call was left 2.5 s into the run, the other side ended 3: {why}\n",
+    )
+
+
 def test_a_run_and_everything_that_it_leaves(tmp_path: Path) -> None:
     page, picture = tmp_path / "run.html", tmp_path / "run.png"
     with echo_backend() as backend:
@@ -99,9 +111,9 @@ def test_a_run_and_everything_that_it_leaves(tmp_path: Path) -> None:
         result = run(*words, "--json", "--html", page, "--plot", picture, "--fail-if", "p50>0us")
         assert result.exit_code == 4
         assert result.stderr.startswith("loadtest: p50>0us: it is ")
-        outcome = json.loads(result.stdout)
-        assert outcome["schema"] == "loadtest.run/1"
-        assert outcome["latency"]["count"] == 75
+        found = json.loads(result.stdout)
+        assert found["schema"] == "loadtest.run/1"
+        assert found["latency"]["count"] == 75
         assert page.read_text().startswith("<!")
         assert picture.read_bytes().startswith(b"\x89PNG")
 

@@ -13,6 +13,7 @@ from loadtest.replay.plan import Group, Outage
 from loadtest.scenario import (
     GroupSection,
     OutageSection,
+    Scenario,
     ScenarioInvalid,
     find_scenario,
     read_scenario,
@@ -52,6 +53,11 @@ at_seconds = 6
 until_seconds = 7
 """
 SMALL = 'about = "x"\nseconds = 5\n[groups.a]\ncalls = 1\n'
+LATER = SMALL + "[groups.b]\ncalls = 4\n"
+
+
+def outage(name: str, at: float, until: float) -> str:
+    return f"[outages.{name}]\nat_seconds = {at}\nuntil_seconds = {until}\n"
 
 
 @pytest.fixture
@@ -102,7 +108,9 @@ def test_the_example_of_the_document_is_one(file: Path) -> None:
 
 def test_the_document_tells_of_every_key() -> None:
     text = (ROOT / "docs/load-tests.md").read_text()
-    keys = {*GroupSection.__struct_fields__, *OutageSection.__struct_fields__}
+    keys = {*Scenario.__struct_fields__} - {"groups", "phases", "outages"}
+    assert all(f"[{kind}" in text for kind in ("groups", "phases", "outages"))
+    keys |= {*GroupSection.__struct_fields__, *OutageSection.__struct_fields__}
     assert {key for key in keys if f"`{key}`" not in text} == set()
 
 
@@ -114,18 +122,43 @@ def test_all_that_was_asked_for_is_there() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("about = ?", "own.toml, line 1, column 9: this is not TOML; write key = value"),
-        ("about = ", "own.toml, end of document: this is not TOML; write key = value"),
+        (
+            "about = ?",
+            "own.toml, line 1, column 9: this is not TOML: Invalid value; write key = value, and text in quotes",
+        ),
+        ("about = ", "own.toml, end of document: this is not TOML: Invalid value; write key = value"),
+        (
+            SMALL + "[groups.a]\n",
+            "own.toml, line 5, column 10: this is not TOML: Cannot declare ('groups', 'a') twice; write it once",
+        ),
+        (
+            SMALL + "calls = 2\n",
+            "own.toml, line 5, column 10: this is not TOML: Cannot overwrite a value; write it once",
+        ),
         (SMALL + "call = 1\n", "groups.a.call: there is no such key; did you mean calls?"),
         (SMALL.replace("calls = 1", "calls = 0"), "groups.a.calls: is 0, out of range; write a whole number from 1"),
-        (SMALL.replace("calls = 1", ""), "groups.a.calls: is missing; add a line calls"),
+        (SMALL.replace("calls = 1", ""), "groups.a.calls: is missing; add a line calls = 10"),
         (SMALL.replace("5", '"five"'), "seconds: is text; write a number from 1"),
         (SMALL + "frame_ms = 30\n", "groups.a.frame_ms: is 30, which no call has; write 10, 20, 40 or 60"),
         (SMALL + 'codec = "pcm"\n', 'groups.a.codec: there is no "pcm"; did you mean "pcm'),
         (SMALL + "talks_seconds = 1\n", "groups.a.talks_seconds: turns have silences between; write pauses_seconds"),
         (SMALL + "stalls_seconds = 1\n", "groups.a.stalls_seconds: nothing would ever be read; write reads_seconds"),
         (SMALL + "at_seconds = 1\n", "groups: all of them join later; leave at_seconds out of one"),
-        (SMALL + "at_seconds = 5\n", "groups.a.at_seconds: is not before the end; write less than seconds, which is 5"),
+        (LATER + "at_seconds = 5\n", "groups.b.at_seconds: is not before the end; write less than seconds, which is 5"),
+        (
+            SMALL + "pauses_seconds = 1\n",
+            "groups.a.pauses_seconds: silences are between turns, of which there are none; write talks_seconds too",
+        ),
+        (SMALL + "reads_seconds = 1\n", "groups.a.reads_seconds: there is no stall between; write stalls_seconds too"),
+        (
+            LATER + "at_seconds = 1\nper_second = 0.2\n",
+            "groups.b.calls: only 1 of 4 begin before the end; write no more than that, or have more per_second",
+        ),
+        (
+            SMALL + outage("long", 1, 4) + outage("short", 2, 3),
+            "outages.short.at_seconds: is 2, when outages.long (1 to 4) is not over; write a later instant, or one",
+        ),
+        (SMALL + outage("b", 2, 3) + outage("a", 1, 2), "outages.b.at_seconds: is 2, when outages.a (1 to 2) is not"),
         (SMALL + "[phases]\none = 1\n", "phases: are not whole seconds that rise from 0; write them so"),
         (SMALL + "[phases]\none = 0\ntwo = 2.5\n", "phases: are not whole seconds that rise from 0"),
         (
@@ -146,6 +179,20 @@ def test_what_is_wrong_is_one_line_with_place_and_remedy(file: Path, text: str, 
     assert "\n" not in str(caught.value)
 
 
+def test_what_is_to_be_added_is_right_as_it_stands(file: Path) -> None:
+    text = "[groups.a]\n[outages.a]\n"
+    file.write_text(text)
+    with pytest.raises(ScenarioInvalid) as caught:
+        read_scenario(file)
+    added = dict(re.findall(r": (\S+): is missing; add a line (.+)$", str(caught.value), re.MULTILINE))
+    assert set(added) == {"about", "seconds", "groups.a.calls", "outages.a.at_seconds", "outages.a.until_seconds"}
+    for path, line in added.items():
+        section = path.rpartition(".")[0]
+        text = text.replace(f"[{section}]\n", f"[{section}]\n{line}\n") if section else f"{line}\n{text}"
+    file.write_text(text)
+    assert read_scenario(file).calls == 10
+
+
 def test_several_faults_are_a_line_each(file: Path) -> None:
     file.write_text(SMALL + "call = 1\nframe_ = 2\n")
     result = run("run", file, "--config", "d")
@@ -156,6 +203,60 @@ def test_several_faults_are_a_line_each(file: Path) -> None:
             f"loadtest: {file}: groups.a.frame_: there is no such key; did you mean frame_ms?",
         ],
     )
+
+
+def test_faults_across_sections_are_named_with_the_others(file: Path) -> None:
+    file.write_text(
+        LATER
+        + "at_seconds = 9\ncall = 1\nframe_ms = 30\n"
+        + "[groups.c]\ncalls = 0\nat_seconds = 8\nframe_ms = 30\nreads_seconds = 1\n"
+        + "[phases]\none = 1\ntwo = 7\n"
+        + outage("long", 1, 6)
+        + outage("short", 2, 3)
+        + outage("last", 4, 4.5)
+        + outage("apart", 6.5, 6.6)
+    )
+    with pytest.raises(ScenarioInvalid) as caught:
+        read_scenario(file)
+    assert [line.removeprefix(f"{file}: ").partition("; ")[0] for line in str(caught.value).splitlines()] == [
+        "groups.b.call: there is no such key",
+        "groups.c.calls: is 0, out of range",
+        "groups.c.frame_ms: is 30, which no call has",
+        "groups.c.reads_seconds: there is no stall between",
+        "phases: are not whole seconds that rise from 0",
+        "groups.b.at_seconds: is not before the end",
+        "groups.c.at_seconds: is not before the end",
+        "outages.long.until_seconds: is not before the end",
+        "outages.apart.until_seconds: is not before the end",
+        "phases.two: is not before the end",
+        "outages.short.at_seconds: is 2, when outages.long (1 to 6) is not over",
+        "outages.last.at_seconds: is 4, when outages.long (1 to 6) is not over",
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'seconds = "x"\ngroups = 1\nphases = 2\noutages = [3]\n',
+        "groups = {a = 1}\noutages = {a = 1, b = {at_seconds = true, until_seconds = [1]}}\nphases = {a = '', b = 1}\n",
+        f"seconds = 1{'0' * 400}\ngroups = {{a = {{calls = nan, at_seconds = inf, reads_seconds = -1}}}}\n",
+        f"seconds = 5\ngroups = {{a = {{calls = 1{'0' * 400}, frame_ms = true, per_second = 1{'0' * 400}}}}}\n",
+    ],
+)
+def test_values_of_another_kind_make_no_fault_of_the_rules(file: Path, text: str) -> None:
+    file.write_text(text)
+    with pytest.raises(ScenarioInvalid) as caught:
+        read_scenario(file)
+    said = str(caught.value)
+    for word in (
+        "write a later",
+        "rise from 0",
+        "before the end",
+        "which no call has",
+        "too, or neither",
+        "join later",
+    ):
+        assert word not in said
 
 
 def test_words_change_it(file: Path) -> None:

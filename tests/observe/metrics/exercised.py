@@ -70,6 +70,7 @@ def exercised() -> Metrics:
     metrics.watch(lambda: READINGS)
     _calls(metrics)
     _keys(metrics)
+    _reloads(metrics)
     metrics.loop_lag.saw(0.003)
     return metrics
 
@@ -110,6 +111,15 @@ def _keys(metrics: Metrics) -> None:
     keys.ticket_key("replaced")
     keys.root_signed("server_verify", 5)
     keys.root_failed("rekey_verify")
+
+
+def _reloads(metrics: Metrics) -> None:
+    reloads = metrics.reloads
+    reloads.configuration_taken(waits=False)
+    reloads.configuration_taken(waits=True)
+    reloads.configuration_refused()
+    reloads.clients_taken()
+    reloads.clients_refused()
 
 
 def samples(metrics: Metrics) -> Iterator[Sample]:

@@ -5,10 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sottovoce.primitives import ApiMisuse
-from sottovoce.relay.audiosocket.framing import AudioSocketFraming
+from sottovoce.relay.audiosocket.framing import AudioSocketFraming, Kind
 from sottovoce.transport import PeerClosed, WsFailed
 
-MESSAGES = st.lists(st.tuples(st.integers(1, 255), st.binary(max_size=400)), max_size=8)
+KNOWN = sorted(set(Kind) - {Kind.HANG_UP})
+MESSAGES = st.lists(st.tuples(st.sampled_from(KNOWN), st.binary(max_size=400)), max_size=8)
 
 
 def encoded(kind: int, payload: bytes) -> bytes:
@@ -76,6 +77,33 @@ def test_closing_is_said_once_and_waits_for_the_server() -> None:
     assert framing.receive(encoded(16, b"ab")) == [b"\x10ab"]
     assert framing.receive_eof() == [PeerClosed(1005, "")]
     assert framing.is_over
+
+
+@given(MESSAGES, st.sampled_from(sorted(set(range(256)) - set(Kind))), st.binary(min_size=2, max_size=900))
+def test_a_type_that_there_is_not_is_told_at_its_header_and_nothing_behind_it(
+    messages: list[tuple[int, bytes]], kind: int, rest: bytes
+) -> None:
+    whole = b"".join(encoded(*message) for message in messages)
+    told = [*(bytes([known]) + payload for known, payload in messages), bytes([kind])]
+    framing = AudioSocketFraming()
+    assert framing.receive(whole + bytes([kind, *rest])) == told
+    slow = AudioSocketFraming()
+    heard = [event for byte in whole + bytes([kind, *rest[:1]]) for event in slow.receive(bytes([byte]))]
+    assert heard + slow.receive(rest[1:2]) == told
+    for each in (framing, slow):
+        assert each.receive(encoded(16, b"ab")) == each.receive(b"\0\0\0") == []
+        assert each.receive_message(encoded(16, b"ab")) is None
+        assert each.is_open
+        each.close(1008)
+        assert each.to_send() == b"\xff\0\1\2\0\0\0"
+        assert each.receive_eof() == [PeerClosed(1005, "")]
+        assert each.is_over
+
+
+def test_the_last_message_that_stands_by_itself_is_no_exception() -> None:
+    framing = AudioSocketFraming()
+    assert framing.receive_message(encoded(0x48, b"")) is None
+    assert framing.receive(encoded(0x48, b"")) == [b"H"]
 
 
 def test_a_text_is_our_own_fault() -> None:

@@ -207,6 +207,8 @@ async def test_a_hang_up_without_a_message_does_not_wait_for_somebody_to_speak(a
         (b"\xff\0\1\4", "failed: it sent an error, code 04"),
         (b"\xff\0\0", "failed: it sent an error, code none"),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n" * 1000, "bad_framing: a message of type 0x48"),
+        (b"HTTP/1.1 200 OK\r\n\r\n", "bad_framing: a message of type 0x48"),
+        (b"SSH-2.0-OpenSSH_9.9\r\n", "bad_framing: a message of type 0x53"),
         (b"\x10\0\0" * 300, "flood: "),
     ],
 )

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from itertools import chain
 from typing import Any, cast
 
 import pytest
@@ -167,6 +168,24 @@ async def test_deadlines_come(members: int) -> None:
                 await trio.sleep_forever()
             assert limit.cancelled_caught
         assert steps[0] > 10
+
+
+async def test_time_is_not_up_for_who_waits_for_a_socket_that_has_something() -> None:
+    hub = hubs.current_hub()
+    pairs = [socket.socketpair() for _ in range(3 * hubs._EVENTS_AT_ONCE)]
+    theirs, *rest = (ours for ours, _ in pairs)
+    try:
+        for _, peer in pairs:
+            peer.send(b"x")
+        for ours in rest:  # telling all takes a while
+            hub.add(ours.fileno(), hubs.READABLE, lambda _: time.sleep(0.001))
+        for _ in range(6):
+            with trio.fail_after(0.05):
+                await trio.lowlevel.wait_readable(theirs)
+    finally:
+        for each in chain.from_iterable(pairs):
+            hub.users.pop(each.fileno(), None)
+            each.close()
 
 
 async def test_a_deadline_set_while_being_told_comes(members: int) -> None:

@@ -7,18 +7,13 @@ from hypothesis import given
 
 from sottovoce.primitives import ApiMisuse
 from sottovoce.transport import ServerWebSocket, UpgradeRequest, WebSocketClosed, WsFailed
-from sottovoce.transport.limits import MAX_IDLE_FRAMES, UPGRADE_BYTES
+from sottovoce.transport.limits import UPGRADE_BYTES
 from tests.transport.websocket.dialogue import (
     ACCEPT,
     BINARY,
-    CLOSE,
-    CONT,
     LIMIT,
-    PING,
-    PONG,
     cut,
     frame,
-    open_server,
     receive_pieces,
     request,
 )
@@ -328,25 +323,3 @@ def test_nearly_sound_requests_raise_nothing(
         if isinstance(event, WsFailed):
             assert "\n" not in event.reason
             assert end.to_send().startswith(b"HTTP/1.1 4")
-
-
-@pytest.mark.parametrize(
-    "nothing",
-    [frame(PING, masked=True), frame(PONG, masked=True), frame(CONT, masked=True, fin=False)],
-    ids=["pings", "pongs", "empty fragments"],
-)
-def test_a_flood_of_frames_that_carry_nothing(nothing: bytes) -> None:
-    end = open_server()
-    end.receive(frame(BINARY, b"a", masked=True, fin=False))
-    assert end.receive(nothing * (MAX_IDLE_FRAMES - 2)) == []
-    [failed] = end.receive(nothing * 2)
-    assert failed == WsFailed("the peer sent 1024 frames without completing a message", None, 1008)
-    assert end.to_send().endswith(frame(CLOSE, (1008).to_bytes(2), masked=False))
-    assert end.is_over
-
-
-def test_pings_between_messages_are_no_flood() -> None:
-    end = open_server()
-    for _ in range(3):
-        end.receive(frame(PING, masked=True) * (MAX_IDLE_FRAMES - 1))
-        assert end.receive(frame(BINARY, b"a", masked=True)) == [b"a"]

@@ -149,19 +149,27 @@ _OUTER_CODES = (
         "abnormal",
         1006,
         "The connection ended and nobody said why.  No peer sends this number: it stands for silence.",
-        ("the network or a machine failed", "the proxy was killed", "something on the way cut an idle connection"),
+        (
+            "the network or a machine failed",
+            "the proxy was killed",
+            "something on the way cut an idle connection",
+            "a client that broke a rule of TLS or WebSocket and was cut off: session.ended then has the side proxy",
+        ),
         (
             "caller: what was said last may be missing: call again",
-            "operator: look at the log of that moment; sottovoce doctor wss://HOST/ROUTE looks from the client's side",
+            "operator: look at side and reason of session.ended; sottovoce doctor wss://HOST/ROUTE looks from outside",
         ),
     ),
     Entry(
         Kind.END,
         "policy_violation",
         1008,
-        "Said to a backend whose messages broke its contract; the caller hears 4450.",
-        ("a text or audio message that docs/backend-raw.md does not know",),
-        ("backend.lost in the log names the fault; mend the backend",),
+        "Said to a backend whose messages broke its contract (the caller hears 4450), and to a client that floods.",
+        (
+            "a text or audio message of a backend's that docs/backend-raw.md does not know",
+            "a client that sends a thousand pings, or hundreds of fragments, and hardly a message between them",
+        ),
+        ("backend.lost in the log names a backend's fault: mend it; session.ended names a client's",),
     ),
     Entry(
         Kind.END,

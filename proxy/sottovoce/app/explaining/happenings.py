@@ -112,7 +112,11 @@ _EVENTS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "session.ended": (
         "A call is over; code, side and reason say how.",
         ("somebody hung up, or something ended it",),
-        ("sottovoce explain with the code of the event explains it",),
+        (
+            "sottovoce explain with the code of the event explains it",
+            "1006 by the client: a network that broke, or somebody who cut",
+            "1006 by the proxy: a client broke a rule of TLS or WebSocket, which the reason names; many are a flood",
+        ),
     ),
     "classical_suite.used": (
         "A call runs without post-quantum key agreement, as the configuration allows.",

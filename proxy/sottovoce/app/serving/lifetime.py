@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 
+import msgspec
 import trio
 
 from sottovoce.app.checking import check_loaded
@@ -81,9 +82,10 @@ async def serve(
             handed_over = await _run(parts, reloader, upgrade, signals=signals, announce=announce, manager=manager)
         served = parts.health.hsm.roots_signed
         signed = None if handed_over else await _roots_signed(parts.tokens)
-    if handed_over is None:
-        logger.info(events.PROXY_STOPPED, batches_served=served, roots_signed=signed)
-    return handed_over
+    if handed_over is not None:
+        return msgspec.structs.replace(handed_over, audit=parts.audit.checked)
+    logger.info(events.PROXY_STOPPED, batches_served=served, roots_signed=signed)
+    return None
 
 
 def _heed(noted: Iterable[int], logger: Logger) -> None:

@@ -109,7 +109,8 @@ class Parts:
         sections = {name: each.section for name, each in places.items()}
         health = Health(CLOCK, Tokens(CLOCK, sections, configuration.hsm.needed))
         report = _reporter(logger, health)
-        audit = await stack.enter_async_context(open_audit(configuration.audit, CLOCK, report=report))
+        checked = None if handover is None else handover.audit
+        audit = await stack.enter_async_context(open_audit(configuration.audit, CLOCK, report=report, checked=checked))
         if handover is None:
             _forget_killed(configuration)
         await record_configuration(configuration, file, routes, audit, logger)

@@ -85,8 +85,10 @@ class Reloader:
             settled, waiting = settle(parts.configuration, fresh.configuration)
             await parts.apply(msgspec.structs.replace(fresh, configuration=settled))
         except SottovoceError as error:
+            parts.metrics.reloads.configuration_refused()
             parts.logger.error(events.CONFIGURATION_REFUSED, file=str(parts.file), reason=str(error))  # noqa: TRY400  one line
             return
+        parts.metrics.reloads.configuration_taken(waits=bool(waiting))
         configure_logging(settled.log)
         if waiting:
             parts.logger.warning(events.RESTART_NEEDED, keys=waiting)
@@ -137,12 +139,16 @@ class Reloader:
         )
         self._plan_retry(has_failed=bool(problems))
         reasons = frozenset(map(str, problems))
-        for reason in sorted(reasons if is_new else reasons - self._told):
+        told = sorted(reasons if is_new else reasons - self._told)
+        if told:
+            parts.metrics.reloads.clients_refused()
+        for reason in told:
             parts.logger.error(events.CLIENTS_REFUSED, reason=reason)
         has_mended = bool(self._told - reasons)
         self._told = reasons
         ended = await parts.take_clients(contents)
         if has_mended or (is_new and len(problems) < parts.configuration.clients.parts):
+            parts.metrics.reloads.clients_taken()
             parts.logger.info(events.CLIENTS_LOADED, calls_ended=ended)
 
     def _plan_retry(self, *, has_failed: bool) -> None:

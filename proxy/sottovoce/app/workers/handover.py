@@ -14,6 +14,7 @@ from typing import Final, NoReturn
 import msgspec
 
 from sottovoce.app.floor import Load
+from sottovoce.audit import Checked
 from sottovoce.identity import LivingTicketKey
 from sottovoce.observe.metrics import Snapshot
 from sottovoce.primitives import SottovoceError
@@ -60,6 +61,8 @@ class Handover(msgspec.Struct, frozen=True):
     """What all but the living workers have counted."""
     ready_file: str = ""
     """It says that calls can come, and is there."""
+    audit: Checked | None = None
+    """How far the audit log is checked, so that the next program is not kept by its length from signing."""
 
     @property
     def descriptors(self) -> tuple[int, ...]:

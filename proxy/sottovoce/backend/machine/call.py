@@ -1,7 +1,7 @@
 """One call: what the proxy says, what the handler says, time, and the end."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sottovoce.backend.errors import CallOver, PeerMisbehaved
 from sottovoce.backend.items import Audio, Ended, Item, Start
@@ -21,6 +21,9 @@ from sottovoce.transport import (
     WsEvent,
     WsFailed,
 )
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 LAST_WORDS_SECONDS: Final = 1.0
 """For the peer's part of a close, and for the last bytes of a connection that is over."""
@@ -124,7 +127,7 @@ class CallMachine:
         """Queue a frame for the client.  Raises ApiMisuse for what cannot be one, CallOver."""
         self._say(messages.write_audio(audio, self._running()))
 
-    def data(self, data: bytes) -> None:
+    def data(self, data: "Buffer") -> None:
         """Queue data for the client.  Raises ApiMisuse, CallOver."""
         self._say(messages.write_data(data, self._running()))
 
@@ -153,9 +156,13 @@ class CallMachine:
         return self._text(messages.write_json(value), now)
 
     def hang_up(self, now: float, reason: str = "") -> None:
-        """Say that the call ends, behind what was said before; the proxy answers.  Harmless when it is over."""
+        """Say that the call ends, behind what was said before; the proxy answers.  Harmless when it is over.
+
+        Raises ApiMisuse for a reason that is no text.
+        """
+        stop = messages.write_stop(reason)
         if self._may_say():
-            self._say(messages.write_stop(reason))
+            self._say(stop)
             self._has_hung_up = True
             self._due = now + CLOSE_SECONDS
 

@@ -1,8 +1,8 @@
 """The messages of the `raw` contract, seen from the backend: what it reads and what it writes.  Pure.
 
 Its own reading of docs/backend-raw.md, which a test holds it to; the proxy's is `relay.raw_messages`.  Unknown members
-and unknown texts are ignored, as the contract says.  What a handler wants to send is checked here, where its author can
-see it: the proxy would end the call.
+and unknown texts are ignored, as the contract says.  What a handler wants to send is checked here, its types by
+`given`, where its author can see it: the proxy would end the call.
 """
 
 import struct
@@ -25,6 +25,7 @@ from sottovoce.backend.items import (
     Start,
     Statistics,
 )
+from sottovoce.backend.machine import given
 from sottovoce.primitives import ApiMisuse, one_line
 from sottovoce.wire import MAX_DATA_BYTES, MAX_DTMF_EVENT, MAX_JSON_BYTES, MAX_MARK_BYTES
 
@@ -125,63 +126,73 @@ def read_binary_untrusted(message: bytes, start: Start) -> Audio | Data:
 # What it writes.
 
 
-def check_audio(audio: Audio, start: Start) -> None:
-    """Raise ApiMisuse for what cannot be a frame in this call."""
+def take_audio(audio: Audio, start: Start) -> bytes:
+    """Give the codec bytes of a frame.  Raises ApiMisuse for what cannot be one in this call."""
     if start.is_data:
         raise ApiMisuse("a call without audio takes no audio: send data")
-    length, most = len(audio.payload), start.reply_frame_bytes or MAX_OPUS_BYTES
+    payload = audio.payload
+    if type(payload) is not bytes:
+        payload = given.take_bytes("audio", payload)
+    if not (audio.talk_spurt is audio.end_of_turn is False and audio.timestamp is None):
+        given.check_header(audio.talk_spurt, audio.end_of_turn, audio.timestamp)
+    length, most = len(payload), start.reply_frame_bytes or MAX_OPUS_BYTES
     if length > most:
         raise ApiMisuse(f"audio: {length} bytes, a frame of {_reply(start)} has at most {most}: send it in pieces")
     if length % SAMPLE_BYTES.get(start.reply_codec, 1):
         raise ApiMisuse(f"audio: {length} bytes of {_reply(start)} end within a sample: send whole samples")
+    return payload
 
 
 def flags_of(audio: Audio) -> int:
     """The flags of a frame, but for the timestamp's."""
+    if audio.talk_spurt is audio.end_of_turn is False:
+        return 0
     return TALK_SPURT * audio.talk_spurt | END_OF_TURN * audio.end_of_turn
 
 
 def write_audio(audio: Audio, start: Start) -> bytes:
     """Make a frame for the client.  Raises ApiMisuse for what cannot be one in this call."""
-    check_audio(audio, start)
+    payload = take_audio(audio, start)
     if not start.header:
-        return audio.payload
+        return payload
     flags = flags_of(audio)
     if audio.timestamp is None:
-        return _HEADER.pack(flags, 0, 0) + audio.payload
-    return _HEADER.pack(flags | TIMESTAMP, audio.timestamp & 0xFFFF_FFFF, 0) + audio.payload
+        return _HEADER.pack(flags, 0, 0) + payload
+    return _HEADER.pack(flags | TIMESTAMP, audio.timestamp & 0xFFFF_FFFF, 0) + payload
 
 
-def write_data(data: bytes, start: Start) -> bytes:
+def write_data(data: object, start: Start) -> bytes:
     """Make a message of data.  Raises ApiMisuse."""
     if not start.is_data:
         raise ApiMisuse("a call with audio takes no data: use json")
-    if len(data) > MAX_DATA_BYTES:
-        raise ApiMisuse(f"data: {len(data)} bytes, {MAX_DATA_BYTES} are allowed: send it in pieces")
-    return data
+    payload = given.take_bytes("data", data)
+    if len(payload) > MAX_DATA_BYTES:
+        raise ApiMisuse(f"data: {len(payload)} bytes, {MAX_DATA_BYTES} are allowed: send it in pieces")
+    return payload
 
 
-def check_mark(name: str) -> None:
-    """Raise ApiMisuse for what cannot be the name of a mark."""
-    if len(name.encode(errors="replace")) > MAX_MARK_BYTES:
-        raise ApiMisuse(f"mark: a name has at most {MAX_MARK_BYTES} bytes")
+def take_mark(name: object) -> str:
+    """Give the name of a mark.  Raises ApiMisuse for what cannot be one."""
+    text = given.take_text("mark: the name", name)
+    if len(text.encode()) > MAX_MARK_BYTES:
+        raise ApiMisuse(f"mark: a name has at most {MAX_MARK_BYTES} bytes: give a shorter one")
+    return text
 
 
 def write_mark(name: str) -> str:
     """Make a mark.  Raises ApiMisuse."""
-    check_mark(name)
-    return _text({"type": "mark", "name": name})
+    return _text({"type": "mark", "name": take_mark(name)})
 
 
-def check_dtmf(event: int, duration_ms: int) -> None:
-    """Raise ApiMisuse for what is no key."""
-    if not (0 <= event <= MAX_DTMF_EVENT and 0 <= duration_ms <= MAX_DURATION_MS):
-        raise ApiMisuse(f"dtmf: events are 0 to {MAX_DTMF_EVENT}, durations 0 to {MAX_DURATION_MS} ms")
+def take_dtmf(event: object, duration_ms: object) -> tuple[int, int]:
+    """Give a key and how long it is pressed.  Raises ApiMisuse for what is no key."""
+    key = given.take_integer("dtmf: event", event, MAX_DTMF_EVENT)
+    return key, given.take_integer("dtmf: duration_ms", duration_ms, MAX_DURATION_MS)
 
 
 def write_dtmf(event: int, duration_ms: int) -> str:
     """Make a key press.  Raises ApiMisuse."""
-    check_dtmf(event, duration_ms)
+    event, duration_ms = take_dtmf(event, duration_ms)
     return _text({"type": "dtmf", "event": event, "duration_ms": duration_ms})
 
 
@@ -192,13 +203,7 @@ def write_clear() -> str:
 
 def encode_object(value: Mapping[str, object]) -> bytes:
     """Give a JSON object for the client's application as bytes.  Raises ApiMisuse."""
-    try:
-        encoded = _encoder.encode(dict(value))
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ApiMisuse(f"json: {one_line(str(error))}") from None
-    if len(encoded) > MAX_JSON_BYTES:
-        raise ApiMisuse(f"json: {len(encoded)} bytes, {MAX_JSON_BYTES} are allowed: send less")
-    return encoded
+    return given.take_object(value, MAX_JSON_BYTES)
 
 
 def write_json(value: Mapping[str, object]) -> str:
@@ -206,9 +211,14 @@ def write_json(value: Mapping[str, object]) -> str:
     return _text({"type": "json", "value": msgspec.Raw(encode_object(value))})
 
 
+def take_reason(reason: object) -> str:
+    """Give why a call ends, as one short line.  Raises ApiMisuse."""
+    return one_line(given.check_text("hang_up: the reason", reason), max_characters=MAX_REASON_CHARACTERS)
+
+
 def write_stop(reason: str) -> str:
-    """Make the backend's `stop`."""
-    reason = one_line(reason, max_characters=MAX_REASON_CHARACTERS)
+    """Make the backend's `stop`.  Raises ApiMisuse."""
+    reason = take_reason(reason)
     return _text({"type": "stop", "reason": reason} if reason else {"type": "stop"})
 
 
@@ -217,10 +227,7 @@ def _reply(start: Start) -> str:
 
 
 def _text(message: Mapping[str, object]) -> str:
-    try:
-        return _encoder.encode(message).decode()
-    except (TypeError, ValueError) as error:  # a lone surrogate in a name
-        raise ApiMisuse(f"{message['type']}: {one_line(str(error))}") from None
+    return _encoder.encode(message).decode()
 
 
 def _decode(decoder: "msgspec.json.Decoder[_Read]", text: str) -> _Read:

@@ -3,6 +3,7 @@
 from sottovoce.edge.call.backend import NO_LEG, call_counts, call_end, call_start, pass_on
 from sottovoce.edge.call.bell import Bell
 from sottovoce.edge.call.dues import Dues
+from sottovoce.edge.call.ending import Ending
 from sottovoce.edge.call.errands import Errands, still_holds
 from sottovoce.edge.call.sink import ClientSink
 from sottovoce.edge.call.vigil import SILENCE_SECONDS, Vigil
@@ -13,6 +14,7 @@ __all__ = [
     "Bell",
     "ClientSink",
     "Dues",
+    "Ending",
     "Errands",
     "Vigil",
     "call_counts",

@@ -25,6 +25,8 @@ _ENDS = {TokenLost.__name__, HsmWrongPin.__name__}
 """Answers after which a process is of no use."""
 QUIET_SECONDS = 10.0
 """Chosen: a third of the shortest time after which a token is known to drop idle sessions (YubiHSM 2, 30 s)."""
+_LAST_LOOKS = 3
+"""Chosen: turns of the event loop in which whoever takes answers is woken, reads, and has read."""
 
 
 class Listener(Protocol):
@@ -177,11 +179,19 @@ class Exchange:
             now = trio.current_time()
             if not self.attempts and now >= self._used_at + QUIET_SECONDS:
                 self._ask_for_proof()
-            for attempt in list(self.attempts.values()):
-                if now >= attempt.late_at + self._limits.hang_grace_seconds:
+            if self._hangs(now):
+                for _ in range(_LAST_LOOKS):  # it may be us who stood still: what came meanwhile is taken first
+                    await trio.lowlevel.checkpoint()
+                if self._hangs(now):
                     self.trouble = "it did not answer in time, and was killed"
                     return
+            for attempt in list(self.attempts.values()):
                 self._look_at(attempt, now)
+
+    def _hangs(self, now: float) -> bool:
+        """Whether something is still out `hang_grace_seconds` after it was found late, and not only after it was."""
+        grace = self._limits.hang_grace_seconds
+        return any(attempt.is_late and now >= attempt.late_at + grace for attempt in self.attempts.values())
 
     def _look_at(self, attempt: Attempt, now: float) -> None:
         if not attempt.is_slow and now >= attempt.slow_at:
@@ -191,7 +201,7 @@ class Exchange:
             attempt.is_urgent = True
             self._listener.slow(attempt)
         if not attempt.is_late and now >= attempt.late_at:
-            attempt.is_late = True
+            attempt.is_late, attempt.late_at = True, now
             self._listener.late(attempt)
 
     def _next_instant(self) -> float:

@@ -1,6 +1,7 @@
 """What a running proxy counts and measures, for Prometheus: names, labels, and one exposition.
 
     edge, app, hsm ──▶ CallMetrics, KeyMetrics      once a call, a key, an HSM operation: counted as it happens
+    app ────────────▶ ReloadMetrics                 once a reading of a file: likewise
     LoopLag                                         ten times a second
     Readings ◀── exposition                         numbers that the parts keep anyway, read when somebody asks
     Snapshot, MergedMetrics                         one text for a supervisor and its workers
@@ -19,6 +20,7 @@ from sottovoce.observe.metrics.loop import LoopLag
 from sottovoce.observe.metrics.merging import MergedMetrics
 from sottovoce.observe.metrics.metrics import Metrics
 from sottovoce.observe.metrics.readings import Readings, TokenReading
+from sottovoce.observe.metrics.reloads import ReloadMetrics
 from sottovoce.observe.metrics.snapshot import Snapshot
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "MergedMetrics",
     "Metrics",
     "Readings",
+    "ReloadMetrics",
     "Snapshot",
     "TokenReading",
     "labels",

@@ -87,6 +87,8 @@ HSM_OUTCOMES: Final = {
 CERTIFICATES: Final = frozenset({"tls_leaf", "voice"})
 ROOTS: Final = frozenset({"server_verify", "rekey_verify"})
 TICKET_KEYS: Final = frozenset({"replaced", "erased", "failed"})
+RELOADS: Final = {"configuration": ("taken", "refused", "restart_needed"), "clients": ("taken", "refused")}
+"""What is read again while the proxy runs, and what may become of it."""
 
 
 def known(value: str, values: Container[str]) -> str:

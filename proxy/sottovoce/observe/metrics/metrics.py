@@ -10,6 +10,7 @@ from sottovoce.observe.metrics.calls import CallMetrics
 from sottovoce.observe.metrics.keys import KeyMetrics
 from sottovoce.observe.metrics.loop import LoopLag
 from sottovoce.observe.metrics.readings import Read, ReadingsCollector
+from sottovoce.observe.metrics.reloads import ReloadMetrics
 from sottovoce.observe.metrics.snapshot import Snapshot, counted, take_snapshot
 
 
@@ -26,6 +27,7 @@ class Metrics:
         self._registry = CollectorRegistry()
         self.calls = CallMetrics(self._registry)
         self.keys = KeyMetrics(self._registry)
+        self.reloads = ReloadMetrics(self._registry)
         self.loop_lag = LoopLag(self._registry)
         build = Gauge("sottovoce_build_info", "What runs here; always 1.", tuple(versions), registry=self._registry)
         build.labels(**versions).set(1)

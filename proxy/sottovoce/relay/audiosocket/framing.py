@@ -3,6 +3,9 @@
 The source is Asterisk's page "AudioSocket" (https://docs.asterisk.org/Configuration/Channel-Drivers/AudioSocket/).  A
 message is given and taken as its type's byte with the payload behind it.  A hang-up, which may be the message or the
 end of the connection alone, is no message here: it is how this framing closes.
+
+A type that there is not is given as soon as its header is there, its byte alone, and nothing behind it is read.  HTTP
+begins with type 0x48 and a length of 21 588: to wait for these would leave the call silent, and nobody told.
 """
 
 from enum import IntEnum
@@ -39,6 +42,7 @@ class Kind(IntEnum):
     ERROR = 0xFF
 
 
+_WITH_PAYLOAD: Final = frozenset(map(int, Kind)) - {0}
 FORWARDING_ERROR: Final = b"\x02"
 """Asterisk's code for a frame that could not be passed on: what we say before we leave a server at fault."""
 
@@ -59,19 +63,26 @@ class AudioSocketFraming:
         self.is_open = True
         self.is_over = False
         self._unread = bytearray()
+        self._is_deaf = False
+        """What came was of a type that there is not."""
 
     def receive(self, data: bytes) -> list[WsEvent]:
-        """Take bytes and give the messages that they complete; after a hang-up, nothing."""
+        """Take bytes and give the messages that they complete; nothing after a hang-up, or a type that there is not."""
         events: list[WsEvent] = []
-        if self.is_over:
+        if self.is_over or self._is_deaf:
             return events
         unread = self._unread
         unread += data
         start, size = 0, len(unread)
         while size - start >= HEADER_BYTES:
             end = start + HEADER_BYTES + int.from_bytes(unread[start + 1 : start + HEADER_BYTES])
-            if unread[start] == Kind.HANG_UP:  # whatever its length says, nothing follows
+            kind = unread[start]
+            if kind == Kind.HANG_UP:  # whatever its length says, nothing follows
                 return [*events, self._closed(HANG_UP_CODE)]
+            if kind not in _WITH_PAYLOAD:
+                self._is_deaf = True
+                unread.clear()
+                return [*events, bytes([kind])]
             if size < end:
                 break
             events.append(bytes(unread[start : start + 1] + unread[start + HEADER_BYTES : end]))
@@ -81,7 +92,7 @@ class AudioSocketFraming:
 
     def receive_message(self, data: bytes) -> bytes | None:
         """Take one whole message, if that is what it is and nothing stands before it."""
-        if self._unread or self.is_over or len(data) < HEADER_BYTES or data[0] == Kind.HANG_UP:
+        if self._unread or self.is_over or self._is_deaf or len(data) < HEADER_BYTES or data[0] not in _WITH_PAYLOAD:
             return None
         if len(data) != HEADER_BYTES + int.from_bytes(data[1:HEADER_BYTES]):
             return None

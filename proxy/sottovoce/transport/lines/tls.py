@@ -51,6 +51,11 @@ class TlsLine:
         """See `Line`; of the ciphertext."""
         return self._below.sent_bytes
 
+    @property
+    def failure(self) -> TlsError | None:
+        """What TLS ended by, if not by its closing alert: found here, said by the peer, or the bytes just ended."""
+        return self._core.failure
+
     def begin(self, user: LineUser) -> None:
         """See `Line`."""
         self._user = user

@@ -15,8 +15,12 @@ except ImportError:  # where the library has no compiled part
 
 BINARY_FRAME: Final = 0x82
 """First byte of a whole binary message: FIN, no reserved bit, opcode 2 (RFC 6455 §5.2)."""
+PING_FRAME: Final = 0x89
+PONG_FRAME: Final = 0x8A
+"""First bytes of a ping and of its answer, likewise (§5.5)."""
+SHORT_SIZES: Final = 126
+"""Payloads of fewer bytes have their size in one byte; a ping's is no longer."""
 _MASKED: Final = 0x80
-_SHORT_SIZES: Final = 126
 _VOICE_SIZES: Final = 1_500
 _LONG_SIZES: Final = 65_536
 _FIN: Final = 0x80
@@ -28,15 +32,28 @@ _keys: Final[list[bytes]] = []
 """Masking keys that nobody has had yet, for all connections of the process, in whichever thread."""
 if hasattr(os, "register_at_fork"):  # where there is no fork, there is none to have the same keys
     os.register_at_fork(after_in_child=_keys.clear)
-_HEADS: Final = [bytes((BINARY_FRAME, size)) for size in range(_SHORT_SIZES)] + [
-    bytes((BINARY_FRAME, _SHORT_SIZES, *size.to_bytes(2))) for size in range(_SHORT_SIZES, _VOICE_SIZES)
+_HEADS: Final = [bytes((BINARY_FRAME, size)) for size in range(SHORT_SIZES)] + [
+    bytes((BINARY_FRAME, SHORT_SIZES, *size.to_bytes(2))) for size in range(SHORT_SIZES, _VOICE_SIZES)
 ]
 _MASKED_HEADS: Final = [bytes((head[0], _MASKED | head[1])) + head[2:] for head in _HEADS]
 """By the message's length: the heads of a server's frames and of a client's.  Making them costs twice as much."""
 _TEXT_FRAME: Final = b"\x81"
 """First byte of a whole text (opcode 1)."""
+_PONG: Final = bytes((PONG_FRAME,))
 
-__all__ = ["BINARY_FRAME", "apply_mask", "as_text", "frame_extent", "is_unsound", "masked_frame", "unmasked_frame"]
+__all__ = [
+    "BINARY_FRAME",
+    "PING_FRAME",
+    "PONG_FRAME",
+    "SHORT_SIZES",
+    "apply_mask",
+    "as_pong",
+    "as_text",
+    "frame_extent",
+    "is_unsound",
+    "masked_frame",
+    "unmasked_frame",
+]
 
 
 def frame_extent(data: bytes, at: int) -> tuple[int, int] | None:
@@ -49,9 +66,9 @@ def frame_extent(data: bytes, at: int) -> tuple[int, int] | None:
         return None
     second = data[at + 1]
     size, head = second & 0x7F, 2
-    if size < _SHORT_SIZES:
+    if size < SHORT_SIZES:
         pass
-    elif size == _SHORT_SIZES:
+    elif size == SHORT_SIZES:
         head = 4
         size = int.from_bytes(data[at + 2 : at + 4])
     else:
@@ -70,7 +87,7 @@ def is_unsound(start: bytes, *, is_masked: bool) -> bool:
     if start[0] & 0x70 or opcode not in _OPCODES:
         return True
     is_control = opcode >= _CONTROLS
-    if len(start) > 1 and (start[1] >> 7 != is_masked or (is_control and start[1] & 0x7F >= _SHORT_SIZES)):
+    if len(start) > 1 and (start[1] >> 7 != is_masked or (is_control and start[1] & 0x7F >= SHORT_SIZES)):
         return True
     return is_control and start[0] < _FIN
 
@@ -86,6 +103,11 @@ def unmasked_frame(message: bytes) -> bytes | None:
 def as_text(frame: bytes) -> bytes:
     """Give a frame with a binary message in it as one with a text."""
     return _TEXT_FRAME + frame[1:]
+
+
+def as_pong(frame: bytes) -> bytes:
+    """Give a frame with a binary message in it, of fewer than 126 bytes, as the answer to a ping with that payload."""
+    return _PONG + frame[1:]
 
 
 def masked_frame(message: bytes) -> bytes | None:

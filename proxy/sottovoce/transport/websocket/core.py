@@ -8,6 +8,7 @@ import logging
 from typing import Final
 
 from websockets.client import ClientProtocol
+from websockets.exceptions import PayloadTooBig, ProtocolError
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import Protocol, State
 from websockets.server import ServerProtocol
@@ -59,3 +60,19 @@ def client_core(
         max_size=max_message_bytes,
         logger=SILENT,
     )
+
+
+def refusal(fault: Exception, max_message_bytes: int) -> tuple[str, None, int]:
+    """Say what the core refused, for the log: the words, no status, and the code that it has told the peer.
+
+    The words of a ProtocolError are the core's own, of a small fixed set.
+    """
+    match fault:
+        case PayloadTooBig():
+            return f"the peer sent a message of more than {max_message_bytes} bytes", None, CloseCode.MESSAGE_TOO_BIG
+        case ProtocolError():
+            return f"the peer broke the WebSocket protocol: {fault}", None, CloseCode.PROTOCOL_ERROR
+        case UnicodeDecodeError():
+            return "the peer gave a reason for closing that is not UTF-8", None, CloseCode.INVALID_DATA
+        case _:
+            return "the WebSocket core failed", None, CloseCode.INTERNAL_ERROR

@@ -7,39 +7,46 @@ we failed.  Once `is_over` and that is written, close the stream.  Nothing a pee
 
 The core does not check that text is UTF-8, and gives messages in the fragments they came in: both is done here.
 
-A binary message in one frame, which is what a call consists of, passes the core by (`binary`): frames are told apart
-here, and the core is given the others, each whole or as far as it has come.  What is wrong with a frame is for the core
-to find: it is given at once what does not look right.
+A binary message in one frame, which is what a call consists of, passes the core by (`binary`), and so do pings and
+pongs, since a peer can send seven hundred of them in a turn: frames are told apart here, and the core is given the
+others, each whole or as far as it has come.  What is wrong with a frame is for the core to find: it is given at once
+what does not look right.
+
+A peer may send `max_idle_frames` that complete no message, and after each message some more (`transport.limits`).
 """
 
 import sys
 from enum import Enum
 from typing import Final, cast
 
-from websockets.exceptions import PayloadTooBig, ProtocolError
+from websockets.exceptions import ProtocolError
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 
 from sottovoce.primitives import ApiMisuse
 from sottovoce.transport.errors import WebSocketClosed
+from sottovoce.transport.limits import IDLE_FRAMES_PAID
 from sottovoce.transport.websocket.binary import (
     BINARY_FRAME,
+    PING_FRAME,
+    PONG_FRAME,
+    SHORT_SIZES,
     apply_mask,
+    as_pong,
     as_text,
     frame_extent,
     is_unsound,
     masked_frame,
     unmasked_frame,
 )
-from sottovoce.transport.websocket.core import ClientCore, ServerCore, client_core, server_core
+from sottovoce.transport.websocket.core import ClientCore, ServerCore, client_core, refusal, server_core
 from sottovoce.transport.websocket.events import PeerClosed, TextMessage, WsEvent, WsFailed
 
-_PROTOCOL_ERROR: Final = 1002
 _ABNORMAL: Final = 1006
 _INVALID_DATA: Final = 1007
 _POLICY: Final = 1008
-_TOO_BIG: Final = 1009
-_INTERNAL: Final = 1011
+_PINGS: Final = frozenset({PING_FRAME, PONG_FRAME})
+_FRAGMENT_COUNTS: Final = 4
 _TWO_BYTES_FOLLOW: Final = 126
 """A frame's short size that says that its size is in the two bytes behind it (RFC 6455 §5.2)."""
 
@@ -116,7 +123,8 @@ class WebSocket:
             start = self._usual_start
         elif not (start := self._start_of_message(data)):
             return None
-        self._idle_frames = 0
+        if self._idle_frames:
+            self._pay()
         return apply_mask(data[start:], data[start - 4 : start]) if self._is_server else data[start:]
 
     def _start_of_message(self, data: bytes) -> int:
@@ -246,7 +254,7 @@ class WebSocket:
             data, self._unread = self._unread + data, b""
         at, end = self._continue(data, events) if self._due_to_core else 0, len(data)
         is_masked = self._is_server
-        while at < end:
+        while at < end and self._phase is not Phase.OVER:
             extent = frame_extent(data, at)
             if extent is None:
                 if is_unsound(data[at : at + 2], is_masked=is_masked):
@@ -259,21 +267,36 @@ class WebSocket:
             following = start + size
             if data[at + 1] >> 7 != is_masked or size > self._max_message_bytes:
                 following = end  # the core will refuse it
-            elif data[at] == BINARY_FRAME and self._message is None:
+            elif self._is_ours(data[at], size):
                 if following > end:
                     self._unread = data[at:]
                     break
                 payload = data[start:following]
-                events.append(apply_mask(payload, data[start - 4 : start]) if is_masked else payload)
-                self._idle_frames = 0
+                self._take_whole(
+                    data[at], apply_mask(payload, data[start - 4 : start]) if is_masked else payload, events
+                )
                 at = following
                 continue
             self._due_to_core = max(0, following - end)
             self._give_core(data[at:following], events)
-            if self._phase is Phase.OVER:
-                break
             at = following
         return events
+
+    def _is_ours(self, first: int, size: int) -> bool:
+        """Whether a frame that begins so passes the core by."""
+        if first == BINARY_FRAME:
+            return self._message is None
+        return first in _PINGS and size < SHORT_SIZES and self.is_open
+
+    def _take_whole(self, first: int, payload: bytes, events: list[WsEvent]) -> None:
+        """Take a frame that passes the core by."""
+        if first == BINARY_FRAME:
+            events.append(payload)
+            self._pay()
+            return
+        if first == PING_FRAME and (frame := self._encode(payload)) is not None:
+            self.outgoing.append(as_pong(frame))
+        self._count_idle(events)
 
     def _continue(self, data: bytes, events: list[WsEvent]) -> int:
         """Give the core more of the frame that it has a part of; where the next one begins."""
@@ -291,16 +314,28 @@ class WebSocket:
             self._take(frame, events)
             if self._phase is Phase.OVER:
                 break
-            self._idle_frames = self._idle_frames + 1 if len(events) == told else 0
-            if self._idle_frames == self._max_idle_frames:
-                core.fail(_POLICY)
-                text = f"the peer sent {self._max_idle_frames} frames without completing a message"
-                events += self._fail(text, None, _POLICY)
+            if len(events) != told:
+                self._pay()
+                continue
+            self._count_idle(events, _FRAGMENT_COUNTS)
+            if self.is_over:
                 break
         else:
             if core.parser_exc is not None:
-                events += self._fail(*self._describe(core.parser_exc))
+                events += self._fail(*refusal(core.parser_exc, self._max_message_bytes))
         self._gather()
+
+    def _count_idle(self, events: list[WsEvent], frames: int = 1) -> None:
+        """A frame has completed no message: too many end the connection."""
+        self._idle_frames += frames
+        if self._max_idle_frames is not None and self._idle_frames >= self._max_idle_frames:
+            self._core.fail(_POLICY)
+            text = "the peer sent too many frames without completing a message"
+            events += self._fail(text, None, _POLICY)
+
+    def _pay(self) -> None:
+        """A message makes up for some."""
+        self._idle_frames = max(0, self._idle_frames - IDLE_FRAMES_PAID)
 
     def _take(self, frame: Frame, events: list[WsEvent]) -> None:
         match frame.opcode:
@@ -319,7 +354,7 @@ class WebSocket:
                 self._enter(Phase.OVER)
                 events.append(PeerClosed(int(self._core.close_rcvd.code), self._core.close_rcvd.reason))
             case _:
-                pass  # A ping was answered by the core, a pong says nothing.
+                pass  # a ping while we close was answered by the core; a pong says nothing
 
     def _complete(self, message: bytes, events: list[WsEvent]) -> None:
         if not self._message_is_text:
@@ -331,21 +366,6 @@ class WebSocket:
             text = "the peer sent text that is not UTF-8"
             self._core.fail(_INVALID_DATA, "text that is not UTF-8")
             events += self._fail(text, None, _INVALID_DATA)
-
-    def _describe(self, fault: Exception) -> tuple[str, None, int]:
-        """Give the arguments of `_fail` for what the core refused, as it has told the peer.
-
-        The words of a ProtocolError are the core's own, of a small fixed set.
-        """
-        match fault:
-            case PayloadTooBig():
-                return f"the peer sent a message of more than {self._max_message_bytes} bytes", None, _TOO_BIG
-            case ProtocolError():
-                return f"the peer broke the WebSocket protocol: {fault}", None, _PROTOCOL_ERROR
-            case UnicodeDecodeError():
-                return "the peer gave a reason for closing that is not UTF-8", None, _INVALID_DATA
-            case _:
-                return "the WebSocket core failed", None, _INTERNAL
 
     def _fail(self, reason: str, status: int | None = None, close_code: int | None = None) -> list[WsEvent]:
         self._enter(Phase.OVER)

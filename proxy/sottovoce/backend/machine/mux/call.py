@@ -1,7 +1,7 @@
 """One call of a shared connection: what its handler takes and sends."""
 
 from collections.abc import Mapping
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from sottovoce.backend.errors import CallOver, PeerMisbehaved
 from sottovoce.backend.items import Audio, Ended, Item, Start
@@ -11,6 +11,9 @@ from sottovoce.backend.machine.mux import frames as mux
 from sottovoce.backend.machine.pacing import Pace
 from sottovoce.primitives import ApiMisuse
 from sottovoce.transport import CLOSE_SECONDS
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 WINDOW_FRAMES: Final = MAX_AUDIO_FRAMES
 """What the proxy may send before more was taken: as much as an inbox holds, so that it drops nothing."""
@@ -114,7 +117,7 @@ class MuxCall:
         """Queue a frame for the client.  Raises ApiMisuse for what cannot be one, CallOver."""
         self._spend(mux.write_audio(self.number, audio, self._running()))
 
-    def data(self, data: bytes) -> None:
+    def data(self, data: "Buffer") -> None:
         """Queue data for the client.  Raises ApiMisuse, CallOver."""
         self._spend(mux.frame(mux.DATA, self.number, messages.write_data(data, self._running())))
 
@@ -138,9 +141,13 @@ class MuxCall:
         return self._text(mux.frame(mux.JSON, self.number, messages.encode_object(value)), now)
 
     def hang_up(self, now: float, reason: str = "") -> None:
-        """Say that the call ends, behind what was said before; the proxy answers.  Harmless when it is over."""
+        """Say that the call ends, behind what was said before; the proxy answers.  Harmless when it is over.
+
+        Raises ApiMisuse for a reason that is no text.
+        """
+        stop = mux.write_stop(self.number, reason)
         if self._may_say():
-            self._carrier.say(mux.write_stop(self.number, reason))
+            self._carrier.say(stop)
             self._leave(now)
 
     def fail(self, now: float) -> None:

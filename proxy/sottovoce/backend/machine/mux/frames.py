@@ -11,7 +11,7 @@ import msgspec
 from sottovoce.backend.errors import PeerMisbehaved
 from sottovoce.backend.items import Audio, Data, Dtmf, Ended, Item, Json, MarkPlayed, Mute, Start
 from sottovoce.backend.machine import messages
-from sottovoce.primitives import ApiMisuse, one_line
+from sottovoce.primitives import one_line
 
 GREETING: Final = b"SVMUX\x01\x01\n"
 HEADER: Final = struct.Struct(">HIB")
@@ -147,32 +147,28 @@ def _decode_object(body: bytes) -> dict[str, object]:
 
 def write_audio(call: int, audio: Audio, start: Start) -> bytes:
     """Make a frame for the client.  Raises ApiMisuse for what cannot be one in this call."""
-    messages.check_audio(audio, start)
+    payload = messages.take_audio(audio, start)
     flags = messages.flags_of(audio)
     if audio.timestamp is None:
-        return HEADER.pack(1 + len(audio.payload), call, AUDIO) + flags.to_bytes(1) + audio.payload
+        return HEADER.pack(1 + len(payload), call, AUDIO) + flags.to_bytes(1) + payload
     timestamp = (audio.timestamp & 0xFFFF_FFFF).to_bytes(4)
-    return frame(AUDIO, call, (flags | _TIMESTAMP).to_bytes(1) + timestamp + audio.payload)
+    return frame(AUDIO, call, (flags | _TIMESTAMP).to_bytes(1) + timestamp + payload)
 
 
 def write_mark(call: int, name: str) -> bytes:
     """Make a mark.  Raises ApiMisuse."""
-    messages.check_mark(name)
-    try:
-        return frame(MARK, call, name.encode())
-    except UnicodeEncodeError as error:  # a lone surrogate
-        raise ApiMisuse(f"mark: {one_line(str(error))}") from None
+    return frame(MARK, call, messages.take_mark(name).encode())
 
 
 def write_dtmf(call: int, event: int, duration_ms: int) -> bytes:
     """Make a key press.  Raises ApiMisuse."""
-    messages.check_dtmf(event, duration_ms)
+    event, duration_ms = messages.take_dtmf(event, duration_ms)
     return frame(DTMF, call, event.to_bytes(1) + duration_ms.to_bytes(2))
 
 
 def write_stop(call: int, reason: str) -> bytes:
-    """Make the backend's `stop`."""
-    reason = one_line(reason, max_characters=messages.MAX_REASON_CHARACTERS)
+    """Make the backend's `stop`.  Raises ApiMisuse."""
+    reason = messages.take_reason(reason)
     return frame(STOP, call, _encoder.encode({"reason": reason}) if reason else b"")
 
 
