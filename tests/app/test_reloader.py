@@ -12,7 +12,7 @@ import trio
 from sottovoce.app.floor import Change
 from sottovoce.app.serving import reload
 from sottovoce.app.serving.announcing import Manager
-from sottovoce.app.serving.reload import Reloader, settle, stamps
+from sottovoce.app.serving.reload import Reloader, refuse_emptied, settle, stamps
 from sottovoce.audit import AuditConfig
 from sottovoce.identity import Clients, ClientsConfig, ClientsContents, read_clients
 from sottovoce.observe.metrics import Metrics
@@ -298,3 +298,14 @@ def test_a_file_that_is_no_longer_productions_does_not_loosen_a_proxy_that_is(
     with pytest.raises(SottovoceError, match=said):
         settle(running, fresh)
     assert settle(running, build({**PRODUCTION, "process": {}}))[1] == ("process.profile",)
+
+
+def test_a_configuration_file_that_was_just_emptied_is_not_taken(tmp_path: Path) -> None:
+    file, running, defaults = tmp_path / "sottovoce.toml", build({"clients": {"file": "who.toml"}}), Configuration()
+    file.touch()
+    with pytest.raises(ConfigurationInvalid, match="is empty"):
+        refuse_emptied(file, running, defaults)
+    refuse_emptied(file, defaults, defaults)
+    file.write_text("# of defaults alone\n")
+    refuse_emptied(file, running, defaults)
+    refuse_emptied(tmp_path / "is not there", running, defaults)

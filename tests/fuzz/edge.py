@@ -157,6 +157,8 @@ class Served:
 class _PlainLine(StreamLine):
     """In the place of a line of TLS."""
 
+    failure = None
+
     def rest(self) -> None:
         """There are no ciphers."""
 

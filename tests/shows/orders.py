@@ -35,8 +35,10 @@ async def order(directory: Path, line: bytes) -> str:
 
 async def _take_orders(all_parts: parts.Parts, answer: Answer) -> None:
     bound = trio.socket.socket(trio.socket.AF_UNIX)
-    await bound.bind(str(all_parts.file.parent / SOCKET))
+    path = all_parts.file.parent / SOCKET
+    await bound.bind(f"{path}.new")
     bound.listen()
+    Path(f"{path}.new").rename(path)  # noqa: ASYNC240  once it is there somebody listens
     await trio.serve_listeners(partial(_answer, all_parts, answer), [trio.SocketListener(bound)])
 
 

@@ -150,7 +150,7 @@ def was_fed_before_it_had_workers(proxy: RunningProxy, ear: Ear) -> bool:
         datetime.fromisoformat(proxy.events(name)[place]["time"])
         for name, place in (("replacement.begun", 0), ("worker.started", 2))
     )
-    said = [each.said for each in ear.heard() if begun < each.at < first]
+    said = [each.said for each in ear.heard() if begun < each.at < first and each.said.startswith("WATCHDOG")]
     return said == ["WATCHDOG=1"] * 2  # of the old one at its end, and of the new one
 
 

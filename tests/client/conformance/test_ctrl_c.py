@@ -3,14 +3,20 @@
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sottovoce.client.settings import CallOptions, settings_for
+from sottovoce.client.sync import carrier
+from sottovoce.client.sync.link import Link
+from sottovoce.client.sync.opening import dial_tcp, open_call
 from sottovoce.session import format_anchor_file
 from tests.client.conformance.hosts import Host
+from tests.client.conformance.words import usual
 from tests.client.servers import anchors
 from tests.running import ROOT
 from tests.transport.certificates import authority
@@ -99,3 +105,19 @@ def test_a_call_stays_with_the_process_that_made_it(host: Host, tmp_path: Path) 
     assert (errors, process.returncode) == ("", 0)
     host.until_done()
     assert host.last.pure.audio == [b"\0still here"]
+
+
+def test_a_call_that_nobody_holds_ends_though_its_finalizer_was_struck(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(carrier, "_LOOK_SECONDS", 0.05)
+    monkeypatch.delattr(Link, "__del__")  # Ctrl-C strikes at its first step
+    options = usual({})
+    clock = options.pop("clock")
+    link = open_call(settings_for(host.url, CallOptions(**options)), clock, dial_tcp)
+    (thread,) = [each for each in threading.enumerate() if each.name.startswith("sottovoce")]
+    time.sleep(0.2)
+    assert thread.is_alive()
+    del link
+    thread.join(20)
+    assert not thread.is_alive()

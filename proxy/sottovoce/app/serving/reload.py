@@ -98,6 +98,7 @@ class Reloader:
     def _read(self) -> Change:
         """In a thread: reads files.  Raises SottovoceError for whatever is wrong, all of it."""
         configuration, file = self._reread(), self._parts.file
+        refuse_emptied(file, self._parts.configuration, configuration)
         if problems := check_loaded(configuration, file).problems:
             raise ConfigurationInvalid(problems)
         routes = build_routes(configuration, file)
@@ -168,6 +169,20 @@ def _stamp(path: Path) -> _Stamp | None:
     except OSError:
         return None
     return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
+
+
+def refuse_emptied(file: Path, running: Configuration, fresh: Configuration) -> None:
+    """Raise ConfigurationInvalid for a file in which nothing stands and something did: it is just being written.
+
+    By itself it is a configuration, of defaults alone, in which no route asks for a credential.
+    """
+    try:
+        is_empty = not file.stat().st_size
+    except OSError:
+        return  # whoever reads it says so
+    if is_empty and fresh != running:
+        reason = "is empty, and what runs is not made of defaults alone"
+        raise ConfigurationInvalid([Problem(str(file), reason, "write it, all of it, and ask for a reload again")])
 
 
 def settle(running: Configuration, fresh: Configuration) -> tuple[Configuration, tuple[str, ...]]:

@@ -12,13 +12,19 @@ import socket
 import threading
 from collections import deque
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from sottovoce.client.machine import CallMachine
 from sottovoce.client.shell import LAST_WORDS_SECONDS, Standing
 from sottovoce.client.sync.wish import Wish
 from sottovoce.transport import READ_BYTES, Clock
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+_LOOK_SECONDS = 5.0
+"""How often it is looked whether anybody holds the call still: a finalizer that Ctrl-C strikes says nothing."""
 
 
 class Carrier(Standing):
@@ -40,6 +46,8 @@ class Carrier(Standing):
         self._watched = 0
         self._process = os.getpid()
         self.is_closed = False
+        self.holder: Callable[[], object | None] = object
+        """Gives who holds the call; None once nobody does."""
         self.thread = threading.Thread(target=self._run, name="sottovoce call", daemon=True)
 
     @property
@@ -98,12 +106,15 @@ class Carrier(Standing):
         while not self.machine.is_over:
             self._watch(selector)
             again = self.retry_seconds() if self.sayings and not self._unsent else math.inf
-            ready = {key.fileobj for key, on in selector.select(min(again, self.patience())) if on & _READ}
+            patience = min(again, self.patience(), _LOOK_SECONDS)
+            ready = {key.fileobj for key, on in selector.select(patience) if on & _READ}
             if self._ear in ready:
                 self._ear.recv(READ_BYTES)
             if self._sock in ready:
                 self._read()
             self.machine.on_deadline(self._clock.now())
+            if self.holder() is None:
+                self.drop(self._clock.now())
             self._grant()
             self._write()
         self._sock.settimeout(LAST_WORDS_SECONDS)

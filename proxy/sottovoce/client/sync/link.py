@@ -1,11 +1,13 @@
 """A blocking call's connection, as its users' threads see it: they ask its thread (`carrier`) by wishes, and wait.
 
-The thread does not know the link: one that is lost, as Ctrl-C has struck before somebody could take it, lets the thread
-go.  Therefore nothing that is wished refers to the link.
+The thread does not hold the link: one that is lost, as Ctrl-C has struck before somebody could take it, lets the thread
+go.  Therefore nothing that is wished refers to the link.  Where Ctrl-C strikes just then, the thread sees by itself,
+some seconds later, that nobody holds the call.
 """
 
 import socket
 import sys
+import weakref
 from collections import deque
 from collections.abc import Callable
 
@@ -25,6 +27,7 @@ class Link:
         """Take over `sock`.  Begin with `start`."""
         self.machine = machine
         self._carrier = Carrier(machine, sock, clock)
+        self._carrier.holder = weakref.ref(self)
         self._returned = deque[Item]()
 
     def __del__(self) -> None:
