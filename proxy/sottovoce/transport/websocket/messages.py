@@ -292,7 +292,8 @@ class WebSocket:
         """Take a frame that passes the core by."""
         if first == BINARY_FRAME:
             events.append(payload)
-            self._pay()
+            if self._idle_frames:
+                self._pay()
             return
         if first == PING_FRAME and (frame := self._encode(payload)) is not None:
             self.outgoing.append(as_pong(frame))
