@@ -23,6 +23,7 @@ from loadtest.bench.crowd.callers import AT_ONCE, Turn
 from loadtest.bench.crowd.processor import processor_seconds
 from loadtest.bench.crowd.proxy import served
 from loadtest.bench.figure import Figure
+from loadtest.replay.processes.crew import watched_of
 from sottovoce.app.initialise import default_configuration, initialise
 
 CONNECTIONS = 768
@@ -30,7 +31,6 @@ ROUNDS = 3
 TICKET_LIMIT = 1.4
 REFUSED_LIMIT = 0.1
 _KINDS = ("full", "ticket", "upgraded", "syntax", "size", "closed")
-_LOG = "log.format=json"
 _LIMITS = (
     "max_handshakes_per_second",
     "max_handshakes_per_address",
@@ -91,10 +91,11 @@ def _configuration() -> str:
 
 def _costs(directory: Path) -> dict[str, list[float]]:
     """Give the processor seconds of each turn, by kind."""
-    command = [sys.executable, "-m", "sottovoce", "serve", str(directory), "--set", _LOG]
+    command = [sys.executable, "-m", "sottovoce", "serve", str(directory)]
     costs: dict[str, list[float]] = {kind: [] for kind in _KINDS}
     with served(command, directory) as proxy:
-        pids = (proxy.pid, proxy.pid_of_token())
+        watched = watched_of((proxy.pid,))
+        pids = (*watched.proxy, *watched.token)
         wide, narrow = (f"wss://localhost:{address.rpartition(':')[2]}/echo" for address in proxy.addresses)
         with _Callers(directory, wide) as callers, _Callers(directory, narrow) as refused:
             callers.turn("prepare", 0)

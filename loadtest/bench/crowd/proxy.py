@@ -19,15 +19,6 @@ class ServedProxy(msgspec.Struct, frozen=True):
 
     pid: int
     addresses: tuple[str, ...]
-    log: Path
-
-    def pid_of_token(self) -> int:
-        """Give the pid of its token process, as its log tells it (log.format=json)."""
-        for line in self.log.read_text().splitlines():
-            event = msgspec.json.decode(line)
-            if event["event"] == "token.started":
-                return int(event["pid"])
-        raise RuntimeError("the log names no token process")
 
 
 @contextmanager
@@ -41,7 +32,7 @@ def served(command: Sequence[str], directory: Path) -> Generator[ServedProxy]:
                 if process.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError(f"the proxy did not start: {log.read_text(errors='replace')[-300:]}")
                 time.sleep(_LOOK_SECONDS)
-            yield ServedProxy(process.pid, tuple(addresses), log)
+            yield ServedProxy(process.pid, tuple(addresses))
         finally:
             process.send_signal(signal.SIGTERM)
             try:
